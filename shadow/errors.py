@@ -1,0 +1,54 @@
+"""Every error the platform raises on purpose.
+
+    ShadowError                  what a user can act on; the CLI prints it as one line
+    ├── ConfigError              shadow.toml or the environment is wrong (file, key, mend)
+    ├── WireError                bytes on a topic, or a line of a file, that cannot be read
+    ├── StoreError               the database refuses or cannot be reached
+    │   └── SchemaError          the database is there but its schema is not ours, or not yet
+    ├── BrokerError              Kafka cannot be reached or refuses
+    ├── DevstackError            an embedded service could not be started
+    └── UsageError               a command was given something it cannot work with
+
+Faults of a *model* are not in this tree: they are data (`Reply.failure`), because a
+candidate that times out is something we are here to measure.
+"""
+
+
+class ShadowError(Exception):
+    """Something went wrong that the person in front of the screen can act on."""
+
+
+class ConfigError(ShadowError):
+    """The configuration cannot be used; the message names file, key and mend."""
+
+
+class WireError(ShadowError):
+    """A message or a line is not in a format we read.
+
+    `reason` is a stable, machine-readable word (it becomes the reason of a dead letter);
+    the message says what was found.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StoreError(ShadowError):
+    """The database cannot do what was asked of it."""
+
+
+class SchemaError(StoreError):
+    """The database schema is missing, behind or ahead of this version."""
+
+
+class BrokerError(ShadowError):
+    """Kafka cannot be reached, or refuses what was asked of it."""
+
+
+class DevstackError(ShadowError):
+    """An embedded service could not be started."""
+
+
+class UsageError(ShadowError):
+    """A command was given something that it cannot work with."""

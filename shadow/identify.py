@@ -1,0 +1,103 @@
+"""How a request says what it is: its task, its segments, its unit.
+
+A task is taken from the first place that names one: the caller's argument, the header
+`x-shadow-task`, the body's `metadata.shadow_task`, the model alias in the settings. The
+derived dimensions (`input_length`, `has_tools`) are computed here; `hour` and `weekday` need
+no storage, for every rollup already carries its hour.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shadow.settings import Settings
+
+TASK_HEADER: Final = "x-shadow-task"
+SEGMENT_HEADER: Final = "x-shadow-segment"
+UNIT_HEADER: Final = "x-shadow-unit"
+
+#: Upper edges, in characters of input text, of the `input_length` buckets.
+LENGTH_EDGES: Final = ((200, "<200"), (1_000, "200-1k"), (5_000, "1k-5k"), (20_000, "5k-20k"))
+LONGEST: Final = ">20k"
+
+DERIVED: Final = ("input_length", "has_tools")
+CALENDAR: Final = ("hour", "weekday")
+
+#: A dimension's value longer than this is an identifier gone astray, and is cut.
+MAX_VALUE: Final = 64
+MAX_DIMENSIONS: Final = 16
+
+
+def task_of(
+    settings: Settings, body: Mapping[str, Any], headers: Mapping[str, str], argument: str | None = None
+) -> str | None:
+    """The task of a request, or None when nothing names one."""
+    metadata = _metadata(body)
+    named = argument or headers.get(TASK_HEADER) or metadata.get("shadow_task")
+    if isinstance(named, str) and named:
+        return named
+    model = body.get("model")
+    return next((name for name, task in settings.tasks.items() if model in task.aliases), None)
+
+
+def segment_of(
+    settings: Settings,
+    task: str,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str],
+    argument: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The segments the application declared, most explicit source last so that it wins."""
+    spec = settings.tasks.get(task)
+    metadata = _metadata(body)
+    found = {name: str(metadata[name]) for name in (spec.segments if spec else ()) if name in metadata}
+    found |= parse_header(headers.get(SEGMENT_HEADER, ""))
+    found |= {str(name): str(value) for name, value in (argument or {}).items()}
+    cut = {name: value[:MAX_VALUE] for name, value in found.items() if name not in (*DERIVED, *CALENDAR)}
+    return dict(list(cut.items())[:MAX_DIMENSIONS])
+
+
+def unit_of(body: Mapping[str, Any], headers: Mapping[str, str], argument: str | None = None) -> str | None:
+    """The unit (user, conversation) that sticks to one arm, or None."""
+    named = argument or headers.get(UNIT_HEADER) or body.get("user")
+    return named if isinstance(named, str) and named else None
+
+
+def parse_header(value: str) -> dict[str, str]:
+    """`locale=de,plan=pro` as a dict; parts that are not `name=value` are passed over."""
+    pairs = (part.partition("=") for part in value.split(","))
+    return {name.strip(): found.strip() for name, equals, found in pairs if equals and name.strip() and found.strip()}
+
+
+def derived(request: Mapping[str, Any]) -> dict[str, str]:
+    """The dimensions the platform adds: `input_length` and `has_tools`."""
+    return {
+        "input_length": length_bucket(input_characters(request)),
+        "has_tools": "yes" if request.get("tools") else "no",
+    }
+
+
+def length_bucket(characters: int) -> str:
+    return next((name for edge, name in LENGTH_EDGES if characters < edge), LONGEST)
+
+
+def input_characters(request: Mapping[str, Any]) -> int:
+    """Characters of text the model was given, across messages, input items and instructions."""
+    items = (request.get("messages"), request.get("input"), request.get("instructions"))
+    return sum(_characters(item) for item in items)
+
+
+def _characters(item: Any) -> int:
+    match item:
+        case str():
+            return len(item)
+        case list() | tuple():
+            return sum(_characters(part) for part in item)
+        case dict():
+            return _characters(item.get("content")) + _characters(item.get("text"))
+        case _:
+            return 0
+
+
+def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = body.get("metadata")
+    return metadata if isinstance(metadata, Mapping) else {}

@@ -1,0 +1,244 @@
+"""An endpoint's answer, as JSON or as a stream of events, read into a `Reply`.
+
+Capture, gateway and upstream all meet answers in these two shapes (Chat Completions and
+Responses); this is the one place that knows them. Nothing here raises on a strange answer:
+what cannot be read is a `malformed` reply, because that is a fact about the model.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from shadow.records import Api, Failure, Reply, ToolCall, Usage
+
+#: `finish_reason` (chat) and `incomplete_details.reason` (responses) that mean "cut short".
+_CUT: Final = ("length", "max_output_tokens", "max_tokens")
+
+
+def read(api: Api, body: Any, *, model: str = "") -> Reply:
+    """The reply in a whole response body (already parsed JSON). `model` is used if it names none."""
+    if not isinstance(body, Mapping):
+        return Reply(model=model, failure="malformed", failure_detail="the answer is not a JSON object")
+    return _read_chat(body, model) if api == "chat" else _read_responses(body, model)
+
+
+def read_bytes(api: Api, body: bytes, *, model: str = "") -> Reply:
+    """The reply in a whole response body as it came over the network."""
+    try:
+        parsed = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        return Reply(model=model, failure="malformed", failure_detail=f"not JSON: {fault}"[:200])
+    return read(api, parsed, model=model)
+
+
+def failed(model: str, failure: Failure, detail: str, *, status: int | None = None) -> Reply:
+    """A reply that could not be had."""
+    return Reply(model=model, failure=failure, failure_detail=detail[:500], status=status)
+
+
+def failure_of_status(status: int) -> Failure:
+    """What an HTTP error status says of the endpoint."""
+    if status == 429:
+        return "rate_limited"
+    if status in (408, 504):
+        return "timeout"
+    return "endpoint_error" if status >= 500 else "rejected"
+
+
+class StreamReader:
+    """Builds the reply of a stream from its events, one parsed `data:` object at a time.
+
+    `started` turns true with the first token, so that a caller who looks at the clock can
+    tell the time to first token.
+    """
+
+    def __init__(self, api: Api, *, model: str = "") -> None:
+        self._api = api
+        self._model = model
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._calls: dict[int, list[str]] = {}
+        self._finish: str | None = None
+        self._usage: Usage | None = None
+        self._whole: Reply | None = None
+        self._error: str | None = None
+        self.started = False
+
+    def feed(self, event: Any) -> None:
+        """Take in one event. Events of unknown kinds are passed over."""
+        if not isinstance(event, Mapping):
+            return
+        if isinstance(event.get("error"), Mapping):
+            self._error = str(event["error"].get("message", "error event in the stream"))
+        if self._api == "chat":
+            self._feed_chat(event)
+        else:
+            self._feed_responses(event)
+
+    def reply(self) -> Reply:
+        """The reply so far; `interrupted` if the stream has not said that it ended."""
+        if self._whole is not None:
+            return self._whole
+        reply = _reply(
+            model=self._model,
+            content="".join(self._text) if self._text else None,
+            refusal="".join(self._refusal) if self._refusal else None,
+            calls=tuple(ToolCall(name=name, arguments=args) for name, args in self._sorted_calls()),
+            finish=self._finish,
+            usage=self._usage,
+        )
+        if self._error is not None:
+            return msgspec.structs.replace(reply, failure="endpoint_error", failure_detail=self._error[:500])
+        if self._finish is None:
+            return msgspec.structs.replace(
+                reply, failure="interrupted", failure_detail="the stream ended without a finish reason"
+            )
+        return reply
+
+    def _sorted_calls(self) -> list[tuple[str, str]]:
+        return [(name, arguments) for _, (name, arguments) in sorted(self._calls.items())]
+
+    def _feed_chat(self, event: Mapping[str, Any]) -> None:
+        self._model = _text(event.get("model")) or self._model
+        self._usage = _usage(event.get("usage"), "prompt_tokens", "completion_tokens") or self._usage
+        choice = _first(event.get("choices"))
+        if _whole_number(choice.get("index")) != 0:
+            return  # n > 1: the first choice is the one we compare
+        delta = choice.get("delta")
+        delta = delta if isinstance(delta, Mapping) else {}
+        if text := _text(delta.get("content")):
+            self._text.append(text)
+        if refusal := _text(delta.get("refusal")):
+            self._refusal.append(refusal)
+        for part in _mappings(delta.get("tool_calls")):
+            self._add_call(part)
+        if self._text or self._refusal or self._calls:
+            self.started = True
+        self._finish = _text(choice.get("finish_reason")) or self._finish
+
+    def _add_call(self, part: Mapping[str, Any]) -> None:
+        call = self._calls.setdefault(_whole_number(part.get("index")), ["", ""])
+        function = part.get("function")
+        if isinstance(function, Mapping):
+            call[0] += _text(function.get("name")) or ""
+            call[1] += _text(function.get("arguments")) or ""
+
+    def _feed_responses(self, event: Mapping[str, Any]) -> None:
+        match event.get("type"):
+            case "response.output_text.delta":
+                self._text.append(_text(event.get("delta")) or "")
+                self.started = True
+            case "response.refusal.delta":
+                self._refusal.append(_text(event.get("delta")) or "")
+                self.started = True
+            case "response.function_call_arguments.delta":
+                self.started = True
+            case "response.completed" | "response.incomplete" | "response.failed":
+                self._whole = read("responses", event.get("response"), model=self._model)
+            case "error":
+                self._error = _text(event.get("message")) or "error event in the stream"
+
+
+def _read_chat(body: Mapping[str, Any], model: str) -> Reply:
+    choice = _first(body.get("choices"))
+    message = choice.get("message")
+    if not isinstance(message, Mapping):
+        return Reply(
+            model=_text(body.get("model")) or model,
+            failure="malformed",
+            failure_detail="no choices[0].message in the answer",
+        )
+    functions = [call.get("function") for call in _mappings(message.get("tool_calls"))]
+    return _reply(
+        model=_text(body.get("model")) or model,
+        content=_text(message.get("content")),
+        refusal=_text(message.get("refusal")),
+        calls=tuple(
+            ToolCall(name=_text(f.get("name")) or "", arguments=_text(f.get("arguments")) or "")
+            for f in functions
+            if isinstance(f, Mapping)
+        ),
+        finish=_text(choice.get("finish_reason")),
+        usage=_usage(body.get("usage"), "prompt_tokens", "completion_tokens"),
+    )
+
+
+def _read_responses(body: Mapping[str, Any], model: str) -> Reply:
+    model = _text(body.get("model")) or model
+    if body.get("status") == "failed":
+        error = body.get("error")
+        detail = _text(error.get("message")) if isinstance(error, Mapping) else None
+        return failed(model, "endpoint_error", detail or "the response failed")
+    if not isinstance(body.get("output"), list):
+        return Reply(model=model, failure="malformed", failure_detail="no output in the answer")
+    texts: list[str] = []
+    refusals: list[str] = []
+    calls: list[ToolCall] = []
+    for item in _mappings(body["output"]):
+        if item.get("type") == "function_call":
+            calls.append(ToolCall(name=_text(item.get("name")) or "", arguments=_text(item.get("arguments")) or ""))
+        for part in _mappings(item.get("content")):
+            texts.append(_text(part.get("text")) or "" if part.get("type") == "output_text" else "")
+            refusals.append(_text(part.get("refusal")) or "" if part.get("type") == "refusal" else "")
+    details = body.get("incomplete_details")
+    reason = _text(details.get("reason")) if isinstance(details, Mapping) else None
+    return _reply(
+        model=model,
+        content="".join(texts) or None,
+        refusal="".join(refusals) or None,
+        calls=tuple(calls),
+        finish=reason or ("tool_calls" if calls else "stop"),
+        usage=_usage(body.get("usage"), "input_tokens", "output_tokens"),
+    )
+
+
+def _reply(
+    *,
+    model: str,
+    content: str | None,
+    refusal: str | None,
+    calls: tuple[ToolCall, ...],
+    finish: str | None,
+    usage: Usage | None,
+) -> Reply:
+    failure: Failure | None = None
+    if refusal or finish == "content_filter":
+        failure = "refusal"
+    elif finish in _CUT:
+        failure = "truncated"
+    elif finish is not None and not content and not calls:
+        failure = "empty"
+    return Reply(
+        model=model,
+        content=content,
+        refusal=refusal,
+        tool_calls=calls,
+        finish_reason=finish,
+        usage=usage,
+        failure=failure,
+    )
+
+
+def _usage(value: Any, prompt: str, completion: str) -> Usage | None:
+    if not isinstance(value, Mapping):
+        return None
+    counts = [value.get(key) for key in (prompt, completion)]
+    known = [n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None for n in counts]
+    return None if known == [None, None] else Usage(prompt_tokens=known[0], completion_tokens=known[1])
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _whole_number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _first(value: Any) -> Mapping[str, Any]:
+    return next(iter(_mappings(value)), {})
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
