@@ -9,7 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from shadow.devstack.processes import ServerProcess, claim_port, free_port, launch, tail
+from shadow.devstack.processes import ServerProcess, answers, claim_port, free_port, launch, tail
 from shadow.errors import BrokerError, DevstackError
 from shadow.topics import wait_for_broker
 
@@ -107,6 +107,8 @@ class ApacheKafka(ServerProcess):
             raise DevstackError(f"Apache Kafka could not format {self.data_dir}: {tail(self.log)}")
 
     def _answers(self) -> bool:
+        if not answers(self.port):
+            return False
         try:
             wait_for_broker(self.bootstrap, timeout=0.0)
         except BrokerError:

@@ -15,6 +15,7 @@ import pwd
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,9 @@ from shadow.errors import DevstackError
 #: A socket address is a fixed field in the kernel: 108 bytes with the closing NUL.
 _SOCKET_PATH_LIMIT = 107
 _SOCKET_NAME = ".s.PGSQL.5432"
+
+# Servers this process started, by pid: whichever `EmbeddedPostgres` ends one also reaps it.
+_started: dict[int, "subprocess.Popen[bytes]"] = {}
 
 
 class EmbeddedPostgres:
@@ -81,6 +85,7 @@ class EmbeddedPostgres:
                     poll_until(lambda: not pid_file.exists(), timeout=timeout)
                 except TimeoutError as late:
                     raise DevstackError(f"PostgreSQL (pid {pid}) does not stop") from late
+                _reap(pid)
                 shutil.rmtree(socket_dir, ignore_errors=True)  # recreated by the next start
             os.close(self._users)
             self._users = None
@@ -88,8 +93,10 @@ class EmbeddedPostgres:
     def kill(self) -> None:
         """Kill the server as a crash would; `start()` recovers the same data."""
         socket_dir = Path(self._postmaster("socket folder"))
-        os.kill(self.pid, signal.SIGKILL)
+        pid = self.pid
+        os.kill(pid, signal.SIGKILL)
         poll_until(lambda: not self._accepts_connections(), timeout=10.0)
+        _reap(pid)
         shutil.rmtree(socket_dir, ignore_errors=True)  # recreated by the next start
 
     def pause(self) -> None:
@@ -144,7 +151,9 @@ class EmbeddedPostgres:
             poll_until(self._accepts_connections, timeout=timeout, alive=lambda: server.poll() is None)
         except TimeoutError as late:
             server.kill()
+            server.wait()
             raise DevstackError(f"PostgreSQL did not start: {tail(self.log)}") from late
+        _started[server.pid] = server
 
     def _owner(self) -> tuple[int, int] | None:
         """The user the server runs as: whoever the files belong to already, unless that is us."""
@@ -213,6 +222,13 @@ def _binaries() -> Path:
             "or name a database of your own in shadow.toml (postgres.url)"
         )
     return Path(wheel.origin).parent / "pginstall18" / "bin"
+
+
+def _reap(pid: int) -> None:
+    """Collect the exit status of a server that has ended, if it was a child of ours."""
+    child = _started.pop(pid, None)
+    if child is not None:
+        child.wait()
 
 
 def _server_user() -> tuple[int, int] | None:

@@ -1,0 +1,70 @@
+"""Fixtures every test may ask for. Services are shared by a session; what they hold is not."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from shadow.devstack.broker import embedded_broker
+from shadow.devstack.kafka import ApacheKafka
+from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.settings import KAFKA_VARIABLE, Topics
+from shadow.topics import create_topics
+from tests import services
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[str]:
+    """`host:port` of a Kafka: the one SHADOW_KAFKA names, else the embedded broker."""
+    if named := os.environ.get(KAFKA_VARIABLE):
+        yield named
+        return
+    with services.service_folder("broker") as folder, embedded_broker(log=folder / "broker.log") as running:
+        yield running.bootstrap
+
+
+@pytest.fixture(scope="session")
+def apache_kafka() -> Iterator[ApacheKafka]:
+    """A real Apache Kafka that this session started; skips where it cannot be had."""
+    with ExitStack() as stack:
+        yield services.apache_kafka_or_skip(stack)
+
+
+@pytest.fixture
+def topics(broker: str) -> Topics:
+    """The platform's topics under names of this test's own, created with 4 partitions each."""
+    names = services.unique_topics()
+    create_topics(broker, dict.fromkeys((names.exchanges, names.trials, names.deadletters), 4))
+    return names
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """An embedded PostgreSQL, without our tables."""
+    with services.service_folder("postgres") as folder:
+        server = EmbeddedPostgres(folder, throwaway=True)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: EmbeddedPostgres) -> str:
+    services.create_template(postgres_server)
+    return services.TEMPLATE
+
+
+@pytest.fixture
+def postgres_url(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    """A migrated database of this test's own."""
+    with services.fresh_database(postgres_server, template=migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Any], str]]:
+    """`serve(app)` runs an ASGI app on a free loopback port and returns its base URL."""
+    with ExitStack() as stack:
+        yield lambda app: stack.enter_context(services.serving(app))
