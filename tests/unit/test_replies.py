@@ -1,0 +1,171 @@
+"""Promises of reading answers: both APIs, whole or streamed, and nothing strange ever raises."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow import replies
+from shadow.records import ToolCall, Usage
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def chat(message=None, finish="stop", **more):
+    return {
+        "model": "m",
+        "choices": [{"index": 0, "message": message or {"content": "hi"}, "finish_reason": finish}],
+        **more,
+    }
+
+
+def chunk(delta=None, finish=None, **more):
+    return {"model": "m", "choices": [{"index": 0, "delta": delta or {}, "finish_reason": finish}], **more}
+
+
+def streamed(api, events):
+    reader = replies.StreamReader(api)
+    for event in events:
+        reader.feed(event)
+    return reader.reply()
+
+
+def test_a_chat_answer_is_read_whole():
+    reply = replies.read("chat", chat(usage={"prompt_tokens": 5, "completion_tokens": 7}))
+    assert (reply.model, reply.content, reply.finish_reason, reply.failure) == ("m", "hi", "stop", None)
+    assert reply.usage == Usage(prompt_tokens=5, completion_tokens=7)
+
+
+def test_a_streamed_chat_answer_reads_like_a_whole_one():
+    whole = replies.read("chat", chat({"content": "hello"}, usage={"prompt_tokens": 1, "completion_tokens": 2}))
+    parts = [chunk({"role": "assistant", "content": ""}), chunk({"content": "hel"}), chunk({"content": "lo"})]
+    end = [chunk(finish="stop"), {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}]
+    assert streamed("chat", [*parts, *end]) == whole
+
+
+def test_streamed_tool_calls_are_put_together_by_index():
+    def call(index, name="", arguments=""):
+        return chunk({"tool_calls": [{"index": index, "function": {"name": name, "arguments": arguments}}]})
+
+    events = [
+        call(1, "b"),
+        call(0, "a", '{"x"'),
+        call(0, arguments=":1}"),
+        call(1, arguments="{}"),
+        chunk(finish="tool_calls"),
+    ]
+    reply = streamed("chat", events)
+    assert reply.tool_calls == (ToolCall(name="a", arguments='{"x":1}'), ToolCall(name="b", arguments="{}"))
+    assert reply.failure is None
+
+
+def test_a_stream_that_breaks_off_is_interrupted_and_its_usage_unknown():
+    reply = streamed("chat", [chunk({"content": "hal"})])
+    assert (reply.failure, reply.content, reply.usage) == ("interrupted", "hal", None)
+
+
+def test_an_error_event_in_a_stream_is_the_endpoints_fault():
+    reply = streamed("chat", [chunk({"content": "hal"}), {"error": {"message": "overloaded"}}])
+    assert (reply.failure, reply.failure_detail) == ("endpoint_error", "overloaded")
+
+
+def test_the_first_token_starts_the_stream_and_a_role_alone_does_not():
+    reader = replies.StreamReader("chat")
+    reader.feed(chunk({"role": "assistant", "content": ""}))
+    assert not reader.started
+    reader.feed(chunk({"content": "x"}))
+    assert reader.started
+
+
+@pytest.mark.parametrize(
+    ("body", "failure"),
+    [
+        (chat({"content": None, "refusal": "no"}), "refusal"),
+        (chat({"content": "x"}, finish="content_filter"), "refusal"),
+        (chat({"content": "half a"}, finish="length"), "truncated"),
+        (chat({"content": ""}), "empty"),
+        ({"choices": []}, "malformed"),
+        ([], "malformed"),
+        ("text", "malformed"),
+    ],
+)
+def test_an_answer_that_is_none_says_how(body, failure):
+    assert replies.read("chat", body).failure == failure
+
+
+def test_other_choices_than_the_first_are_passed_over():
+    other = {"choices": [{"index": 1, "delta": {"content": "second"}, "finish_reason": "stop"}]}
+    assert streamed("chat", [chunk({"content": "first"}), other, chunk(finish="stop")]).content == "first"
+
+
+RESPONSE = {
+    "model": "m",
+    "status": "completed",
+    "output": [
+        {"type": "reasoning", "content": None},
+        {"type": "message", "content": [{"type": "output_text", "text": "hi"}]},
+        {"type": "function_call", "name": "f", "arguments": "{}"},
+    ],
+    "usage": {"input_tokens": 5, "output_tokens": 7},
+}
+
+
+def test_a_responses_answer_is_read_whole():
+    reply = replies.read("responses", RESPONSE)
+    assert (reply.content, reply.tool_calls) == ("hi", (ToolCall(name="f", arguments="{}"),))
+    assert reply.usage == Usage(prompt_tokens=5, completion_tokens=7)
+    assert reply.failure is None
+
+
+def test_a_streamed_responses_answer_is_the_one_it_completes_with():
+    events = [
+        {"type": "response.created", "response": {"model": "m"}},
+        {"type": "response.output_text.delta", "delta": "hi"},
+        {"type": "response.completed", "response": RESPONSE},
+    ]
+    assert streamed("responses", events) == replies.read("responses", RESPONSE)
+    assert streamed("responses", events[:2]).failure == "interrupted"
+    assert streamed("responses", events[:2]).content == "hi"
+
+
+def test_a_response_cut_short_or_failed_says_so():
+    cut = {**RESPONSE, "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    assert replies.read("responses", cut).failure == "truncated"
+    broken = {"model": "m", "status": "failed", "error": {"message": "boom"}, "output": []}
+    assert replies.read("responses", broken).failure == "endpoint_error"
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [
+        (429, "rate_limited"),
+        (408, "timeout"),
+        (504, "timeout"),
+        (500, "endpoint_error"),
+        (503, "endpoint_error"),
+        (400, "rejected"),
+    ],
+)
+def test_a_status_says_whose_fault_it_is(status, failure):
+    assert replies.failure_of_status(status) == failure
+
+
+@given(JSON, st.sampled_from(["chat", "responses"]))
+def test_any_json_at_all_is_read_without_raising(body, api):
+    replies.read(api, body)
+    replies.read_bytes(api, json.dumps(body).encode())
+    streamed(api, [body, chunk({"content": body}), {"type": "response.completed", "response": body}])
+
+
+@given(st.binary(max_size=60), st.sampled_from(["chat", "responses"]))
+def test_any_bytes_at_all_are_read_without_raising(body, api):
+    assert replies.read_bytes(api, body).failure == "malformed"
+
+
+def test_wildly_nested_bytes_are_malformed_not_a_crash():
+    assert replies.read_bytes("chat", b"[" * 1_000_000).failure == "malformed"

@@ -1,0 +1,140 @@
+"""Promises of the wire format: what is sent is what is read, and bad bytes name their fault."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow import wire
+from shadow.errors import WireError
+from shadow.records import CaptureCounts, DeadLetter, Exchange, Reply, ToolCall, Trial, Usage
+
+NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+REPLIES = st.builds(
+    Reply,
+    model=TEXT,
+    content=st.none() | TEXT,
+    tool_calls=st.lists(st.builds(ToolCall, name=TEXT, arguments=TEXT), max_size=2).map(tuple),
+    usage=st.none() | st.builds(Usage, prompt_tokens=st.none() | st.integers(0, 10**9)),
+    latency_ms=st.none() | st.floats(0, 1e9),
+    failure=st.none() | st.sampled_from(["timeout", "refusal", "truncated"]),
+)
+EXCHANGES = st.builds(
+    Exchange,
+    id=TEXT,
+    task=TEXT,
+    at=st.datetimes(timezones=st.just(UTC)),
+    request=st.dictionaries(TEXT, JSON, max_size=3),
+    reply=REPLIES,
+    segment=st.dictionaries(TEXT, TEXT, max_size=3),
+    inclusion_probability=st.floats(0.001, 1),
+)
+
+
+def exchange(**changes) -> Exchange:
+    whole = Exchange(id="e1", task="t", at=NOON, request={"messages": []}, reply=Reply(model="m", content="hi"))
+    return msgspec.structs.replace(whole, **changes)
+
+
+@given(EXCHANGES)
+def test_an_exchange_arrives_as_it_was_sent(sent):
+    assert wire.decode(Exchange, wire.encode(sent, source="test").value) == sent
+
+
+@given(EXCHANGES, REPLIES)
+def test_a_trial_carries_its_whole_exchange(sent, reply):
+    trial = Trial(exchange=sent, kind="shadow", candidate="small", reply=reply, at=NOON)
+    message = wire.encode(trial, source="test")
+    assert wire.decode(Trial, message.value) == trial
+    assert message.key == sent.id.encode()
+
+
+def test_headers_are_cloud_events_in_binary_mode():
+    message = wire.encode(exchange(traceparent="00-abc-def-01"), source="gateway/1")
+    assert dict(message.headers) == {
+        "ce_specversion": b"1.0",
+        "ce_id": b"e1",
+        "ce_type": b"shadow.exchange.v1",
+        "ce_source": b"gateway/1",
+        "ce_time": b"2026-09-01T12:00:00+00:00",
+        "content-type": b"application/json",
+        "traceparent": b"00-abc-def-01",
+    }
+    assert wire.event_type(message.headers) == "shadow.exchange.v1"
+
+
+def test_the_same_event_sent_twice_has_the_same_identity():
+    trial = Trial(exchange=exchange(), kind="ceiling", candidate="big", reply=Reply(model="big"), at=NOON)
+    again = msgspec.structs.replace(trial, at=NOON + timedelta(hours=1))
+    assert wire.event_id(trial) == wire.event_id(again) == "e1/ceiling/big"
+
+
+def test_the_payload_carries_its_version_first():
+    assert wire.encode(exchange(), source="s").value.startswith(b'{"v":1,')
+
+
+def test_an_offset_other_than_utc_is_the_same_instant():
+    paris = exchange(at=datetime(2026, 9, 1, 14, tzinfo=timezone(timedelta(hours=2))))
+    assert wire.decode(Exchange, wire.encode(paris, source="s").value).at == NOON
+
+
+def test_dead_letters_keep_the_bytes_that_could_not_be_read():
+    letter = DeadLetter(
+        id="x",
+        at=NOON,
+        stage="worker",
+        reason="not_json",
+        detail="?",
+        topic="t",
+        partition=0,
+        offset=7,
+        payload=b"\xff\x00",
+    )
+    assert wire.decode(DeadLetter, wire.encode(letter, source="s").value).payload == b"\xff\x00"
+
+
+def test_counts_travel():
+    counts = CaptureCounts(source="host/1", at=NOON, counts={"t": {"accepted": 3, "mirrored": 3}})
+    assert wire.decode(CaptureCounts, wire.encode(counts, source="host/1").value) == counts
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"", "not_json"),
+        (b"\xff\xfe", "not_json"),
+        (b"{", "not_json"),
+        (b"[" * 100_000, "wrong_shape"),
+        (b"[]", "wrong_shape"),
+        (b"{}", "wrong_shape"),
+        (b'{"v":2}', "wrong_version"),
+        (b'{"v":1,"id":3}', "wrong_shape"),
+        (wire.encode(exchange(), source="s").value.replace(b'"v":1', b'"v":9'), "wrong_version"),
+        (wire.encode(exchange(), source="s").value.replace(b'"v":1,', b""), "wrong_version"),
+        (wire.encode(exchange(), source="s").value.replace(b"12:00:00Z", b"12:00:00"), "wrong_shape"),
+    ],
+)
+def test_bytes_that_cannot_be_read_say_why_in_one_word(value, reason):
+    with pytest.raises(WireError) as caught:
+        wire.decode(Exchange, value)
+    assert caught.value.reason == reason
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_never_raise_anything_else(value):
+    with pytest.raises(WireError):
+        wire.decode(Exchange, value)
+
+
+def test_text_that_utf8_cannot_carry_is_refused_by_name():
+    with pytest.raises(WireError) as caught:
+        wire.encode(exchange(reply=Reply(model="m", content="\ud800")), source="s")
+    assert caught.value.reason == "unencodable"
