@@ -1,0 +1,100 @@
+"""Several `shadow` services as children of one command: started in order, watched, stopped.
+
+`shadow up` and `shadow demo` are this and little more. Each service is the very command an
+operator would run on its own, in its own process, with its own log.
+"""
+
+import signal
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shadow.devstack.processes import ServerProcess, answers, tail
+from shadow.errors import UsageError
+
+#: How long a service may take to say that it is ready. Streamlit and Faust import for seconds.
+START_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One child: `shadow NAME ARGUMENTS…`; ready once GET `ready_url` answers 200."""
+
+    name: str
+    port: int
+    ready_url: str
+    arguments: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def refuse_used_ports(services: Sequence[Service]) -> None:
+    """UsageError for the first service whose port somebody else has."""
+    for service in services:
+        if service.port and answers(service.port):
+            raise UsageError(
+                f"port {service.port}, which {service.name} needs, is in use: "
+                f"stop what listens there, or set another port for {service.name}"
+            )
+
+
+@contextmanager
+def running(
+    services: Sequence[Service], *, logs: Path, announce: Callable[[str], None]
+) -> Iterator[list[ServerProcess]]:
+    """Start `services` in order, each once the one before it is ready; stop them in reverse."""
+    refuse_used_ports(services)
+    with ExitStack() as stack:
+        children: list[ServerProcess] = []
+        for service in services:
+            child = ServerProcess(f"shadow {service.name}", logs / f"{service.name}.log")
+            stack.callback(child.stop)
+            child.launch(
+                [sys.executable, "-m", "shadow", service.name, *service.arguments],
+                env=service.env,
+                # Faust and uvicorn end in order when asked to; a parent that dies asks them too.
+                death_signal=signal.SIGTERM,
+            )
+            child.wait_until(lambda url=service.ready_url: is_ready(url), START_TIMEOUT_S)  # type: ignore[misc] # bound at once
+            announce(f"{service.name} is ready")
+            children.append(child)
+        yield children
+
+
+def watch(children: Sequence[ServerProcess], stop: threading.Event, *, every_s: float = 0.5) -> None:
+    """Return when `stop` is set; UsageError as soon as a child has ended by itself."""
+    while not stop.wait(every_s):
+        for child in children:
+            if not child.running:
+                raise UsageError(f"{child.name} has ended: {tail(child.log)} (whole log: {child.log})")
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets, so that a stop is orderly wherever it comes."""
+    stop = threading.Event()
+
+    def ask(*_: object) -> None:
+        if stop.is_set():  # a second Ctrl-C: the person means it
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def is_ready(url: str) -> bool:
+    """Does GET `url` answer 200?"""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own services' addresses
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
