@@ -1,0 +1,98 @@
+"""What a call cost: the user's own prices first, then the published ones, else unknown.
+
+An unknown price is None, never 0: a free model and an unpriced one must not look alike.
+"""
+
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from shadow.records import Usage
+from shadow.settings import Model
+
+if TYPE_CHECKING:
+    from genai_prices.types import PriceCalculation
+
+#: Their models run nowhere else, so that the name alone tells the price. Open weights are run
+#: by anybody at any cost: priced by name, a model in one's own cellar would seem to cost what
+#: some provider asks for it.
+_SOLE_SELLERS: Final = frozenset({"openai", "anthropic", "google"})
+_OPEN_WEIGHTS: Final = "gpt-oss"
+_MILLION: Final = 1_000_000
+_HOUR_S: Final = 3_600
+
+
+class Rates(NamedTuple):
+    """US dollars per million tokens."""
+
+    input: float | None
+    output: float | None
+
+
+def cost_usd(model: Model, sent_name: str, usage: Usage | None) -> float | None:
+    """US dollars for `usage` of `model`, called `sent_name` at its endpoint; None where unknown.
+
+    Both token counts must be known, and the price of each that is not 0.
+    """
+    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    own = Rates(model.input_usd_per_million, model.output_usd_per_million)
+    if own != (None, None):
+        return _total(own, prompt, completion)
+    if model.simulated:  # its name may well be that of a real model
+        return None
+    # Prices may depend on the time of day, so what was looked up holds for an hour at most.
+    found = _published(model.base_url, sent_name, int(time.time() // _HOUR_S))
+    if found == "by size":
+        return _look_up(model.base_url, sent_name, prompt, completion)
+    return None if found is None else _total(found, prompt, completion)
+
+
+def _total(rates: Rates, prompt: int, completion: int) -> float | None:
+    total = 0.0
+    for rate, tokens in zip(rates, (prompt, completion), strict=True):
+        if not tokens:
+            continue
+        if rate is None:
+            return None
+        total += rate * tokens / _MILLION
+    return total
+
+
+@lru_cache(maxsize=1024)
+def _published(base_url: str, sent_name: str, _hour: int) -> Rates | Literal["by size"] | None:
+    """Published rates, `"by size"` where they depend on the prompt's length, None where unknown.
+
+    Kept because one look-up takes a fraction of a millisecond, which a gateway would feel at
+    thousands of exchanges a second.
+    """
+    price = _calculation(base_url, sent_name, 1_000, 1_000)
+    if price is None:
+        return None
+    # No price list has a tier above ten million tokens, and none a first one below a thousand.
+    large = _calculation(base_url, sent_name, 10_000_000, 1_000)
+    if large is None or large.input_price != price.input_price * 10_000 or large.output_price != price.output_price:
+        return "by size"
+    return Rates(float(price.input_price) * 1_000, float(price.output_price) * 1_000)
+
+
+def _look_up(base_url: str, sent_name: str, prompt: int, completion: int) -> float | None:
+    price = _calculation(base_url, sent_name, prompt, completion)
+    return None if price is None else float(price.total_price)
+
+
+def _calculation(base_url: str, sent_name: str, prompt: int, completion: int) -> "PriceCalculation | None":
+    import genai_prices  # noqa: PLC0415 - loads megabytes of prices; wanted only where the user has set none
+
+    usage = genai_prices.Usage(input_tokens=prompt, output_tokens=completion)
+    try:  # the address names the provider for sure …
+        return genai_prices.calc_price(usage, sent_name, provider_api_url=base_url)
+    except LookupError:
+        pass
+    try:  # … but may be a company's own proxy in front of it
+        found = genai_prices.calc_price(usage, sent_name)
+    except LookupError:
+        return None
+    sold_by_its_maker_alone = found.provider.id in _SOLE_SELLERS and _OPEN_WEIGHTS not in found.model.id
+    return found if sold_by_its_maker_alone else None

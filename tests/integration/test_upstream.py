@@ -1,0 +1,216 @@
+"""The upstream client against a real server that behaves well, badly, or not at all."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from shadow.devstack.processes import free_port
+from shadow.settings import Model
+from shadow.upstream import Endpoint
+from shadow.upstream import endpoint as endpoint_module
+from tests import scripted
+from tests.scripted import ScriptedEndpoint
+
+ASK = {"messages": [{"role": "user", "content": "hello"}]}
+
+
+@pytest.fixture
+def asked(serve: Callable[[Any], str]):
+    """`asked(app, **model)` is an Endpoint whose server is `app`."""
+
+    def endpoint(app: ScriptedEndpoint, **model: Any) -> Endpoint:
+        return Endpoint("small", Model(base_url=serve(app) + "/v1", **model))
+
+    return endpoint
+
+
+async def test_an_answer_becomes_a_reply_with_usage_cost_status_and_latency(asked):
+    app = ScriptedEndpoint([scripted.chat("hi", model="small-0925")])
+    async with asked(app, model="org/small", input_usd_per_million=1e6, output_usd_per_million=10e6) as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert (reply.content, reply.model, reply.finish_reason, reply.status) == ("hi", "small-0925", "stop", 200)
+    assert reply.cost_usd == pytest.approx(23.0)
+    assert reply.latency_ms is not None
+    assert reply.failure is None
+    [request] = app.requests
+    assert (request.method, request.path) == ("POST", "/v1/chat/completions")
+    assert request.json() == {**ASK, "model": "org/small", "stream": False}
+
+
+async def test_a_request_recorded_through_responses_is_asked_through_responses(asked):
+    body = {
+        "model": "small",
+        "status": "completed",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "hi"}]}],
+    }
+    app = ScriptedEndpoint([scripted.whole(json.dumps(body).encode())])
+    async with asked(app) as endpoint:
+        reply = await endpoint.ask({"input": "hello"}, api="responses")
+    assert reply.content == "hi"
+    assert app.requests[0].path == "/v1/responses"
+
+
+async def test_the_key_goes_into_the_authorization_header_and_nowhere_else(asked, monkeypatch, caplog):
+    monkeypatch.setenv("SMALL_KEY", "canary-key-123")
+    caplog.set_level("DEBUG")
+    app = ScriptedEndpoint([scripted.error(401, "Incorrect API key provided: canary-key-123 or sk-proj-abcdef12")])
+    async with asked(app, api_key_env="SMALL_KEY") as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert app.requests[0].headers["authorization"] == "Bearer canary-key-123"
+    assert reply.failure_detail == "HTTP 401: Incorrect API key provided: [key] or [key]"
+    assert "canary" not in caplog.text
+    assert b"canary" not in app.requests[0].body
+
+
+async def test_no_key_no_authorization_header(asked):
+    app = ScriptedEndpoint([scripted.chat("hi")])
+    async with asked(app) as endpoint:
+        await endpoint.ask(ASK)
+    assert "authorization" not in app.requests[0].headers
+
+
+async def test_a_passing_fault_is_tried_again_and_then_answered(asked):
+    app = ScriptedEndpoint(
+        [
+            scripted.error(503, "busy", retry_after="0"),
+            scripted.error(429, "busy", retry_after_ms="1"),
+            scripted.chat("hi"),
+        ]
+    )
+    async with asked(app, retries=2) as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert (reply.content, reply.failure, len(app.requests)) == ("hi", None, 3)
+
+
+async def test_a_storm_of_429_ends_as_rate_limited_within_the_retry_budget(asked):
+    app = ScriptedEndpoint([scripted.error(429, "slow down", retry_after="0")])
+    async with asked(app, retries=3) as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert (reply.failure, reply.status, len(app.requests)) == ("rate_limited", 429, 4)
+    assert reply.failure_detail == "HTTP 429: slow down"
+
+
+@pytest.mark.parametrize("retry_after", ["3600", formatdate(4_000_000_000, usegmt=True)])
+async def test_a_wait_that_would_outlast_the_deadline_is_not_begun(asked, retry_after: str):
+    app = ScriptedEndpoint([scripted.error(429, "come back later", retry_after=retry_after)])
+    async with asked(app, retries=5) as endpoint, asyncio.timeout(5):
+        reply = await endpoint.ask(ASK, deadline_s=10)
+    assert (reply.failure, len(app.requests)) == ("rate_limited", 1)
+
+
+async def test_a_model_that_is_too_slow_is_a_timeout_and_is_hung_up_on(asked):
+    app = ScriptedEndpoint([scripted.after(30, scripted.chat("late"))])
+    async with asked(app, retries=5) as endpoint:
+        reply = await endpoint.ask(ASK, deadline_s=0.2)
+        await app.hung_up.seen()
+    assert (reply.failure, len(app.requests)) == ("timeout", 1)
+    assert reply.latency_ms is not None
+    assert reply.latency_ms >= 200
+
+
+async def test_an_answer_that_never_ends_is_a_timeout_too(asked):
+    app = ScriptedEndpoint([scripted.chunks(b"{", forever=True)])
+    async with asked(app) as endpoint:
+        reply = await endpoint.ask(ASK, deadline_s=0.2)
+    assert reply.failure == "timeout"
+
+
+async def test_nobody_listening_is_an_endpoint_error():
+    async with Endpoint("gone", Model(base_url=f"http://127.0.0.1:{free_port()}/v1", retries=1)) as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert (reply.failure, reply.status, reply.model) == ("endpoint_error", None, "gone")
+
+
+async def test_a_broken_connection_is_tried_again(asked):
+    app = ScriptedEndpoint([scripted.broken, scripted.chunks(b'{"choices"', cut=True), scripted.chat("hi")])
+    async with asked(app, retries=2) as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert (reply.content, len(app.requests)) == ("hi", 3)
+
+
+async def test_a_request_the_endpoint_refuses_is_rejected_in_its_own_words_and_not_repeated(asked):
+    app = ScriptedEndpoint([scripted.error(400, "max_tokens is too large")])
+    async with asked(app, retries=5) as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert (reply.failure, reply.failure_detail, len(app.requests)) == (
+        "rejected",
+        "HTTP 400: max_tokens is too large",
+        1,
+    )
+
+
+async def test_a_redirect_is_not_followed_because_the_key_would_follow_too(asked):
+    app = ScriptedEndpoint([scripted.whole(b"", status=307, location="/elsewhere")])
+    async with asked(app) as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert (reply.failure, reply.status, len(app.requests)) == ("rejected", 307, 1)
+
+
+@pytest.mark.parametrize("body", [b"<html>captive portal</html>", b"[" * 100_000, b'{"choices": []}', b"\xff\xfe"])
+async def test_an_answer_that_is_not_one_is_malformed(asked, body: bytes):
+    async with asked(ScriptedEndpoint([scripted.whole(body)])) as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert (reply.failure, reply.status) == ("malformed", 200)
+
+
+async def test_an_endless_answer_is_cut_off_as_malformed(asked, monkeypatch):
+    monkeypatch.setattr(endpoint_module, "MAX_ANSWER_BYTES", 100_000)
+    app = ScriptedEndpoint([scripted.chunks(*[b"x" * 50_000] * 4, forever=True)])
+    async with asked(app) as endpoint:
+        reply = await endpoint.ask(ASK, deadline_s=10)
+    assert reply.failure == "malformed"
+
+
+async def test_no_more_asks_are_under_way_than_there_are_slots(asked):
+    seen: list[int] = []
+
+    async def answer(receive: Any, send: Any) -> None:
+        seen.append(endpoint.in_flight)
+        await scripted.after(0.01, scripted.chat("hi"))(receive, send)
+
+    async with asked(ScriptedEndpoint([answer]), concurrency=3) as endpoint:
+        replies = await asyncio.gather(*(endpoint.ask(ASK) for _ in range(20)))
+    assert {reply.failure for reply in replies} == {None}
+    assert len(seen) == 20
+    assert max(seen) == 3
+
+
+async def test_waiting_for_a_slot_costs_an_ask_neither_its_deadline_nor_its_latency(asked):
+    slow, queue_s, deadline_s = scripted.after(1.5, scripted.chat("slow")), 1.5, 1.0
+    async with asked(ScriptedEndpoint([slow, scripted.chat("quick")]), concurrency=1) as endpoint:
+        first = asyncio.create_task(endpoint.ask(ASK, deadline_s=30))
+        await asyncio.sleep(0)
+        second = await endpoint.ask(ASK, deadline_s=deadline_s)
+        assert (await first).content == "slow"
+    assert (second.content, second.failure) == ("quick", None)
+    assert second.latency_ms is not None
+    assert second.latency_ms < queue_s * 1_000
+
+
+async def test_cancellation_passes_and_frees_the_slot(asked):
+    app = ScriptedEndpoint([scripted.after(30, scripted.chat("late")), scripted.chat("hi")])
+    async with asked(app, concurrency=1) as endpoint:
+        asking = asyncio.create_task(endpoint.ask(ASK))
+        await app.asked.seen()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert endpoint.in_flight == 0
+        assert (await endpoint.ask(ASK)).content == "hi"
+
+
+async def test_a_request_that_json_cannot_carry_is_rejected_without_asking(asked):
+    app = ScriptedEndpoint([scripted.chat("hi")])
+    async with asked(app) as endpoint:
+        reply = await endpoint.ask({"messages": [{"role": "user", "content": "\ud800"}]})
+    assert reply.failure == "rejected"
+    assert app.requests == []
+
+
+async def test_asking_before_entering_says_what_to_do():
+    with pytest.raises(RuntimeError, match="async with"):
+        await Endpoint("small", Model(base_url="http://127.0.0.1:1/v1")).ask(ASK)

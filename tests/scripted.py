@@ -1,0 +1,138 @@
+"""An OpenAI-compatible endpoint that answers, or misbehaves, exactly as a test tells it to."""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Answer = Callable[[Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as the endpoint saw it; header names in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Signal(threading.Event):
+    """An event that the server's thread sets and a test's event loop waits for."""
+
+    async def seen(self) -> None:
+        """Return once it is set; AssertionError if that takes unreasonably long."""
+        assert await asyncio.to_thread(self.wait, 10.0), "it did not happen"
+
+
+@dataclass
+class ScriptedEndpoint:
+    """An ASGI app that gives `answers` in turn, the last one for ever, and keeps what it was asked."""
+
+    answers: list[Answer]
+    requests: list[Request] = field(default_factory=list)
+    asked: Signal = field(default_factory=Signal)
+    hung_up: Signal = field(default_factory=Signal)
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            raise RuntimeError("no lifespan here")
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        self.requests.append(Request(scope["method"], scope["path"], scope["query_string"].decode(), headers, body))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        self.asked.set()
+        await self._until_hung_up(answer, receive, send)
+
+    async def _until_hung_up(self, answer: Answer, receive: Receive, send: Send) -> None:
+        """Give the answer, but stop when the caller hangs up before its end."""
+        answering = asyncio.ensure_future(answer(receive, send))
+        listening = asyncio.ensure_future(receive())
+        await asyncio.wait({answering, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            self.hung_up.set()
+        for task in (answering, listening):
+            task.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await answering
+
+
+def whole(body: bytes, *, status: int = 200, **headers: str) -> Answer:
+    """One body; underscores in header names stand for hyphens."""
+
+    async def answer(_receive: Receive, send: Send) -> None:
+        await _start(send, status, {"content-length": str(len(body)), "content-type": "application/json", **headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return answer
+
+
+def chat(text: str, *, model: str = "small", **extra: Any) -> Answer:
+    """An ordinary chat completion of 3 prompt and 2 completion tokens."""
+    return whole(json.dumps(chat_body(text, model=model, **extra)).encode())
+
+
+def chat_body(text: str, *, model: str = "small", **extra: Any) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+        **extra,
+    }
+
+
+def error(status: int, message: str, **headers: str) -> Answer:
+    return whole(json.dumps({"error": {"message": message}}).encode(), status=status, **headers)
+
+
+def after(seconds: float, answer: Answer) -> Answer:
+    async def late(receive: Receive, send: Send) -> None:
+        await asyncio.sleep(seconds)
+        await answer(receive, send)
+
+    return late
+
+
+def chunks(*parts: bytes, pause_s: float = 0.0, cut: bool = False, forever: bool = False, **headers: str) -> Answer:
+    """A streamed body, part by part; `cut` breaks the connection after the last, `forever` never ends."""
+
+    async def answer(_receive: Receive, send: Send) -> None:
+        await _start(send, 200, {"content-type": "text/event-stream", **headers})
+        for part in parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            await asyncio.sleep(pause_s)
+        if forever:
+            await asyncio.Event().wait()
+        if not cut:
+            await send({"type": "http.response.body", "body": b""})
+
+    return answer
+
+
+def broken(_receive: Receive, _send: Send) -> Awaitable[None]:
+    """The connection closes before any answer."""
+    raise ConnectionAbortedError
+
+
+async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -1,0 +1,43 @@
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow.upstream.retry import retry_after_s, wait_s, worth_retrying
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after": formatdate(1_000_030, usegmt=True)}, 30.0),
+        ({"retry-after": formatdate(999_000, usegmt=True)}, 0.0),
+        ({}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+    ],
+)
+def test_retry_after_is_read_in_every_form_endpoints_use(headers: dict[str, str], expected: float | None):
+    assert retry_after_s(headers, now=1_000_000.0) == expected
+
+
+@given(attempt=st.integers(0, 40), asked=st.none() | st.floats(0, 1e6))
+def test_a_wait_is_never_shorter_than_asked_and_without_asking_is_bounded(attempt: int, asked: float | None):
+    wait = wait_s(attempt, {} if asked is None else {"retry-after": repr(asked)})
+    assert (asked or 0) <= wait <= (8.0 if asked is None else asked + 1.0)
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
+def test_passing_faults_are_tried_again_unless_the_endpoint_says_not_to(status: int):
+    assert worth_retrying(status, {})
+    assert not worth_retrying(status, {"x-should-retry": "false"})
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 301])
+def test_a_wrong_request_is_not_sent_again(status: int):
+    assert not worth_retrying(status, {})
