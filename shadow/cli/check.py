@@ -1,0 +1,92 @@
+"""`shadow check`: is everything this shadow.toml names there, and willing?"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scoring.scorers import SCORERS
+from shadow import topics
+from shadow.errors import ShadowError
+from shadow.settings import Settings, load
+from shadow.store import engine, migrate
+from shadow.upstream.probe import probe
+
+
+def command(
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")] = None,
+    file_only: Annotated[bool, typer.Option("--file-only", help="Check the file alone; reach nothing.")] = False,
+) -> None:
+    """Check shadow.toml, the broker, the database and every model; name each fault and its mend.
+
+    Exits 1 when anything is wrong, so it can guard a deployment.
+
+    Example: shadow check --config shadow.toml
+    """
+    settings = load(config)
+    typer.echo(f"ok    file: {len(settings.models)} models, {len(settings.tasks)} tasks")
+    checks = [partial(_tasks, settings)]
+    if not file_only:
+        checks += [partial(_broker, settings), partial(_database, settings), partial(_models, settings)]
+    faults = 0
+    for check in checks:
+        for good, line in _results(check):
+            faults += not good
+            typer.echo(f"{'ok   ' if good else 'FAULT'} {line}", err=not good)
+    if faults:
+        raise typer.Exit(1)
+
+
+def _results(check: Callable[[], Iterator[tuple[bool, str]]]) -> Iterator[tuple[bool, str]]:
+    try:
+        yield from check()
+    except ShadowError as fault:
+        yield False, str(fault)
+
+
+def _tasks(settings: Settings) -> Iterator[tuple[bool, str]]:
+    if not settings.tasks:
+        yield False, "tasks: none is configured, so nothing is compared; add a [tasks.NAME] table"
+    for name, task in settings.tasks.items():
+        if task.scorer is not None and task.scorer not in SCORERS:
+            yield False, f"tasks.{name}.scorer: {task.scorer!r} is unknown; one of {', '.join(sorted(SCORERS))}"
+        if not task.candidates:
+            yield False, f"tasks.{name}.candidates: none, so nothing is compared; name a model of [models]"
+        if not task.mirror_rate:
+            yield False, f"tasks.{name}.mirror_rate: 0 mirrors nothing; set a share above 0"
+
+
+def _broker(settings: Settings) -> Iterator[tuple[bool, str]]:
+    servers = settings.kafka.bootstrap_servers
+    try:
+        topics.wait_for_broker(servers, timeout=5)
+    except ShadowError as fault:
+        yield False, f"kafka.bootstrap_servers: {fault}; is the broker up, and the address right?"
+    else:
+        yield True, f"kafka: {servers} answers"
+
+
+def _database(settings: Settings) -> Iterator[tuple[bool, str]]:
+    url = settings.postgres_url()
+    database = engine.connect(url)
+    try:
+        with database.connect():
+            yield True, "postgres: connected"
+        differences = migrate.drift(url)
+        for difference in differences:
+            yield False, f"postgres: {difference}; run `shadow migrate`"
+        if not differences:
+            yield True, "postgres: the schema is this version's"
+    finally:
+        database.dispose()
+
+
+def _models(settings: Settings) -> Iterator[tuple[bool, str]]:
+    async def every() -> list[str | None]:
+        return await asyncio.gather(*(probe(name, model) for name, model in settings.models.items()))
+
+    for (name, model), fault in zip(settings.models.items(), asyncio.run(every()), strict=True):
+        yield (True, f"models.{name}: {model.base_url} answers") if fault is None else (False, fault)
