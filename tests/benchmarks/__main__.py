@@ -1,0 +1,59 @@
+"""`make bench`: run every benchmark, print the table, write docs/benchmarks.md.
+
+A benchmark is a module here with `measure() -> [(what, figure, goal)]`. Figures are ratios
+measured side by side in one run wherever they can be, because machines differ and ratios
+less so. `python -m tests.benchmarks gateway store` runs some of them and writes nothing.
+"""
+
+import os
+import pkgutil
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+INTRODUCTION = """# Benchmarks
+
+Written by `make bench`; run it on your own machine. Ratios compare two things measured in the same run.
+"""
+
+
+def main(names):
+    here = pkgutil.iter_modules([str(Path(__file__).parent)])
+    every = [found.name for found in here if not found.name.startswith("_")]
+    unknown = sorted(set(names) - set(every))
+    if unknown:
+        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(every)}")
+    sections = []
+    for name in names or every:
+        module = import_module(f"tests.benchmarks.{name}")
+        if not hasattr(module, "measure"):
+            continue
+        sys.stderr.write(f"measuring {name} …\n")
+        section = table(name, (module.__doc__ or "").strip().splitlines()[0], module.measure())
+        sys.stdout.write(section + "\n")
+        sys.stdout.flush()
+        sections.append(section)
+    if not names:
+        PAGE.write_text("\n".join([INTRODUCTION, machine(), "", *sections]), encoding="utf-8")
+        sys.stderr.write("wrote docs/benchmarks.md\n")
+
+
+def table(name, about, rows):
+    lines = [f"## {name.replace('_', ' ').capitalize()}", "", about, "", "| what | measured | goal |", "|---|---|---|"]
+    lines += [f"| {what} | {figure} | {goal} |" for what, figure, goal in rows]
+    return "\n".join([*lines, ""])
+
+
+def machine():
+    cores, python = os.cpu_count(), platform.python_version()
+    when = datetime.now(UTC).date().isoformat()
+    ours = version("shadow-regret")
+    return f"Measured on {when}: {cores} cores, {platform.machine()}, Python {python}, shadow-regret {ours}."
+
+
+main(sys.argv[1:])
