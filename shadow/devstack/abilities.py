@@ -1,0 +1,72 @@
+"""How good each simulated model is, where, and when; and what else goes wrong with it.
+
+The candidate is nearly as good as the frontier, with the three weaknesses an average hides:
+one bad segment, one bad time of day, and one task that gets worse in the last days.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import NormalDist
+from typing import Final
+
+from shadow.records import Role
+
+#: The names under which the two models appear: nobody shall take them for real ones.
+MODEL_NAMES: Final[dict[Role, str]] = {"frontier": "simulated-frontier", "candidate": "simulated-7b"}
+
+ACCURACY: Final[dict[Role, float]] = {"frontier": 0.97, "candidate": 0.94}
+BAD_SEGMENT: Final = ("ticket-intent", "de")
+BAD_SEGMENT_ACCURACY: Final = 0.78
+NIGHT_LOSS: Final = 0.08
+DRIFTING_TASK: Final = "invoice-fields"
+DRIFT_LOSS: Final = 0.12
+DRIFT_LASTS: Final = timedelta(days=3)
+
+#: Of the doubt in a model's answers, the share that another try may settle differently. It is
+#: why a model does not always agree with itself.
+FICKLE: Final = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mishaps:
+    """Chances, per reply, of what is not an honest answer."""
+
+    refusal: float
+    truncated: float
+    malformed: float  # of answers that should be JSON
+    slow: float
+
+
+MISHAPS: Final[dict[Role, Mishaps]] = {
+    "frontier": Mishaps(refusal=0.001, truncated=0.001, malformed=0.001, slow=0.005),
+    "candidate": Mishaps(refusal=0.004, truncated=0.004, malformed=0.010, slow=0.010),
+}
+
+
+def is_night(at: datetime) -> bool:
+    """22:00 to 05:00 UTC."""
+    return at.hour >= 22 or at.hour < 5
+
+
+def accuracy(role: Role, task: str, locale: str, at: datetime, *, drifts_from: datetime) -> float:
+    """The chance that `role` gets a request right."""
+    if role == "frontier":
+        return ACCURACY[role]
+    base = BAD_SEGMENT_ACCURACY if (task, locale) == BAD_SEGMENT else ACCURACY[role]
+    drifted = DRIFT_LOSS if task == DRIFTING_TASK and at >= drifts_from else 0.0
+    return base - (NIGHT_LOSS if is_night(at) else 0.0) - drifted
+
+
+#: Milliseconds to the first token, and per token after it.
+_PACE: Final[dict[Role, tuple[float, float]]] = {"frontier": (650.0, 12.0), "candidate": (190.0, 3.0)}
+_SLOW_FACTOR: Final = 8.0
+_NORMAL: Final = NormalDist()
+
+
+def latency_ms(role: Role, tokens: int, draw: float, *, slow: bool) -> tuple[float, float]:
+    """Time to first token and to the last, in milliseconds: log-normal, with a slow tail."""
+    first, each = _PACE[role]
+    spread = math.exp(0.3 * _NORMAL.inv_cdf(min(max(draw, 1e-6), 1 - 1e-6)))
+    factor = spread * (_SLOW_FACTOR if slow else 1.0)
+    return round(first * factor, 1), round((first + each * tokens) * factor, 1)

@@ -1,0 +1,98 @@
+"""The simulated application: weeks of past exchanges at once, then live requests for as long as asked.
+
+The past goes straight onto Kafka through the publisher, each exchange with its own event time,
+because a gateway stamps what it sees with now. Everything after Kafka is the real pipeline.
+Live requests go through the gateway with the official client, as an application's would.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+from openai import AsyncOpenAI, OpenAIError
+
+from shadow import prices
+from shadow.devstack.chance import draws
+from shadow.devstack.world import Ask, World
+from shadow.publisher import Publisher
+from shadow.records import Exchange
+from shadow.settings import Settings
+
+#: Of the past exchanges that have a right answer, the share for which somebody wrote it down.
+GRADED_SHARE: Final = 0.3
+#: Most past exchanges on their way to Kafka: far below what makes the publisher drop.
+_MOST_UNDER_WAY: Final = 1_000
+#: A rough size of one exchange, for the publisher's budget.
+_SIZE_BYTES: Final = 3_000
+#: Live requests are numbered from here, so that they never repeat one of the past.
+_FIRST_LIVE: Final = 10_000_000
+
+
+def past_exchanges(world: World, settings: Settings, *, count: int, span: timedelta) -> Iterator[Exchange]:
+    """`count` exchanges in the `span` before `world.now`, oldest first."""
+    start = world.now - span
+    for index, at in enumerate(world.schedule(count, start, world.now)):
+        ask = world.ask(index, at)
+        graded = draws(world.seed, "graded", index)[0] < GRADED_SHARE
+        frontier = settings.tasks[ask.task].frontier
+        reply = world.reply_of("frontier", ask.body, at)
+        cost = prices.cost_usd(settings.models[frontier], settings.sent_name(frontier), reply.usage)
+        yield Exchange(
+            id=f"past-{world.seed}-{index:08d}",
+            task=ask.task,
+            at=at,
+            request=ask.body,
+            reply=msgspec.structs.replace(reply, cost_usd=cost),
+            segment=ask.segment,
+            unit=ask.unit,
+            reference=ask.reference if graded else None,
+        )
+
+
+def publish_past(
+    publisher: Publisher, exchanges: Iterator[Exchange], *, progress: Callable[[int], None], stopped: Callable[[], bool]
+) -> int:
+    """Put `exchanges` onto Kafka as fast as it takes them; the number sent. Ends early when `stopped()`."""
+    sent = 0
+    for exchange in exchanges:
+        while _under_way(publisher) > _MOST_UNDER_WAY and not stopped():
+            time.sleep(0.01)
+        if stopped():
+            break
+        publisher.offer(lambda whole=exchange: whole, task=exchange.task, size=_SIZE_BYTES)  # type: ignore[misc] # bound at once
+        sent += 1
+        progress(sent)
+    return sent
+
+
+async def live(gateway_url: str, world: World, *, per_second: float, stopped: Callable[[], bool]) -> None:
+    """Ask the gateway what the world's users ask, with Poisson arrivals, until `stopped()`.
+
+    An answer that fails is the user's loss and not the end of the traffic.
+    """
+    # One key for all: the simulated endpoints take any, and the gateway must not need it.
+    async with AsyncOpenAI(base_url=f"{gateway_url}/v1", api_key="simulated", max_retries=0, timeout=30) as client:
+        rng = random.Random(world.seed)  # noqa: S311 - traffic, not secrets
+        index = _FIRST_LIVE
+        tasks: set[asyncio.Task[None]] = set()
+        while not stopped():
+            await asyncio.sleep(rng.expovariate(per_second))
+            index += 1
+            task = asyncio.create_task(_ask(client, world.ask(index, datetime.now(UTC)), stream=rng.random() < 0.3))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        for task in tasks:
+            task.cancel()
+
+
+async def _ask(client: AsyncOpenAI, ask: Ask, *, stream: bool) -> None:
+    with suppress(OpenAIError):
+        answer = await client.chat.completions.create(**ask.body, extra_headers=ask.headers(), stream=stream)
+        if stream:
+            async for _ in answer:
+                pass

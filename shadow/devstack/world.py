@@ -1,0 +1,214 @@
+"""The seeded world of the demo: who asks what, when, and what the two models answer.
+
+Nothing here keeps state. A request is a function of (seed, index, time); a reply is a function
+of (seed, role, what the request says, event time, which try it is). So weeks of history can be
+made up at once and the HTTP servers of `shadow.devstack.models` still answer to match.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from shadow.devstack import abilities, workloads
+from shadow.devstack.chance import draws, pick_weighted
+from shadow.records import Reply, Role, Usage
+
+HISTORY: Final = timedelta(days=21)
+
+_TASK_SHARES: Final = {"ticket-intent": 0.55, "invoice-fields": 0.25, "reply-draft": 0.20}
+_LOCALE_SHARES: Final = {"en": 0.45, "de": 0.25, "fr": 0.18, "pt": 0.12}
+#: In the last week of the history a campaign brings more Portuguese customers.
+_LATE_LOCALE_SHARES: Final = {"en": 0.38, "de": 0.21, "fr": 0.15, "pt": 0.26}
+_PLAN_SHARES: Final = {"free": 0.55, "pro": 0.33, "enterprise": 0.12}
+_CHANNEL_SHARES: Final = {"email": 0.50, "chat": 0.35, "api": 0.15}
+
+#: The segments every request of this world declares.
+SEGMENTS: Final = ("locale", "plan", "channel")
+
+# When a request was made stands in its prompt, as in many real ones, and is the only way in
+# which a simulated model can know it. Written so that nobody takes it for a telephone number.
+_TIME_IN_PROMPT: Final = re.compile(r"Received (\d\d) (\w{3}) (\d{4}) at (\d\d)h(\d\d) UTC\.")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One request of the simulated application, and what is known about it."""
+
+    index: int
+    task: str
+    at: datetime
+    segment: dict[str, str]
+    unit: str
+    body: dict[str, Any]
+    reference: str | None
+
+    def headers(self) -> dict[str, str]:
+        """The `x-shadow-*` headers that say so to the gateway."""
+        segment = ",".join(f"{name}={value}" for name, value in self.segment.items())
+        return {"x-shadow-task": self.task, "x-shadow-segment": segment, "x-shadow-unit": self.unit}
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """`now` is when the history ends: the candidate drifts in the three days before it."""
+
+    now: datetime
+    seed: int = 7
+
+    def schedule(self, count: int, start: datetime, end: datetime) -> Iterator[datetime]:
+        """`count` times in [start, end), in order, following the daily and weekly wave."""
+        hours = max(1, math.ceil((end - start) / timedelta(hours=1)))
+        width = (end - start) / hours
+        weights = [traffic(start + hour * width) for hour in range(hours)]
+        per_weight = count / math.fsum(weights)
+        due, made = 0.0, 0
+        for hour, weight in enumerate(weights):
+            due += weight * per_weight
+            wanted = count - made if hour == hours - 1 else round(due) - made
+            for n in range(wanted):
+                jitter = draws(self.seed, "time", made + n)[0]
+                yield start + (hour + (n + jitter) / wanted) * width
+            made += wanted
+
+    def ask(self, index: int, at: datetime) -> Ask:
+        """Request number `index`, made at `at`."""
+        draw = draws(self.seed, "ask", index)
+        task = pick_weighted(_TASK_SHARES, draw[0])
+        late = at >= self.now - timedelta(days=7)
+        locale = pick_weighted(_LATE_LOCALE_SHARES if late else _LOCALE_SHARES, draw[1])
+        user = int(2_000 * draw[2] ** 2)  # some people write far more often than others
+        plan = pick_weighted(_PLAN_SHARES, draws(self.seed, "user", user)[0])
+        channel = pick_weighted(_CHANNEL_SHARES, draw[3])
+        details = draws(self.seed, "details", index)
+        reference: str | None
+        if task == "invoice-fields":
+            text, reference = workloads.write_invoice(locale, details)
+        else:
+            text, reference = workloads.write_ticket(task, locale, details)
+        system = f"{workloads.SYSTEM_PROMPTS[task]}\n{_written(at)}"
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
+        body: dict[str, Any] = {"model": abilities.MODEL_NAMES["frontier"], "messages": messages}
+        if task == "invoice-fields":
+            body["response_format"] = {"type": "json_object"}
+        return Ask(
+            index=index,
+            task=task,
+            at=at,
+            segment={"locale": locale, "plan": plan, "channel": channel},
+            unit=f"user-{user}",
+            body=body,
+            reference=reference,
+        )
+
+    def reply_of(self, role: Role, body: Mapping[str, Any], at: datetime, *, attempt: str = "served") -> Reply:
+        """What `role` answers to `body` at `at`; the same each time for the same arguments.
+
+        Asked again under another `attempt`, a model may answer differently, as real ones do.
+        The time in the request's own prompt, where there is one, counts before `at`.
+        """
+        system, text = _prompt(body)
+        at = _time_in(system) or at
+        steady = draws(self.seed, role, system, text)
+        fresh = draws(self.seed, role, system, text, at.timestamp(), attempt)
+        reading = workloads.read(system, text)
+        mishap = abilities.MISHAPS[role]
+        if reading is None:
+            content = f"[{abilities.MODEL_NAMES[role]}] {text[:200]}"
+        else:
+            drifts_from = self.now - abilities.DRIFT_LASTS
+            chance = abilities.accuracy(role, reading.task, reading.locale, at, drifts_from=drifts_from)
+            doubt = fresh[0] if fresh[1] < abilities.FICKLE else steady[0]
+            content = workloads.answer(reading, right=doubt < chance, style=fresh[2:7])
+            if reading.task == "invoice-fields" and steady[1] < mishap.malformed:
+                content = content[: len(content) * 2 // 3] + " …"
+        reply = self._as_reply(role, content, prompt=system + text, fresh=fresh)
+        if steady[2] < mishap.refusal:
+            return _refused(role, reply)
+        if steady[2] > 1 - mishap.truncated:
+            return msgspec.structs.replace(
+                reply, content=content[: len(content) // 2], finish_reason="length", failure="truncated"
+            )
+        return reply
+
+    @staticmethod
+    def _as_reply(role: Role, content: str, *, prompt: str, fresh: tuple[float, ...]) -> Reply:
+        # About four characters a token, as for real tokenisers and these languages.
+        usage = Usage(prompt_tokens=len(prompt) // 4 + 8, completion_tokens=len(content) // 4 + 1)
+        slow = fresh[7] < abilities.MISHAPS[role].slow
+        ttft, latency = abilities.latency_ms(role, len(content) // 4 + 1, fresh[6], slow=slow)
+        return Reply(
+            model=abilities.MODEL_NAMES[role],
+            content=content,
+            finish_reason="stop",
+            usage=usage,
+            latency_ms=latency,
+            ttft_ms=ttft,
+        )
+
+
+def traffic(at: datetime) -> float:
+    """How busy it is at a time, relative to other times: office hours, and quiet weekends."""
+    hour = at.hour + at.minute / 60
+    day = 1.0 + 0.8 * math.sin((hour - 8) / 24 * 2 * math.pi)
+    return day * (0.45 if at.weekday() >= 5 else 1.0)
+
+
+def _refused(role: Role, reply: Reply) -> Reply:
+    """Frontier APIs have a field for a refusal; small models just say so."""
+    words = "I'm sorry, but I can't help with that."
+    if role == "frontier":
+        return msgspec.structs.replace(reply, content=None, refusal=words, failure="refusal")
+    return msgspec.structs.replace(reply, content=words)
+
+
+def _written(at: datetime) -> str:
+    at = at.astimezone(UTC)
+    return f"Received {at:%d} {_MONTHS[at.month - 1]} {at:%Y} at {at:%H}h{at:%M} UTC."
+
+
+def _time_in(system: str) -> datetime | None:
+    found = _TIME_IN_PROMPT.search(system)
+    if found is None or found[2] not in _MONTHS:
+        return None
+    day, month, year, hour, minute = found.groups()
+    try:
+        return datetime(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), tzinfo=UTC)
+    except ValueError:  # the 31st of February
+        return None
+
+
+def _prompt(body: Mapping[str, Any]) -> tuple[str, str]:
+    """The system prompt and the last thing the user said, from either API."""
+    messages = body.get("messages", body.get("input", ""))
+    system = _text(body.get("instructions"))
+    if isinstance(messages, str):
+        return system, messages
+    text = ""
+    for message in messages if isinstance(messages, list) else ():
+        if isinstance(message, Mapping):
+            if message.get("role") in ("system", "developer"):
+                system = _text(message.get("content"))
+            elif message.get("role") == "user":
+                text = _text(message.get("content"))
+    return system, text
+
+
+def last_words(body: Mapping[str, Any]) -> str:
+    """The last thing the user said in a request to either API."""
+    return _prompt(body)[1]
+
+
+def _text(content: Any) -> str:
+    match content:
+        case str():
+            return content
+        case list():
+            return "".join(_text(part.get("text")) for part in content if isinstance(part, Mapping))
+        case _:
+            return ""
