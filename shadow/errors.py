@@ -4,7 +4,8 @@
     ├── ConfigError              shadow.toml or the environment is wrong (file, key, mend)
     ├── WireError                bytes on a topic, or a line of a file, that cannot be read
     ├── StoreError               the database refuses or cannot be reached
-    │   └── SchemaError          the database is there but its schema is not ours, or not yet
+    │   ├── SchemaError          the database is there but its schema is not ours, or not yet
+    │   └── UnstorableError      rows that no database could keep; leave them out and go on
     ├── BrokerError              Kafka cannot be reached or refuses
     ├── DevstackError            an embedded service could not be started
     └── UsageError               a command was given something it cannot work with
@@ -40,6 +41,18 @@ class StoreError(ShadowError):
 
 class SchemaError(StoreError):
     """The database schema is missing, behind or ahead of this version."""
+
+
+class UnstorableError(StoreError):
+    """Rows hold what PostgreSQL cannot keep (NUL, lone surrogates, impossible numbers).
+
+    `exchange_ids` names them, all of them, when that was found before the database was
+    touched; it is empty when the database itself refused one of many.
+    """
+
+    def __init__(self, exchange_ids: tuple[str, ...], message: str) -> None:
+        super().__init__(message)
+        self.exchange_ids = exchange_ids
 
 
 class BrokerError(ShadowError):
