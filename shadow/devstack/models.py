@@ -127,7 +127,8 @@ class SimulatedServer:
                 events = iter([b'data: {"choices": [\n\n'])
             await self._stream(list(events), reply, receive, send, number=number, cut=cut)
             return
-        await self._sleep(reply.latency_ms or 0.0)
+        if pause := (reply.latency_ms or 0.0) * self._time_scale / 1_000:
+            await asyncio.sleep(pause)
         write = openai_format.chat if api == "chat" else openai_format.response
         content = write(reply, number=number, created=created)
         if fault is not None:
@@ -158,7 +159,9 @@ class SimulatedServer:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             for event in events[: len(events) // 2] if cut else events:
-                await self._sleep(first if event is events[0] else between)
+                pause = (first if event is events[0] else between) * self._time_scale / 1_000
+                if pause:
+                    await asyncio.wait((client,), timeout=pause)
                 if client.done():
                     self.hang_ups += 1
                     return
@@ -167,10 +170,6 @@ class SimulatedServer:
                 await send({"type": "http.response.body", "body": b""})
         finally:
             client.cancel()
-
-    async def _sleep(self, milliseconds: float) -> None:
-        if seconds := milliseconds * self._time_scale / 1_000:
-            await asyncio.sleep(seconds)
 
 
 def simulated_app(
