@@ -1,0 +1,98 @@
+"""Which other models an exchange is put to: shadow, ceiling and reverse, by one pure rule.
+
+Before a rollout the candidates answer what the frontier served; after it the frontier answers
+a share of what the candidate served; a share of the frontier's own exchanges is answered by
+it a second time. The choices are consistent hashes of the exchange's id, so that a message
+delivered twice is planned twice alike.
+
+Every plan holds at least one trial. Where nobody is to be asked the trial says so in
+`unasked`, because an exchange that left no trace could not be told from a lost one.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from shadow.errors import WireError
+from shadow.records import Exchange, Failure, TrialKind
+from shadow.sampling import chosen
+from shadow.settings import Settings, Task
+
+#: Failures that left no answer of the served model to compare with. A refusal, a cut or an
+#: empty answer is behaviour of the model, and whether the other model does the same is evidence.
+NOTHING_SERVED: Final[frozenset[Failure]] = frozenset(
+    {"timeout", "endpoint_error", "rate_limited", "rejected", "interrupted", "malformed"}
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedTrial:
+    """One trial to hold. `model` is the name in [models] of the one to ask.
+
+    `inclusion_probability` is the chance in (0, 1] that this pair exists. `unasked` is the
+    reason why nobody is to be asked, or None: `not_sampled`, or `served_<failure>`.
+    """
+
+    kind: TrialKind
+    candidate: str
+    model: str
+    inclusion_probability: float
+    unasked: str | None = None
+
+
+def trials_for(exchange: Exchange, settings: Settings) -> tuple[PlannedTrial, ...]:
+    """The trials of one exchange, at least one.
+
+    Raises WireError `unknown_task` or `no_candidate` where the settings give it no trial.
+    """
+    task = settings.tasks.get(exchange.task)
+    if task is None:
+        raise WireError("unknown_task", f"task {exchange.task!r} is not in [tasks]")
+    failure = exchange.reply.failure
+    unasked = f"served_{failure}" if failure in NOTHING_SERVED else None
+    if exchange.served_by == "candidate":
+        return (_reverse(exchange, task, settings, unasked),)
+    planned = tuple(
+        PlannedTrial(
+            kind="shadow",
+            candidate=name,
+            model=name,
+            inclusion_probability=exchange.inclusion_probability,
+            unasked=unasked,
+        )
+        for name in task.candidates
+    )
+    if unasked is None and chosen(exchange.id, rate=task.ceiling_rate, salt="ceiling"):
+        planned += (_ceiling(exchange, task),)
+    if not planned:
+        raise WireError("no_candidate", f"task {exchange.task!r} names no candidates")
+    return planned
+
+
+def _ceiling(exchange: Exchange, task: Task) -> PlannedTrial:
+    return PlannedTrial(
+        kind="ceiling",
+        candidate=task.frontier,
+        model=task.frontier,
+        inclusion_probability=exchange.inclusion_probability * task.ceiling_rate,
+    )
+
+
+def _reverse(exchange: Exchange, task: Task, settings: Settings, unasked: str | None) -> PlannedTrial:
+    sampled = chosen(exchange.id, rate=task.regret_rate, salt="regret")
+    share = task.regret_rate if sampled else 1 - task.regret_rate
+    return PlannedTrial(
+        kind="reverse",
+        candidate=_served_candidate(exchange, task, settings),
+        model=task.frontier,
+        inclusion_probability=exchange.inclusion_probability * share,
+        unasked=unasked if sampled else "not_sampled",
+    )
+
+
+def _served_candidate(exchange: Exchange, task: Task, settings: Settings) -> str:
+    """The name in [models] of the candidate that was served, else the name it gave itself."""
+    model = exchange.reply.model
+    matching = [name for name in task.candidates if model in (name, settings.sent_name(name))]
+    if not matching and len(task.candidates) == 1:
+        return task.candidates[0]  # endpoints report names with dates and paths of their own
+    return matching[0] if matching else model
