@@ -1,0 +1,99 @@
+"""How far each partition may be acknowledged: never past a message that is not finished.
+
+Messages of a partition are handled side by side and finish in any order, while Kafka keeps
+one number per partition: everything below it is done. `Acks` computes that number. It also
+recognises messages that come a second time, because after a rebalance Kafka delivers again
+from the last commit while the first delivery is still being handled. No I/O in here.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+
+class Partition(NamedTuple):
+    topic: str
+    number: int
+
+
+class Prefix:
+    """The finished prefix of one partition for as long as one consumer owns it.
+
+    `position` is the offset below which everything that was delivered is finished.
+    """
+
+    __slots__ = ("_end", "_open", "floor", "generation")
+
+    def __init__(self, offset: int, generation: int) -> None:
+        self.generation = generation
+        self.floor = offset  # below it everything is known to be committed
+        self._end = offset  # one past the highest offset that was delivered
+        self._open: set[int] = set()
+
+    @property
+    def position(self) -> int:
+        return min(self._open) if self._open else self._end
+
+    @property
+    def open(self) -> int:
+        """How many messages are in hand."""
+        return len(self._open)
+
+    def begin(self, offset: int, generation: int) -> None:
+        """Delivery starts again at `offset`: what lies below was committed, if not by us."""
+        self.generation = generation
+        self.floor = offset
+        self._open = {known for known in self._open if known >= offset}
+        self._end = max(self._end, offset)
+
+    def arrive(self, offset: int) -> bool:
+        """Note a delivery. False where `offset` is in hand or finished already."""
+        if offset < self._end:
+            return False
+        self._open.add(offset)
+        self._end = offset + 1
+        return True
+
+    def finish(self, offset: int) -> None:
+        """`offset` was handled to the end and its effects are durable."""
+        self._open.discard(offset)
+
+
+class Acks:
+    """The prefixes of the partitions a consumer owns."""
+
+    def __init__(self) -> None:
+        self._prefixes: dict[Partition, Prefix] = {}
+
+    def arrive(self, partition: Partition, offset: int, generation: int) -> Prefix | None:
+        """Note a delivery; None means it is known and must not be handled again.
+
+        `generation` is the consumer group's: within one, offsets only rise. The caller tells
+        the returned prefix when the message is finished. A prefix that has been given up in
+        the meantime takes no notice, so a late finish can never acknowledge anything.
+        """
+        prefix = self._prefixes.get(partition)
+        if prefix is None or offset < prefix.floor:
+            # Below what was committed, the topic itself must have been made anew.
+            prefix = self._prefixes[partition] = Prefix(offset, generation)
+        elif generation != prefix.generation:
+            prefix.begin(offset, generation)
+        return prefix if prefix.arrive(offset) else None
+
+    def keep(self, partitions: Iterable[Partition]) -> None:
+        """These partitions are ours now; forget those that are not."""
+        kept = set(partitions)
+        self._prefixes = {partition: prefix for partition, prefix in self._prefixes.items() if partition in kept}
+
+    def due(self) -> dict[Partition, int]:
+        """What to commit: for each partition that moved, the offset to continue from."""
+        positions = ((partition, prefix, prefix.position) for partition, prefix in self._prefixes.items())
+        return {partition: position for partition, prefix, position in positions if position > prefix.floor}
+
+    def committed(self, offsets: Mapping[Partition, int]) -> None:
+        """The broker has accepted these."""
+        for partition, offset in offsets.items():
+            if prefix := self._prefixes.get(partition):
+                prefix.floor = max(prefix.floor, offset)
+
+    def positions(self) -> dict[Partition, int]:
+        return {partition: prefix.position for partition, prefix in self._prefixes.items()}

@@ -1,0 +1,89 @@
+"""Send events and know that they arrived, however long the broker is away."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import aiokafka
+import structlog
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from consumers.backoff import Backoff
+from shadow import wire
+from shadow.errors import WireError
+from shadow.settings import Kafka
+
+#: The broker's own default for the largest message.
+MAX_MESSAGE_BYTES: Final = 1_048_576
+
+log = structlog.get_logger()
+
+
+class Outbox:
+    """A producer that returns only when the broker has the event.
+
+    `trouble(text)` is called when the broker refuses or is away, `trouble(None)` when it is
+    back: consumption pauses meanwhile, because whoever sends waits here.
+    """
+
+    def __init__(self, kafka: Kafka, *, source: str, trouble: Callable[[str | None], None]) -> None:
+        self._kafka = kafka
+        self._source = source
+        self._trouble = trouble
+        self._producer: aiokafka.AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect, waiting for the broker as long as it takes."""
+        backoff = Backoff()
+        while True:
+            producer = aiokafka.AIOKafkaProducer(
+                bootstrap_servers=self._kafka.bootstrap_servers,
+                acks="all",
+                max_request_size=MAX_MESSAGE_BYTES,
+                max_batch_size=2**18,
+                # Trials trickle in one by one as models answer; a short wait sends them together.
+                linger_ms=5,
+                request_timeout_ms=15_000,
+            )
+            try:
+                await producer.start()
+            except KafkaError as fault:
+                await producer.stop()
+                await self._wait(backoff, fault)
+            except asyncio.CancelledError:
+                await producer.stop()
+                raise
+            else:
+                self._producer = producer
+                self._trouble(None)
+                return
+
+    async def stop(self) -> None:
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def send(self, topic: str, event: wire.Event) -> None:
+        """Return once the broker has `event`.
+
+        Raises WireError for one it can never have: `unencodable`, or `too_large`.
+        """
+        if self._producer is None:
+            raise RuntimeError("start the outbox before sending")
+        message = wire.encode(event, source=self._source)
+        backoff = Backoff()
+        while True:
+            try:
+                await self._producer.send_and_wait(topic, key=message.key, value=message.value, headers=message.headers)
+            except MessageSizeTooLargeError as fault:
+                raise WireError("too_large", f"{len(message.value)} bytes: {fault}") from None
+            except KafkaError as fault:
+                await self._wait(backoff, fault)
+            else:
+                if backoff.waited:
+                    self._trouble(None)
+                return
+
+    async def _wait(self, backoff: Backoff, fault: Exception) -> None:
+        self._trouble(f"Kafka: {type(fault).__name__}: {fault}")
+        log.warning("the broker does not take messages; trying again", action="send_retry", error=repr(fault))
+        await backoff.wait()

@@ -1,0 +1,120 @@
+"""What worker and scorer have in common: health, topics, a producer, signals, an orderly end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import structlog
+
+from consumers.backoff import Backoff
+from consumers.health import Health
+from consumers.outbox import Outbox
+from consumers.stream import Consumer, Handler, Subscription
+from shadow.errors import BrokerError
+from shadow.settings import Settings
+from shadow.topics import create_topics
+
+#: Opens what a service needs besides Kafka, for as long as it runs, and yields its handler.
+Opening: TypeAlias = Callable[[Outbox, Health], AbstractAsyncContextManager[Handler]]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """One kind of consumer: `topics` in, at most `concurrency` messages in hand at once."""
+
+    name: Literal["worker", "scorer"]
+    topics: Sequence[str]
+    concurrency: int
+    health_host: str
+    health_port: int
+    open: Opening
+
+
+def run(settings: Settings, service: Service) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ShadowError when it cannot start or go on."""
+    abandoned = asyncio.run(_with_signals(settings, service))
+    if abandoned:
+        # Faust's threads wait for a broker that does not answer, and would keep us alive.
+        sys.stderr.flush()
+        os._exit(0)
+
+
+async def serve(settings: Settings, service: Service, stopping: asyncio.Event, health: Health | None = None) -> bool:
+    """Serve until `stopping` is set. True if threads were left behind that never end."""
+    health = health or Health(service.name)
+    source = f"shadow-{service.name}/{socket.gethostname()}/{os.getpid()}"
+    outbox = Outbox(settings.kafka, source=source, trouble=lambda text: health.trouble("outbox", text))
+    endpoint = await health.serve(service.health_host, service.health_port)
+    try:
+        await _unless(stopping, _connect(settings, outbox, health))
+        if stopping.is_set():
+            return False
+        async with service.open(outbox, health) as handle:
+            subscription = Subscription(
+                group=f"{settings.kafka.group_prefix}-{service.name}",
+                topics=service.topics,
+                concurrency=service.concurrency,
+                handle=handle,
+            )
+            consumer = Consumer(settings.kafka, subscription, health)
+            log.info("started", action="started", service=service.name, topics=list(service.topics))
+            await consumer.run(stopping)
+        log.info("stopped", action="stopped", service=service.name)
+        return consumer.abandoned
+    finally:
+        await outbox.stop()
+        await endpoint.cleanup()
+
+
+async def _connect(settings: Settings, outbox: Outbox, health: Health) -> None:
+    """Wait for the broker, and make the topics that are not there yet."""
+    names = settings.kafka.topics
+    wanted = dict.fromkeys((names.exchanges, names.trials, names.deadletters), settings.kafka.partitions)
+    backoff = Backoff()
+    while True:
+        try:
+            await asyncio.to_thread(
+                create_topics,
+                settings.kafka.bootstrap_servers,
+                wanted,
+                replication=settings.kafka.replication,
+                timeout=2.0,
+            )
+        except BrokerError as fault:
+            health.trouble("outbox", str(fault))
+            log.warning("waiting for the broker", action="waiting_for_broker", error=str(fault))
+            await backoff.wait()
+        else:
+            break
+    await outbox.start()
+
+
+async def _with_signals(settings: Settings, service: Service) -> bool:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return await serve(settings, service, stopping)
+
+
+async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`, but give it up as soon as `stopping` is set."""
+    task = asyncio.ensure_future(work)
+    stop = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if task.done():
+        task.result()
+        return
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
