@@ -1,0 +1,179 @@
+"""One pair judged: do the replies agree, and did the user lose anything?
+
+`scored(trial, task)` is the one place where a pair is looked at, for the live scorer and
+for replay alike. It returns the trial as well, because looking at the replies may show that
+one of them is no answer (a refusal written as text, no number where a number was asked), and
+failures are counted from `Reply.failure`. `compare` is the same without the trial.
+
+What could not be compared is *unscored*, with the reason in one word, and never counted as
+agreement or as disagreement:
+
+    frontier_<failure>, candidate_<failure>   that reply is a failure; the frontier's goes first,
+                                              for without it there is nothing to compare with
+    not_sampled, expired, not_asked           nobody was asked, and why
+    candidate_not_recorded, …                 a file holds no such reply, and none was fetched
+    unknown_scorer, scorer_misconfigured      the settings name what does not exist
+
+Regret comes from the strongest source that the pair has: a person's label, the reference, a
+judge's preference; without one it stays None. A ceiling trial has none: both replies are the
+frontier's. A preference counts even where the scorer could not read a reply, as long as there
+were two replies to look at: whoever preferred one of them did compare them.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from scoring import detect
+from scoring.scorers import SCORERS, Scorer, Unreadable, mistakes, name_for
+from shadow.records import (
+    Comparison,
+    Preference,
+    RegretSource,
+    Reply,
+    Trial,
+    candidate_reply,
+    frontier_reply,
+)
+from shadow.settings import Task
+
+#: Scores are rounded to so many places, so that every machine adds up the same numbers.
+PLACES: Final = 6
+
+#: Failures of a reply that nevertheless arrived, so that somebody could judge it.
+_SEEN: Final = (None, "malformed", "truncated", "refusal", "empty")
+
+_NET: Final[dict[Preference, float]] = {"frontier": 1.0, "tie": 0.0, "candidate": -1.0}
+
+
+class _Judged(NamedTuple):
+    """What the scorer had to say; all None where it could not compare."""
+
+    agreement: float | None = None
+    frontier_correct: float | None = None
+    candidate_correct: float | None = None
+    detail: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+def compare(trial: Trial, task: Task | None, *, scorer: str | None = None) -> Comparison:
+    """What the scorer says of a pair. `scorer` overrides the task's own. Never raises on model text."""
+    return scored(trial, task, scorer=scorer)[1]
+
+
+def scored(trial: Trial, task: Task | None, *, scorer: str | None = None) -> tuple[Trial, Comparison]:
+    """The trial with its replies' failures filled in, and its comparison."""
+    frontier = detect.classified(frontier_reply(trial))
+    candidate = detect.classified(candidate_reply(trial))
+    name = _scorer_name(frontier, candidate, task, scorer)
+    judged = _Judged()
+    reason = _why_not(frontier, candidate) or _misconfigured(name, task)
+    if reason is None:
+        frontier, candidate, judged = _judge(SCORERS[name], trial, frontier, candidate, _options(name, task))
+        reason = _why_not(frontier, candidate)
+    net, source = _net_regret(trial, frontier, candidate, judged)
+    comparison = Comparison(
+        scorer=name,
+        agreement=judged.agreement,
+        unscored=reason,
+        frontier_correct=judged.frontier_correct,
+        candidate_correct=judged.candidate_correct,
+        regret=None if net is None else max(0.0, net),
+        net_regret=net,
+        regret_source=source,
+        detail=judged.detail,
+    )
+    return _with_replies(trial, frontier, candidate), comparison
+
+
+def _scorer_name(frontier: Reply, candidate: Reply, task: Task | None, override: str | None) -> str:
+    if override is not None:
+        return override
+    # Whether to call a tool is part of the answer, so one side's calls are enough.
+    return "tool_calls" if frontier.tool_calls or candidate.tool_calls else name_for(task)
+
+
+def _options(name: str, task: Task | None) -> dict[str, Any]:
+    """The task's options, as far as they are this scorer's: it need not be the task's own."""
+    known = SCORERS[name].options
+    return {key: value for key, value in (task.scorer_options if task else {}).items() if key in known}
+
+
+def _misconfigured(name: str, task: Task | None) -> str | None:
+    if name not in SCORERS:
+        return "unknown_scorer"
+    if task is not None and task.scorer_options and mistakes(name_for(task), task.scorer_options):
+        return "scorer_misconfigured"
+    return None
+
+
+def _judge(
+    scorer: Scorer, trial: Trial, frontier: Reply, candidate: Reply, options: dict[str, Any]
+) -> tuple[Reply, Reply, _Judged]:
+    """The two replies compared, and each graded; a reply that cannot be read comes back malformed."""
+    answers: list[Any] = []
+    replies: list[Reply] = []
+    for reply in (frontier, candidate):
+        try:
+            answers.append(scorer.read(reply, trial.exchange.request, options))
+            replies.append(reply)
+        except Unreadable as fault:
+            replies.append(msgspec.structs.replace(reply, failure="malformed", failure_detail=str(fault)[:300]))
+    if len(answers) < 2:
+        return replies[0], replies[1], _Judged()
+    agreement = _rounded(scorer.agree(answers[0], answers[1], options))
+    detail = {} if agreement == 1.0 else scorer.differences(answers[0], answers[1])
+    grades: list[float | None] = [None, None]
+    if trial.exchange.reference is not None:
+        try:
+            right = scorer.read_reference(trial.exchange.reference, options)
+            grades = [_rounded(scorer.agree(answer, right, options)) for answer in answers]
+        except Unreadable as fault:
+            detail = {**detail, "reference_unreadable": str(fault)[:200]}
+    return frontier, candidate, _Judged(agreement, grades[0], grades[1], detail)
+
+
+def _why_not(frontier: Reply, candidate: Reply) -> str | None:
+    """Why a pair of replies cannot be compared, in one stable word; None if it can."""
+    for side, reply in (("frontier", frontier), ("candidate", candidate)):
+        match reply.failure, reply.failure_detail:
+            case None, _:
+                continue
+            case "not_asked", "not_recorded":
+                return f"{side}_not_recorded"
+            case "not_asked", "not_sampled":
+                return "not_sampled"
+            case "not_asked", _:
+                continue  # because the other reply had failed, which says more
+            case "expired", _:
+                return "expired"
+            case failure, _:
+                return f"{side}_{failure}"
+    return "not_asked" if "not_asked" in (frontier.failure, candidate.failure) else None
+
+
+def _net_regret(
+    trial: Trial, frontier: Reply, candidate: Reply, judged: _Judged
+) -> tuple[float | None, RegretSource | None]:
+    """How much worse the candidate's reply is, negative where it is better, by the strongest source."""
+    if trial.kind == "ceiling":
+        return None, None
+    seen = frontier.failure in _SEEN and candidate.failure in _SEEN
+    if seen and trial.exchange.label is not None:
+        return _NET[trial.exchange.label], "human"
+    if judged.frontier_correct is not None and judged.candidate_correct is not None:
+        return _rounded(judged.frontier_correct - judged.candidate_correct), "reference"
+    if seen and trial.exchange.judge is not None:
+        return _NET[trial.exchange.judge], "judge"
+    return None, None
+
+
+def _with_replies(trial: Trial, frontier: Reply, candidate: Reply) -> Trial:
+    served, other = (candidate, frontier) if trial.kind == "reverse" else (frontier, candidate)
+    if served is trial.exchange.reply and other is trial.reply:
+        return trial
+    exchange = msgspec.structs.replace(trial.exchange, reply=served)
+    return msgspec.structs.replace(trial, exchange=exchange, reply=other)
+
+
+def _rounded(score: float) -> float:
+    return round(score, PLACES)

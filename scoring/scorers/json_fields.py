@@ -1,0 +1,195 @@
+"""`json`: a document that fits its schema, compared field by field.
+
+Agreement is the share of fields that are equal, of all fields either side has. A field is a
+leaf of the document, named by its JSON path (`$.items[0].price`); a missing one is a
+disagreement about that field. Strings are equal without case and with white space folded; a
+number equals the same number written as a string. `null` and a missing field are the same.
+
+The schema is option `schema`, else the one in the request (`response_format` or
+`text.format`). A reply that is not JSON, or does not fit it, is malformed: it could not have
+been used at all.
+
+Options: `schema`; `fields`, the paths to compare (a path includes what is under it); `ignore`,
+paths to leave out; `ignore_order = true`, to compare lists as bags of whole items; `relative`,
+the largest relative difference of two equal numbers (default 1e-9). In `fields` and `ignore`,
+`[*]` stands for every index; they do not reach inside lists compared as bags.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from math import isclose
+from typing import Any, Final, TypeAlias
+
+import jsonschema
+import msgspec
+import referencing
+import referencing.exceptions
+
+from scoring.scorers.json_text import parse
+from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, text_of
+from shadow.records import Reply
+
+Fields: TypeAlias = dict[str, Any]
+
+#: Deeper documents are refused: comparing them would outgrow the stack.
+_DEEPEST: Final = 64
+
+_INDEX: Final = re.compile(r"\[\d+\]")
+_NUMERAL: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?")
+_ABSENT: Final = object()
+
+
+def read(reply: Reply, request: Request, options: Options) -> Fields:
+    document = parse(text_of(reply))
+    schema = options.get("schema") or schema_of(request)
+    if schema is not None:
+        validate(document, schema)
+    return fields(document, options)
+
+
+def read_reference(text: str, options: Options) -> Fields:
+    """The right document. It may leave out what the schema asks of a reply."""
+    return fields(parse(text), options)
+
+
+def agree(a: Fields, b: Fields, options: Options) -> float:
+    paths = a.keys() | b.keys()
+    if not paths:
+        return 1.0
+    relative = float(options.get("relative", 1e-9))
+    equal = sum(same(a.get(path, _ABSENT), b.get(path, _ABSENT), relative) for path in paths)
+    return equal / len(paths)
+
+
+def differences(a: Fields, b: Fields) -> dict[str, Any]:
+    """Each differing field with its two values (absent ones left out); at most 20."""
+    different = [path for path in (*a, *(p for p in b if p not in a)) if not same(a.get(path), b.get(path), 1e-9)]
+    sides = {"frontier": a, "candidate": b}
+    return {
+        "fields": {
+            path[:120]: {role: str(side[path])[:80] for role, side in sides.items() if path in side}
+            for path in different[:20]
+        }
+    }
+
+
+def same(a: Any, b: Any, relative: float) -> bool:
+    """Whether two leaves are equal. A number equals its text; two texts are compared as texts."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, str) and isinstance(b, str):
+        return _folded(a) == _folded(b)
+    x, y = _number(a), _number(b)
+    if x is not None and y is not None:
+        return isclose(x, y, rel_tol=relative, abs_tol=1e-12)
+    return bool(a == b)
+
+
+def fields(document: Any, options: Options) -> Fields:
+    """The leaves of a document by path. An empty object or list is a leaf of its own; null is none."""
+    chosen, ignored = tuple(options.get("fields", ())), tuple(options.get("ignore", ()))
+    found: Fields = {}
+    for path, leaf in _leaves(document, "$", bool(options.get("ignore_order")), 0):
+        if chosen or ignored:
+            general = _INDEX.sub("[*]", path)
+            if (chosen and not _under(path, general, chosen)) or _under(path, general, ignored):
+                continue
+        found[path] = leaf
+    return found
+
+
+def validate(document: Any, schema: Mapping[str, Any]) -> None:
+    """Raises Unreadable, naming the place, if the document does not fit the schema."""
+    try:
+        validator = _validator(msgspec.json.encode(schema))
+        fault = next(iter(validator.iter_errors(document)), None) if validator else None
+    except (RecursionError, re.error, referencing.exceptions.Unresolvable):
+        return  # a schema that cannot be applied says nothing of the reply
+    if fault is not None:
+        raise Unreadable(f"does not fit the schema at {fault.json_path}: {fault.message}"[:300])
+
+
+def schema_of(request: Request) -> Mapping[str, Any] | None:
+    """The JSON schema the request asked the model to keep to, if any."""
+    match request:
+        case {"response_format": {"json_schema": {"schema": dict() as schema}}}:
+            return schema
+        case {"text": {"format": {"schema": dict() as schema}}}:
+            return schema
+        case _:
+            return None
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: bytes) -> Any:
+    """A validator, or None where the schema itself is wrong (which is no fault of the reply)."""
+    parsed = msgspec.json.decode(schema)
+    kind = jsonschema.validators.validator_for(parsed, default=jsonschema.Draft202012Validator)
+    try:
+        kind.check_schema(parsed)
+    except jsonschema.SchemaError:
+        return None
+    # An empty registry: with the default one a `$ref` in a request would be fetched from the network.
+    return kind(parsed, registry=referencing.Registry())
+
+
+def _leaves(value: Any, path: str, unordered: bool, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > _DEEPEST:
+        raise Unreadable(f"nested deeper than {_DEEPEST}")
+    match value:
+        case dict() if value:
+            for name, item in value.items():
+                yield from _leaves(item, f"{path}.{name}", unordered, depth + 1)
+        case list() if value:
+            if unordered:
+                yield from _unordered(value, path, depth)
+                return
+            for i, item in enumerate(value):
+                yield from _leaves(item, f"{path}[{i}]", unordered, depth + 1)
+        case None:
+            return
+        case _:
+            yield path, value
+
+
+def _unordered(items: list[Any], path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    """List items under a name made from their content, so that equal items meet wherever they stand."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        leaves = tuple(_leaves(item, "", unordered=True, depth=depth + 1))
+        name = msgspec.json.encode(sorted((p, _canonical(v)) for p, v in leaves)).decode()
+        seen[name] += 1
+        yield f"{path}[{name}#{seen[name]}]", True
+
+
+def _canonical(leaf: Any) -> str:
+    number = _number(leaf)
+    if number is not None:
+        return repr(number)
+    return _folded(leaf) if isinstance(leaf, str) else str(leaf)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _number(value: Any) -> float | None:
+    """A number, or the text of one; a leading zero makes it an identifier, and no number."""
+    if isinstance(value, str) and not _NUMERAL.fullmatch(value.strip()):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _under(path: str, general: str, wanted: tuple[str, ...]) -> bool:
+    return any(p == w or p.startswith((f"{w}.", f"{w}[")) for w in wanted for p in (path, general))
+
+
+OPTIONS: Final = {"schema": dict, "fields": list, "ignore": list, "ignore_order": bool, "relative": float}
+SCORER = Scorer(read=read, agree=agree, reference=read_reference, differences=differences, options=OPTIONS)

@@ -1,0 +1,80 @@
+"""`tool_calls`: the same tools, called with the same arguments. Nothing is ever executed.
+
+Two calls of one tool agree by the share of equal arguments, the name counting as one more; of
+different tools, not at all. Parallel calls may come in any order: they are paired so that the
+total is best, and what is left without a partner agrees with nothing. A reply in text where
+the other calls a tool disagrees with it wholly. Arguments that are not a JSON object are
+malformed. A `reference` is a JSON list of `{"name": …, "arguments": {…}}`.
+
+Options: those of `json` that say how arguments are compared (`fields`, `ignore`, `relative`,
+`ignore_order`).
+"""
+
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from scoring.scorers import json_fields
+from scoring.scorers.json_text import parse
+from scoring.scorers.scorer import Options, Request, Scorer, Unreadable
+from shadow.records import Reply
+
+Call: TypeAlias = tuple[str, json_fields.Fields]
+
+#: Pairing grows with the cube of the calls; a reply with more is not one any tool loop runs.
+_MOST_CALLS = 64
+
+
+def read(reply: Reply, _request: Request, options: Options) -> tuple[Call, ...]:
+    if len(reply.tool_calls) > _MOST_CALLS:
+        raise Unreadable(f"more than {_MOST_CALLS} tool calls")
+    return tuple((call.name, _arguments(call.name, call.arguments, options)) for call in reply.tool_calls)
+
+
+def read_reference(text: str, options: Options) -> tuple[Call, ...]:
+    """The calls a reference asks for. Raises Unreadable unless it is a list of calls."""
+    listed = parse(text)
+    calls = listed if isinstance(listed, list) else [listed]
+    if not all(isinstance(call, dict) and isinstance(call.get("name"), str) for call in calls):
+        raise Unreadable("not a list of tool calls")
+    return tuple((call["name"], json_fields.fields(call.get("arguments") or {}, options)) for call in calls)
+
+
+def agree(a: tuple[Call, ...], b: tuple[Call, ...], options: Options) -> float:
+    if not a or not b:
+        return float(not a and not b)
+    alike = np.array([[_alike(x, y, options) for y in b] for x in a])
+    rows, columns = linear_sum_assignment(alike, maximize=True)
+    return float(alike[rows, columns].sum() / max(len(a), len(b)))
+
+
+def differences(a: tuple[Call, ...], b: tuple[Call, ...]) -> dict[str, Any]:
+    return {"frontier": _written(a), "candidate": _written(b)}
+
+
+def _alike(a: Call, b: Call, options: Options) -> float:
+    if a[0] != b[0]:
+        return 0.0
+    arguments = len(a[1].keys() | b[1].keys())
+    return (1 + arguments * json_fields.agree(a[1], b[1], options)) / (1 + arguments)
+
+
+def _arguments(name: str, text: str, options: Options) -> json_fields.Fields:
+    if not text.strip():
+        return {}  # how some endpoints write "no arguments"
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Unreadable(f"arguments of {name[:60]!r} are not a JSON object")
+    return json_fields.fields(found, options)
+
+
+def _written(calls: tuple[Call, ...]) -> list[str]:
+    return [f"{name}({', '.join(f'{path[2:]}={value}' for path, value in args.items())})"[:200] for name, args in calls]
+
+
+SCORER = Scorer(read=read, agree=agree, reference=read_reference, differences=differences, options=json_fields.OPTIONS)
