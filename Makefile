@@ -45,6 +45,9 @@ bench: $(READY) ## Measure, print the table, write docs/benchmarks.md
 simulate: $(READY) ## The whole statistical proof (minutes)
 	@$(RUN) pytest tests/simulation -m "slow or not slow" -s
 
+kafka: $(READY) ## Run a real Apache Kafka on port 9092 until Ctrl-C (needs Java and Maven)
+	@$(RUN) tests.run_kafka
+
 lock: $(READY) ## Resolve the dependencies anew
 	@$(RUN) uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra embedded --group dev pyproject.toml -o requirements.lock
