@@ -1,0 +1,57 @@
+"""What the evidence allows one to say, in one word and with reasons.
+
+No data is never a pass: `worse` needs the whole interval of regret above the limit, `not_worse`
+the whole interval at or below it, and everything else is said to be undecided.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from scoring.estimates import Estimate
+
+#: Mean regret that a team is taken to accept.
+LIMIT: Final = 0.02
+
+#: With fewer pairs than this the answer is that there are not enough.
+ENOUGH: Final = 30
+
+#: Above this share of pairs lost to failures of the candidate, the rest cannot speak for all.
+MOST_FAILED: Final = 0.05
+
+Status: TypeAlias = Literal["worse", "not_worse", "undecided", "not_enough_data", "no_regret_source"]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """`worse` and `not_worse` hold at 95%, however often one looks; `reasons` are for people."""
+
+    status: Status
+    reasons: list[str]
+
+
+def verdict(pairs: int, unscored: Mapping[str, int], regret: Estimate | None, limit: float = LIMIT) -> Verdict:
+    """Judge the regret among `pairs` against `limit`. `unscored` counts pairs by reason."""
+    if regret is None:
+        return _without_regret(pairs, unscored)
+    reasons = [f"regret {regret.estimate:.3f} ({regret.low:.3f} to {regret.high:.3f}), limit {limit:g}, n {regret.n}"]
+    if regret.interval is not None:
+        reasons.append(f"interval {regret.interval}")
+    if regret.low > limit:
+        return Verdict(status="worse", reasons=[f"regret above {limit:g}", *reasons])
+    failed = sum(n for reason, n in unscored.items() if reason.startswith("candidate_")) / max(pairs, 1)
+    if regret.high <= limit and failed <= MOST_FAILED:
+        return Verdict(status="not_worse", reasons=[f"regret at most {limit:g}", *reasons])
+    if regret.high <= limit:
+        reasons.append(f"the candidate failed on {failed:.1%} of the pairs, and those are not in the regret")
+        return Verdict(status="undecided", reasons=reasons)
+    if regret.n < ENOUGH:
+        return Verdict(status="not_enough_data", reasons=[f"fewer than {ENOUGH} pairs with regret", *reasons])
+    return Verdict(status="undecided", reasons=["the interval contains the limit: more pairs are needed", *reasons])
+
+
+def _without_regret(pairs: int, unscored: Mapping[str, int]) -> Verdict:
+    if pairs - sum(unscored.values()) < ENOUGH:
+        return Verdict(status="not_enough_data", reasons=[f"fewer than {ENOUGH} scored pairs"])
+    reason = "no human label, reference or judge says which reply is better; disagreement is not regret"
+    return Verdict(status="no_regret_source", reasons=[reason])
