@@ -1,4 +1,4 @@
-"""Several `shadow` services as children of one command: started in order, watched, stopped.
+"""Several `shadow` services as children of one command: started, watched, stopped together.
 
 `shadow up` and `shadow demo` are this and little more. Each service is the very command an
 operator would run on its own, in its own process, with its own log.
@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from shadow.devstack.processes import ServerProcess, answers, tail
@@ -46,7 +47,7 @@ def refuse_used_ports(services: Sequence[Service]) -> None:
 def running(
     services: Sequence[Service], *, logs: Path, announce: Callable[[str], None]
 ) -> Iterator[list[ServerProcess]]:
-    """Start `services` in order, each once the one before it is ready; stop them in reverse."""
+    """Start `services` side by side, yield when all are ready, stop them in reverse order."""
     refuse_used_ports(services)
     with ExitStack() as stack:
         children: list[ServerProcess] = []
@@ -59,9 +60,10 @@ def running(
                 # Faust and uvicorn end in order when asked to; a parent that dies asks them too.
                 death_signal=signal.SIGTERM,
             )
-            child.wait_until(lambda url=service.ready_url: is_ready(url), START_TIMEOUT_S)  # type: ignore[misc] # bound at once
-            announce(f"{service.name} is ready")
             children.append(child)
+        for service, child in zip(services, children, strict=True):
+            child.wait_until(partial(is_ready, service.ready_url), START_TIMEOUT_S)
+            announce(f"{service.name} is ready")
         yield children
 
 
