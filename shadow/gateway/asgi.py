@@ -1,0 +1,99 @@
+"""The few pieces of ASGI that the gateway needs: read a body, notice a hang-up, give an answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_DISCONNECT: Final = "http.disconnect"
+
+
+class HungUpError(ConnectionError):
+    """The client went away before its request was whole."""
+
+
+class TooLargeError(ValueError):
+    """A request body is larger than the gateway takes."""
+
+
+async def read_body(receive: Receive, *, length: int, limit: int) -> bytes:
+    """The whole request body, announced as `length` bytes (0 if not announced).
+
+    Raises HungUpError, or TooLargeError beyond `limit` bytes: at once where so many are announced.
+    """
+    if length > limit:
+        raise TooLargeError
+    parts: list[bytes] = []
+    size = 0
+    async for part in stream_body(receive):
+        size += len(part)
+        if size > limit:
+            raise TooLargeError
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def stream_body(receive: Receive) -> AsyncIterator[bytes]:
+    """The request body as it comes. Raises HungUpError."""
+    while True:
+        message = await receive()
+        if message["type"] == _DISCONNECT:
+            raise HungUpError
+        yield message.get("body", b"")
+        if not message.get("more_body", False):
+            return
+
+
+class Listener:
+    """Cancels the request's own task when its client hangs up.
+
+    Servers do not do this by themselves: without a listener a gateway would wait for, and
+    pay for, the rest of an answer that nobody reads. Made inside the task it is to cancel.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self.hung_up = False
+        self._receive = receive
+        self._request = asyncio.current_task()
+        self._listening: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Listen from now on; the request's body must have been read."""
+        self._listening = asyncio.ensure_future(self._listen())
+
+    def stop(self) -> None:
+        """Stop listening; to be called before the last byte goes out, which also ends `receive`."""
+        if self._listening is not None:
+            self._listening.cancel()
+            self._listening = None
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != _DISCONNECT:
+            pass
+        self.hung_up = True
+        if self._request is not None:
+            self._request.cancel()
+
+
+async def answer(
+    send: Send, status: int, body: bytes, content_type: bytes = b"application/json", *, close: bool = False
+) -> None:
+    """A whole answer of the gateway's own."""
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    if close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def refuse(send: Send, status: int, code: str, message: str, *, close: bool = False) -> None:
+    """An error in the OpenAI format, so that clients show `message` as they show the endpoint's own."""
+    error = {"message": message, "type": "shadow_gateway_error", "param": None, "code": code}
+    await answer(send, status, msgspec.json.encode({"error": error}), close=close)

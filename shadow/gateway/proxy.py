@@ -1,0 +1,169 @@
+"""One request through the gateway: read it, route it, forward it, and offer what was heard."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+from typing import Final, Protocol
+
+from shadow import sampling
+from shadow.gateway import asgi, headers
+from shadow.gateway.asgi import HungUpError, Listener, Receive, Scope, Send, TooLargeError
+from shadow.gateway.forwarding import Call, Forwarder, Passed
+from shadow.gateway.metrics import HUNG_UP, Metrics
+from shadow.gateway.mirroring import Copy, Heard, exchange_of
+from shadow.gateway.routing import Router
+from shadow.records import Api, CaptureCounts, Exchange
+from shadow.settings import Settings
+
+MIRRORED: Final[dict[str, Api]] = {"/v1/chat/completions": "chat", "/v1/responses": "responses"}
+
+#: Why a request is not mirrored, beside the router's reasons.
+UNFINISHED_REQUEST: Final = "unfinished_request"
+RETRYABLE_ERROR: Final = "retryable_error"
+NO_ANSWER: Final = "no_answer"
+
+
+class Publisher(Protocol):
+    """What the gateway needs of `shadow.publisher.Publisher`."""
+
+    def offer(self, finish: Callable[[], Exchange | None], *, task: str, size: int) -> bool: ...
+    def count_sampled_out(self, task: str) -> None: ...
+    def counts(self) -> CaptureCounts: ...
+
+
+class Proxy:
+    """Serves everything under `/v1`."""
+
+    def __init__(self, settings: Settings, publisher: Publisher, metrics: Metrics) -> None:
+        self._limits = settings.gateway
+        self._rates = {name: task.mirror_rate for name, task in settings.tasks.items()}
+        self._publisher = publisher
+        self._metrics = metrics
+        self._router = Router(settings)
+        self._forwarder = Forwarder(timeout_s=settings.gateway.timeout_s)
+
+    async def close(self) -> None:
+        """Close the connections to the endpoints."""
+        await self._forwarder.close()
+
+    async def mirrored(self, api: Api, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request to a mirrored path, and offer its exchange once the answer is known.
+
+        The request path only keeps references to bytes that pass anyway. Everything that
+        reads them happens in `exchange_of`, on the publisher's thread.
+        """
+        passing, told = headers.read(scope["headers"])
+        body = await self._whole_body(told, receive, send)
+        if body is None:
+            return
+        route = self._router.route(body, told)
+        at, started = time.time(), time.perf_counter()
+        identity = secrets.token_hex(16)
+        rate = self._rates[route.task] if route.task else 0.0
+        chosen = sampling.chosen(route.unit or identity, rate=rate, salt="mirror")
+        copy = None
+        if chosen:
+            copy = Copy(self._limits.mirror_body_bytes)
+            headers.ask_for_readable(passing)
+        headers.authorize(passing, route.target.model.api_key())
+        call = Call(target=route.target, method="POST", path=_path(scope), headers=passing, body=route.body)
+        listener = Listener(receive)
+        listener.start()
+        with self._metrics.in_flight.track_inprogress():
+            passed = await self._forwarder.forward(call, send, listener, copy)
+        ended = time.perf_counter()
+        self._metrics.served(task=route.task, arm=route.arm, status=passed.status, seconds=ended - started)
+        if reason := route.unmirrored or _no_exchange(passed):
+            self._metrics.unmirrored(reason)
+        elif route.task and copy is None:
+            self._publisher.count_sampled_out(route.task)
+        elif route.task and copy is not None:
+            heard = Heard(
+                id=identity,
+                api=api,
+                route=route,
+                request=body,
+                at=at,
+                started=started,
+                ended=ended,
+                copy=copy,
+                probability=rate,
+                status=passed.answered,
+                content_type=passed.content_type,
+                content_encoding=passed.content_encoding,
+                broken=passed.broken,
+                traceparent=told.get("traceparent"),
+            )
+            self._publisher.offer(partial(exchange_of, heard), task=route.task, size=heard.size)
+
+    async def untouched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request through, streaming its body up and the answer's down."""
+        passing, told = headers.read(scope["headers"])
+        target = self._router.unread(told)
+        headers.authorize(passing, target.model.api_key())
+        listener = Listener(receive)
+        has_body = told.get("content-length", "0") != "0" or any(n == b"transfer-encoding" for n, _ in scope["headers"])
+        if has_body:
+            body = _upload(receive, listener)
+            if length := told.get("content-length"):
+                passing["content-length"] = length
+        else:
+            body = None
+            await receive()  # the empty body
+            listener.start()
+        call = Call(target=target, method=scope["method"], path=_path(scope), headers=passing, body=body)
+        started = time.perf_counter()
+        with self._metrics.in_flight.track_inprogress():
+            passed = await self._forwarder.forward(call, send, listener)
+        seconds = time.perf_counter() - started
+        self._metrics.served(task=None, arm="frontier", status=passed.status, seconds=seconds)
+
+    async def _whole_body(self, told: Mapping[str, str], receive: Receive, send: Send) -> bytes | None:
+        """The request's body; None when there is nobody to answer, or it was refused as too large."""
+        limit = self._limits.max_body_bytes
+        try:
+            return await asgi.read_body(receive, length=int(told.get("content-length", "0")), limit=limit)
+        except TooLargeError:
+            message = f"The request's body is larger than {limit} bytes (max_body_bytes under [gateway])."
+            await asgi.refuse(send, 413, "request_too_large", message, close=True)
+            status = 413
+        except HungUpError:
+            status = HUNG_UP
+        self._metrics.served(task=None, arm="frontier", status=status, seconds=0.0)
+        self._metrics.unmirrored(UNFINISHED_REQUEST)
+        return None
+
+
+async def _upload(receive: Receive, listener: Listener) -> AsyncIterator[bytes]:
+    """The request's body as it comes; once it is whole, the listener takes over `receive`."""
+    try:
+        async for part in asgi.stream_body(receive):
+            yield part
+    except HungUpError:
+        listener.hung_up = True
+        raise
+    listener.start()
+
+
+def _no_exchange(passed: Passed) -> str | None:
+    """Why an answer makes no exchange.
+
+    Clients send a request again after the errors that the official ones retry (408, 409,
+    429, 5xx): mirroring those would count one user request several times. What the user got
+    in the end comes through here too, and is mirrored then.
+    """
+    if passed.broken == "client":
+        return None  # an interrupted exchange
+    if passed.answered is None:
+        return NO_ANSWER
+    if passed.answered in (408, 409, 429) or passed.answered >= 500:
+        return RETRYABLE_ERROR
+    return None
+
+
+def _path(scope: Scope) -> str:
+    """What follows `/v1` of the requested path, query included, exactly as the client wrote it."""
+    path: bytes = scope["raw_path"].removeprefix(b"/v1")
+    query: bytes = scope["query_string"]
+    return (path + b"?" + query if query else path).decode("latin-1")

@@ -1,0 +1,128 @@
+"""Whose request is it, who serves it, and which bytes go out. No I/O."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from shadow import identify
+from shadow.errors import ConfigError
+from shadow.records import Role
+from shadow.settings import Model, Settings, Task
+
+#: Why a request is not mirrored, for the metrics.
+BAD_JSON: Final = "bad_json"
+NO_TASK: Final = "no_task"
+UNKNOWN_TASK: Final = "unknown_task"
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint that requests go to: `name` in [models], called `sent_name` there."""
+
+    name: str
+    model: Model
+    sent_name: str
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a request goes. `task` is one of the settings; without one, `unmirrored` says why."""
+
+    target: Target
+    body: bytes
+    task: str | None = None
+    arm: Role = "frontier"
+    segment: dict[str, str] = {}
+    unit: str | None = None
+    unmirrored: str | None = None
+
+
+class _Head(msgspec.Struct):
+    """What routing needs of a body; the rest is checked to be JSON and not built."""
+
+    model: Any = None
+    metadata: Any = None
+    user: Any = None
+
+
+_read_head = msgspec.json.Decoder(_Head).decode
+_read_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Router:
+    """Routes requests by the settings it was made from.
+
+    Raises ConfigError where the settings leave it no endpoint to forward to.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._targets = {
+            name: Target(name=name, model=model, sent_name=settings.sent_name(name))
+            for name, model in settings.models.items()
+        }
+        self._ours = {alias for task in settings.tasks.values() for alias in task.aliases} | settings.models.keys()
+        default = settings.gateway.upstream or next((task.frontier for task in settings.tasks.values()), None)
+        if default is None:
+            raise ConfigError(
+                "gateway: nothing to forward to; add a [tasks.NAME] with a frontier, "
+                "or name one of [models] as `upstream` under [gateway]"
+            )
+        self._default = self._targets[default]
+
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """Every endpoint a request can go to, by its name in [models]."""
+        return self._targets
+
+    def unread(self, told: Mapping[str, str]) -> Target:
+        """Where a request goes whose body nobody reads: by its task header alone."""
+        task = self._settings.tasks.get(told.get(identify.TASK_HEADER, ""))
+        return self._targets[_arm(task)[1]] if task else self._default
+
+    def route(self, body: bytes, told: Mapping[str, str]) -> Route:
+        """Where a request to a mirrored path goes.
+
+        A body that is not a JSON object goes out untouched: the endpoint has the right
+        words for what is wrong with it.
+        """
+        try:
+            head = _read_head(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return Route(target=self.unread(told), body=body, unmirrored=BAD_JSON)
+        fields = {"model": head.model, "metadata": head.metadata, "user": head.user}
+        name = identify.task_of(self._settings, fields, told)
+        task = self._settings.tasks.get(name) if name else None
+        if name is None or task is None:
+            target = self._targets.get(head.model) if isinstance(head.model, str) else None
+            target = target or self._default
+            reason = NO_TASK if name is None else UNKNOWN_TASK
+            return Route(target=target, body=self._renamed(body, head.model, target), unmirrored=reason)
+        arm, served_by = _arm(task)
+        target = self._targets[served_by]
+        return Route(
+            target=target,
+            body=self._renamed(body, head.model, target),
+            task=name,
+            arm=arm,
+            segment=identify.segment_of(self._settings, name, fields, told),
+            unit=identify.unit_of(fields, told),
+        )
+
+    def _renamed(self, body: bytes, model: object, target: Target) -> bytes:
+        """`body` with the endpoint's own model name where the client used one of our names.
+
+        Every other value keeps its very bytes; a body that names a real model keeps them all.
+        """
+        if not isinstance(model, str) or model not in self._ours or model == target.sent_name:
+            return body
+        fields = _read_fields(body)
+        fields["model"] = msgspec.Raw(msgspec.json.encode(target.sent_name))
+        return msgspec.json.encode(fields)
+
+
+def _arm(task: Task) -> tuple[Role, str]:
+    """Who serves a request of `task`, as a role and a name in [models].
+
+    The one place that decides it: a share of the traffic for the candidate would start here.
+    """
+    return "frontier", task.frontier

@@ -1,0 +1,93 @@
+"""A gateway in front of a scripted endpoint, and a publisher that keeps what it is offered."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from shadow.devstack.processes import poll_until
+from shadow.gateway.app import build
+from shadow.records import CaptureCounts, Exchange
+from shadow.settings import Settings
+from tests import services
+from tests.scripted import ScriptedEndpoint
+
+
+@dataclass
+class RecordingPublisher:
+    """Builds what it is offered at once, and keeps it."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    sampled_out: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def offer(self, finish: Callable[[], Exchange | None], *, task: str, size: int) -> bool:
+        with self._lock:
+            exchange = finish()
+            if exchange is not None:
+                assert exchange.task == task
+                self.exchanges.append(exchange)
+                self.sizes.append(size)
+        return True
+
+    def count_sampled_out(self, task: str) -> None:
+        self.sampled_out[task] += 1
+
+    def counts(self) -> CaptureCounts:
+        counts = Counter(exchange.task for exchange in self.exchanges)
+        return CaptureCounts(
+            source="test",
+            at=datetime.now(UTC),
+            counts={task: {"accepted": n, "mirrored": n} for task, n in counts.items()},
+        )
+
+    def one(self) -> Exchange:
+        """The only exchange offered; waits for it, because it comes after the answer's last byte."""
+        poll_until(lambda: bool(self.exchanges), timeout=10.0)
+        [exchange] = self.exchanges
+        return exchange
+
+
+@dataclass(frozen=True)
+class Running:
+    """A gateway at `url` (without `/v1`) before an endpoint at `direct`."""
+
+    url: str
+    direct: str
+    endpoint: ScriptedEndpoint
+    publisher: RecordingPublisher
+
+
+def settings_for(endpoint: str, *, gateway: dict[str, Any] | None = None, **task: Any) -> Settings:
+    """A task `intent` on a frontier `big` (called `gpt-x` at `endpoint`) with a candidate `small`."""
+    return Settings.model_validate(
+        {
+            "models": {
+                "big": {"base_url": f"{endpoint}/v1", "model": "gpt-x", "api_key_env": "TEST_FRONTIER_KEY"},
+                "small": {"base_url": "http://127.0.0.1:9/v1"},
+            },
+            "tasks": {
+                "intent": {
+                    "frontier": "big",
+                    "candidates": ["small"],
+                    "aliases": ["intent-model"],
+                    "segments": ["locale"],
+                    **task,
+                }
+            },
+            "gateway": gateway or {},
+        }
+    )
+
+
+def run(stack: ExitStack, *answers: Any, gateway: dict[str, Any] | None = None, **task: Any) -> Running:
+    """Start both on `stack`."""
+    endpoint = ScriptedEndpoint(list(answers))
+    direct = stack.enter_context(services.serving(endpoint))
+    publisher = RecordingPublisher()
+    app = build(settings_for(direct, gateway=gateway, **task), publisher)
+    return Running(stack.enter_context(services.serving(app)), direct, endpoint, publisher)

@@ -1,0 +1,42 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow.gateway.events import EventStream
+
+STREAM = (
+    b": a comment\r\n\r\n"
+    b'event: message\ndata: {"a": 1}\n\n'
+    b"data:no space\r\n\r\n"
+    b"data: two\ndata: lines\n\n\n"
+    b"id: 7\rdata: old style\r\r"
+    b"data: \xf0\x9f\xa6\x8a\n\n"
+    b"data: [DONE]\n\n"
+)
+EVENTS = [b'{"a": 1}', b"no space", b"two\nlines", b"old style", "🦊".encode(), b"[DONE]"]
+
+
+def read(*chunks: bytes) -> list[bytes]:
+    stream = EventStream()
+    return [event for chunk in chunks for event in stream.feed(chunk)] + stream.close()
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_events_are_the_same_wherever_the_bytes_are_cut(cuts: list[int]):
+    edges = [0, *sorted(cuts), len(STREAM)]
+    assert read(*(STREAM[a:b] for a, b in pairwise(edges))) == EVENTS
+
+
+def test_byte_by_byte_is_the_same_too():
+    assert read(*(bytes([byte]) for byte in STREAM)) == EVENTS
+
+
+def test_an_event_without_its_last_blank_line_is_not_lost():
+    assert read(b"data: last") == [b"last"]
+    assert read(b"data: last\r") == [b"last"]
+
+
+@given(st.lists(st.binary(max_size=40), max_size=6))
+def test_noise_never_raises(chunks: list[bytes]):
+    read(*chunks)
