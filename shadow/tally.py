@@ -12,7 +12,8 @@ whatever order the comparisons are delivered.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import islice
 from math import floor, log2
 from typing import Final, NamedTuple
 
@@ -67,8 +68,13 @@ class Sums:
         self.weighted_squares += micros(x * x * weight * weight)
 
     def merge(self, other: "Sums") -> None:
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.n += other.n
+        self.total += other.total
+        self.squares += other.squares
+        self.weight += other.weight
+        self.weight_squares += other.weight_squares
+        self.weighted += other.weighted
+        self.weighted_squares += other.weighted_squares
 
 
 @dataclass(slots=True)
@@ -91,10 +97,15 @@ class Tally:
 
     def merge(self, other: "Tally") -> None:
         self.pairs += other.pairs
-        self.agreement.merge(other.agreement)
-        self.regret.merge(other.regret)
-        self.net_regret.merge(other.net_regret)
-        self.counts.update(other.counts)
+        # Every pair is merged into every cell it belongs to, and most pairs have no regret.
+        if other.agreement.n:
+            self.agreement.merge(other.agreement)
+        if other.regret.n:
+            self.regret.merge(other.regret)
+        if other.net_regret.n:
+            self.net_regret.merge(other.net_regret)
+        for name, n in other.counts.items():
+            self.counts[name] += n
         for measure, buckets in other.histograms.items():
             self.histograms.setdefault(measure, Counter()).update(buckets)
 
@@ -105,28 +116,40 @@ def micros(x: float) -> int:
 
 def count(
     tallies: dict[Cell, Tally], trial: Trial, comparison: Comparison, dimensions: Mapping[str, str] | None = None
-) -> None:
-    """Count one scored pair into every cell it belongs to.
+) -> Tally:
+    """Count one scored pair into every cell it belongs to; gives the tally of the pair alone.
 
     `dimensions` are the pair's segments, declared and derived (`dimensions_of(trial)` if left
     out). Calendar dimensions are not cells: they are read off `hour`.
     """
-    hour = trial.exchange.at.replace(minute=0, second=0, microsecond=0)
+    task, candidate, kind = trial.exchange.task, trial.candidate, trial.kind
     source = comparison.regret_source or ""
-    segments = dimensions_of(trial) if dimensions is None else dimensions
-    for dimension, value in (ALL, *segments.items()):
-        cell = Cell(trial.exchange.task, trial.candidate, trial.kind, source, dimension, value, hour)
-        tally = tallies.get(cell)
-        if tally is None:
-            tally = tallies[cell] = Tally()
-        _count_scores(tally, trial, comparison)
-        if dimension == ALL[0]:
-            _count_sizes(tally, trial)
+    hour = utc(trial.exchange.at).replace(minute=0, second=0, microsecond=0)
+    pair = _scores(trial, comparison)
+    for dimension, value in (dimensions_of(trial) if dimensions is None else dimensions).items():
+        _at(tallies, Cell(task, candidate, kind, source, dimension, value, hour)).merge(pair)
+    everything = _at(tallies, Cell(task, candidate, kind, source, *ALL, hour))
+    everything.merge(pair)
+    _count_sizes(everything, trial)
+    return pair
 
 
 def dimensions_of(trial: Trial) -> dict[str, str]:
-    """Declared and derived segments of a pair."""
-    return {**trial.exchange.segment, **identify.derived(trial.exchange.request)}
+    """Declared and derived segments of a pair, within the limits on what may be one."""
+    declared = {
+        name[: identify.MAX_VALUE]: value[: identify.MAX_VALUE]
+        for name, value in islice(trial.exchange.segment.items(), identify.MAX_DIMENSIONS)
+        if name != ALL[0]  # would be counted among the totals
+    }
+    return declared | identify.derived(trial.exchange.request)
+
+
+def utc(moment: datetime) -> datetime:
+    """`moment` in UTC, also where that would fall out of the calendar."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return moment.replace(tzinfo=UTC)
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
@@ -159,17 +182,24 @@ def quantile(histogram: Mapping[int, int], q: float) -> float | None:
     return None if last is None else bucket_value(last)
 
 
-def _count_scores(tally: Tally, trial: Trial, comparison: Comparison) -> None:
-    probability = trial.inclusion_probability
+def _at(tallies: dict[Cell, Tally], cell: Cell) -> Tally:
+    found = tallies.get(cell)
+    if found is None:
+        found = tallies[cell] = Tally()
+    return found
+
+
+def _scores(trial: Trial, comparison: Comparison) -> Tally:
+    """The tally of one pair, without its histograms."""
+    tally = Tally(pairs=1)
     counts = tally.counts
-    tally.pairs += 1
     for sums, x in (
         (tally.agreement, comparison.agreement),
         (tally.regret, comparison.regret),
         (tally.net_regret, comparison.net_regret),
     ):
         if x is not None:
-            sums.add(x, probability)
+            sums.add(x, trial.inclusion_probability)
     if comparison.agreement is None:
         counts[f"unscored:{comparison.unscored or 'unknown'}"] += 1
     for role, reply, correct in _sides(trial, comparison):
@@ -181,6 +211,7 @@ def _count_scores(tally: Tally, trial: Trial, comparison: Comparison) -> None:
         if correct is not None:
             counts[f"graded:{role}"] += 1
             counts[f"correct:{role}"] += micros(correct)
+    return tally
 
 
 def _count_sizes(tally: Tally, trial: Trial) -> None:
