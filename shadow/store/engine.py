@@ -1,0 +1,113 @@
+"""Open the database: timeouts on everything, and faults in words its owner can act on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
+from sqlalchemy.engine import URL
+
+from shadow.errors import SchemaError, StoreError, UnstorableError
+from shadow.store.tables import REVISION
+
+CONNECT_TIMEOUT_S: Final = 5
+STATEMENT_TIMEOUT: Final = "60s"
+#: Shorter than a statement's: what waits for a lock also makes others wait.
+LOCK_TIMEOUT: Final = "15s"
+IDLE_IN_TRANSACTION_TIMEOUT: Final = "5min"
+
+
+def connect(url: str, *, pool_size: int = 5, application: str = "shadow") -> Engine:
+    """An engine for the `postgresql://` address `url`, after one successful connection.
+
+    `application` is the name under which the sessions show in `pg_stat_activity`. Every session
+    speaks UTC and has statement, lock and idle timeouts. Raises StoreError, without the
+    password, when the address is wrong or the server cannot be reached.
+    """
+    address = parse(url)
+    engine = create_engine(
+        address,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": application},
+    )
+    event.listen(engine, "connect", _set_up_session)
+    try:
+        with explained(address), engine.connect():
+            return engine
+    except StoreError:
+        engine.dispose()
+        raise
+
+
+def parse(url: str) -> URL:
+    """`url` with the driver we use. StoreError when it is not a PostgreSQL address."""
+    try:
+        address = make_url(url)
+    except (exc.ArgumentError, ValueError):
+        raise StoreError("the database's address cannot be read; it looks like postgresql://user@host/name") from None
+    if address.drivername.partition("+")[0] not in ("postgresql", "postgres"):
+        raise StoreError(f"the database's address starts with {address.drivername}://; it must be postgresql://")
+    return address.set(drivername="postgresql+psycopg")
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction, committed at the end of the block; StoreError for every fault of the database."""
+    with explained(engine.url), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A read-only transaction in which everything is seen as of one moment, for pages and reports."""
+    with explained(engine.url), engine.connect() as connection:
+        yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+@contextmanager
+def explained(address: URL) -> Iterator[None]:
+    """Turn what SQLAlchemy raises into StoreError, with the server's own words and no password."""
+    try:
+        yield
+    except exc.DataError as fault:
+        raise UnstorableError((), f"PostgreSQL refuses the content of a row: {_words(fault)}") from fault
+    except (exc.DBAPIError, exc.TimeoutError) as fault:
+        raise StoreError(f"PostgreSQL at {_place(address)}: {_words(fault)}") from fault
+
+
+def require_schema(connection: Connection) -> None:
+    """Raise SchemaError, with the mend, unless the schema is exactly this version's."""
+    if not inspect(connection).has_table("alembic_version"):
+        raise SchemaError("the database has no tables of ours yet; run: shadow migrate")
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if found is None or found < REVISION:
+        raise SchemaError(f"the database is at revision {found or 'none'}, behind {REVISION}; run: shadow migrate")
+    if found > REVISION:
+        raise SchemaError(f"the database is at revision {found}, ahead of {REVISION}: update this program")
+
+
+def _set_up_session(session: Any, _: Any) -> None:
+    # By SET and not by start-up options, which connection poolers refuse.
+    with session.cursor() as cursor:
+        for setting, value in (
+            ("timezone", "UTC"),
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("lock_timeout", LOCK_TIMEOUT),
+            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+        ):
+            cursor.execute("SELECT set_config(%s, %s, false)", (setting, value))
+    session.commit()
+
+
+def _place(address: URL) -> str:
+    host = address.host or address.query.get("host") or "the local socket"
+    return f"{host}{f':{address.port}' if address.port else ''}, database {address.database or 'default'}"
+
+
+def _words(fault: exc.SQLAlchemyError) -> str:
+    original = fault.orig if isinstance(fault, exc.DBAPIError) else fault
+    lines = str(original).strip().splitlines() or [type(original).__name__]
+    return lines[0]

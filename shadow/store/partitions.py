@@ -1,0 +1,65 @@
+"""One partition a day, made when the day's first row comes.
+
+Event times come from other people's machines. A date no clock could have shown, or one too
+long ago, gets no partition: its rows go to the table's default partition, so that a client
+with a broken clock cannot make a million tables.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+OLDEST: Final = timedelta(days=400)
+NEWEST: Final = timedelta(days=2)
+
+_LOCK: Final = 7_308_604_895_151_518
+_MISSING: Final = text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NULL")
+_LIST: Final = text(
+    "SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid"
+    " WHERE inhparent = to_regclass(:table) ORDER BY child.relname"
+)
+
+
+def ensure(connection: Connection, tables: Sequence[str], moments: Iterable[datetime]) -> None:
+    """Make the missing partitions of `tables` for the days of `moments` (UTC)."""
+    today = datetime.now(UTC).date()
+    days = {day for day in {moment.date() for moment in moments} if today - OLDEST <= day <= today + NEWEST}
+    wanted = {name_of(table, day): (table, day) for table in tables for day in sorted(days)}
+    if not _missing(connection, list(wanted)):
+        return
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    for name in _missing(connection, list(wanted)):  # somebody may have been faster
+        _create(connection, name, *wanted[name])
+
+
+def name_of(table: str, day: date) -> str:
+    return f"{table}_{day:%Y%m%d}"
+
+
+def default_of(table: str) -> str:
+    return f"{table}_default"
+
+
+def days_of(connection: Connection, table: str) -> dict[date, str]:
+    """The days that have a partition, oldest first, with its name."""
+    names = connection.execute(_LIST, {"table": table}).scalars()
+    endings = {name: name.removeprefix(f"{table}_") for name in names}
+    return {datetime.strptime(end, "%Y%m%d").date(): name for name, end in endings.items() if end.isdigit()}  # noqa: DTZ007 - a date has no zone
+
+
+def _missing(connection: Connection, names: list[str]) -> list[str]:
+    return list(connection.execute(_MISSING, {"names": names}).scalars()) if names else []
+
+
+def _create(connection: Connection, name: str, table: str, day: date) -> None:
+    # Names and dates are made here, from a constant and a `date`; DDL takes no parameters.
+    start, end = (f"'{moment}T00:00:00Z'" for moment in (day, day + timedelta(days=1)))
+    default = default_of(table)
+    connection.execute(text(f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS)"))
+    # A day that was in the future when its first rows came has them in the default partition.
+    taken = f"DELETE FROM {default} WHERE at >= {start} AND at < {end} RETURNING *"  # noqa: S608 - see above
+    connection.execute(text(f"WITH taken AS ({taken}) INSERT INTO {name} SELECT * FROM taken"))  # noqa: S608
+    # Attached rather than created in place: that would lock out every reader of the table.
+    connection.execute(text(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end})"))

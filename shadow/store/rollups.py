@@ -1,0 +1,170 @@
+"""Add tallies to the rollups. Whole numbers only, so that order never shows in the result."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, func, text
+
+from shadow import tally
+from shadow.records import Comparison, Trial
+from shadow.store import staging
+from shadow.store.rows import clean
+from shadow.store.tables import MEASURES, SUMS, catalogue, crossings, rollup_counts, rollup_histograms, rollups
+from shadow.tally import Cell, Tally
+
+#: Most combinations of segments kept for a task and day. Below it crossings do not depend on
+#: the order of delivery; what comes above it is counted together, as OVERFLOW.
+MAX_COMBINATIONS: Final = 2_000
+OVERFLOW: Final = "overflow"
+
+
+class Crossing(NamedTuple):
+    """What one row of `crossings` is about."""
+
+    task: str
+    day: datetime
+    candidate: str
+    kind: str
+    source: str
+    combination: str
+
+
+def add(connection: Connection, scored: Sequence[tuple[Trial, Comparison]]) -> None:
+    """Count pairs, which must all be new, into every rollup."""
+    cells: dict[Cell, Tally] = {}
+    crossed: dict[Crossing, Tally] = {}
+    segments: dict[str, dict[str, str]] = {}
+    for trial, comparison in scored:
+        dimensions = tally.dimensions_of(trial)
+        pair = tally.count(cells, trial, comparison, dimensions)
+        crossing = _crossing(trial, comparison, dimensions)
+        segments[crossing.combination] = dimensions
+        crossed.setdefault(crossing, Tally()).merge(pair)
+    _write(connection, cells)
+    _write_crossings(connection, _within_limits(connection, crossed), segments)
+
+
+def _write(connection: Connection, cells: Mapping[Cell, Tally]) -> None:
+    keyed = [(_cell_row(cell), cell, found) for cell, found in cells.items()]
+    _add(connection, _ROLLUPS, [key | _sums_row(found) for key, _, found in keyed])
+    _add(
+        connection,
+        _COUNTS,
+        [{**key, "name": name, "n": n} for key, _, found in keyed for name, n in found.counts.items()],
+    )
+    _add(
+        connection,
+        _HISTOGRAMS,
+        [
+            {**key, "measure": measure, "bucket": bucket, "n": n}
+            for key, _, found in keyed
+            for measure, buckets in found.histograms.items()
+            for bucket, n in buckets.items()
+        ],
+    )
+    _add(connection, _CATALOGUE, _catalogue_rows(cells))
+
+
+def _catalogue_rows(cells: Mapping[Cell, Tally]) -> list[dict[str, Any]]:
+    hours: dict[tuple[str, str, str], list[datetime]] = {}
+    pairs: Counter[tuple[str, str, str]] = Counter()
+    for cell, found in cells.items():
+        if (cell.dimension, cell.value) == tally.ALL:
+            key = (clean(cell.task), clean(cell.candidate), cell.kind)
+            hours.setdefault(key, []).append(cell.hour)
+            pairs[key] += found.pairs
+    return [
+        {
+            "task": task,
+            "candidate": candidate,
+            "kind": kind,
+            "first_hour": min(seen),
+            "last_hour": max(seen),
+            "pairs": pairs[task, candidate, kind],
+        }
+        for (task, candidate, kind), seen in hours.items()
+    ]
+
+
+def _crossing(trial: Trial, comparison: Comparison, dimensions: Mapping[str, str]) -> Crossing:
+    return Crossing(
+        clean(trial.exchange.task),
+        tally.utc(trial.exchange.at).replace(hour=0, minute=0, second=0, microsecond=0),
+        clean(trial.candidate),
+        trial.kind,
+        comparison.regret_source or "",
+        blake2b(msgspec.json.encode(dict(sorted(dimensions.items()))), digest_size=12).hexdigest(),
+    )
+
+
+def _within_limits(connection: Connection, crossed: Mapping[Crossing, Tally]) -> Mapping[Crossing, Tally]:
+    """`crossed`, with what would exceed MAX_COMBINATIONS of a task and day put together."""
+    groups: dict[tuple[str, datetime], list[Crossing]] = {}
+    for crossing in sorted(crossed):
+        groups.setdefault((crossing.task, crossing.day), []).append(crossing)
+    kept = dict(crossed)
+    known = {(row.task, row.day): row.n for row in connection.execute(_KNOWN_CROSSINGS, _groups_parameters(groups))}
+    for group, members in groups.items():
+        room = MAX_COMBINATIONS - known.get(group, 0)
+        if len(members) <= room:
+            continue
+        there = {Crossing(*row) for row in connection.execute(_CROSSINGS_OF, {"task": group[0], "day": group[1]})}
+        for crossing in [member for member in members if member not in there][max(room, 0) :]:
+            together = crossing._replace(combination=OVERFLOW)
+            kept.setdefault(together, Tally()).merge(kept.pop(crossing))
+    return kept
+
+
+def _groups_parameters(groups: Iterable[tuple[str, datetime]]) -> dict[str, Any]:
+    return {"rows": staging.document([{"task": task, "day": day} for task, day in groups])}
+
+
+def _write_crossings(
+    connection: Connection, crossed: Mapping[Crossing, Tally], segments: Mapping[str, dict[str, str]]
+) -> None:
+    rows = [
+        crossing._asdict() | {"segments": segments.get(crossing.combination, {})} | _sums_row(found)
+        for crossing, found in crossed.items()
+    ]
+    _add(connection, _CROSSINGS, rows)
+
+
+def _add(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
+    for document in staging.documents(msgspec.json.encode(row) for row in rows):
+        connection.execute(statement, {"rows": document})
+
+
+def _cell_row(cell: Cell) -> dict[str, Any]:
+    row = cell._asdict()
+    row["task"] = clean(cell.task)
+    row["candidate"] = clean(cell.candidate)
+    return row
+
+
+def _sums_row(found: Tally) -> dict[str, Any]:
+    row: dict[str, Any] = {"pairs": found.pairs}
+    for measure in MEASURES:
+        sums = getattr(found, measure)
+        row |= {f"{measure}_{field}": getattr(sums, field) for field in SUMS}
+    return row
+
+
+_SUMS: Final = ("pairs", *(f"{measure}_{field}" for measure in MEASURES for field in SUMS))
+_ROLLUPS: Final = staging.add_up(rollups, *_SUMS)
+_COUNTS: Final = staging.add_up(rollup_counts, "n")
+_HISTOGRAMS: Final = staging.add_up(rollup_histograms, "n")
+_CROSSINGS: Final = staging.add_up(crossings, *_SUMS)
+_CATALOGUE: Final = staging.add_up(catalogue, "pairs", first_hour=func.least, last_hour=func.greatest)
+_KNOWN_CROSSINGS: Final = text("""
+    SELECT task, day, count(*) AS n
+    FROM crossings
+    JOIN json_to_recordset(CAST(:rows AS json)) AS wanted (task text, day timestamptz) USING (task, day)
+    GROUP BY task, day
+""")
+_CROSSINGS_OF: Final = text(
+    "SELECT task, day, candidate, kind, source, combination FROM crossings WHERE task = :task AND day = :day"
+)

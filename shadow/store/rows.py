@@ -1,0 +1,163 @@
+"""Records as rows, and which records no row can hold.
+
+PostgreSQL keeps no NUL in text, UTF-8 no lone surrogate, and an index no kilobytes. Names and
+ids are mended, the same way wherever they come from, so that the accounting never loses an
+exchange; content is refused, because mended content would be evidence about something else.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from shadow import tally
+from shadow.errors import UnstorableError
+from shadow.records import Comparison, DeadLetter, Exchange, Reply, Trial, candidate_reply, frontier_reply
+from shadow.tally import utc
+
+#: Longer names and ids are cut; a digest of the whole keeps them apart.
+MAX_NAME: Final = 256
+
+#: Rarer pairs than one in a billion are a mistake in the rate, and their weights meaningless.
+SMALLEST_PROBABILITY: Final = 1e-9
+
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_encoder = msgspec.json.Encoder()
+
+Scored = tuple[Trial, Comparison]
+
+
+class Arrival(NamedTuple):
+    """A message seen on the exchanges topic, and so an exchange that was mirrored.
+
+    `id` is the exchange's, or `topic/partition/offset` where it could not be read; `at` its
+    event time, or the message's own time; `task` is empty where unknown.
+    """
+
+    id: str
+    task: str
+    at: datetime
+
+
+class PairRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `comparisons` and of `payloads`."""
+
+    task: str
+    at: datetime
+    exchange_id: str
+    kind: str
+    candidate: str
+    answered_at: datetime
+    segment: dict[str, str]
+    inclusion_probability: float
+    scorer: str
+    agreement: float | None
+    unscored: str | None
+    frontier_correct: float | None
+    candidate_correct: float | None
+    regret: float | None
+    net_regret: float | None
+    regret_source: str | None
+    frontier_failure: str | None
+    candidate_failure: str | None
+    frontier_latency_ms: float | None
+    candidate_latency_ms: float | None
+    frontier_cost_usd: float | None
+    candidate_cost_usd: float | None
+    exchange: Exchange
+    reply: Reply
+    detail: dict[str, Any]
+
+
+def encode_pairs(scored: Sequence[Scored]) -> list[bytes]:
+    """Each pair as a JSON object of its columns. UnstorableError names all that cannot be kept."""
+    rows: list[bytes] = []
+    refused: dict[str, str] = {}
+    for trial, comparison in scored:
+        try:
+            rows.append(_encode_pair(trial, comparison))
+        except ValueError as fault:
+            refused[trial.exchange.id] = str(fault)
+    if refused:
+        worst = "; ".join(f"{clean(name)}: {why}" for name, why in list(refused.items())[:5])
+        raise UnstorableError(tuple(refused), f"{len(refused)} of {len(scored)} pairs cannot be stored ({worst})")
+    return rows
+
+
+def pair_row(trial: Trial, comparison: Comparison) -> PairRow:
+    exchange, frontier, candidate = trial.exchange, frontier_reply(trial), candidate_reply(trial)
+    return PairRow(
+        task=clean(exchange.task),
+        at=utc(exchange.at),
+        exchange_id=clean(exchange.id),
+        kind=trial.kind,
+        candidate=clean(trial.candidate),
+        answered_at=utc(trial.at),
+        segment=tally.dimensions_of(trial),
+        inclusion_probability=trial.inclusion_probability,
+        scorer=comparison.scorer,
+        agreement=comparison.agreement,
+        unscored=comparison.unscored or (None if comparison.agreement is not None else "unknown"),
+        frontier_correct=comparison.frontier_correct,
+        candidate_correct=comparison.candidate_correct,
+        regret=comparison.regret,
+        net_regret=comparison.net_regret,
+        regret_source=comparison.regret_source,
+        frontier_failure=frontier.failure,
+        candidate_failure=candidate.failure,
+        frontier_latency_ms=frontier.latency_ms,
+        candidate_latency_ms=candidate.latency_ms,
+        frontier_cost_usd=frontier.cost_usd,
+        candidate_cost_usd=candidate.cost_usd,
+        exchange=exchange,
+        reply=trial.reply,
+        detail=comparison.detail,
+    )
+
+
+def dead_letter_row(letter: DeadLetter) -> dict[str, Any]:
+    """A row of `dead_letters`, whatever the letter holds: it must not fail where its message did."""
+    return {
+        "id": clean(letter.id),
+        "topic": clean(letter.topic),
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "at": utc(letter.at),
+        "task": clean(letter.task),
+        "stage": letter.stage,
+        "reason": clean(letter.reason),
+        "detail": mended(letter.detail),
+        "payload": "\\x" + letter.payload.hex(),
+    }
+
+
+def clean(name: str) -> str:
+    """`name` as PostgreSQL can keep and index it; almost always itself."""
+    if len(name) <= MAX_NAME and name.isprintable():
+        return name
+    whole = mended(name)
+    if len(whole) <= MAX_NAME:
+        return whole
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return f"{whole[: MAX_NAME - 17]}~{digest}"
+
+
+def mended(words: str) -> str:
+    return words.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _encode_pair(trial: Trial, comparison: Comparison) -> bytes:
+    if not SMALLEST_PROBABILITY <= trial.inclusion_probability <= 1:
+        raise ValueError(f"inclusion probability {trial.inclusion_probability} is not in (0, 1]")
+    try:
+        row = _encoder.encode(pair_row(trial, comparison))
+    except UnicodeEncodeError:
+        raise ValueError("lone surrogate, which is no text") from None
+    except (TypeError, OverflowError, RecursionError) as fault:
+        raise ValueError(f"not JSON: {fault}") from None
+    if b"\\u0000" in row and _NUL.search(row):
+        raise ValueError("NUL character")
+    return row

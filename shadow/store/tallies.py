@@ -1,0 +1,168 @@
+"""Read tallies back, from rollups alone: what a page costs does not grow with the traffic."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from shadow.records import TrialKind
+from shadow.store.engine import explained
+from shadow.store.rollups import OVERFLOW
+from shadow.store.tables import MEASURES, SUMS, crossings, ledger, rollup_counts, rollup_histograms, rollups
+from shadow.tally import ALL, Cell, Sums, Tally
+
+Per: TypeAlias = Literal["hour", "day", "window", "hour_of_week"]
+
+#: A Monday. With `per="hour_of_week"` a cell's hour lies in the week that starts here.
+WEEK: Final = datetime(2001, 1, 1, tzinfo=UTC)
+#: With `per="window"` and no `since`, every cell's hour.
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read(
+    connection: Connection,
+    *,
+    task: str | None = None,
+    candidate: str | None = None,
+    kinds: Sequence[TrialKind] = ("shadow",),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    dimension: str | None = None,
+    per: Per = "hour",
+    histograms: bool = True,
+) -> dict[Cell, Tally]:
+    """Tallies of the hours that start in [since, until), added up in the database per bucket of time.
+
+    `per` is the bucket: each hour or day (UTC) by itself, the whole `window`, or each of the
+    168 hours of the week. `Cell.hour` is then the bucket's start: the hour or day, `since` (or
+    EPOCH), or the hour in the week of WEEK. `task`, `candidate` or `dimension` None means all of
+    them, the totals (`shadow.tally.ALL`) included; `dimension="all"` reads the totals only. Only
+    totals have histograms; `histograms=False` leaves them out where a page needs none.
+
+    Read in `engine.snapshot`, or counts may be a moment newer than sums.
+    """
+    question = _Question(task, candidate, kinds, since, until, dimension, per)
+    found: dict[Cell, Tally] = {}
+    with explained(connection.engine.url):
+        for row in connection.execute(question.of(rollups, (), _SUMS)):
+            found[_cell(row)] = _tally(row[_KEY:])
+        for row in connection.execute(question.of(rollup_counts, ("name",), ("n",))):
+            if tally := found.get(_cell(row)):
+                tally.counts[row.name] = int(row.n)
+        if histograms and dimension in (None, ALL[0]):
+            for row in connection.execute(question.of(rollup_histograms, ("measure", "bucket"), ("n",))):
+                if tally := found.get(_cell(row)):
+                    tally.histograms.setdefault(row.measure, Counter())[row.bucket] = int(row.n)
+    return found
+
+
+def crossing(
+    connection: Connection,
+    *,
+    task: str,
+    candidate: str,
+    dimensions: tuple[str, str],
+    since: datetime | None = None,
+    until: datetime | None = None,
+    kinds: Sequence[TrialKind] = ("shadow",),
+) -> dict[tuple[str, str], Tally]:
+    """Tallies per pair of values of two dimensions, over the days (UTC) that start in [since, until).
+
+    `since` is cut to its day. Pairs without either dimension are left out. Where a day had more
+    combinations of segments than are kept, the rest shows as (OVERFLOW, OVERFLOW). These
+    tallies have sums, and neither counts nor histograms.
+    """
+    first, second = (crossings.c.segments[name].astext for name in dimensions)
+    values = [func.coalesce(first, OVERFLOW).label("first"), func.coalesce(second, OVERFLOW).label("second")]
+    conditions = [
+        crossings.c.task == task,
+        crossings.c.candidate == candidate,
+        crossings.c.kind.in_(kinds),
+        or_(crossings.c.combination == OVERFLOW, and_(first.is_not(None), second.is_not(None))),
+    ]
+    if since is not None:
+        midnight = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        conditions.append(crossings.c.day >= midnight)
+    if until is not None:
+        conditions.append(crossings.c.day < until)
+    query = select(*values, *_totals(crossings, _SUMS)).where(*conditions).group_by("first", "second")
+    with explained(connection.engine.url):
+        return {(row.first, row.second): _tally(row[2:]) for row in connection.execute(query)}
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What `read` was asked, put to one table after the other."""
+
+    task: str | None
+    candidate: str | None
+    kinds: Sequence[TrialKind]
+    since: datetime | None
+    until: datetime | None
+    dimension: str | None
+    per: Per
+
+    def of(self, table: Table, details: Sequence[str], sums: Iterable[str]) -> Select[Any]:
+        """The fields of `Cell` in their order, then `details`, then the totals of `sums`."""
+        # Histograms belong to totals, and have no columns to say so.
+        segment = [table.c[name] if name in table.c else literal(ALL[0]).label(name) for name in ("dimension", "value")]
+        key = [*(table.c[name] for name in ("task", "candidate", "kind", "source")), *segment]
+        further = [table.c[name] for name in details]
+        return (
+            select(*key, self._bucket(table).label("start"), *further, *_totals(table, sums))
+            .where(*self._conditions(table))
+            # By name: PostgreSQL would not see that two bound parameters hold the same.
+            .group_by(*(part.name for part in key), "start", *details)
+        )
+
+    def _conditions(self, table: Table) -> list[ColumnElement[bool]]:
+        # The key starts with the task, so all tasks are named rather than none.
+        wanted = table.c.task.in_(select(ledger.c.task)) if self.task is None else table.c.task == self.task
+        conditions = [wanted, table.c.kind.in_(self.kinds)]
+        if self.candidate is not None:
+            conditions.append(table.c.candidate == self.candidate)
+        if self.since is not None:
+            conditions.append(table.c.hour >= self.since)
+        if self.until is not None:
+            conditions.append(table.c.hour < self.until)
+        if self.dimension is not None and "dimension" in table.c:
+            conditions.append(table.c.dimension == self.dimension)
+        return conditions
+
+    def _bucket(self, table: Table) -> ColumnElement[Any]:
+        match self.per:
+            case "hour":
+                return table.c.hour
+            case "day":
+                return _cut("day", table)
+            case "hour_of_week":
+                return literal(WEEK, TIMESTAMP(timezone=True)) + (table.c.hour - _cut("week", table))
+            case "window":
+                return literal(self.since or EPOCH, TIMESTAMP(timezone=True))
+
+
+def _cut(unit: Literal["day", "week"], table: Table) -> ColumnElement[Any]:
+    return func.date_trunc(unit, table.c.hour, "UTC")
+
+
+def _totals(table: Table, names: Iterable[str]) -> list[ColumnElement[Any]]:
+    return [func.sum(table.c[name]).label(name) for name in names]
+
+
+_SUMS: Final = ("pairs", *(f"{measure}_{field}" for measure in MEASURES for field in SUMS))
+_KEY: Final = len(Cell._fields)
+
+
+def _cell(row: Any) -> Cell:
+    return Cell(*row[:_KEY])
+
+
+def _tally(totals: Sequence[Any]) -> Tally:
+    pairs, *rest = map(int, totals)
+    width = len(SUMS)
+    agreement, regret, net_regret = (Sums(*rest[start : start + width]) for start in range(0, len(rest), width))
+    return Tally(pairs, agreement, regret, net_regret)
