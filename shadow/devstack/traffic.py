@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import msgspec
-from openai import AsyncOpenAI, OpenAIError
+from openai import AsyncOpenAI, AsyncStream, OpenAIError
 
 from shadow import prices
 from shadow.devstack.chance import draws
@@ -64,7 +65,7 @@ def publish_past(
             time.sleep(0.01)
         if stopped():
             break
-        publisher.offer(lambda whole=exchange: whole, task=exchange.task, size=_SIZE_BYTES)  # type: ignore[misc] # bound at once
+        publisher.offer(partial(_itself, exchange), task=exchange.task, size=_SIZE_BYTES)
         sent += 1
         progress(sent)
     return sent
@@ -93,6 +94,22 @@ async def live(gateway_url: str, world: World, *, per_second: float, stopped: Ca
 async def _ask(client: AsyncOpenAI, ask: Ask, *, stream: bool) -> None:
     with suppress(OpenAIError):
         answer = await client.chat.completions.create(**ask.body, extra_headers=ask.headers(), stream=stream)
-        if stream:
+        if isinstance(answer, AsyncStream):
             async for _ in answer:
                 pass
+
+
+def _under_way(publisher: Publisher) -> int:
+    """Exchanges accepted whose fate is still open."""
+    counts = publisher.counts().counts.values()
+    return sum(
+        n if outcome == "accepted" else -n for task in counts for outcome, n in task.items() if _is_fate(outcome)
+    )
+
+
+def _is_fate(outcome: str) -> bool:
+    return outcome in ("accepted", "mirrored") or outcome.startswith("dropped:")
+
+
+def _itself(exchange: Exchange) -> Exchange:
+    return exchange
