@@ -16,7 +16,7 @@ from tests import services
 from tests.scripted import ScriptedEndpoint
 
 
-@dataclass
+@dataclass(repr=False)
 class RecordingPublisher:
     """Builds what it is offered at once, and keeps it."""
 

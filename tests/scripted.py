@@ -35,7 +35,7 @@ class Signal(threading.Event):
         assert await asyncio.to_thread(self.wait, 10.0), "it did not happen"
 
 
-@dataclass
+@dataclass(repr=False)
 class ScriptedEndpoint:
     """An ASGI app that gives `answers` in turn, the last one for ever, and keeps what it was asked."""
 
@@ -77,7 +77,7 @@ def whole(body: bytes, *, status: int = 200, **headers: str) -> Answer:
     """One body; underscores in header names stand for hyphens."""
 
     async def answer(_receive: Receive, send: Send) -> None:
-        await _start(send, status, {"content-length": str(len(body)), "content-type": "application/json", **headers})
+        await _start(send, status, {"content_length": str(len(body)), "content_type": "application/json", **headers})
         await send({"type": "http.response.body", "body": body})
 
     return answer
@@ -116,7 +116,7 @@ def chunks(*parts: bytes, pause_s: float = 0.0, cut: bool = False, forever: bool
     """A streamed body, part by part; `cut` breaks the connection after the last, `forever` never ends."""
 
     async def answer(_receive: Receive, send: Send) -> None:
-        await _start(send, 200, {"content-type": "text/event-stream", **headers})
+        await _start(send, 200, {"content_type": "text/event-stream", **headers})
         for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
             await asyncio.sleep(pause_s)

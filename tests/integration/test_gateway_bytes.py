@@ -1,0 +1,240 @@
+"""What passes through the gateway is, byte for byte, what came from the endpoint."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import settings as checking
+from hypothesis import strategies as st
+from yarl import URL
+
+from shadow.devstack.processes import free_port
+from shadow.gateway.app import build
+from tests import gateways, scripted, services
+from tests.gateways import RecordingPublisher, Running, settings_for
+
+BODY = b'{"model": "gpt-x", "messages": [{"role": "user", "content": "hi"}]}'
+HEADERS = {"x-shadow-task": "intent", "content-type": "application/json"}
+PATH = "/v1/chat/completions"
+
+
+@pytest.fixture
+def gateway() -> Iterator[Callable[..., Running]]:
+    with ExitStack() as stack:
+        yield lambda *answers, **options: gateways.run(stack, *answers, **options)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Running]:
+    with ExitStack() as stack:
+        yield gateways.run(stack, scripted.whole(b""))
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        yield session
+
+
+async def raw(
+    url: str, body: bytes = BODY, *, path: str = PATH, headers: Mapping[str, str] | None = None
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Status, headers and raw body of a POST, on a connection of its own."""
+    async with (
+        aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=["accept-encoding"]) as session,
+        session.post(url + path, data=body, headers={**HEADERS, **(headers or {})}) as response,
+    ):
+        return response.status, response.headers, await response.read()
+
+
+@checking(max_examples=40, deadline=None)
+@given(
+    parts=st.lists(st.binary(max_size=3_000), max_size=5),
+    status=st.sampled_from([200, 201, 400, 404, 429, 500]),
+    streamed=st.booleans(),
+)
+def test_any_body_of_any_status_passes_byte_for_byte(shared, parts: list[bytes], status: int, streamed: bool):
+    body = b"".join(parts)
+    shared.endpoint.answers[:] = [scripted.chunks(*parts) if streamed else scripted.whole(body, status=status)]
+
+    async def both():
+        return await raw(shared.direct), await raw(shared.url)
+
+    direct, through = asyncio.run(both())
+    assert through[2] == direct[2] == body
+    assert through[0] == direct[0]
+    for name in ("content-type", "content-length"):
+        assert through[1].get(name) == direct[1].get(name)
+
+
+async def test_the_request_reaches_the_endpoint_byte_for_byte(gateway):
+    running = gateway(scripted.chat("hi"))
+    odd = b'{ "model":"gpt-x",\n"messages" : [ ],"n":1.0, "a":"\\u00fc", "a":2 }\r\n'
+    await raw(running.url, odd)
+    await raw(running.url, odd, path="/v1/completions?q=%20a+b&q=1")
+    assert [request.body for request in running.endpoint.requests[-2:]] == [odd, odd]
+    assert running.endpoint.requests[-1].query == "q=%20a+b&q=1"
+
+
+async def test_every_chunk_is_forwarded_when_it_comes_and_none_is_waited_for(gateway, http):
+    release = [asyncio.Event() for _ in range(3)]
+    loop = asyncio.get_running_loop()
+
+    async def answer(_receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        for number, gate in enumerate(release):
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(gate.wait(), loop))
+            await send({"type": "http.response.body", "body": b"data: %d\n\n" % number, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    running = gateway(answer)
+    # The headers arrive before the first chunk exists, and each chunk before the next exists.
+    async with http.post(running.url + PATH, data=BODY, headers=HEADERS) as response:
+        assert response.status == 200
+        for number, gate in enumerate(release):
+            gate.set()
+            assert await response.content.readany() == b"data: %d\n\n" % number
+        assert await response.content.read() == b""
+
+
+@pytest.mark.parametrize("accepted", ["gzip, br", "gzip", None])
+async def test_a_compressed_answer_passes_compressed_and_is_mirrored_readable(gateway, accepted):
+    packed = gzip.compress(json.dumps(scripted.chat_body("hello")).encode())
+    running = gateway(scripted.whole(packed, content_encoding="gzip"))
+    _, headers, body = await raw(running.url, headers={"accept-encoding": accepted} if accepted else {})
+    assert (headers["content-encoding"], body) == ("gzip", packed)
+    asked = running.endpoint.requests[0].headers["accept-encoding"]
+    assert asked == ("gzip" if accepted else "identity")
+    assert running.publisher.one().reply.content == "hello"
+
+
+async def test_on_other_paths_even_the_accepted_encodings_pass_untouched(gateway):
+    running = gateway(scripted.whole(b"{}"))
+    await raw(running.url, path="/v1/embeddings", headers={"accept-encoding": "br, zstd"})
+    assert running.endpoint.requests[0].headers["accept-encoding"] == "br, zstd"
+
+
+async def test_a_stream_that_the_endpoint_breaks_off_is_broken_off_for_the_client_too(gateway, http):
+    parts = [b'data: {"choices":[{"index":0,"delta":{"content":"hel"}}]}\n\n', b"data: {"]
+    running = gateway(scripted.chunks(*parts, pause_s=0.05, cut=True))
+    async with http.post(running.url + PATH, data=BODY, headers=HEADERS) as response:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.content.read()
+    reply = running.publisher.one().reply
+    assert (reply.failure, reply.content, reply.status) == ("interrupted", "hel", 200)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_client_that_hangs_up_cancels_the_endpoint_and_is_mirrored_as_interrupted(gateway, begun: bool):
+    first = b'data: {"choices":[{"index":0,"delta":{"content":"hel"}}]}\n\n'
+    running = gateway(scripted.chunks(first, forever=True) if begun else scripted.after(60, scripted.chat("late")))
+    async with aiohttp.ClientSession() as session:
+        asking = asyncio.ensure_future(session.post(running.url + PATH, data=BODY, headers=HEADERS))
+        await running.endpoint.asked.seen()
+        if begun:
+            response = await asking
+            assert await response.content.readany() == first
+            response.close()
+        else:
+            asking.cancel()
+    await running.endpoint.hung_up.seen()
+    reply = await asyncio.to_thread(lambda: running.publisher.one().reply)
+    assert (reply.failure, reply.content) == ("interrupted", "hel" if begun else None)
+
+
+async def test_an_endpoint_that_is_down_is_named_with_what_to_do():
+    publisher = RecordingPublisher()
+    app = build(settings_for(f"http://127.0.0.1:{free_port()}"), publisher)
+    with services.serving(app) as url:
+        status, headers, body = await raw(url)
+        metrics = await _get(url + "/metrics")
+    error = json.loads(body)["error"]
+    assert (status, error["code"], headers["content-type"]) == (502, "endpoint_unreachable", "application/json")
+    assert "[models.big]" in error["message"]
+    assert publisher.exchanges == []
+    assert b'shadow_gateway_unmirrored_total{reason="no_answer"} 1.0' in metrics
+
+
+async def test_an_endpoint_that_is_silent_for_too_long_is_given_up_with_504(gateway):
+    running = gateway(scripted.after(60, scripted.chat("late")), gateway={"timeout_s": 0.2})
+    status, _, body = await raw(running.url)
+    assert (status, json.loads(body)["error"]["code"]) == (504, "endpoint_timeout")
+    await running.endpoint.hung_up.seen()
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_over_the_limit_is_refused_and_never_sent_on(gateway, announced: bool):
+    running = gateway(scripted.chat("hi"), gateway={"max_body_bytes": 10_000})
+
+    async def unannounced():
+        for _ in range(20):
+            yield b"x" * 1_000
+
+    async with aiohttp.ClientSession() as session:
+        data = b"x" * 10_001 if announced else unannounced()
+        async with session.post(running.url + PATH, data=data, headers=HEADERS) as response:
+            assert response.status == 413
+            assert (await response.json())["error"]["code"] == "request_too_large"
+    assert running.endpoint.requests == []
+
+
+async def test_a_broken_body_gets_the_endpoints_own_error_and_is_counted(gateway):
+    running = gateway(scripted.error(400, "We could not parse the JSON body of your request."))
+    status, _, body = await raw(running.url, b'{"model": ')
+    assert (status, b"could not parse" in body) == (400, True)
+    assert running.endpoint.requests[0].body == b'{"model": '
+    assert running.publisher.exchanges == []
+    assert b'shadow_gateway_unmirrored_total{reason="bad_json"} 1.0' in await _get(running.url + "/metrics")
+
+
+async def test_a_reply_over_the_mirror_limit_is_forwarded_whole_and_mirrored_truncated(gateway):
+    running = gateway(scripted.chat("x" * 20_000), gateway={"mirror_body_bytes": 5_000})
+    _, _, body = await raw(running.url)
+    assert json.loads(body)["choices"][0]["message"]["content"] == "x" * 20_000
+    exchange = running.publisher.one()
+    assert exchange.truncated
+    assert exchange.reply.failure == "truncated"
+    assert running.publisher.sizes[0] <= 5_000 + len(BODY)
+
+
+@pytest.mark.parametrize("path", ["/v1/%2e%2e/admin", "/v1/x/..%2f../admin", "/admin", "/"])
+async def test_a_path_that_climbs_out_of_v1_goes_nowhere(gateway, path: str):
+    running = gateway(scripted.chat("hi"))
+    async with aiohttp.ClientSession() as session, session.get(URL(running.url + path, encoded=True)) as response:
+        assert response.status == 404
+    assert running.endpoint.requests == []
+
+
+async def test_health_and_metrics_answer_without_any_broker(gateway):
+    running = gateway(scripted.chat("hi"))
+    await raw(running.url, headers={"x-shadow-task": "made-up-by-a-client"})
+    await raw(running.url)
+    assert await _get(running.url + "/livez") == b'{"alive":true}'
+    ready = json.loads(await _get(running.url + "/readyz"))
+    assert ready == {"ready": True, "tasks": ["intent"], "capture": {"intent": {"accepted": 1, "mirrored": 1}}}
+    metrics = (await _get(running.url + "/metrics")).decode()
+    assert 'shadow_gateway_requests_total{arm="frontier",status="200",task="intent"} 1.0' in metrics
+    assert 'shadow_gateway_requests_total{arm="frontier",status="200",task="none"} 1.0' in metrics
+    assert 'shadow_gateway_unmirrored_total{reason="unknown_task"} 1.0' in metrics
+    assert 'shadow_capture_exchanges_total{outcome="mirrored",task="intent"} 1.0' in metrics
+    assert "shadow_gateway_in_flight 0.0" in metrics
+    assert "made-up" not in metrics
+
+
+async def test_head_and_delete_pass_through(gateway, http):
+    running = gateway(scripted.whole(b"", content_length="7"), scripted.whole(b'{"deleted":true}'))
+    async with http.head(running.url + "/v1/files/f1") as response:
+        assert (response.status, response.headers["content-length"]) == (200, "7")
+    async with http.delete(running.url + "/v1/files/f1") as response:
+        assert await response.json() == {"deleted": True}
+    assert [request.method for request in running.endpoint.requests] == ["HEAD", "DELETE"]
+
+
+async def _get(url: str) -> bytes:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return await response.read()
