@@ -1,0 +1,82 @@
+"""`shadow gateway`"""
+
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+
+from shadow.cli import logs
+from shadow.errors import UsageError
+from shadow.gateway.app import build
+from shadow.publisher import Publisher
+from shadow.settings import load
+
+#: Longest that requests under way may take to finish after SIGTERM.
+_GRACE_S = 30
+#: Load balancers and clients keep idle connections for about a minute; whoever closes first
+#: may meet a request on its way.
+_KEEPALIVE_S = 75
+
+_log = structlog.get_logger()
+
+
+def command(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: host under [gateway].")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port. Default: port under [gateway].")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")] = None,
+) -> None:
+    """Serve the OpenAI-compatible proxy that mirrors production requests.
+
+    Point a client's base_url at http://HOST:PORT/v1. A dead broker never stops it.
+
+    Example: shadow gateway --config shadow.toml --port 8080
+    """
+    logs.configure()
+    settings = load(config)
+    # The publisher's thread works beside the event loop. At the default of 5 ms a request that
+    # has just arrived would wait so long for its turn.
+    sys.setswitchinterval(0.0005)
+    publisher = Publisher(settings)
+    application = build(settings, publisher)
+    listening = _listen(host or settings.gateway.host, settings.gateway.port if port is None else port)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            # The endpoint's own pass through; the client's address is nobody's business here.
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEPALIVE_S,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+    address = "{}:{}".format(*listening.getsockname()[:2])
+    _log.info("serving", action="gateway.serving", address=f"http://{address}/v1", tasks=list(settings.tasks))
+    try:
+        server.run(sockets=[listening])
+    finally:
+        publisher.close()
+    _log.info("stopped", action="gateway.stopped", capture=publisher.counts().counts)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, so that a used port is known before anything is started."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return socket.create_server((host, port), family=found[0][0], backlog=2048)
+    except OSError as fault:
+        reason = fault.strerror or str(fault)
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {reason}; choose another with --port, or `port` under [gateway]"
+        ) from None
