@@ -1,0 +1,267 @@
+"""Data in, Altair chart out: every picture of the dashboard, and no reading of anything.
+
+Colours mean the same on every page and hold on light and on dark: blue is the candidate,
+grey the frontier, red is worse than the task's average, violet the ceiling.
+"""
+
+from typing import Final
+
+import altair as alt
+import pandas as pd
+
+from dashboard import measures
+
+CANDIDATE: Final = "#4284f4"
+FRONTIER: Final = "#8794a8"
+WORSE: Final = "#e5534b"
+THIN: Final = "#9aa5b4"
+CEILING: Final = "#9b7bea"
+
+#: Failure kinds, in the order in which they are stacked; colour-blind safe.
+_FAILURES: Final = ["#e5534b", "#e9973f", "#d9bf3c", "#4fae8b", "#4284f4", "#9b7bea", "#c774b2", "#8794a8"]
+
+#: From worse to better, readable in the middle on white and on near-black.
+_AGREEMENT_SCHEME: Final = ["#c9372c", "#e58a54", "#d9c56a", "#6fb58a", "#2f8f6b"]
+
+_PERCENT: Final = alt.Axis(format=".0%")
+
+#: A height that lets a reader see a row without a magnifying glass.
+_ROW: Final = 26
+
+
+def ruler(estimate: float, low: float, high: float, ceiling: float | None = None, *, worst: bool = False) -> alt.LayerChart:
+    """One share with its interval on a line from 0 to 1, and the ceiling as a mark on it."""
+    frame = pd.DataFrame([{"estimate": estimate, "low": low, "high": high, "zero": 0.0, "one": 1.0}])
+    colour = WORSE if worst else CANDIDATE
+    base = alt.Chart(frame)
+    axis = alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], title=None, grid=False, domain=False, ticks=False)
+    scale = alt.Scale(domain=[0, 1])
+    layers = [
+        base.mark_rule(color=THIN, opacity=0.35, strokeWidth=6, strokeCap="round").encode(
+            x=alt.X("zero:Q", axis=axis, scale=scale), x2="one:Q"
+        ),
+        base.mark_rule(color=colour, opacity=0.45, strokeWidth=6, strokeCap="round").encode(x="low:Q", x2="high:Q"),
+        base.mark_point(color=colour, filled=True, size=90, opacity=1).encode(x="estimate:Q"),
+    ]
+    if ceiling is not None:
+        frame["ceiling"] = ceiling
+        layers.append(base.mark_tick(color=CEILING, thickness=3, size=18).encode(x="ceiling:Q"))
+    return alt.layer(*layers).properties(height=34)
+
+
+def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreement") -> alt.LayerChart:
+    """Interval plot, in the order of the rows: `label, estimate, low, high, n, status`."""
+    order = list(frame["label"])
+    colour = alt.Color(
+        "status:N",
+        title=None,
+        scale=alt.Scale(domain=[measures.WORSE, measures.IN_LINE, measures.THIN], range=[WORSE, CANDIDATE, THIN]),
+        legend=alt.Legend(orient="top", direction="horizontal"),
+    )
+    tooltip = [
+        alt.Tooltip("label:N", title="Segment"),
+        alt.Tooltip("estimate:Q", title=title, format=".1%"),
+        alt.Tooltip("low:Q", title="from", format=".1%"),
+        alt.Tooltip("high:Q", title="to", format=".1%"),
+        alt.Tooltip("n:Q", title="n", format=","),
+        alt.Tooltip("status:N", title="Judgement"),
+    ]
+    y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False, grid=False))
+    x = alt.X("low:Q", title=f"{title}, with 95% interval", axis=_PERCENT, scale=alt.Scale(domain=[0, 1]))
+    base = alt.Chart(frame).encode(y=y, color=colour, tooltip=tooltip)
+    layers: list[alt.Chart] = [
+        base.mark_rule(strokeWidth=5, opacity=0.4, strokeCap="round").encode(x=x, x2="high:Q"),
+        base.mark_point(filled=True, size=80, opacity=1).encode(x="estimate:Q"),
+    ]
+    if average is not None:
+        line = pd.DataFrame([{"average": average, "name": "task average"}])
+        layers.append(
+            alt.Chart(line)
+            .mark_rule(strokeDash=[5, 4], color=FRONTIER, strokeWidth=1.5)
+            .encode(x="average:Q", tooltip=[alt.Tooltip("average:Q", title="Task average", format=".1%")])
+        )
+    return alt.layer(*layers).properties(height=max(2, len(order)) * _ROW)
+
+
+def crossing(frame: pd.DataFrame, across: str, down: str) -> alt.LayerChart:
+    """Heat table of `across, down, estimate, n, enough`: agreement in each field, with its n below."""
+    # Field names are ours; the dimensions' own names only ever become titles.
+    base = alt.Chart(frame).encode(
+        x=alt.X("across:N", title=across, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=120, domain=False)),
+        y=alt.Y("down:N", title=down, axis=alt.Axis(labelLimit=160, domain=False)),
+        tooltip=[
+            alt.Tooltip("across:N", title=across),
+            alt.Tooltip("down:N", title=down),
+            alt.Tooltip("estimate:Q", title="Agreement", format=".1%"),
+            alt.Tooltip("n:Q", title="n", format=","),
+        ],
+    )
+    enough = alt.datum.enough
+    cells = base.mark_rect(cornerRadius=4, stroke="transparent", strokeWidth=3).encode(
+        color=alt.condition(enough, _agreement_colour(), alt.value("rgba(154,165,180,0.25)"))
+    )
+    number = base.mark_text(fontSize=14, fontWeight=600, dy=-7).encode(
+        text=alt.Text("shown:N"), color=alt.condition(enough, alt.value("#ffffff"), alt.value(THIN))
+    )
+    count = base.mark_text(fontSize=11, dy=11).encode(
+        text=alt.Text("below:N"), color=alt.condition(enough, alt.value("#ffffff"), alt.value(THIN))
+    )
+    return alt.layer(cells, number, count).properties(height=max(2, frame["down"].nunique()) * 54)
+
+
+def trend(frame: pd.DataFrame, *, title: str, ceiling: float | None = None) -> alt.LayerChart:
+    """A share over time (`at, estimate, low, high, n`) inside its band of uncertainty."""
+    x = _time_axis()
+    tooltip = [
+        alt.Tooltip("when:N", title="When"),
+        alt.Tooltip("estimate:Q", title=title, format=".1%"),
+        alt.Tooltip("low:Q", title="from", format=".1%"),
+        alt.Tooltip("high:Q", title="to", format=".1%"),
+        alt.Tooltip("n:Q", title="n", format=","),
+    ]
+    base = alt.Chart(frame).encode(x=x, tooltip=tooltip)
+    layers: list[alt.Chart] = [
+        base.mark_area(color=CANDIDATE, opacity=0.18, interpolate="monotone").encode(
+            y=alt.Y("low:Q", title=title, axis=_PERCENT, scale=alt.Scale(zero=False, nice=True)), y2="high:Q"
+        ),
+        base.mark_line(color=CANDIDATE, strokeWidth=2, interpolate="monotone").encode(y="estimate:Q"),
+        base.mark_point(color=CANDIDATE, filled=True, size=28).encode(y="estimate:Q"),
+    ]
+    if ceiling is not None:
+        line = pd.DataFrame([{"ceiling": ceiling}])
+        layers.append(
+            alt.Chart(line)
+            .mark_rule(color=CEILING, strokeDash=[5, 4], strokeWidth=1.5)
+            .encode(y="ceiling:Q", tooltip=[alt.Tooltip("ceiling:Q", title="Ceiling", format=".1%")])
+        )
+    return alt.layer(*layers).properties(height=260)
+
+
+def week(frame: pd.DataFrame) -> alt.LayerChart:
+    """Agreement by weekday and hour (`weekday, hour, estimate, n, enough`), UTC."""
+    base = alt.Chart(frame).encode(
+        x=alt.X("hour:O", title="Hour of day (UTC)", axis=alt.Axis(labelAngle=0, domain=False, ticks=False)),
+        y=alt.Y("weekday:O", sort=list(measures.WEEKDAYS), title=None, axis=alt.Axis(domain=False, ticks=False)),
+        tooltip=[
+            alt.Tooltip("weekday:N", title="Weekday"),
+            alt.Tooltip("hour:O", title="Hour (UTC)"),
+            alt.Tooltip("estimate:Q", title="Agreement", format=".1%"),
+            alt.Tooltip("n:Q", title="n", format=","),
+        ],
+    )
+    cells = base.mark_rect(cornerRadius=3, stroke="transparent", strokeWidth=2).encode(
+        color=alt.condition(alt.datum.enough, _agreement_colour(), alt.value("rgba(154,165,180,0.25)"))
+    )
+    return alt.layer(cells).properties(height=7 * 28)
+
+
+def stacked(frame: pd.DataFrame, *, title: str, share: bool = False) -> alt.Chart:
+    """Bars over time (`at, until, what, n`), stacked by `what`."""
+    kinds = sorted(frame["what"].unique())
+    colours = [FRONTIER] if len(kinds) == 1 else _FAILURES[: len(kinds)]
+    return (
+        alt.Chart(frame)
+        .mark_bar(opacity=0.9, stroke="transparent", strokeWidth=1)
+        .encode(
+            x=_time_axis(),
+            x2="until:T",
+            y=alt.Y("n:Q", title=title, stack="zero", axis=_PERCENT if share else alt.Axis(format="~s")),
+            color=alt.Color(
+                "what:N",
+                title=None,
+                scale=alt.Scale(domain=kinds, range=colours),
+                legend=None if len(kinds) == 1 else alt.Legend(orient="top", direction="horizontal", columns=4),
+            ),
+            tooltip=[
+                alt.Tooltip("when:N", title="When"),
+                alt.Tooltip("what:N", title="What"),
+                alt.Tooltip("n:Q", title=title, format=".2%" if share else ","),
+            ],
+        )
+        .properties(height=180)
+    )
+
+
+def effects(frame: pd.DataFrame) -> alt.LayerChart:
+    """How far each thing moved (`name, effect, chance`), with a tick for what chance alone gives."""
+    order = list(frame["name"])
+    y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, domain=False, ticks=False))
+    base = alt.Chart(frame).encode(
+        y=y,
+        tooltip=[
+            alt.Tooltip("name:N", title="What"),
+            alt.Tooltip("effect:Q", title="Effect size", format=".3f"),
+            alt.Tooltip("chance:Q", title="Chance alone, up to", format=".3f"),
+        ],
+    )
+    bars = base.mark_bar(cornerRadiusEnd=3, height=14).encode(
+        x=alt.X("effect:Q", title="Effect size (0 the same, 1 nothing in common)", scale=alt.Scale(domain=[0, 1])),
+        color=alt.condition(alt.datum.effect > alt.datum.chance, alt.value(CANDIDATE), alt.value(THIN)),
+    )
+    ticks = base.mark_tick(thickness=2, size=20, color=CEILING).encode(x="chance:Q")
+    return alt.layer(bars, ticks).properties(height=max(2, len(order)) * _ROW)
+
+
+def mix(frame: pd.DataFrame) -> alt.Chart:
+    """Shares of each value in both windows (`value, window, share, n`), the largest first."""
+    order = list(frame.groupby("value")["share"].max().sort_values(ascending=False).index)
+    return (
+        alt.Chart(frame)
+        .mark_bar(cornerRadiusEnd=3)
+        .encode(
+            y=alt.Y("value:N", sort=order, title=None, axis=alt.Axis(labelLimit=180, domain=False, ticks=False)),
+            yOffset=alt.YOffset("window:N", sort=["reference", "current"]),
+            x=alt.X("share:Q", title="Share of exchanges", axis=_PERCENT),
+            color=_window_colour(),
+            tooltip=[
+                alt.Tooltip("value:N", title="Value"),
+                alt.Tooltip("window:N", title="Window"),
+                alt.Tooltip("share:Q", title="Share", format=".1%"),
+                alt.Tooltip("n:Q", title="n", format=","),
+            ],
+        )
+        .properties(height=max(2, len(order)) * 36)
+    )
+
+
+def distribution(frame: pd.DataFrame, *, title: str) -> alt.Chart:
+    """Two distributions over logarithmic buckets (`x, window, share`)."""
+    return (
+        alt.Chart(frame)
+        .mark_area(interpolate="monotone", opacity=0.25, line={"strokeWidth": 2})
+        .encode(
+            x=alt.X("x:Q", title=title, scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", grid=False)),
+            y=alt.Y("share:Q", title="Share", axis=_PERCENT, stack=None),
+            color=_window_colour(),
+            tooltip=[
+                alt.Tooltip("x:Q", title=title, format=",.0f"),
+                alt.Tooltip("window:N", title="Window"),
+                alt.Tooltip("share:Q", title="Share", format=".1%"),
+            ],
+        )
+        .properties(height=180)
+    )
+
+
+def _time_axis() -> alt.X:
+    # In UTC wherever the reader sits: rollups are cut at UTC hours.
+    axis = alt.Axis(labelOverlap=True, grid=False)
+    return alt.X("at:T", title="UTC", axis=axis, scale=alt.Scale(type="utc"))
+
+
+def _window_colour() -> alt.Color:
+    return alt.Color(
+        "window:N",
+        title=None,
+        scale=alt.Scale(domain=["reference", "current"], range=[FRONTIER, CANDIDATE]),
+        legend=alt.Legend(orient="top", direction="horizontal"),
+    )
+
+
+def _agreement_colour() -> alt.Color:
+    return alt.Color(
+        "estimate:Q",
+        title=None,
+        scale=alt.Scale(domain=[0.5, 0.7, 0.8, 0.9, 1], range=_AGREEMENT_SCHEME, clamp=True),
+        legend=alt.Legend(orient="bottom", format=".0%", gradientLength=220, gradientThickness=8),
+    )

@@ -1,0 +1,68 @@
+"""The row of pickers at the top of a page: which task, which candidate, which times."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from dashboard import frames, state
+from dashboard.text import moment, plain
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """What a page is about."""
+
+    task: str
+    candidate: str
+    window: state.Window
+    known: frames.Known
+    now: datetime
+
+
+def scope() -> Scope:
+    """Let the reader choose a task, a candidate and a window. At least one task must be known."""
+    known = {each.task: each for each in frames.catalogue()}
+    left, middle, right = st.columns([3, 3, 5], vertical_alignment="bottom")
+    with left:
+        task = state.choose("task", "Task", list(known))
+    with middle:
+        candidate = state.choose("candidate", "Candidate", list(known[task].candidates))
+    with right:
+        window, now = times(known[task].last)
+    mark_simulated(task, candidate)
+    return Scope(task=task, candidate=candidate, window=window, known=known[task], now=now)
+
+
+def times(newest: datetime | None) -> tuple[state.Window, datetime]:
+    """Let the reader choose a window; returns it, and the time it is now."""
+    now = datetime.now(UTC)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        label = state.switch("window", "Window (UTC)", list(state.WINDOWS), default=1)
+        end = state.switch(
+            "until",
+            "ending",
+            state.ENDS,
+            help="With *newest data* the window ends with the last hour that has data: "
+            "what you want for recorded exchanges, or when traffic has stopped.",
+        )
+    return state.window(label, end, now=now, newest=newest), now
+
+
+def describe(window: state.Window) -> str:
+    """The window's bounds in words, UTC."""
+    since = "the beginning" if window.since is None else moment(window.since)
+    return f"{since} until {'now' if window.until is None else moment(window.until)}"
+
+
+def mark_simulated(task: str, candidate: str) -> None:
+    """Say so where one of the two models is a simulation."""
+    names = [name for name in (frames.frontier_of(task), candidate) if name and frames.is_simulated(name)]
+    if names:
+        st.badge(
+            "simulated",
+            icon=":material/science:",
+            color="violet",
+            help="These numbers come from simulated models, not from real ones: "
+            + ", ".join(plain(name) for name in names),
+        )

@@ -1,0 +1,174 @@
+"""Tallies to the tables that charts draw: pure arithmetic, nothing read and nothing shown.
+
+Every table keeps its n beside its estimate, and an estimate without data is missing, not 0.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypeAlias
+
+import pandas as pd
+
+from scoring.estimates import Estimate, estimates
+from scoring.evidence import Segment, TaskEvidence
+from scoring.verdict import ENOUGH
+from shadow.records import Role
+from shadow.tally import ALL, Cell, Sums, Tally
+
+Step: TypeAlias = Literal["hour", "day"]
+Measure: TypeAlias = Literal["agreement", "regret"]
+Tallies: TypeAlias = Mapping[Cell, Tally]
+Buckets: TypeAlias = dict[datetime, Tally]
+
+STEPS: Final[dict[Step, timedelta]] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+
+#: How a segment stands against its task.
+WORSE: Final = "worse"
+IN_LINE: Final = "in line"
+THIN: Final = "not enough data"
+
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def by_start(tallies: Tallies, value: str) -> Buckets:
+    """The tallies of one value of the dimension that was read, by the start of their bucket of time."""
+    buckets: Buckets = {}
+    for cell, tally in tallies.items():
+        if cell.value == value:
+            buckets.setdefault(cell.hour, Tally()).merge(tally)
+    return buckets
+
+
+def trend(buckets: Buckets, step: Step) -> pd.DataFrame:
+    """Agreement over time: `at, until, when, estimate, low, high, n`, one row per step with data."""
+    rows = sorted((at, tally.agreement) for at, tally in buckets.items() if tally.agreement.n)
+    frame = with_intervals([found for _, found in rows])
+    return _with_times(frame, [at for at, _ in rows], step)
+
+
+def week(buckets: Buckets) -> pd.DataFrame:
+    """Agreement by hour of the week, UTC: `weekday, hour, estimate, low, high, n, enough`, 168 rows or fewer."""
+    rows = sorted((at, tally.agreement) for at, tally in buckets.items() if tally.agreement.n)
+    frame = with_intervals([found for _, found in rows])
+    frame["weekday"] = [WEEKDAYS[at.weekday()] for at, _ in rows]
+    frame["hour"] = [at.hour for at, _ in rows]
+    return frame
+
+
+def failures(buckets: Buckets, role: Role, step: Step) -> pd.DataFrame:
+    """Failed replies of one side over time, by kind: `at, until, when, what, n`."""
+    prefix = f"failure:{role}:"
+    counts: Counter[tuple[datetime, str]] = Counter()
+    for at, tally in buckets.items():
+        for name, n in tally.counts.items():
+            if name.startswith(prefix):
+                counts[at, name.removeprefix(prefix).replace("_", " ")] += n
+    return _counted(counts, step)
+
+
+def volume(buckets: Buckets, step: Step) -> pd.DataFrame:
+    """Pairs over time, scored and unscored: `at, until, when, what, n`."""
+    counts: Counter[tuple[datetime, str]] = Counter()
+    for at, tally in buckets.items():
+        counts[at, "scored"] += tally.agreement.n
+        counts[at, "unscored"] += tally.pairs - tally.agreement.n
+    return _counted(Counter({key: n for key, n in counts.items() if n}), step)
+
+
+def ranking(evidence: TaskEvidence, measure: Measure) -> pd.DataFrame:
+    """`dimension, value, label, n, estimate, low, high, status`: surely worst first, thin ones last.
+
+    A segment is `worse` when its interval lies wholly on the bad side of the whole task's.
+    """
+    whole = _of(evidence, measure)
+    rows = []
+    for each in evidence.segments:
+        found = _of(each, measure)
+        if found is None or whole is None:
+            continue
+        worse = found.high < whole.low if measure == "agreement" else found.low > whole.high
+        status = THIN if found.n < ENOUGH else WORSE if worse else IN_LINE
+        # By the end of the interval that speaks for the segment: doubt is in its favour.
+        badness = found.high if measure == "agreement" else -found.low
+        label = f"{each.dimension} = {each.value}"
+        order = (status == THIN, badness, label)
+        rows.append((order, each.dimension, each.value, label, found.n, found.estimate, found.low, found.high, status))
+    return pd.DataFrame(
+        [row for _, *row in sorted(rows)],
+        columns=["dimension", "value", "label", "n", "estimate", "low", "high", "status"],
+    )
+
+
+def crossing(fields: Mapping[tuple[str, str], Tally]) -> pd.DataFrame:
+    """Agreement where two dimensions meet: `down, across, estimate, low, high, n, enough, shown, below`."""
+    rows = sorted((names, tally) for names, tally in fields.items() if tally.agreement.n)
+    frame = with_intervals([tally.agreement for _, tally in rows])
+    frame["down"] = [down for (down, _), _ in rows]
+    frame["across"] = [across for (_, across), _ in rows]
+    frame["shown"] = [f"{100 * e:.0f}%" if ok else "thin" for e, ok in zip(frame["estimate"], frame["enough"], strict=True)]
+    frame["below"] = [f"n {n:,}" for n in frame["n"]]
+    return frame
+
+
+def with_intervals(sums: Iterable[Sums]) -> pd.DataFrame:
+    """One row per Sums, none of them empty: `estimate, low, high, n, enough`; 95%, valid however often one looks."""
+    found = [each for each in estimates(list(sums)) if each is not None]
+    return pd.DataFrame(
+        {
+            "estimate": [each.estimate for each in found],
+            "low": [each.low for each in found],
+            "high": [each.high for each in found],
+            "n": [each.n for each in found],
+            "enough": [each.n >= ENOUGH for each in found],
+        }
+    )
+
+
+def pairs_by_value(tallies: Tallies, dimension: str) -> Counter[str]:
+    """How many pairs have each value of a dimension; `hour` and `weekday` are read off the clock."""
+    counts: Counter[str] = Counter()
+    for cell, tally in tallies.items():
+        if (value := value_of(cell, dimension)) is not None:
+            counts[value] += tally.pairs
+    return counts
+
+
+def histogram(tallies: Tallies, measure: str) -> Counter[int]:
+    """One measure's histogram over all of the traffic."""
+    buckets: Counter[int] = Counter()
+    for tally in tallies.values():
+        buckets.update(tally.histograms.get(measure, {}))
+    return buckets
+
+
+def value_of(cell: Cell, dimension: str) -> str | None:
+    """The value a cell has in `dimension`, or None when it says nothing about it."""
+    if dimension == "hour":
+        return f"{cell.hour:%H}:00" if _is_everything(cell) else None
+    if dimension == "weekday":
+        return WEEKDAYS[cell.hour.weekday()] if _is_everything(cell) else None
+    return cell.value if cell.dimension == dimension else None
+
+
+def _of(evidence: TaskEvidence | Segment, measure: Measure) -> Estimate | None:
+    return evidence.agreement if measure == "agreement" else evidence.regret
+
+
+def _is_everything(cell: Cell) -> bool:
+    return (cell.dimension, cell.value) == ALL
+
+
+def _counted(counts: Counter[tuple[datetime, str]], step: Step) -> pd.DataFrame:
+    rows = sorted(counts.items())
+    frame = pd.DataFrame({"what": [what for (_, what), _ in rows], "n": [n for _, n in rows]})
+    return _with_times(frame, [at for (at, _), _ in rows], step)
+
+
+def _with_times(frame: pd.DataFrame, starts: list[datetime], step: Step) -> pd.DataFrame:
+    frame["at"] = pd.to_datetime(pd.Series(starts, dtype="datetime64[ns, UTC]"))
+    frame["until"] = frame["at"] + STEPS[step]
+    # As text too: a browser would show a time in its own zone.
+    pattern = "%a %Y-%m-%d %H:%M UTC" if step == "hour" else "%a %Y-%m-%d"
+    frame["when"] = [format(at, pattern) for at in starts]
+    return frame

@@ -1,0 +1,69 @@
+"""Selections, kept in the page's address: a link shows its reader what its sender saw.
+
+Every widget below is bound to a query parameter of the same name, so Streamlit reads it from
+the address, ignores values that are no longer on offer, and carries it from page to page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import streamlit as st
+
+EVERY: Final = "all"
+
+#: What the window picker offers: label -> length (None = everything).
+WINDOWS: Final[dict[str, timedelta | None]] = {
+    "24 h": timedelta(hours=24),
+    "7 d": timedelta(days=7),
+    "28 d": timedelta(days=28),
+    EVERY: None,
+}
+
+End = Literal["now", "newest data"]
+ENDS: Final[tuple[End, ...]] = ("now", "newest data")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """The times looked at: [since, until), UTC. None means no bound on that side."""
+
+    label: str
+    since: datetime | None
+    until: datetime | None
+
+
+def choose(key: str, label: str, options: Sequence[str], *, help: str | None = None, default: int = 0) -> str:  # noqa: A002 - Streamlit's own word
+    """A drop-down bound to the query parameter `key`. `options` must not be empty."""
+    chosen = st.selectbox(label, options, index=default, key=key, help=help, bind="query-params", width="stretch")
+    return options[default] if chosen is None else str(chosen)
+
+
+def switch(key: str, label: str, options: Sequence[str], *, help: str | None = None, default: int = 0) -> str:  # noqa: A002 - Streamlit's own word
+    """One choice of a few, all visible, bound to the query parameter `key`."""
+    chosen = st.segmented_control(
+        label, options, default=options[default], key=key, help=help, bind="query-params", required=True
+    )
+    return options[default] if chosen is None else str(chosen)
+
+
+def window(label: str, end: str, *, now: datetime, newest: datetime | None) -> Window:
+    """The window called `label` that ends now or with the hour of the newest data.
+
+    Rollups are by the hour, so the start is rounded down to a whole hour.
+    """
+    last = now if end == "now" or newest is None else newest + timedelta(hours=1)
+    length = WINDOWS[label]
+    since = None if length is None else (last - length).replace(minute=0, second=0, microsecond=0)
+    return Window(label=label, since=since, until=None if end == "now" else last)
+
+
+def reference(current: Window, choice: str, *, first: datetime | None, now: datetime) -> Window:
+    """The window that `current` is compared with: just before it, or everything before it."""
+    ends = current.since or first
+    if ends is None:
+        return Window(label=choice, since=None, until=None)
+    length = (current.until or now) - ends
+    since = None if choice == "everything before" else ends - length
+    return Window(label=choice, since=since, until=ends)

