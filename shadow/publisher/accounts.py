@@ -1,0 +1,182 @@
+"""What became of every exchange that was offered. No I/O, no clock, safe in threads.
+
+`accepted = mirrored + dropped + queued` holds per task in every snapshot, because an exchange
+is counted and moved under one lock, and settles only once, whoever settles it first.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from shadow.records import Exchange
+
+#: Charged for every exchange beside its own bytes: our bookkeeping and the Kafka client's.
+OVERHEAD_BYTES: Final = 2_048
+
+#: Builds the exchange, later and on another thread; None when there is nothing to mirror.
+Finish = Callable[[], Exchange | None]
+
+
+class Dropped(Exception):  # noqa: N818 - it is an outcome, not an error
+    """Raised while an exchange is built or encoded: it cannot be mirrored, for this `reason`."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+
+
+class Ticket:
+    """One accepted exchange on its way; `offered_at` is on the monotonic clock (seconds)."""
+
+    __slots__ = ("finish", "in_flight", "offered_at", "size", "task")
+
+    def __init__(self, task: str, size: int, finish: Finish | None, offered_at: float) -> None:
+        self.task = task
+        self.size = size
+        self.finish = finish
+        self.offered_at = offered_at
+        self.in_flight = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One consistent look. `counts[task][outcome]` as in `CaptureCounts`; `queued` per task."""
+
+    counts: dict[str, dict[str, int]]
+    queued: dict[str, int]
+    bytes: int
+    waiting: int
+    in_flight: int
+    in_flight_bytes: int
+
+
+class Accounts:
+    """The byte budget and the counts.
+
+    The lock is re-entrant because garbage collection may finish an abandoned stream, and so
+    come back in here, at any moment, on the very thread that holds it.
+    """
+
+    def __init__(self, *, max_bytes: int, max_waiting: int) -> None:
+        self._max_bytes = max_bytes
+        self._max_waiting = max_waiting
+        self._lock = threading.RLock()
+        self._counts: dict[str, Counter[str]] = {}
+        self._queued: Counter[str] = Counter()
+        self._open: set[Ticket] = set()
+        self._bytes = 0
+        self._in_flight = 0
+        self._in_flight_bytes = 0
+        self._closed = False
+
+    def admit(self, task: str, size: int, finish: Finish | None = None, offered_at: float = 0.0) -> Ticket | None:
+        """Accept an exchange of about `size` bytes; None where there is no room (counted)."""
+        charge = size + OVERHEAD_BYTES
+        with self._lock:
+            if self._closed:
+                self.refuse(task, "closed")
+                return None
+            if len(self._open) - self._in_flight >= self._max_waiting:
+                self.refuse(task, "queue_full")
+                return None
+            if self._bytes + charge > self._max_bytes:
+                self.refuse(task, "byte_budget")
+                return None
+            ticket = Ticket(task, charge, finish, offered_at)
+            self._of(task)["accepted"] += 1
+            self._queued[task] += 1
+            self._open.add(ticket)
+            self._bytes += charge
+        return ticket
+
+    def refuse(self, task: str, reason: str) -> None:
+        """Count an exchange that was wanted but could not even be queued."""
+        with self._lock:
+            counts = self._of(task)
+            counts["accepted"] += 1
+            counts[f"dropped:{reason}"] += 1
+
+    def sampled_out(self, task: str) -> None:
+        with self._lock:
+            self._of(task)["sampled_out"] += 1
+
+    def sent(self, ticket: Ticket) -> bool:
+        """The ticket was handed to the producer. False if it has settled meanwhile."""
+        with self._lock:
+            if ticket not in self._open or ticket.in_flight:
+                return False
+            ticket.in_flight = True
+            self._in_flight += 1
+            self._in_flight_bytes += ticket.size
+        return True
+
+    def mirrored(self, ticket: Ticket) -> bool:
+        """The broker has it. False if the ticket had settled before."""
+        return self._settle(ticket, "mirrored")
+
+    def dropped(self, ticket: Ticket, reason: str) -> bool:
+        """It is lost. False if the ticket had settled before."""
+        return self._settle(ticket, f"dropped:{reason}")
+
+    def drop_all(self, reason: str, *, in_flight_only: bool = False) -> int:
+        """Settle every open ticket as dropped; the number settled."""
+        with self._lock:
+            found = [ticket for ticket in self._open if ticket.in_flight or not in_flight_only]
+            return sum(self.dropped(ticket, reason) for ticket in found)
+
+    def close(self) -> None:
+        """Settle what is open as dropped:closed, and refuse whatever comes later."""
+        with self._lock:
+            self._closed = True
+            self.drop_all("closed")
+
+    def snapshot(self) -> Snapshot:
+        with self._lock:
+            return Snapshot(
+                counts={task: dict(counts) for task, counts in self._counts.items()},
+                queued=dict(+self._queued),
+                bytes=self._bytes,
+                waiting=len(self._open) - self._in_flight,
+                in_flight=self._in_flight,
+                in_flight_bytes=self._in_flight_bytes,
+            )
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """`Snapshot.counts` alone, which does not have to look at every open ticket."""
+        with self._lock:
+            return {task: dict(counts) for task, counts in self._counts.items()}
+
+    @property
+    def in_flight(self) -> int:
+        return self._in_flight
+
+    @property
+    def in_flight_bytes(self) -> int:
+        return self._in_flight_bytes
+
+    @property
+    def open(self) -> int:
+        """Tickets whose fate is still open."""
+        return len(self._open)
+
+    def _settle(self, ticket: Ticket, outcome: str) -> bool:
+        with self._lock:
+            if ticket not in self._open:
+                return False
+            self._open.remove(ticket)
+            self._queued[ticket.task] -= 1
+            self._of(ticket.task)[outcome] += 1
+            self._bytes -= ticket.size
+            if ticket.in_flight:
+                self._in_flight -= 1
+                self._in_flight_bytes -= ticket.size
+        ticket.finish = None  # lets go of the request and the reply now, and not with the last reference
+        return True
+
+    def _of(self, task: str) -> "Counter[str]":
+        found = self._counts.get(task)
+        if found is None:
+            found = self._counts[task] = Counter()
+        return found

@@ -1,0 +1,331 @@
+"""The queue between the host application and Kafka, and the one thread that empties it.
+
+The application's threads do one thing: `offer`, which charges the byte budget and appends to
+a queue. Everything slow (building the exchange, redacting, encoding) and everything that can
+block or fail (the broker) happens on a daemon thread of ours, which alone owns the producer.
+"""
+
+import atexit
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+import weakref
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from shadow import wire
+from shadow.publisher import fit
+from shadow.publisher.accounts import Accounts, Dropped, Finish, Snapshot, Ticket
+from shadow.publisher.courier import Courier, Done, Unreachable
+from shadow.publisher.reporting import Reporter
+from shadow.records import CaptureCounts
+from shadow.redact import Redactor
+from shadow.settings import Settings
+from shadow.wire import Message
+
+#: How often the thread looks at the clock when there is nothing to do.
+_TICK_S: Final = 0.25
+#: Pause before trying a broker again that could not be reached.
+_RETRY_S: Final = 0.25
+#: More than this is not handed to the producer at once: while a broker is away, the rest waits
+#: as it came, and no work is spent on what may have to be dropped.
+_IN_FLIGHT_BYTES: Final = 8 * 2**20
+#: Of the time for closing, this much is kept for the last counts.
+_LAST_WORDS_S: Final = 0.5
+
+
+class Publisher:
+    """Takes exchanges from any thread and puts them on `settings.kafka.topics.exchanges`.
+
+    Making one does no I/O and starts no thread: both begin with the first offer, so that a
+    server that forks its workers afterwards gets one publisher in each. Nothing here raises
+    into the caller, unless `raise_bugs` (by default: under pytest), where a bug of ours in
+    building or encoding is raised by `close()`. A broker's faults are never raised.
+    """
+
+    source: str
+    _thread: threading.Thread | None
+    _courier: Courier | None
+    _held: tuple[Ticket, Message] | None
+    _closing_at: float | None
+    _bug: Exception | None
+
+    def __init__(self, settings: Settings, *, source: str | None = None, raise_bugs: bool | None = None) -> None:
+        self._settings = settings
+        self._limits = settings.publisher
+        self._topic = settings.kafka.topics.exchanges
+        self._redact = Redactor(settings.redaction)
+        self._named = source
+        self._raise_bugs = "PYTEST_VERSION" in os.environ if raise_bugs is None else raise_bugs
+        self._reset()
+        _living.add(self)
+
+    def offer(self, finish: Finish, *, task: str, size: int) -> bool:
+        """Take an exchange that `finish` will build, on our thread. Never blocks, never raises.
+
+        `size` is about how many bytes `finish` keeps alive; it is charged until the exchange is
+        delivered or dropped. False means dropped, and counted.
+        """
+        if self._closing_at is not None:
+            self._accounts.refuse(task, "closed")
+            return False
+        ticket = self._accounts.admit(task, size, finish, time.monotonic())
+        if ticket is None:
+            return False
+        self._queue.put(ticket)
+        if self._thread is None:
+            self._start()
+        return True
+
+    def count_sampled_out(self, task: str) -> None:
+        """Count an exchange that sampling left out."""
+        self._accounts.sampled_out(task)
+
+    def counts(self) -> CaptureCounts:
+        """What this process has captured since it started."""
+        return CaptureCounts(source=self.source, at=wire.utc_now(), counts=self._accounts.counts())
+
+    def snapshot(self) -> Snapshot:
+        """The counts together with what is still queued and the bytes it holds."""
+        return self._accounts.snapshot()
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Deliver what is queued within `timeout_s` (`publisher.drain_timeout_s` if left out).
+
+        What cannot be delivered by then is dropped and counted as `closed`. Later offers are
+        dropped too. Runs by itself at exit; closing twice does nothing.
+        """
+        with self._starting:
+            if self._closing_at is None:
+                budget = self._limits.drain_timeout_s if timeout_s is None else timeout_s
+                self._closing_at = time.monotonic() + budget
+            thread = self._thread
+        atexit.unregister(self.close)
+        if thread is not None and thread is not threading.current_thread():
+            self._queue.put(None)
+            thread.join(max(0.0, self._closing_at - time.monotonic()) + _LAST_WORDS_S)
+            if thread.is_alive() and self._courier is not None:  # stuck inside the Kafka client
+                self._courier.abandon()
+        self._accounts.close()
+        bug, self._bug = self._bug, None
+        if bug is not None and self._raise_bugs:
+            raise bug
+
+    def _reset(self) -> None:
+        """As new: at first, and in the child after a fork, where nothing of the parent's is ours."""
+        self._accounts = Accounts(max_bytes=self._limits.queue_bytes, max_waiting=self._limits.queue_items)
+        self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
+        self._held = None
+        self._thread = None
+        self._starting = threading.RLock()
+        self._closing_at = None
+        self._courier = None
+        self._try_again_at = 0.0
+        self._progress_at = time.monotonic()
+        self._report = Reporter()
+        self._counts_due_at = time.monotonic() + self._limits.counts_every_s
+        self._told: dict[str, dict[str, int]] = {}
+        self._bug = None
+        # Counts are cumulative per source, so a source must never start again from nothing
+        # under an old name: containers like to give every process the same host and pid.
+        self.source = self._named or f"{socket.gethostname()}/{os.getpid()}"
+        self.source += f"/{secrets.token_hex(4)}"
+
+    def _after_fork(self) -> None:
+        if self._courier is not None:
+            self._courier.leave_to_parent()
+        self._reset()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is not None or self._closing_at is not None:
+                return
+            thread = threading.Thread(target=self._run, name="shadow-publisher", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is shutting down
+                self._closing_at = time.monotonic()
+                self._accounts.close()
+                return
+            self._thread = thread
+        self._close_at_exit()
+        # A forked multiprocessing child ends without exit handlers, but runs its finalizers.
+        if (util := sys.modules.get("multiprocessing.util")) is not None:
+            util.Finalize(self, _close_if_alive, args=(weakref.ref(self),), exitpriority=10)
+
+    def _close_at_exit(self) -> None:
+        # Exit handlers run last in, first out. The producer registers its own when it is made,
+        # which throws away what is queued; so ours moves in front of it each time.
+        atexit.unregister(self.close)
+        atexit.register(self.close)
+
+    def _run(self) -> None:
+        while not self._done():
+            try:
+                self._step()
+            except Exception as bug:  # noqa: BLE001 - this thread must live; the bug is kept and shown
+                self._bug = self._bug or bug
+                self._report.warn("publisher_bug", "the publisher failed; exchanges may be dropped", fault=bug)
+                time.sleep(_RETRY_S)
+        self._finish()
+
+    def _done(self) -> bool:
+        if self._closing_at is None:
+            return False
+        return self._accounts.open == 0 or time.monotonic() > self._closing_at
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        self._look_after_producer(now)
+        self._tell_counts(now)
+        if self._accounts.in_flight_bytes >= min(_IN_FLIGHT_BYTES, self._limits.queue_bytes // 2):
+            time.sleep(0.005)
+            return
+        if self._held is None and not self._take():
+            return
+        assert self._held is not None
+        ticket, message = self._held
+        if now - ticket.offered_at > self._limits.delivery_timeout_s:
+            self._held = None
+            self._accounts.dropped(ticket, "delivery_timeout")
+        elif self._send_exchange(ticket, message):
+            self._held = None
+        else:
+            time.sleep(_RETRY_S)
+
+    def _take(self) -> bool:
+        """Prepare the next exchange to be sent; whether there is one."""
+        closing = self._closing_at is not None
+        try:
+            ticket = self._queue.get(timeout=0.005 if closing else _TICK_S)
+        except Empty:
+            return False
+        if ticket is None or ticket.finish is None:
+            return False
+        if time.monotonic() - ticket.offered_at > self._limits.delivery_timeout_s:
+            self._accounts.dropped(ticket, "delivery_timeout")
+            return False
+        try:
+            message = self._prepare(ticket.finish)
+        except Dropped as outcome:
+            self._accounts.dropped(ticket, outcome.reason)
+            return False
+        except Exception as bug:  # noqa: BLE001 - whatever a request holds, the next one must go on
+            self._bug = self._bug or bug
+            self._accounts.dropped(ticket, "build_failed")
+            self._report.warn("build_failed", "an exchange could not be built and is dropped", fault=bug)
+            return False
+        ticket.finish = None  # the message is all we need now
+        self._held = (ticket, message)
+        # Let a waiting application thread have the interpreter between two exchanges.
+        time.sleep(0)
+        return True
+
+    def _prepare(self, finish: Finish) -> Message:
+        exchange = finish()
+        if exchange is None:
+            raise Dropped("nothing_to_mirror")
+        limit = self._limits.max_message_bytes
+        return fit.encode(self._redact.exchange(exchange), source=self.source, limit=limit)
+
+    def _send(self, message: Message, done: Done) -> bool:
+        """Hand `message` to the producer. False: no broker, or not yet; try again later."""
+        courier = self._connected()
+        if courier is None:
+            return False
+        try:
+            courier.send(self._topic, message, done)
+        except Unreachable as fault:
+            self._report.warn("broker_unreachable", f"no answer about topic {self._topic}", fault=fault.__cause__)
+            return False
+        return True
+
+    def _send_exchange(self, ticket: Ticket, message: Message) -> bool:
+        accounts = self._accounts
+
+        def done(reason: str | None) -> None:
+            if reason is None:
+                self._progress_at = time.monotonic()
+                accounts.mirrored(ticket)
+            else:
+                accounts.dropped(ticket, reason)
+
+        if accounts.in_flight == 0:
+            self._progress_at = time.monotonic()  # nothing was owed until now
+        try:
+            sent = self._send(message, done)
+        except Dropped as outcome:
+            return accounts.dropped(ticket, outcome.reason)
+        if sent:
+            accounts.sent(ticket)
+        return sent
+
+    def _connected(self) -> Courier | None:
+        now = time.monotonic()
+        if self._courier is None and now >= self._try_again_at:
+            try:
+                self._courier = Courier(self._settings.kafka, self._limits)
+            except Unreachable as fault:
+                self._try_again_at = time.monotonic() + _RETRY_S
+                self._report.warn(
+                    "broker_unreachable",
+                    f"no broker at {self._settings.kafka.bootstrap_servers}; exchanges wait, then are dropped",
+                    fault=fault.__cause__,
+                )
+            else:
+                self._close_at_exit()
+        return self._courier
+
+    def _look_after_producer(self, now: float) -> None:
+        """Give up a producer that owes us deliveries and makes none; the next send builds another."""
+        owes = self._accounts.in_flight > 0 and now - self._progress_at > self._limits.stalled_after_s
+        if self._courier is not None and owes:
+            courier, self._courier = self._courier, None
+            lost = self._accounts.drop_all("stalled", in_flight_only=True)
+            courier.abandon()
+            self._progress_at = now
+            self._report.warn("producer_rebuilt", f"nothing delivered for too long: {lost} dropped, new producer")
+
+    def _tell_counts(self, now: float, *, last: bool = False) -> None:
+        """Report the counts when they are due and have changed."""
+        if now < self._counts_due_at and not last:
+            return
+        self._counts_due_at = now + self._limits.counts_every_s
+        counts = self.counts()
+        if counts.counts == self._told:
+            return
+
+        def done(reason: str | None) -> None:
+            if reason is None:
+                self._told = counts.counts
+
+        self._send(wire.encode(counts, source=self.source), done)
+
+    def _finish(self) -> None:
+        self._accounts.close()
+        self._tell_counts(time.monotonic(), last=True)
+        if self._courier is not None:
+            courier, self._courier = self._courier, None
+            courier.close(_LAST_WORDS_S)
+
+
+def _close_if_alive(reference: "weakref.ref[Publisher]") -> None:
+    if (publisher := reference()) is not None:
+        publisher.close()
+
+
+_living: "weakref.WeakSet[Publisher]" = weakref.WeakSet()
+
+
+def _reset_after_fork() -> None:
+    for publisher in list(_living):
+        with suppress(Exception):  # a child must start whatever state the fork caught us in
+            publisher._after_fork()  # noqa: SLF001 - same module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)
