@@ -68,6 +68,13 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def browsing(engine: Engine) -> Iterator[Connection]:
+    """Every statement by itself, for long walks through the rows: nothing stays locked between them."""
+    with explained(engine.url), engine.connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
 def explained(address: URL) -> Iterator[None]:
     """Turn what SQLAlchemy raises into StoreError, with the server's own words and no password."""
     try:

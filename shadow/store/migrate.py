@@ -62,9 +62,10 @@ def drift(url: str) -> list[str]:
     """What differs between the live schema and the declared one, a line each; empty when nothing does.
 
     Looks at tables, columns, types, nullability, primary keys and indexes. Daily partitions
-    are not drift.
+    are not drift. Raises SchemaError when the schema is not at this version's revision at all.
     """
     with _connection(url) as (connection, _):
+        engine.require_schema(connection)
         partitions = _partitions(connection)
 
         def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:

@@ -1,0 +1,64 @@
+"""`shadow prune`"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shadow.settings import load
+from shadow.store import engine
+from shadow.store.prune import Pruned, prune
+from shadow.wire import utc_now
+
+
+def command(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    payload_days: Annotated[
+        int | None, typer.Option(min=1, help="Days to keep requests and replies. Default: retention.payload_days.")
+    ] = None,
+    rows_days: Annotated[
+        int | None, typer.Option(min=1, help="Days to keep rows of exchanges. Default: retention.rows_days.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")] = None,
+) -> None:
+    """Delete payloads and rows that are past their retention. Statistics stay.
+
+    Run it once a day. It is safe to interrupt and to run beside everything else.
+
+    Example: shadow prune --dry-run --payload-days 7
+    """
+    settings = load(config)
+    given = {"payload_days": payload_days, "rows_days": rows_days}
+    retention = settings.retention.model_copy(update={key: days for key, days in given.items() if days is not None})
+    database = engine.connect(settings.postgres_url(), pool_size=1, application="shadow prune")
+    try:
+        with database.connect() as connection:
+            engine.require_schema(connection)
+            pruned = prune(connection, retention, utc_now(), dry_run=dry_run)
+    finally:
+        database.dispose()
+    for line in report(pruned, dry_run=dry_run):
+        print(line)
+
+
+def report(pruned: Pruned, *, dry_run: bool) -> list[str]:
+    """What was done, a line per kind of thing."""
+    verb = "Would delete" if dry_run else "Deleted"
+    lines = [
+        f"{verb} {n:,} {what} of events before {before}."
+        for n, what, before in (
+            (pruned.payloads, "payloads", pruned.payloads_before),
+            (pruned.dead_letter_payloads, "payloads of dead letters", pruned.payloads_before),
+            (pruned.comparisons, "comparisons", pruned.rows_before),
+            (pruned.exchanges, "exchanges", pruned.rows_before),
+            (pruned.dead_letters, "dead letters", pruned.rows_before),
+        )
+        if n
+    ]
+    if pruned.sources:
+        verb = "Would add up" if dry_run else "Added up"
+        lines.append(f"{verb} the counts of {pruned.sources:,} capturing processes that are long gone.")
+    return lines or [
+        f"Nothing to delete: no payload before {pruned.payloads_before}, no row before {pruned.rows_before}."
+    ]

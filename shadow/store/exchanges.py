@@ -1,0 +1,206 @@
+"""Stored pairs, one by one: for the page that shows disagreements, and for export."""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, cast, or_, select, tuple_
+
+from shadow.records import Comparison, Exchange, Reply, Role, Trial
+from shadow.store.engine import explained
+from shadow.store.tables import comparisons, exchanges, ledger, payloads
+
+#: Most pairs of one `find`.
+MAX_LIMIT: Final = 1_000
+
+_KEY: Final = ("at", "exchange_id", "kind", "candidate")
+_exchange = msgspec.json.Decoder(Exchange)
+_reply = msgspec.json.Decoder(Reply)
+_detail = msgspec.json.Decoder(dict[str, Any])
+
+
+class Cursor(NamedTuple):
+    """Where a page ends; the next one continues `before` it."""
+
+    at: datetime
+    exchange_id: str
+    kind: str
+    candidate: str
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored trial and what was said of it.
+
+    Where retention has taken the payload (`payload_kept` is false), request and contents are
+    empty and the frontier's model is not known; times, costs, failures and scores remain.
+    """
+
+    trial: Trial
+    comparison: Comparison
+    cursor: Cursor
+    payload_kept: bool = True
+
+
+def find(
+    connection: Connection,
+    *,
+    task: str | None = None,
+    candidate: str | None = None,
+    kind: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    segment: Mapping[str, str] | None = None,
+    max_agreement: float | None = None,
+    failure: str | None = None,
+    text: str | None = None,
+    exchange_id: str | None = None,
+    limit: int = 50,
+    before: Cursor | None = None,
+) -> list[Pair]:
+    """The newest pairs, by event time, for which every given condition holds.
+
+    `segment` asks for all its dimensions, declared or derived; `max_agreement` for scored pairs
+    that agree no more than that; `failure` for a failure of either side; `text` for words, in
+    any case, in the request or one of the replies (only where the payload is kept). The next
+    page is `before` the last pair's cursor.
+    """
+    limit = max(0, min(limit, MAX_LIMIT))
+    with explained(connection.engine.url):
+        conditions = [
+            *_key_conditions(connection, exchange_id, since, until, before),
+            *_pair_conditions(candidate, kind, segment, max_agreement, failure),
+        ]
+        # One task at a time, for the key starts with the task and so gives each in order.
+        tasks = [task] if task is not None else list(connection.execute(select(ledger.c.task).distinct()).scalars())
+        found = (_page(connection, [comparisons.c.task == name, *conditions], text, limit) for name in tasks)
+        newest_first = heapq.merge(*found, key=lambda pair: pair.cursor, reverse=True)
+        return list(islice(newest_first, limit))
+
+
+def iterate(connection: Connection, *, page: int = 500, **conditions: Any) -> Iterator[Pair]:
+    """Every pair `find` would give, newest first, in constant memory.
+
+    Reads page by page. Give it a connection of `engine.browsing`: a transaction held open for
+    the length of an export would stand in the way of new partitions.
+    """
+    before: Cursor | None = None
+    while pairs := find(connection, limit=page, before=before, **conditions):
+        yield from pairs
+        before = pairs[-1].cursor
+
+
+def _key_conditions(
+    connection: Connection,
+    exchange_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    before: Cursor | None,
+) -> list[ColumnElement[bool]]:
+    at = comparisons.c.at
+    conditions = [at >= since] if since is not None else []
+    conditions += [at < until] if until is not None else []
+    if exchange_id is not None:
+        # The time of an exchange leads to its partition and, with its id, into the key.
+        moments = connection.execute(select(exchanges.c.at).where(exchanges.c.id == exchange_id)).scalars().all()
+        conditions += [at.in_(moments), comparisons.c.exchange_id == exchange_id]
+    if before is not None:
+        # The first says nothing new, but it is what PostgreSQL can rule out partitions by.
+        conditions += [at <= before.at, tuple_(*(comparisons.c[name] for name in _KEY)) < tuple_(*before)]
+    return conditions
+
+
+def _pair_conditions(
+    candidate: str | None,
+    kind: str | None,
+    segment: Mapping[str, str] | None,
+    max_agreement: float | None,
+    failure: str | None,
+) -> list[ColumnElement[bool]]:
+    columns = comparisons.c
+    conditions: list[ColumnElement[bool]] = []
+    if candidate is not None:
+        conditions.append(columns.candidate == candidate)
+    if kind is not None:
+        conditions.append(columns.kind == kind)
+    if segment:
+        conditions.append(columns.segment.contains(dict(segment)))
+    if max_agreement is not None:
+        conditions.append(columns.agreement <= max_agreement)
+    if failure is not None:
+        conditions.append(or_(columns.frontier_failure == failure, columns.candidate_failure == failure))
+    return conditions
+
+
+def _page(connection: Connection, conditions: list[ColumnElement[bool]], words: str | None, limit: int) -> list[Pair]:
+    texts = [cast(payloads.c[name], Text).label(f"{name}_text") for name in ("exchange", "reply", "detail")]
+    same = and_(*(payloads.c[name] == comparisons.c[name] for name in ("task", *_KEY)))
+    query: Select[Any] = (
+        select(comparisons, *texts)
+        .join(payloads, same, isouter=True)
+        .where(*conditions)
+        .order_by(*(comparisons.c[name].desc() for name in _KEY))
+        .limit(limit)
+    )
+    if words:
+        # Payloads are JSON text, in which a quotation mark or a line break is written with a backslash.
+        written = msgspec.json.encode(words)[1:-1].decode()
+        query = query.where(or_(*(part.element.icontains(written, autoescape=True) for part in texts[:2])))
+    return [_pair(row) for row in connection.execute(query)]
+
+
+def _pair(row: Row[Any]) -> Pair:
+    kept = row.exchange_text is not None
+    exchange = _exchange.decode(row.exchange_text) if kept else _remains_of_exchange(row)
+    reply = _reply.decode(row.reply_text) if kept else _remains_of_reply(row, _tried(row))
+    comparison = Comparison(
+        scorer=row.scorer,
+        agreement=row.agreement,
+        unscored=row.unscored,
+        frontier_correct=row.frontier_correct,
+        candidate_correct=row.candidate_correct,
+        regret=row.regret,
+        net_regret=row.net_regret,
+        regret_source=row.regret_source,
+        detail=_detail.decode(row.detail_text) if kept else {},
+    )
+    trial = Trial(
+        exchange=exchange,
+        kind=row.kind,
+        candidate=row.candidate,
+        reply=reply,
+        at=row.answered_at,
+        inclusion_probability=row.inclusion_probability,
+    )
+    cursor = Cursor(row.at, row.exchange_id, row.kind, row.candidate)
+    return Pair(trial=trial, comparison=comparison, cursor=cursor, payload_kept=kept)
+
+
+def _tried(row: Row[Any]) -> Role:
+    """Whose reply the trial holds."""
+    return "frontier" if row.kind == "reverse" else "candidate"
+
+
+def _remains_of_exchange(row: Row[Any]) -> Exchange:
+    served: Role = "candidate" if row.kind == "reverse" else "frontier"
+    return Exchange(
+        id=row.exchange_id,
+        task=row.task,
+        at=row.at,
+        request={},
+        reply=_remains_of_reply(row, served),
+        served_by=served,
+        segment=row.segment,
+    )
+
+
+def _remains_of_reply(row: Row[Any], side: Role) -> Reply:
+    fields = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    return Reply(
+        model=row.candidate if side == "candidate" else "",
+        latency_ms=fields[f"{side}_latency_ms"],
+        cost_usd=fields[f"{side}_cost_usd"],
+        failure=fields[f"{side}_failure"],
+    )

@@ -1,0 +1,123 @@
+"""Forget what is past its retention. Rollups and the ledger stay: they hold no content.
+
+Whole days go as partitions, which costs the same however much was in them.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, Executable, delete, func, select, table, text, update
+
+from shadow.settings import Retention
+from shadow.store import partitions
+from shadow.store.engine import explained
+from shadow.store.tables import capture_counts, dead_letters
+
+#: The capturing process to which those that have long been silent are added.
+EARLIER: Final = "(earlier)"
+
+
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows were forgotten, and how many daily partitions with them.
+
+    No content is left of events before `payloads_before`, and no row of those before
+    `rows_before`. `sources` counts capturing processes, long silent, whose counts were added up.
+    """
+
+    payloads_before: date
+    rows_before: date
+    payloads: int
+    comparisons: int
+    exchanges: int
+    dead_letter_payloads: int
+    dead_letters: int
+    sources: int
+    partitions: int
+
+
+def prune(connection: Connection, retention: Retention, now: datetime, *, dry_run: bool = False) -> Pruned:
+    """Forget payloads and rows older than `retention`; with `dry_run` only count them.
+
+    Commits after every step, so that no lock is held for long and an interruption loses
+    nothing. Days are UTC and whole: the day `payload_days` ago is the first that is kept.
+    """
+    today = now.astimezone(UTC).date()
+    rows_before = today - timedelta(days=retention.rows_days)
+    payloads_before = max(rows_before, today - timedelta(days=retention.payload_days))
+    limits = {"payloads": payloads_before, "comparisons": rows_before, "exchanges": rows_before}
+    sweep = _Sweep(connection, dry_run=dry_run)
+    with explained(connection.engine.url):
+        # Letters first: an exchange must not outlive what says how it ended.
+        return Pruned(
+            payloads_before=payloads_before,
+            rows_before=rows_before,
+            dead_letter_payloads=sweep.run(_EMPTY_LETTERS, {"before": payloads_before}),
+            dead_letters=sweep.run(_DELETE_LETTERS, {"before": rows_before}),
+            # A source that speaks again would be counted twice, so wait out Kafka's own retention.
+            sources=sweep.add_up_silent_sources(payloads_before),
+            **{name: sweep.partitions_before(name, first_kept) for name, first_kept in limits.items()},
+            partitions=sweep.partitions,
+        )
+
+
+class _Sweep:
+    """Steps that are each committed, or in a dry run counted and taken back."""
+
+    def __init__(self, connection: Connection, *, dry_run: bool) -> None:
+        self._connection = connection
+        self._dry_run = dry_run
+        self.partitions = 0
+
+    def run(self, statement: Executable, parameters: Mapping[str, Any]) -> int:
+        """The rows `statement` changes."""
+        changed: int = self._connection.execute(statement, parameters).rowcount
+        self._end_step()
+        return changed
+
+    def partitions_before(self, name: str, first_kept: date) -> int:
+        """Drop the daily partitions of a table, and clear its default one; the rows in them."""
+        rows = 0
+        for day, partition in partitions.days_of(self._connection, name).items():
+            if day < first_kept:
+                rows += self._connection.execute(select(func.count()).select_from(table(partition))).scalar_one()
+                self.partitions += 1
+                if not self._dry_run:
+                    self._connection.execute(text(f"DROP TABLE {partition}"))
+                self._end_step()
+        default = partitions.default_of(name)
+        old = text(f"DELETE FROM {default} WHERE at < :before")  # noqa: S608 - a name made from constants
+        return rows + self.run(old, {"before": first_kept})
+
+    def add_up_silent_sources(self, last_heard_before: date) -> int:
+        """Keep the counts of processes long gone in one place instead of one each."""
+        silent = self._connection.execute(_SILENT_SOURCES, {"before": last_heard_before}).scalars().all()
+        if silent:
+            self._connection.execute(_ADD_UP, {"sources": silent, "earlier": EARLIER})
+        self._end_step()
+        return len(silent)
+
+    def _end_step(self) -> None:
+        if self._dry_run:
+            self._connection.rollback()
+        else:
+            self._connection.commit()
+
+
+_BEFORE: Final = text("at < :before")
+_EMPTY_LETTERS: Final = update(dead_letters).where(_BEFORE, func.length(dead_letters.c.payload) > 0).values(payload=b"")
+_DELETE_LETTERS: Final = delete(dead_letters).where(_BEFORE)
+_SILENT_SOURCES: Final = (
+    select(capture_counts.c.source)
+    .where(capture_counts.c.source != EARLIER)
+    .group_by(capture_counts.c.source)
+    .having(text("max(at) < :before"))
+)
+_ADD_UP: Final = text("""
+    WITH silent AS (DELETE FROM capture_counts WHERE source = ANY(:sources) RETURNING task, outcome, n, at)
+    INSERT INTO capture_counts (source, task, outcome, n, at)
+    SELECT :earlier, task, outcome, sum(n), max(at) FROM silent GROUP BY task, outcome
+    ON CONFLICT (source, task, outcome) DO UPDATE
+    SET n = capture_counts.n + excluded.n, at = greatest(capture_counts.at, excluded.at)
+""")
