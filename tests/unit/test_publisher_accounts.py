@@ -1,0 +1,96 @@
+"""accepted = mirrored + dropped + queued, in every snapshot, whatever happens in whatever order."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from shadow.publisher.accounts import OVERHEAD_BYTES, Accounts
+
+BUDGET = 10 * OVERHEAD_BYTES
+WAITING = 4
+TASKS = st.sampled_from(["intent", "summary"])
+REASONS = st.sampled_from(["delivery_timeout", "build_failed"])
+
+
+class Books(RuleBasedStateMachine):
+    tickets = Bundle("tickets")
+
+    def __init__(self):
+        super().__init__()
+        self.accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING)
+        self.offered = 0
+        self.closed = False
+
+    @rule(target=tickets, task=TASKS, size=st.integers(0, BUDGET))
+    def offer(self, task, size):
+        self.offered += 1
+        return self.accounts.admit(task, size)
+
+    @rule(task=TASKS)
+    def refuse(self, task):
+        self.offered += 1
+        self.accounts.refuse(task, "closed")
+
+    @rule(ticket=tickets)
+    def send(self, ticket):
+        if ticket is not None:
+            self.accounts.sent(ticket)
+
+    @rule(ticket=tickets, reason=REASONS, delivered=st.booleans())
+    def settle(self, ticket, reason, delivered):
+        if ticket is not None:
+            _ = self.accounts.mirrored(ticket) if delivered else self.accounts.dropped(ticket, reason)
+
+    @rule(ticket=consumes(tickets))
+    def settle_twice(self, ticket):
+        if ticket is not None:
+            first = self.accounts.mirrored(ticket)
+            assert not self.accounts.dropped(ticket, "stalled") or not first
+
+    @rule()
+    def stall(self):
+        self.accounts.drop_all("stalled", in_flight_only=True)
+        assert self.accounts.snapshot().in_flight == 0
+
+    @rule()
+    def close(self):
+        self.accounts.close()
+        self.closed = True
+
+    @invariant()
+    def every_exchange_has_one_outcome(self):
+        snapshot = self.accounts.snapshot()
+        for task, counts in snapshot.counts.items():
+            settled = sum(n for outcome, n in counts.items() if outcome not in ("accepted", "sampled_out"))
+            assert counts["accepted"] == settled + snapshot.queued.get(task, 0)
+        assert sum(counts.get("accepted", 0) for counts in snapshot.counts.values()) == self.offered
+
+    @invariant()
+    def nothing_exceeds_its_bound(self):
+        snapshot = self.accounts.snapshot()
+        assert 0 <= snapshot.in_flight_bytes <= snapshot.bytes <= BUDGET
+        assert 0 <= snapshot.waiting <= WAITING
+        assert sum(snapshot.queued.values()) == snapshot.waiting + snapshot.in_flight
+
+    @invariant()
+    def what_is_closed_holds_nothing(self):
+        if self.closed:
+            assert self.accounts.snapshot().bytes == 0
+
+
+Books.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAccounts = Books.TestCase
+
+
+def test_sampled_out_is_counted_and_not_accepted():
+    accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING)
+    accounts.sampled_out("intent")
+    assert accounts.snapshot().counts == {"intent": {"sampled_out": 1}}
+
+
+def test_a_settled_ticket_lets_go_of_what_it_held():
+    accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING)
+    ticket = accounts.admit("intent", 10, lambda: None)
+    assert ticket is not None
+    accounts.dropped(ticket, "delivery_timeout")
+    assert ticket.finish is None
