@@ -245,6 +245,9 @@ def _tool_call(call: Any) -> ToolCall:
 
 
 def _written(reply: Reply) -> dict[str, Any]:
+    if reply.failure == "malformed" and (reply.content is not None or reply.tool_calls):
+        # Said by a scorer that could not read it. Whoever reads the file may use another scorer.
+        reply = msgspec.structs.replace(reply, failure=None, failure_detail=None)
     built: dict[str, Any] = msgspec.to_builtins(reply)
     return built
 

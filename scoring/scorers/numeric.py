@@ -16,7 +16,7 @@ and 1e-9); `relative` is a share of the larger of the two.
 
 import re
 from collections.abc import Iterator
-from math import isfinite
+from math import isfinite, nan
 from typing import Final
 
 from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, text_of
@@ -48,29 +48,41 @@ _THOUSANDS: Final = re.compile(r"[1-9]\d{0,2},\d{3}")
 
 
 def read(reply: Reply, _request: Request, _options: Options) -> float:
-    text = _NOTE.sub("", text_of(reply))
+    text = text_of(reply)
+    if "<<" in text:
+        text = _NOTE.sub("", text)
     if "\\" in text:
         text = _FRAC.sub(r"\1/\2", text).replace("{,}", ",")
-    for mark in reversed(list(_MARKED.finditer(text))):
-        if (marked := next(numbers(mark[1] or mark[2] or ""), None)) is not None:
-            return marked
+    if "####" in text or "\\boxed" in text:
+        for mark in reversed(list(_MARKED.finditer(text))):
+            if (marked := next(numbers(mark[1] or mark[2] or ""), None)) is not None:
+                return marked
     # From the last line up: long working is then never searched at all.
     for line in reversed(text.splitlines()):
-        if found := list(numbers(line)):
-            return found[-1]
+        for found in reversed(list(_NUMBER.finditer(line))):
+            if (value := _value(found)) is not None:
+                return value
     raise Unreadable("no number in the reply")
 
 
 def numbers(text: str) -> Iterator[float]:
     """Every finite number in the text, from left to right."""
     for found in _NUMBER.finditer(text):
-        if found["over"] is not None:
-            under = float(found["under"])
-            value = float(found["whole"] or 0) + float(found["over"]) / under if under else float("nan")
-        else:
-            value = float(_plain(found["magnitude"]) + (found["exponent"] or ""))
-        if isfinite(value):
-            yield -value if found["sign"] in ("-", "−") else value
+        value = _value(found)
+        if value is not None:
+            yield value
+
+
+def _value(found: re.Match[str]) -> float | None:
+    """The number that was matched; None where no finite number is that large, or it divides by 0."""
+    if (over := found["over"]) is not None:
+        under = float(found["under"])
+        value = float(found["whole"] or 0) + float(over) / under if under else nan
+    else:
+        value = float(_plain(found["magnitude"]) + (found["exponent"] or ""))
+    if not isfinite(value):
+        return None
+    return -value if found["sign"] in ("-", "−") else value
 
 
 def agree(a: float, b: float, options: Options) -> float:

@@ -1,0 +1,61 @@
+"""Recorded pairs judged, and counted into the same tallies that the store keeps.
+
+Nothing here reads a file or a database: lines come in, scored pairs go out one at a time, and
+what is left in memory is the tallies, whose size does not depend on the number of lines.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from scoring.compare import scored
+from shadow import tally
+from shadow.pairs import BadLine, RecordedPair, trials
+from shadow.records import Comparison, Trial
+from shadow.settings import Task
+from shadow.tally import Cell, Tally
+
+#: So many broken lines are kept to be shown; all are counted.
+MOST_BAD_LINES: Final = 20
+
+
+@dataclass(slots=True)
+class Replay:
+    """What has come of the lines so far. `bad_lines` are the first broken ones, `bad` counts all."""
+
+    tallies: dict[Cell, Tally] = field(default_factory=dict)
+    lines: int = 0
+    bad: int = 0
+    bad_lines: list[tuple[str, BadLine]] = field(default_factory=list)
+
+    def judged(
+        self,
+        lines: Iterable[RecordedPair | BadLine],
+        tasks: Mapping[str, Task],
+        *,
+        name: str = "",
+        only: str | None = None,
+        scorer: str | None = None,
+    ) -> Iterator[tuple[Trial, Comparison]]:
+        """Score and count each line's pairs, and give them on.
+
+        `name` says which file the lines are from, `only` passes over the lines of other tasks,
+        `scorer` overrides the tasks' own.
+        """
+        for line in lines:
+            if isinstance(line, BadLine):
+                self._add_bad(name, line)
+                continue
+            task = line.exchange.task
+            if only is not None and task != only:
+                continue
+            self.lines += 1
+            for trial in trials(line):
+                pair = scored(trial, tasks.get(task), scorer=scorer)
+                tally.count(self.tallies, *pair)
+                yield pair
+
+    def _add_bad(self, name: str, line: BadLine) -> None:
+        self.bad += 1
+        if len(self.bad_lines) < MOST_BAD_LINES:
+            self.bad_lines.append((name, line))

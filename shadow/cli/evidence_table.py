@@ -1,0 +1,98 @@
+"""Evidence as people read it in a terminal: a sentence, then the segments, worst first."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scoring.estimates import Estimate
+from scoring.evidence import TaskEvidence
+from scoring.verdict import LIMIT
+
+#: Width where there is no terminal to ask: wide enough that no column is cut.
+_PLAIN_WIDTH: Final = 140
+
+_STATUS: Final = {
+    "worse": "worse",
+    "not_worse": "not worse",
+    "undecided": "undecided",
+    "not_enough_data": "not enough data",
+    "no_regret_source": "–",
+}
+
+
+def show(tasks: Sequence[TaskEvidence], *, dimension: str | None = None) -> None:
+    """Print each task's verdict and its segments (of one dimension, if named) to standard output."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
+    for task in tasks:
+        for line in sentences(task):
+            console.print(line, soft_wrap=True)
+        console.print(_table(task, dimension))
+
+
+def sentences(task: TaskEvidence) -> list[str]:
+    """The verdict and what else bears on it, in words."""
+    name = f"{plain(task.task)}: {plain(task.candidate)}"
+    lines = [f"{name} {_verdict(task)}"]
+    if task.agreement is not None:
+        ceiling = "" if task.ceiling is None else f"; the frontier agrees with itself {interval(task.ceiling)}"
+        lines.append(f"  agreement {interval(task.agreement)}, n {task.agreement.n:,}{ceiling}")
+    if task.unscored:
+        reasons = ", ".join(f"{plain(reason)} {n:,}" for reason, n in task.unscored.items())
+        lines.append(f"  unscored {sum(task.unscored.values()):,} of {task.n:,} pairs: {reasons}")
+    return lines
+
+
+def interval(estimate: Estimate | None) -> str:
+    """`60.3% (51.6–68.7)`; a dash where there is nothing to tell."""
+    if estimate is None:
+        return "–"
+    approximate = " ~" if estimate.interval else ""
+    return f"{100 * estimate.estimate:.1f}% ({100 * estimate.low:.1f}–{100 * estimate.high:.1f}){approximate}"
+
+
+def plain(text: str) -> str:
+    """Text from outside, made harmless for a terminal: no control characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _verdict(task: TaskEvidence) -> str:
+    regret = task.regret
+    known = f"regret {interval(regret)}, by {regret.source}, n {regret.n:,}" if regret else ""
+    match task.verdict.status:
+        case "worse":
+            return f"is WORSE than the frontier: {known}; the limit is {LIMIT:.0%}"
+        case "not_worse":
+            return f"is not worse than the frontier by more than {LIMIT:.0%}: {known}"
+        case "undecided":
+            return f"is UNDECIDED: {known}; {task.verdict.reasons[-1] if not regret else task.verdict.reasons[0]}"
+        case "not_enough_data":
+            return f"has NOT ENOUGH DATA: {task.verdict.reasons[0]}{f'; {known}' if known else ''}"
+        case "no_regret_source":
+            return f"cannot be judged: {task.verdict.reasons[0]}"
+
+
+def _table(task: TaskEvidence, dimension: str | None) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("segment, worst first", no_wrap=True, overflow="ellipsis", max_width=44)
+    table.add_column("n", justify="right", no_wrap=True)
+    for title in ("agreement (95%)", "regret (95%)", "net regret (95%)"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for segment in task.segments:
+        if dimension is not None and segment.dimension != dimension:
+            continue
+        table.add_row(
+            Text(plain(f"{segment.dimension}={segment.value}")),
+            f"{segment.n:,}",
+            interval(segment.agreement),
+            interval(segment.regret),
+            interval(segment.net_regret),
+            Text(f"{_STATUS[segment.verdict.status]}{' · flagged' if segment.flagged else ''}"),
+        )
+    return table
