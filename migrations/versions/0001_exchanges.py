@@ -35,6 +35,8 @@ def upgrade() -> None:
         text("outcome"),
         text("reason"),
         sa.Column("rank", sa.SmallInteger, nullable=False),
+        text("was_outcome"),
+        text("was_reason"),
         sa.PrimaryKeyConstraint("id", "at", name="exchanges_pkey"),
         postgresql_partition_by="RANGE (at)",
     )

@@ -6,12 +6,12 @@ whatever the order, the end is the same.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Executable, text, tuple_
 
 from shadow.records import Comparison, Trial
 from shadow.store import staging
@@ -46,10 +46,6 @@ _RANKS: Final = {
 _LETTERS_LOCK: Final = 7_308_604_895_151_519
 
 
-#: A row of the ledger: task, outcome, reason.
-Entry: TypeAlias = tuple[str, str, str]
-
-
 class Key(NamedTuple):
     """An exchange: its id and event time (UTC)."""
 
@@ -65,7 +61,7 @@ class Outcome(NamedTuple):
     name: str
 
 
-class Ended(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True):
     """A row of `exchanges`."""
 
     id: str
@@ -74,6 +70,8 @@ class Ended(msgspec.Struct, frozen=True):
     outcome: str
     reason: str
     rank: int
+    was_outcome: str = ""
+    was_reason: str = ""
 
 
 ARRIVED: Final = Outcome(_RANKS[IN_FLIGHT, False], "", IN_FLIGHT)
@@ -89,90 +87,75 @@ def of_pair(trial: Trial, comparison: Comparison) -> Outcome:
     return Outcome(_RANKS[name, trial.kind == "ceiling"], reason, name)
 
 
-def share_lock(connection: Connection) -> None:
-    """To be taken by writers of exchanges, before they write anything."""
-    connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _LETTERS_LOCK})
+def lock(connection: Connection, *, letters: bool) -> None:
+    """To be taken before anything is written; `letters` says whether dead letters will be."""
+    function = "pg_advisory_xact_lock" if letters else "pg_advisory_xact_lock_shared"
+    connection.execute(text(f"SELECT {function}(:key)"), {"key": _LETTERS_LOCK})
 
 
-def own_lock(connection: Connection) -> None:
-    """To be taken by writers of dead letters, before they write anything."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LETTERS_LOCK})
+class Outcomes:
+    """The best outcome found for each exchange of a batch, to be written in one go."""
 
+    def __init__(self) -> None:
+        self._best: dict[Key, tuple[str, Outcome]] = {}
 
-def record(connection: Connection, found: Mapping[Key, tuple[str, Outcome]]) -> None:
-    """Write the outcomes of exchanges (with their tasks): new rows, or old ones moved up."""
-    rows = [_row(key, task, outcome) for key, (task, outcome) in sorted(found.items())]
-    new = {Key(*row) for row in connection.execute(_INSERT, {"rows": staging.document(rows)})}
-    inserted = [row for row in rows if Key(row.id, row.at) in new]
-    changes = Counter((row.task, row.outcome, row.reason) for row in inserted)
-    changes.update(_move(connection, [row for row in rows if Key(row.id, row.at) not in new]))
-    changes.update(_move(connection, _with_letters(connection, inserted)))
-    _count(connection, changes)
+    def add(self, key: Key, task: str, outcome: Outcome) -> None:
+        known = self._best.get(key)
+        if known is None or outcome > known[1]:
+            self._best[key] = task, outcome
 
+    def add_letters(self, connection: Connection, new: Sequence[str]) -> None:
+        """Add what dead letters say: of exchanges found already, and by the ids `new` of others.
 
-def dead_lettered(connection: Connection, ids: Sequence[str]) -> None:
-    """Tell the exchanges of new dead letters. One that is not known yet is told when it arrives."""
-    known = connection.execute(_KNOWN, {"ids": ids})
-    rows = [Ended(row.id, row.at, row.task, row.outcome, row.reason, row.rank) for row in known]
-    _count(connection, _move(connection, _with_letters(connection, rows)))
+        A letter whose exchange nobody has seen yet says nothing now; it is found when that arrives.
+        """
+        others = connection.execute(_EXCHANGES, {"ids": new}) if new else ()
+        tasks = {Key(row.id, row.at): row.task for row in others}
+        tasks |= {key: task for key, (task, _) in self._best.items()}
+        letters = connection.execute(_LETTERS, {"ids": [key.id for key in tasks]}) if tasks else ()
+        reasons = {letter.id: letter.reason for letter in letters}
+        for key, task in tasks.items():
+            if key.id in reasons:
+                self.add(key, task, Outcome(_RANKS[DEAD_LETTERED, False], reasons[key.id], DEAD_LETTERED))
 
-
-def _with_letters(connection: Connection, rows: Sequence[Ended]) -> list[Ended]:
-    """Those of `rows` that have a dead letter, ended by it."""
-    letters = connection.execute(_REASONS, {"ids": [row.id for row in rows]}) if rows else ()
-    reasons = {letter.id: letter.reason for letter in letters}
-    return [
-        _row(Key(row.id, row.at), row.task, Outcome(_RANKS[DEAD_LETTERED, False], reasons[row.id], DEAD_LETTERED))
-        for row in rows
-        if row.id in reasons
-    ]
-
-
-def _move(connection: Connection, rows: Sequence[Ended]) -> Counter[Entry]:
-    """Move exchanges up to better outcomes; what that changes in the ledger."""
-    changes: Counter[Entry] = Counter()
-    if rows:
-        moments = [row.at for row in rows]
-        bounds = {"first": min(moments), "last": max(moments)}
-        for row in connection.execute(_MOVE, {"rows": staging.document(rows), **bounds}):
-            changes[row.task, row.old_outcome, row.old_reason] -= 1
+    def write(self, connection: Connection) -> None:
+        """Enter new exchanges, move known ones up, and change the ledger by what that changed."""
+        rows = [
+            Row(key.id, key.at, task, outcome.name, outcome.reason, outcome.rank)
+            for key, (task, outcome) in self._best.items()
+        ]
+        if not rows:
+            return
+        changes: Counter[tuple[str, str, str]] = Counter()
+        for row in connection.execute(_MOVE, {"rows": staging.document(rows)}):
             changes[row.task, row.outcome, row.reason] += 1
-    return changes
+            if row.was_outcome:
+                changes[row.task, row.was_outcome, row.was_reason] -= 1
+        entries = [
+            {"task": task, "outcome": outcome, "reason": reason, "n": n}
+            for (task, outcome, reason), n in changes.items()
+            if n
+        ]
+        connection.execute(_COUNT, {"rows": staging.document(entries)})
 
 
-def _count(connection: Connection, changes: Counter[Entry]) -> None:
-    rows = [
-        {"task": task, "outcome": outcome, "reason": reason, "n": n}
-        for (task, outcome, reason), n in changes.items()
-        if n
-    ]
-    if rows:
-        connection.execute(_ADD, {"rows": staging.document(rows)})
+def _move() -> Executable:
+    statement = staging.insert_rows(exchanges)
+    old, new = exchanges.c, statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=list(exchanges.primary_key.columns),
+        set_={
+            "was_outcome": old.outcome,
+            "was_reason": old.reason,
+            "outcome": new.outcome,
+            "reason": new.reason,
+            "rank": new.rank,
+        },
+        where=tuple_(new.rank, new.reason) > tuple_(old.rank, old.reason),
+    ).returning(old.task, old.outcome, old.reason, old.was_outcome, old.was_reason)
 
 
-def _row(key: Key, task: str, outcome: Outcome) -> Ended:
-    return Ended(key.id, key.at, task, outcome.name, outcome.reason, outcome.rank)
-
-
-_INSERT: Final = staging.insert_new(exchanges).returning(exchanges.c.id, exchanges.c.at)
-_ADD: Final = staging.add_up(ledger, "n")
-_KNOWN: Final = text("SELECT id, at, task, outcome, reason, rank FROM exchanges WHERE id = ANY(:ids)")
-_REASONS: Final = text("SELECT id, max(reason) AS reason FROM dead_letters WHERE id = ANY(:ids) GROUP BY id")
-# The bounds on `at` follow from the rows; they keep the other days' partitions out of it.
-_MOVE: Final = text("""
-    WITH better AS (
-        SELECT e.id, e.at, e.task, e.outcome AS old_outcome, e.reason AS old_reason, s.outcome, s.reason, s.rank
-        FROM exchanges AS e
-        JOIN json_to_recordset(CAST(:rows AS json))
-            AS s (id text, at timestamptz, outcome text, reason text COLLATE "C", rank smallint)
-            ON s.id = e.id AND s.at = e.at
-        WHERE (s.rank, s.reason) > (e.rank, e.reason) AND e.at BETWEEN :first AND :last
-        ORDER BY e.id, e.at
-        FOR UPDATE OF e
-    )
-    UPDATE exchanges AS e
-    SET outcome = better.outcome, reason = better.reason, rank = better.rank
-    FROM better
-    WHERE e.id = better.id AND e.at = better.at AND e.at BETWEEN :first AND :last
-    RETURNING better.task, better.old_outcome, better.old_reason, better.outcome, better.reason
-""")
+_MOVE: Final = _move()
+_COUNT: Final = staging.add_up(ledger, "n")
+_EXCHANGES: Final = text("SELECT id, at, task FROM exchanges WHERE id = ANY(:ids)")
+_LETTERS: Final = text("SELECT id, max(reason) AS reason FROM dead_letters WHERE id = ANY(:ids) GROUP BY id")

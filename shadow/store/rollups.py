@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -49,19 +50,19 @@ def add(connection: Connection, scored: Sequence[tuple[Trial, Comparison]]) -> N
 
 
 def _write(connection: Connection, cells: Mapping[Cell, Tally]) -> None:
-    keyed = [(_cell_row(cell), cell, found) for cell, found in cells.items()]
-    _add(connection, _ROLLUPS, [key | _sums_row(found) for key, _, found in keyed])
+    keyed = [(_cell_row(cell), found) for cell, found in sorted(cells.items(), key=itemgetter(0))]
+    _add(connection, _ROLLUPS, [key | _sums_row(found) for key, found in keyed])
     _add(
         connection,
         _COUNTS,
-        [{**key, "name": name, "n": n} for key, _, found in keyed for name, n in found.counts.items()],
+        [{**key, "name": name, "n": n} for key, found in keyed for name, n in found.counts.items()],
     )
     _add(
         connection,
         _HISTOGRAMS,
         [
             {**key, "measure": measure, "bucket": bucket, "n": n}
-            for key, _, found in keyed
+            for key, found in keyed
             for measure, buckets in found.histograms.items()
             for bucket, n in buckets.items()
         ],
@@ -128,7 +129,7 @@ def _write_crossings(
 ) -> None:
     rows = [
         crossing._asdict() | {"segments": segments.get(crossing.combination, {})} | _sums_row(found)
-        for crossing, found in crossed.items()
+        for crossing, found in sorted(crossed.items(), key=itemgetter(0))
     ]
     _add(connection, _CROSSINGS, rows)
 

@@ -24,6 +24,9 @@ MAX_NAME: Final = 256
 #: Rarer pairs than one in a billion are a mistake in the rate, and their weights meaningless.
 SMALLEST_PROBABILITY: Final = 1e-9
 
+#: A reply that costs more is a mistake in its price.
+MOST_USD: Final = 1e6
+
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encoder = msgspec.json.Encoder()
 
@@ -152,6 +155,9 @@ def mended(words: str) -> str:
 def _encode_pair(trial: Trial, comparison: Comparison) -> bytes:
     if not SMALLEST_PROBABILITY <= trial.inclusion_probability <= 1:
         raise ValueError(f"inclusion probability {trial.inclusion_probability} is not in (0, 1]")
+    for reply in (trial.exchange.reply, trial.reply):
+        if reply.cost_usd is not None and not 0 <= reply.cost_usd <= MOST_USD:
+            raise ValueError(f"a cost of {reply.cost_usd} USD")
     try:
         row = _encoder.encode(pair_row(trial, comparison))
     except UnicodeEncodeError:

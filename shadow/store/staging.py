@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Column, Select, Table, Text, bindparam, cast, column, func, select
+from sqlalchemy import Column, Table, Text, bindparam, cast, column, func, select
 from sqlalchemy.dialects.postgresql import JSON, Insert, insert
 from sqlalchemy.sql.selectable import TableValuedAlias
 
@@ -45,14 +45,15 @@ def staged(*columns: Column[Any]) -> TableValuedAlias:
     return func.json_to_recordset(parameter).table_valued(*typed).render_derived(name="staged", with_types=True)
 
 
-def insert_new(table: Table) -> Insert:
-    """Insert the staged rows that `table` does not have yet.
+def insert_rows(table: Table) -> Insert:
+    """Insert the staged rows; what happens to those `table` has already is for the caller to add.
 
     In key order, as everywhere: two writers that meet then wait for each other in one
     direction only, and never in a circle.
     """
     rows = staged(*table.columns)
-    return insert(table).from_select(list(table.columns.keys()), _in_key_order(rows, table)).on_conflict_do_nothing()
+    in_key_order = select(rows).order_by(*(rows.c[key.name] for key in table.primary_key.columns))
+    return insert(table).from_select(list(table.columns.keys()), in_key_order)
 
 
 def add_up(table: Table, *sums: str, **merges: Any) -> Insert:
@@ -60,16 +61,11 @@ def add_up(table: Table, *sums: str, **merges: Any) -> Insert:
 
     `merges` names other columns with the SQL function (`func.greatest`, …) that unites them.
     """
-    rows = staged(*table.columns)
-    statement = insert(table).from_select(list(table.columns.keys()), _in_key_order(rows, table))
+    statement = insert_rows(table)
     new = statement.excluded
     united = {name: table.c[name] + new[name] for name in sums}
     united |= {name: unite(table.c[name], new[name]) for name, unite in merges.items()}
     return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=united)
-
-
-def _in_key_order(rows: TableValuedAlias, table: Table) -> Select[Any]:
-    return select(rows).order_by(*(rows.c[key.name] for key in table.primary_key.columns))
 
 
 def _array(rows: list[bytes]) -> str:

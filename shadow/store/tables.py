@@ -55,7 +55,8 @@ def _name(name: str) -> Column[str]:
     return Column(name, _BYTEWISE, nullable=False)
 
 
-#: One row for each mirrored exchange: its entry in the ledger, open until `outcome` says how it ended.
+#: One row for each mirrored exchange: its entry in the ledger, open until `outcome` says how it
+#: ended. `was_…` is what it moved from, so that one statement can move it and tell the ledger.
 exchanges: Final = Table(
     "exchanges",
     metadata,
@@ -65,6 +66,8 @@ exchanges: Final = Table(
     _name("outcome"),
     _name("reason"),
     Column("rank", SmallInteger, nullable=False),
+    _name("was_outcome"),
+    _name("was_reason"),
     postgresql_partition_by="RANGE (at)",
 )
 Index("exchanges_in_flight", exchanges.c.task, exchanges.c.at, postgresql_where=exchanges.c.outcome == "in_flight")
