@@ -1,0 +1,183 @@
+"""`shadow demo`: the whole product on this machine, on embedded services and simulated models."""
+
+import asyncio
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from shadow.cli.demo_settings import Models, Ports, write_settings
+from shadow.cli.together import Service, refuse_used_ports, running, stop_on_signals, watch
+from shadow.cli.up import services_of
+from shadow.devstack import traffic
+from shadow.devstack.broker import EmbeddedBroker
+from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.simulated import SimulatedModels
+from shadow.devstack.world import World
+from shadow.errors import UsageError
+from shadow.publisher import Publisher
+from shadow.settings import Settings, load
+from shadow.store import engine, ledger, migrate
+
+#: Of the past, so much must have been compared before somebody is sent to look at it.
+_FIRST_LOOK_SHARE = 0.15
+
+
+def command(
+    frontier_url: Annotated[str | None, typer.Option(help="A real frontier, up to /v1; else it is simulated.")] = None,
+    frontier_model: Annotated[str | None, typer.Option(help="Its model name.")] = None,
+    frontier_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds its key.")] = None,
+    candidate_url: Annotated[
+        str | None, typer.Option(help="A real candidate, up to /v1; else it is simulated.")
+    ] = None,
+    candidate_model: Annotated[str | None, typer.Option(help="Its model name.")] = None,
+    candidate_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds its key.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=0, help="Days of simulated past; 21, or none with a real model.")
+    ] = None,
+    exchanges: Annotated[int, typer.Option(min=1, help="Exchanges in that past.")] = 9_000,
+    per_second: Annotated[float, typer.Option(min=0.1, help="Live requests a second.")] = 3.0,
+    port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
+    gateway_port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8080,
+    folder: Annotated[Path, typer.Option(help="Where its files live; emptied at each start.")] = Path(".shadow/demo"),
+) -> None:
+    """Run everything on this machine with simulated models, and watch it work.
+
+    PostgreSQL and a Kafka-protocol broker start inside the project folder, three weeks of
+    simulated traffic go through the real pipeline with their own times, and live traffic
+    goes on until Ctrl-C. Nothing leaves this machine, unless you name a real model.
+
+    Example: shadow demo
+
+    Example: shadow demo --candidate-url http://localhost:8000/v1 --candidate-model my-7b
+    """
+    models = Models(
+        frontier_url=frontier_url,
+        frontier_name=frontier_model,
+        frontier_key_env=frontier_key_env,
+        candidate_url=candidate_url,
+        candidate_name=candidate_model,
+        candidate_key_env=candidate_key_env,
+    )
+    past_days = days if days is not None else 21 if models.all_simulated else 0
+    if past_days and frontier_url:
+        raise UsageError("a real frontier has no simulated past; leave --days out")
+    ports = Ports.beside(gateway=gateway_port, dashboard=port)
+    console = Console(stderr=True)
+    with stop_on_signals() as stop, _stack(folder, models, ports, console) as (settings, config, env, world):
+        services = [_with_env(service, env) for service in services_of(settings, config)]
+        with running(services, logs=folder / "logs", announce=lambda line: console.print(f"  {line}")) as children:
+            publisher = Publisher(settings, source="demo")
+            try:
+                if past_days:
+                    span = timedelta(days=past_days)
+                    _play_past(world, settings, publisher, exchanges, span, stop, console, dashboard_port=port)
+                else:
+                    _say_where(console, port)
+            finally:
+                publisher.close()
+            console.print(f"Live traffic: {per_second:g} requests a second through http://127.0.0.1:{gateway_port}/v1")
+            console.print("Ctrl-C stops everything.")
+            requests = threading.Thread(
+                target=lambda: asyncio.run(
+                    traffic.live(f"http://127.0.0.1:{gateway_port}", world, per_second=per_second, stopped=stop.is_set)
+                ),
+                daemon=True,
+            )
+            requests.start()
+            watch(children, stop)
+            console.print("Stopping …")
+            requests.join(timeout=5)
+    console.print("Stopped.")
+
+
+@contextmanager
+def _stack(
+    folder: Path, models: Models, ports: Ports, console: Console
+) -> Iterator[tuple[Settings, Path, dict[str, str], World]]:
+    """PostgreSQL, broker and simulated models, and the settings under which all meet."""
+    refuse_used_ports([Service(name=name, port=port, ready_url="") for name, port in ports.items()])
+    shutil.rmtree(folder / "postgres", ignore_errors=True)
+    shutil.rmtree(folder / "logs", ignore_errors=True)
+    (folder / "logs").mkdir(parents=True)
+    world = World(now=datetime.now(UTC))
+    with ExitStack() as stack:
+        console.print("Starting PostgreSQL, a broker (in memory) and two models …")
+        database = EmbeddedPostgres(folder / "postgres")
+        stack.callback(database.stop)
+        database.start()
+        broker = EmbeddedBroker(log=folder / "logs" / "broker.log")
+        stack.callback(broker.stop)
+        broker.start()
+        simulated = SimulatedModels(world, log=folder / "logs" / "models.log")
+        stack.callback(simulated.stop)
+        simulated.start()
+        config = write_settings(folder / "shadow.toml", models, ports, simulated)
+        env = {"SHADOW_KAFKA": broker.bootstrap, "SHADOW_POSTGRES": database.url}
+        settings = _settings_with(config, env)
+        migrate.upgrade(database.url)
+        if models.any_simulated:
+            console.print("  [yellow]simulated[/] models: what they say and how good they are is made up")
+        yield settings, config, env, world
+
+
+def _play_past(
+    world: World,
+    settings: Settings,
+    publisher: Publisher,
+    count: int,
+    span: timedelta,
+    stop: threading.Event,
+    console: Console,
+    *,
+    dashboard_port: int,
+) -> None:
+    """Send the past through the pipeline, and say where to look once there is something to see."""
+    past = traffic.past_exchanges(world, settings, count=count, span=span)
+    sender = threading.Thread(
+        target=traffic.publish_past,
+        args=(publisher, past),
+        kwargs={"progress": lambda _: None, "stopped": stop.is_set},
+        daemon=True,
+    )
+    sender.start()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    database = engine.connect(settings.postgres_url())
+    said = False
+    with Progress(*columns, console=console) as bar:
+        line = bar.add_task(f"{span.days} days of the past, compared", total=count)
+        done = 0
+        while done < count and not stop.wait(0.5):
+            with database.connect() as connection:
+                state = ledger.read(connection)
+            done = state.mirrored - state.in_flight + sum(state.dropped.values())
+            bar.update(line, completed=done)
+            if not said and done >= _FIRST_LOOK_SHARE * count:
+                said = True
+                _say_where(bar.console, dashboard_port)
+    database.dispose()
+
+
+def _say_where(console: Console, port: int) -> None:
+    console.print(f"\n  [bold]Dashboard: http://127.0.0.1:{port}[/]\n")
+
+
+def _with_env(service: Service, env: dict[str, str]) -> Service:
+    return Service(
+        name=service.name, port=service.port, ready_url=service.ready_url, arguments=service.arguments, env=env
+    )
+
+
+def _settings_with(config: Path, env: dict[str, str]) -> Settings:
+    """The settings as a child with `env` will read them."""
+    settings = load(config)
+    kafka = settings.kafka.model_copy(update={"bootstrap_servers": env["SHADOW_KAFKA"]})
+    postgres = settings.postgres.model_copy(update={"url": env["SHADOW_POSTGRES"]})
+    return settings.model_copy(update={"kafka": kafka, "postgres": postgres})
