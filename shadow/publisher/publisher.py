@@ -55,7 +55,7 @@ class Publisher:
     _bug: Exception | None
 
     def __init__(self, settings: Settings, *, source: str | None = None, raise_bugs: bool | None = None) -> None:
-        self._settings = settings
+        self.settings = settings
         self._limits = settings.publisher
         self._topic = settings.kafka.topics.exchanges
         self._redact = Redactor(settings.redaction)
@@ -268,12 +268,12 @@ class Publisher:
         now = time.monotonic()
         if self._courier is None and now >= self._try_again_at:
             try:
-                self._courier = Courier(self._settings.kafka, self._limits)
+                self._courier = Courier(self.settings.kafka, self._limits)
             except Unreachable as fault:
                 self._try_again_at = time.monotonic() + _RETRY_S
                 self._report.warn(
                     "broker_unreachable",
-                    f"no broker at {self._settings.kafka.bootstrap_servers}; exchanges wait, then are dropped",
+                    f"no broker at {self.settings.kafka.bootstrap_servers}; exchanges wait, then are dropped",
                     fault=fault.__cause__,
                 )
             else:

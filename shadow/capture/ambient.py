@@ -1,0 +1,34 @@
+"""Task, segment and unit for a block of code, across threads' and tasks' own contexts."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final, NamedTuple
+
+
+class Ambient(NamedTuple):
+    """What the surrounding blocks say; inner blocks override, and add to the segment."""
+
+    task: str | None = None
+    segment: Mapping[str, str] = {}
+    unit: str | None = None
+
+
+current: Final[ContextVar[Ambient]] = ContextVar("shadow_ambient", default=Ambient())  # noqa: B039 - it is never changed
+
+
+@contextmanager
+def context(
+    *, task: str | None = None, segment: Mapping[str, str] | None = None, unit: str | None = None
+) -> Iterator[None]:
+    """Say what the requests made inside a `with` block are.
+
+    It goes before what `mirror(...)` was given: `with context(segment={"locale": "de"}): …`
+    """
+    outer = current.get()
+    inner = Ambient(task or outer.task, {**outer.segment, **(segment or {})}, unit or outer.unit)
+    token = current.set(inner)
+    try:
+        yield
+    finally:
+        current.reset(token)

@@ -1,0 +1,157 @@
+"""`mirror(OpenAI())`: the same client, whose requests are also recorded.
+
+All of the SDK's ways to ask (`create`, `parse`, `stream`, raw and streaming responses, a plain
+`post`) end in one method, `request`, which is called once per user request and does the retries
+inside; and all answers pass through `_process_response`. A mirrored client is a copy of the
+application's, of a class derived from its class, with these two methods watched. It is still
+an `OpenAI`, what it returns is untouched, and the client it was made from does not change.
+"""
+
+import inspect
+from contextvars import ContextVar
+from functools import cache, cached_property
+from typing import Any, Final, TypeVar
+
+from shadow.capture import process
+from shadow.capture.call import Call
+from shadow.capture.recorder import Recorder, SegmentSource
+from shadow.publisher import Publisher
+from shadow.settings import Settings
+
+C = TypeVar("C")
+
+#: The call whose answer the SDK is waiting for, in this thread or task.
+_under_way: Final[ContextVar[Call | None]] = ContextVar("shadow_call", default=None)
+
+
+def mirror(
+    client: C,
+    *,
+    task: str | None = None,
+    segment: SegmentSource | None = None,
+    unit: str | None = None,
+    rate: float | None = None,
+    publisher: Publisher | None = None,
+    settings: Settings | None = None,
+) -> C:
+    """A client like `client` (`OpenAI`, `AsyncOpenAI` or derived) whose requests are mirrored.
+
+    `task` names the workload; left out, the header `x-shadow-task`, the body's
+    `metadata.shadow_task` or a model alias in the settings may. `segment` is a dict such as
+    `{"locale": "de"}`, or a function from the request's body to one. `unit` is who sticks to one
+    arm. `rate` in [0, 1] overrides the task's `mirror_rate`. `shadow.context(…)` overrides task
+    and unit, and adds to the segment, for a block of code.
+
+    Chat completions and responses are mirrored, one exchange per request, whatever became of it.
+    The caller gets what it would have got without us. Without settings (no SHADOW_KAFKA, no
+    `shadow.toml`) the client is returned as it is, with a warning. The two clients share their
+    connections: closing one closes both.
+
+        client = mirror(OpenAI(), task="ticket-intent", segment={"locale": "de"})
+    """
+    if rate is not None and not 0 <= rate <= 1:
+        raise ValueError(f"rate must be between 0 and 1, not {rate!r}")
+    kind: Any = _original(type(client))
+    if not callable(getattr(kind, "request", None)) or not callable(getattr(kind, "_process_response", None)):
+        raise TypeError(f"mirror() takes an OpenAI or AsyncOpenAI client, not {kind.__name__}")
+    if settings is None:
+        settings = publisher.settings if publisher is not None else process.settings_or_none()
+    if settings is None:
+        return client
+    recorder = Recorder(
+        settings=settings,
+        publisher=publisher or process.shared_publisher(settings),
+        task=task,
+        segment=segment,
+        unit=unit,
+        rate=rate,
+    )
+    clone = object.__new__(_mirrored(kind))
+    # Resources (`chat`, `responses`) are cached on the client and hold on to it: the copy makes its own.
+    for name, value in vars(client).items():
+        if not isinstance(inspect.getattr_static(kind, name, None), cached_property):
+            clone.__dict__[name] = value
+    clone._shadow = recorder
+    return clone  # type: ignore[no-any-return] # a class made at run time
+
+
+class _Mirrored:
+    """What both kinds of mirrored client share. `super()` is the application's client."""
+
+    _shadow: Recorder | None = None
+
+    def copy(self, *args: Any, **kwargs: Any) -> Any:
+        copied = super().copy(*args, **kwargs)  # type: ignore[misc] # of the SDK's client
+        copied._shadow = self._shadow  # noqa: SLF001 - ours
+        return copied
+
+    with_options = copy
+
+    def _begin(self, options: Any) -> Call | None:
+        return None if self._shadow is None else self._shadow.begin(options, getattr(self, "_custom_headers", None))
+
+    def _heard(self, answer: Any) -> None:
+        call = _under_way.get()
+        if call is not None and self._shadow is not None:
+            self._shadow.heard(call, answer.get("response"))
+
+    def _answered(self, call: Call | None) -> None:
+        if call is not None and self._shadow is not None:
+            self._shadow.answered(call)
+
+    def _failed(self, call: Call | None, fault: BaseException) -> None:
+        if call is not None and self._shadow is not None:
+            self._shadow.failed(call, fault)
+
+
+class _MirroredSync(_Mirrored):
+    def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+        call = self._begin(options)
+        token = _under_way.set(call)
+        try:
+            answer = super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
+        except BaseException as fault:
+            self._failed(call, fault)
+            raise
+        finally:
+            _under_way.reset(token)
+        self._answered(call)
+        return answer
+
+    def _process_response(self, **kwargs: Any) -> Any:
+        self._heard(kwargs)
+        return super()._process_response(**kwargs)  # type: ignore[misc] # of the SDK's client
+
+
+class _MirroredAsync(_Mirrored):
+    async def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+        call = self._begin(options)
+        token = _under_way.set(call)
+        try:
+            answer = await super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
+        except BaseException as fault:
+            self._failed(call, fault)
+            raise
+        finally:
+            _under_way.reset(token)
+        self._answered(call)
+        return answer
+
+    async def _process_response(self, **kwargs: Any) -> Any:
+        self._heard(kwargs)
+        return await super()._process_response(**kwargs)  # type: ignore[misc] # of the SDK's client
+
+
+@cache
+def _mirrored(kind: type[Any]) -> type[Any]:
+    """The class of mirrored clients of class `kind`; it goes by the same name."""
+    ours = _MirroredAsync if inspect.iscoroutinefunction(kind.request) else _MirroredSync
+    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    return type(kind.__name__, (ours, kind), names)
+
+
+def _original(kind: type[Any]) -> type[Any]:
+    """The application's own class, also where `mirror` is called on a mirrored client."""
+    return (
+        kind.__mro__[2] if issubclass(kind, _Mirrored) and kind.__mro__[1] in (_MirroredSync, _MirroredAsync) else kind
+    )
