@@ -21,36 +21,33 @@ class Prefix:
     `position` is the offset below which everything that was delivered is finished.
     """
 
-    __slots__ = ("_end", "_open", "floor", "generation")
+    __slots__ = ("_open", "end", "floor", "generation")
 
     def __init__(self, offset: int, generation: int) -> None:
         self.generation = generation
         self.floor = offset  # below it everything is known to be committed
-        self._end = offset  # one past the highest offset that was delivered
+        self.end = offset  # one past the highest offset that was delivered
         self._open: set[int] = set()
 
     @property
     def position(self) -> int:
-        return min(self._open) if self._open else self._end
-
-    @property
-    def open(self) -> int:
-        """How many messages are in hand."""
-        return len(self._open)
+        return min(self._open) if self._open else self.end
 
     def begin(self, offset: int, generation: int) -> None:
-        """Delivery starts again at `offset`: what lies below was committed, if not by us."""
+        """Delivery starts again at `offset`: what lies below was committed, if not by us.
+
+        Messages in hand below it still hold the position back, which costs nothing.
+        """
         self.generation = generation
-        self.floor = offset
-        self._open = {known for known in self._open if known >= offset}
-        self._end = max(self._end, offset)
+        self.floor = max(self.floor, offset)
+        self.end = max(self.end, offset)
 
     def arrive(self, offset: int) -> bool:
         """Note a delivery. False where `offset` is in hand or finished already."""
-        if offset < self._end:
+        if offset < self.end:
             return False
         self._open.add(offset)
-        self._end = offset + 1
+        self.end = offset + 1
         return True
 
     def finish(self, offset: int) -> None:
@@ -72,8 +69,7 @@ class Acks:
         the meantime takes no notice, so a late finish can never acknowledge anything.
         """
         prefix = self._prefixes.get(partition)
-        if prefix is None or offset < prefix.floor:
-            # Below what was committed, the topic itself must have been made anew.
+        if prefix is None:
             prefix = self._prefixes[partition] = Prefix(offset, generation)
         elif generation != prefix.generation:
             prefix.begin(offset, generation)
@@ -83,6 +79,14 @@ class Acks:
         """These partitions are ours now; forget those that are not."""
         kept = set(partitions)
         self._prefixes = {partition: prefix for partition, prefix in self._prefixes.items() if partition in kept}
+
+    def forget_if_beyond(self, partition: Partition, log_end: int | None) -> bool:
+        """Forget a partition whose log ends before what we saw of it: it was made anew."""
+        prefix = self._prefixes.get(partition)
+        if prefix is None or log_end is None or prefix.end <= log_end:
+            return False
+        del self._prefixes[partition]
+        return True
 
     def due(self) -> dict[Partition, int]:
         """What to commit: for each partition that moved, the offset to continue from."""

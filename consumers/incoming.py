@@ -32,7 +32,7 @@ class Incoming:
 
     @property
     def place(self) -> str:
-        """What identifies a message that does not say who it is."""
+        """What identifies a message that cannot be read."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
@@ -50,15 +50,6 @@ def read_exchange(message: Incoming) -> Exchange | CaptureCounts:
         if not name or len(name) > MAX_NAME or not _storable(name):
             raise WireError("wrong_shape", f"`{what}` is empty, too long or holds a NUL")
     return exchange
-
-
-def identity(message: Incoming) -> str:
-    """The id a message claims in its headers or key, else its place."""
-    for claimed in (message.headers.get("ce_id"), message.key):
-        name = (claimed or b"").decode("utf-8", "replace")
-        if name and len(name) <= MAX_NAME and _storable(name) and "\ufffd" not in name:
-            return name
-    return message.place
 
 
 def dead_letter(

@@ -7,9 +7,10 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import structlog
 
@@ -23,6 +24,8 @@ from shadow.topics import create_topics
 
 #: Opens what a service needs besides Kafka, for as long as it runs, and yields its handler.
 Opening: TypeAlias = Callable[[Outbox, Health], AbstractAsyncContextManager[Handler]]
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -52,13 +55,14 @@ async def serve(settings: Settings, service: Service, stopping: asyncio.Event, h
     """Serve until `stopping` is set. True if threads were left behind that never end."""
     health = health or Health(service.name)
     source = f"shadow-{service.name}/{socket.gethostname()}/{os.getpid()}"
-    outbox = Outbox(settings.kafka, source=source, trouble=lambda text: health.trouble("outbox", text))
+    outbox = Outbox(settings.kafka, source=source, trouble=partial(health.trouble, "outbox"))
     endpoint = await health.serve(service.health_host, service.health_port)
     try:
-        await _unless(stopping, _connect(settings, outbox, health))
-        if stopping.is_set():
-            return False
-        async with service.open(outbox, health) as handle:
+        async with AsyncExitStack() as stack:
+            await _unless(stopping, _connect(settings, outbox, health))
+            handle = await _unless(stopping, stack.enter_async_context(service.open(outbox, health)))
+            if handle is None:
+                return False
             subscription = Subscription(
                 group=f"{settings.kafka.group_prefix}-{service.name}",
                 topics=service.topics,
@@ -106,15 +110,15 @@ async def _with_signals(settings: Settings, service: Service) -> bool:
     return await serve(settings, service, stopping)
 
 
-async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Do `work`, but give it up as soon as `stopping` is set."""
+async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`; None if it was given up because `stopping` was set first."""
     task = asyncio.ensure_future(work)
     stop = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     if task.done():
-        task.result()
-        return
+        return task.result()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    return None

@@ -146,16 +146,20 @@ class _Life:
                 if orderly:
                     await self._commit()
                 starting.cancel()
+                _be_counted_as_joined(self._app)
                 await self._app.stop()
         except TimeoutError:
             log.warning("left without saying goodbye: the broker does not answer", action="abandoned")
             self.abandoned = True
 
     async def _consume(self, stream: Any) -> None:
-        async for event in stream.noack().events():
-            await self._slots.acquire()
-            if not self._accept(event.message):
-                self._slots.release()
+        try:
+            async for event in stream.noack().events():
+                await self._slots.acquire()
+                if not self._accept(event.message):
+                    self._slots.release()
+        except Exception as fault:  # noqa: BLE001 - a message fell: only a new reading delivers it again
+            self._fail(fault)
 
     def _accept(self, message: Any) -> bool:
         """Start handling `message`, unless it is not ours any more or in hand already."""
@@ -163,6 +167,8 @@ class _Life:
             return False  # never arrived as far as `Acks` knows, so never acknowledged
         partition = Partition(message.topic, message.partition)
         prefix = self._acks.arrive(partition, message.offset, message.generation_id)
+        if prefix is None and self._acks.forget_if_beyond(partition, self._log_end(partition)):
+            prefix = self._acks.arrive(partition, message.offset, message.generation_id)
         if prefix is None:
             return False
         incoming = Incoming(
@@ -226,11 +232,14 @@ class _Life:
     def _measure_lag(self) -> int:
         total = 0
         for partition, position in self._acks.positions().items():
-            end = self._app.consumer.highwater(TP(*partition)) if partition in (self._assigned or ()) else None
-            lag = max(0, (end or 0) - position)
+            lag = max(0, (self._log_end(partition) or 0) - position)
             self._health.lag.labels(*partition).set(lag)
             total += lag
         return total
+
+    def _log_end(self, partition: Partition) -> int | None:
+        consumer = self._app.consumer
+        return consumer.highwater(TP(*partition)) if TP(*partition) in consumer.assignment() else None
 
     async def _on_assigned(self, *arguments: Any, **_: Any) -> None:
         assigned: set[TP] = arguments[-1]
@@ -257,6 +266,7 @@ def _app(kafka: Kafka, subscription: Subscription) -> faust.App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         reply_create_topic=False,
+        table_standby_replicas=0,  # else Faust's own assignor is used, which plans for tables
         # Bytes only: some of Faust's codecs run code that a message brings along.
         key_serializer="raw",
         value_serializer="raw",
@@ -273,6 +283,17 @@ def _app(kafka: Kafka, subscription: Subscription) -> faust.App:
         broker_heartbeat_interval=min(3.0, session_s / 3),
         broker_request_timeout=session_s + 10.0,
     )
+
+
+def _be_counted_as_joined(app: Any) -> None:
+    """Let aiokafka leave a group it is the first to have joined.
+
+    The embedded broker numbers generations from 0, and aiokafka takes 0 for "never joined": it
+    would go without a word, and whoever comes next would wait for the session to time out.
+    """
+    consumer = app.consumer._thread._consumer  # noqa: SLF001 - there is no public way to it
+    if consumer is not None and consumer._coordinator.generation == 0:  # noqa: SLF001 - as above
+        consumer._coordinator.generation = 1  # noqa: SLF001 - as above
 
 
 class _App(faust.App):

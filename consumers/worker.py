@@ -12,7 +12,7 @@ from typing import Final
 
 from consumers import service
 from consumers.health import Health
-from consumers.incoming import Incoming, dead_letter, identity, read_exchange
+from consumers.incoming import Incoming, dead_letter, read_exchange
 from consumers.outbox import Outbox
 from consumers.service import Service
 from consumers.stream import Handler
@@ -74,7 +74,7 @@ class Worker:
 
     async def handle(self, message: Incoming) -> None:
         """Return once every trial of `message` is on its topic, or its dead letter is."""
-        identified, task = identity(message), ""
+        identified, task = message.place, ""
         try:
             exchange = read_exchange(message)
             if isinstance(exchange, CaptureCounts):

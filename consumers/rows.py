@@ -1,0 +1,113 @@
+"""Messages read into rows, and rows written together, less those no database can keep."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias, TypeVar
+
+from sqlalchemy import Connection
+
+from consumers.incoming import Incoming, read_exchange
+from scoring.compare import scored
+from shadow import wire
+from shadow.errors import StoreError, UnstorableError, WireError
+from shadow.records import CaptureCounts, Comparison, DeadLetter, Trial
+from shadow.settings import Settings
+from shadow.store import ingest
+from shadow.store.ingest import Arrival
+
+
+class Pair(NamedTuple):
+    """A trial and what the scorer says of it."""
+
+    trial: Trial
+    comparison: Comparison
+
+
+Content: TypeAlias = Arrival | Pair | DeadLetter | CaptureCounts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """What `message` becomes in the database. `id` and `task` name it in a dead letter."""
+
+    message: Incoming
+    content: Content
+    id: str
+    task: str
+
+
+def read_row(message: Incoming, settings: Settings) -> Row:
+    """The row of a message of any of the three topics. Raises WireError for one that has none."""
+    topics = settings.kafka.topics
+    if message.topic == topics.trials:
+        trial = wire.decode(Trial, message.value)
+        pair = Pair(*scored(trial, settings.tasks.get(trial.exchange.task)))
+        return Row(message=message, content=pair, id=trial.exchange.id, task=trial.exchange.task)
+    if message.topic == topics.deadletters:
+        letter = wire.decode(DeadLetter, message.value)
+        return Row(message=message, content=letter, id=letter.id, task=letter.task)
+    return _mirrored(message)
+
+
+def _mirrored(message: Incoming) -> Row:
+    """Whatever is on the exchanges topic has arrived, readable or not; what is not, the worker
+    buries under this same id.
+    """
+    try:
+        read = read_exchange(message)
+    except WireError:
+        unreadable = Arrival(id=message.place, task="", at=message.at)
+        return Row(message=message, content=unreadable, id=message.place, task="")
+    if isinstance(read, CaptureCounts):
+        return Row(message=message, content=read, id=wire.event_id(read), task="")
+    arrival = Arrival(id=read.id, task=read.task, at=read.at)
+    return Row(message=message, content=arrival, id=read.id, task=read.task)
+
+
+def write_rows(connection: Connection, rows: Sequence[Row]) -> None:
+    """Write `rows` in the caller's transaction. Writing them again changes nothing."""
+    contents = [row.content for row in rows]
+    ingest.record(
+        connection,
+        arrivals=_those(Arrival, contents),
+        trials=_those(Pair, contents),
+        letters=_those(DeadLetter, contents),
+        counts=_those(CaptureCounts, contents),
+    )
+
+
+R = TypeVar("R")
+
+
+def write_all_but(rows: Sequence[R], write: Callable[[Sequence[R]], None]) -> list[tuple[R, Exception]]:
+    """`write` all of `rows`, in as few calls as it takes to leave out those it cannot.
+
+    Returns the rows left out, each with its fault. A StoreError that is not about rows (the
+    database is away, the schema is missing) is raised: no row is to blame, and `write` must
+    be such that writing again is harmless.
+    """
+    if not rows:
+        return []
+    try:
+        write(rows)
+    except StoreError as fault:
+        if not isinstance(fault, UnstorableError):
+            raise
+        return _halves(rows, write, fault)
+    except Exception as fault:  # noqa: BLE001 - a row that trips the code must not stop those behind it
+        return _halves(rows, write, fault)
+    return []
+
+
+def _halves(rows: Sequence[R], write: Callable[[Sequence[R]], None], fault: Exception) -> list[tuple[R, Exception]]:
+    if len(rows) == 1:
+        return [(rows[0], fault)]
+    middle = len(rows) // 2
+    return write_all_but(rows[:middle], write) + write_all_but(rows[middle:], write)
+
+
+C = TypeVar("C")
+
+
+def _those(kind: type[C], contents: Sequence[Content]) -> list[C]:
+    return [content for content in contents if isinstance(content, kind)]

@@ -1,0 +1,162 @@
+"""The scorer: compares the replies of each pair, and commits everything the ledger needs.
+
+It reads all three topics, because the ledger is about all of them: what was mirrored, what
+was compared, what was set aside. A message is acknowledged after its row is committed.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from sqlalchemy import Engine
+
+from consumers import service
+from consumers.backoff import Backoff
+from consumers.batches import Batches
+from consumers.health import Health
+from consumers.incoming import Incoming, dead_letter
+from consumers.outbox import Outbox
+from consumers.rows import Pair, Row, read_row, write_all_but, write_rows
+from consumers.service import Service
+from consumers.stream import Handler
+from shadow.errors import StoreError
+from shadow.records import DeadLetter
+from shadow.settings import Settings
+from shadow.store import engine as database
+
+#: Batches in the making while one is being written; more would only hold memory.
+BATCHES_IN_HAND: Final = 3
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings) -> None:
+    """Compare and store until SIGTERM or SIGINT."""
+    service.run(settings, build(settings))
+
+
+def build(settings: Settings) -> Service:
+    """The scorer as a service of `settings`. Raises ConfigError where no database is named."""
+    url = settings.postgres_url()
+
+    @asynccontextmanager
+    async def opening(outbox: Outbox, health: Health) -> AsyncIterator[Handler]:
+        engine = await _connect(url, settings.postgres.pool_size, health)
+        scorer = Scorer(settings, engine, outbox, health)
+        writing = asyncio.create_task(scorer.write())
+        try:
+            yield scorer.handle
+        finally:
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writing
+            engine.dispose()
+
+    names = settings.kafka.topics
+    return Service(
+        name="scorer",
+        topics=(names.exchanges, names.trials, names.deadletters),
+        concurrency=BATCHES_IN_HAND * settings.scorer.batch,
+        health_host=settings.scorer.health_host,
+        health_port=settings.scorer.health_port,
+        open=opening,
+    )
+
+
+class Scorer:
+    """Turns messages into rows and commits them in batches, one transaction each."""
+
+    def __init__(self, settings: Settings, engine: Engine, outbox: Outbox, health: Health) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._outbox = outbox
+        self._health = health
+        self._batches: Batches[Incoming] = Batches(
+            self._write, size=settings.scorer.batch, linger_s=settings.scorer.linger_ms / 1_000
+        )
+        self._scored: Final = health.counter(
+            "shadow_scorer_comparisons", "Pairs compared, by what came of it.", "task", "outcome"
+        )
+
+    async def handle(self, message: Incoming) -> None:
+        """Return once `message` is committed, or its dead letter is on its topic."""
+        await self._batches.add(message)
+
+    async def write(self) -> None:
+        """Write batches until cancelled."""
+        await self._batches.run()
+
+    async def _write(self, messages: list[Incoming]) -> None:
+        rows, letters = await asyncio.to_thread(self._read, messages)
+        left_out = await self._commit(rows)
+        letters += [_letter(row.message, fault, row.id, row.task) for row, fault in left_out]
+        await asyncio.gather(*(self._bury(letter) for letter in letters))
+        for row in rows:
+            self._count(row)
+
+    def _read(self, messages: list[Incoming]) -> tuple[list[Row], list[DeadLetter]]:
+        """The rows of `messages`, comparisons made, and the letters of those that have none."""
+        rows: list[Row] = []
+        letters: list[DeadLetter] = []
+        for message in messages:
+            try:
+                rows.append(read_row(message, self._settings))
+            except Exception as fault:  # noqa: BLE001 - whatever it was, it must not stop the partition
+                letters.append(_letter(message, fault, message.place))
+        return rows, letters
+
+    async def _commit(self, rows: list[Row]) -> list[tuple[Row, Exception]]:
+        """Commit `rows`, waiting as long as the database is away; return those it cannot keep."""
+        backoff = Backoff()
+        while True:
+            try:
+                left_out = await asyncio.to_thread(write_all_but, rows, self._transact)
+            except StoreError as fault:
+                self._health.trouble("database", str(fault))
+                log.warning("the database does not take rows; trying again", action="store_retry", error=str(fault))
+                await backoff.wait()
+            else:
+                self._health.trouble("database", None)
+                return left_out
+
+    def _transact(self, rows: Sequence[Row]) -> None:
+        with database.transaction(self._engine) as connection:
+            write_rows(connection, rows)
+
+    async def _bury(self, letter: DeadLetter) -> None:
+        await self._outbox.send(self._settings.kafka.topics.deadletters, letter)
+        self._health.dead_letters.labels(letter.reason).inc()
+
+    def _count(self, row: Row) -> None:
+        if isinstance(row.content, Pair):
+            self._scored.labels(row.task, row.content.comparison.unscored or "compared").inc()
+
+
+async def _connect(url: str, pool_size: int, health: Health) -> Engine:
+    """Wait for the database to be there with our schema in it."""
+    backoff = Backoff()
+    while True:
+        try:
+            return await asyncio.to_thread(_open, url, pool_size)
+        except StoreError as fault:
+            health.trouble("database", str(fault))
+            log.warning("waiting for the database", action="waiting_for_database", error=str(fault))
+            await backoff.wait()
+
+
+def _open(url: str, pool_size: int) -> Engine:
+    engine = database.connect(url, pool_size=pool_size, application="shadow-scorer")
+    try:
+        with database.transaction(engine) as connection:
+            database.require_schema(connection)
+    except StoreError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _letter(message: Incoming, fault: Exception, identity: str, task: str = "") -> DeadLetter:
+    return dead_letter(message, fault, stage="scorer", identity=identity, task=task)

@@ -1,0 +1,156 @@
+"""The scorer against a real broker and a real PostgreSQL."""
+
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from consumers import scorer, worker
+from shadow import wire
+from shadow.devstack.models import echo_app
+from shadow.records import CaptureCounts, DeadLetter, Reply, Trial
+from shadow.store import ledger, tallies
+from shadow.store.engine import connect
+from shadow.topics import create_topics
+from tests.consuming import an_exchange, committed, put, put_exchanges, read, running, settings_for, until
+from tests.services import TEMPLATE, fresh_database, unique_topics
+
+START = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def engine(postgres_url):
+    engine = connect(postgres_url)
+    yield engine
+    engine.dispose()
+
+
+def scoring(broker, topics, postgres_url, **changes):
+    return settings_for(broker, topics, postgres={"url": postgres_url}, **changes)
+
+
+def exchanges(count):
+    return [an_exchange(number, at=START + timedelta(minutes=number)) for number in range(count)]
+
+
+def a_trial(exchange, content=None, **reply):
+    answered = Reply(
+        **{"model": "small", "content": content or exchange.reply.content, "finish_reason": "stop", **reply}
+    )
+    return Trial(exchange=exchange, kind="shadow", candidate="small", reply=answered, at=exchange.at)
+
+
+def messages(records):
+    return [wire.encode(record, source="test") for record in records]
+
+
+async def drained(health, topics, **counts):
+    """Return once so many messages of each topic are committed."""
+    handled = {getattr(topics, name): count for name, count in counts.items()}
+    await until(lambda: all(health.messages.labels(topic)._value.get() >= n for topic, n in handled.items()))
+
+
+def read_ledger(engine):
+    with engine.connect() as connection:
+        return ledger.read(connection)
+
+
+def aggregates(engine):
+    """Everything the pages read, in one comparable value."""
+    with engine.connect() as connection:
+        found = tallies.read(connection)
+        return {cell: repr(tally) for cell, tally in found.items()}, ledger.read(connection)
+
+
+async def test_pairs_are_compared_stored_and_then_acknowledged(broker, topics, engine, postgres_url):
+    mirrored = exchanges(60)
+    trials = [a_trial(exchange, "something else" if number % 3 else None) for number, exchange in enumerate(mirrored)]
+    counts = CaptureCounts(source="here", at=START, counts={"intent": {"accepted": 61, "mirrored": 60}})
+    await put(broker, topics.exchanges, messages([*mirrored, counts]))
+    await put(broker, topics.trials, messages(trials))
+    settings = scoring(broker, topics, postgres_url)
+    async with running(settings, scorer.build(settings)) as health:
+        await drained(health, topics, exchanges=61, trials=60)
+    found = read_ledger(engine)
+    assert (found.accepted, found.mirrored, found.compared, found.in_flight) == (61, 60, 60, 0)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT sum(agreement) FROM comparisons")).scalar() == 20
+    group = f"{settings.kafka.group_prefix}-scorer"
+    assert await committed(broker, group, topics.exchanges) == 61
+    assert await committed(broker, group, topics.trials) == 60
+
+
+async def test_everything_three_times_and_shuffled_gives_the_same_aggregates(broker, postgres_server, postgres_url):
+    mirrored = exchanges(40)
+    trials = [a_trial(exchange, f"answer {number % 4}") for number, exchange in enumerate(mirrored)]
+    lost: dict[str, Any] = {"at": START, "stage": "worker", "reason": "x", "detail": "", "topic": "t", "partition": 0}
+    letters = [DeadLetter(id=exchange.id, offset=n, **lost) for n, exchange in enumerate(mirrored[:5])]
+    found = []
+    for times in (1, 3):
+        names = unique_topics()
+        with fresh_database(postgres_server, template=TEMPLATE) as url:
+            for topic, records in ((names.exchanges, mirrored), (names.trials, trials), (names.deadletters, letters)):
+                many = messages(records) * times
+                random.Random(times).shuffle(many)
+                create_topics(broker, {topic: 4})
+                await put(broker, topic, many)
+            settings = scoring(broker, names, url)
+            async with running(settings, scorer.build(settings)) as health:
+                await drained(health, names, exchanges=40 * times, trials=40 * times, deadletters=5 * times)
+            engine = connect(url)
+            found.append(aggregates(engine))
+            engine.dispose()
+    once, thrice = found
+    assert once == thrice
+    assert once[1].compared == 40
+
+
+async def test_a_poison_row_is_set_aside_and_the_rest_of_its_batch_is_kept(broker, topics, engine, postgres_url):
+    mirrored = exchanges(30)
+    trials = [a_trial(exchange) for exchange in mirrored]
+    trials[7] = a_trial(mirrored[7], "a \0 in the middle")
+    value = wire.encode(trials[9], source="test").value
+    await put(broker, topics.exchanges, messages(mirrored))
+    await put(broker, topics.trials, messages(trials))
+    await put(broker, topics.trials, [(b"x", b"{"), (b"x", None), (b"x", value.replace(b'"v":1', b'"v":7'))])
+    settings = scoring(broker, topics, postgres_url)
+    async with running(settings, scorer.build(settings)) as health:
+        # The letters come back to the scorer by their own topic, and it records them.
+        await drained(health, topics, exchanges=30, trials=33, deadletters=4)
+    letters = await read(broker, topics.deadletters, DeadLetter)
+    assert Counter(letter.reason for letter in letters) == {"unstorable": 1, "not_json": 2, "wrong_version": 1}
+    (unstorable,) = [letter for letter in letters if letter.reason == "unstorable"]
+    assert (unstorable.id, unstorable.task) == ("exchange-7", "intent")
+    found = read_ledger(engine)
+    assert found.mirrored == 30
+    assert found.compared == 29
+    assert found.dead_lettered == {"unstorable": 1}
+    assert found.in_flight == 0
+
+
+async def test_worker_and_scorer_together_account_for_everything(broker, topics, engine, postgres_url, serve):
+    url = serve(echo_app()) + "/v1"
+    settings = scoring(broker, topics, postgres_url, candidate_url=url)
+    now = datetime.now(UTC)
+    await put_exchanges(broker, topics, [an_exchange(number) for number in range(50)])
+    await put_exchanges(broker, topics, [an_exchange(number, at=now - timedelta(days=3)) for number in (50, 51)])
+    await put_exchanges(broker, topics, [an_exchange(52, task="unknown")])
+    await put_exchanges(broker, topics, [an_exchange(53, reply=Reply(model="big", failure="timeout"))])
+    await put(broker, topics.exchanges, [(b"k", b"{not json"), (b"k", b"{not json")])
+    async with running(settings, worker.build(settings)), running(settings, scorer.build(settings)) as health:
+        await drained(health, topics, exchanges=56, trials=53, deadletters=3)
+    found = read_ledger(engine)
+    assert (found.mirrored, found.compared, found.expired, found.in_flight) == (56, 50, 2, 0)
+    assert found.dead_lettered == {"not_json": 2, "unknown_task": 1}
+    assert found.unscored == {"frontier_timeout": 1}
+
+
+async def test_without_tables_it_waits_and_says_so(broker, topics, postgres_server):
+    with fresh_database(postgres_server) as url:
+        settings = scoring(broker, topics, url)
+        async with running(settings, scorer.build(settings)) as health:
+            await until(lambda: any("shadow migrate" in trouble for trouble in health.troubles))
+            assert await committed(broker, f"{settings.kafka.group_prefix}-scorer", topics.trials) == 0

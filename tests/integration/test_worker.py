@@ -1,0 +1,234 @@
+"""The shadow worker against a real broker and real endpoints."""
+
+import asyncio
+import urllib.request
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import msgspec
+import psutil
+
+from consumers import worker
+from consumers.health import Health
+from consumers.incoming import MAX_PAYLOAD, Incoming
+from consumers.outbox import Outbox
+from consumers.worker import Worker
+from shadow import wire
+from shadow.devstack.models import echo_app
+from shadow.records import CaptureCounts, DeadLetter, Reply, ToolCall, Trial
+from shadow.settings import Settings
+from shadow.upstream import Endpoint
+from tests.consuming import (
+    an_exchange,
+    at_least,
+    committed,
+    put,
+    put_exchanges,
+    read,
+    read_until,
+    running,
+    settings_for,
+    until,
+)
+from tests.scripted import ScriptedEndpoint, chat
+
+
+def ids(records):
+    return Counter(record.exchange.id for record in records)
+
+
+async def test_every_exchange_becomes_a_trial_and_is_then_acknowledged(broker, topics, serve):
+    settings = settings_for(broker, topics, candidate_url=serve(echo_app()) + "/v1")
+    await put_exchanges(broker, topics, [an_exchange(number) for number in range(200)])
+    async with running(settings, worker.build(settings)):
+        trials = await read_until(broker, topics.trials, Trial, at_least(200))
+    assert ids(trials) == {f"exchange-{number}": 1 for number in range(200)}
+    assert {(trial.kind, trial.candidate, trial.reply.failure) for trial in trials} == {("shadow", "small", None)}
+    assert all(trial.reply.content == trial.exchange.reply.content for trial in trials)
+    assert await committed(broker, f"{settings.kafka.group_prefix}-worker", topics.exchanges) == 200
+
+
+async def test_what_was_acknowledged_is_not_asked_again(broker, topics, serve):
+    endpoint = echo_app()
+    settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
+    for start in (0, 20):
+        await put_exchanges(broker, topics, [an_exchange(number) for number in range(start, start + 20)])
+        async with running(settings, worker.build(settings)):
+            await read_until(broker, topics.trials, Trial, at_least(start + 20))
+    assert endpoint.requests == 40
+
+
+@asynccontextmanager
+async def working(settings: Settings):
+    """A worker without its consumer group: `handle` what it is given, on real endpoints and topics."""
+    health = Health("worker")
+    outbox = Outbox(settings.kafka, source="test", trouble=partial(health.trouble, "outbox"))
+    await outbox.start()
+    try:
+        async with AsyncExitStack() as stack:
+            endpoints = {
+                name: await stack.enter_async_context(Endpoint(name, model)) for name, model in settings.models.items()
+            }
+            yield Worker(settings, endpoints, outbox, health)
+    finally:
+        await outbox.stop()
+
+
+async def trials_of(exchange, settings):
+    message = wire.encode(exchange, source="test")
+    async with working(settings) as one:
+        await one.handle(Incoming(topic="t", partition=0, offset=0, key=message.key, value=message.value))
+    return await read(settings.kafka.bootstrap_servers, settings.kafka.topics.trials, Trial)
+
+
+async def test_several_candidates_and_the_ceiling_answer_the_same_exchange(broker, topics, serve):
+    url = serve(echo_app()) + "/v1"
+    settings = settings_for(
+        broker,
+        topics,
+        models={name: {"base_url": url} for name in ("big", "small", "tiny")},
+        tasks={"intent": {"frontier": "big", "candidates": ["small", "tiny"], "ceiling_rate": 1}},
+    )
+    trials = await trials_of(an_exchange(1), settings)
+    assert {(trial.kind, trial.candidate, trial.reply.model) for trial in trials} == {
+        ("shadow", "small", "small"),
+        ("shadow", "tiny", "tiny"),
+        ("ceiling", "big", "big"),
+    }
+
+
+async def test_what_the_candidate_served_is_put_to_the_frontier(broker, topics, serve):
+    settings = settings_for(
+        broker,
+        topics,
+        candidate_url=serve(echo_app()) + "/v1",
+        tasks={"intent": {"frontier": "big", "candidates": ["small"], "regret_rate": 1}},
+    )
+    served = Reply(model="small", content="x", finish_reason="stop")
+    (trial,) = await trials_of(an_exchange(1, served_by="candidate", reply=served), settings)
+    assert (trial.kind, trial.candidate, trial.reply.model) == ("reverse", "small", "big")
+
+
+async def test_tools_are_offered_and_a_call_is_recorded_but_never_made(broker, topics, serve):
+    call = {"id": "call-1", "type": "function", "function": {"name": "wipe", "arguments": '{"disk": 1}'}}
+    answered = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choices = [{"index": 0, "finish_reason": "tool_calls", "message": answered}]
+    endpoint = ScriptedEndpoint([chat("", choices=choices)])
+    settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
+    tools = [{"type": "function", "function": {"name": "wipe", "parameters": {"type": "object"}}}]
+    request = {"messages": [{"role": "user", "content": "tidy up"}], "tools": tools}
+    (trial,) = await trials_of(an_exchange(1, request=request), settings)
+    assert trial.reply.tool_calls == (ToolCall(name="wipe", arguments='{"disk": 1}'),)
+    (asked,) = endpoint.requests  # there is no second request with a tool's result
+    assert asked.json()["tools"] == tools
+
+
+async def test_an_endpoint_that_is_away_is_a_failure_and_not_a_disagreement(broker, topics):
+    (trial,) = await trials_of(an_exchange(1), settings_for(broker, topics))
+    assert trial.reply.failure == "endpoint_error"
+    assert trial.reply.content is None
+
+
+async def test_what_is_too_old_expires_and_nobody_is_asked(broker, topics, serve):
+    endpoint = echo_app()
+    settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
+    (trial,) = await trials_of(an_exchange(1, at=datetime.now(UTC) - timedelta(days=2)), settings)
+    assert trial.reply.failure == "expired"
+    assert endpoint.requests == 0
+
+
+async def test_what_production_could_not_answer_is_not_asked(broker, topics, serve):
+    endpoint = echo_app()
+    settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
+    (trial,) = await trials_of(an_exchange(1, reply=Reply(model="big", failure="timeout")), settings)
+    assert (trial.reply.failure, trial.reply.failure_detail) == ("not_asked", "served_timeout")
+    assert endpoint.requests == 0
+
+
+async def test_secrets_a_model_makes_up_do_not_reach_the_topic(broker, topics, serve):
+    settings = settings_for(broker, topics, candidate_url=serve(echo_app(content="write to jane@example.com")) + "/v1")
+    (trial,) = await trials_of(an_exchange(1), settings)
+    assert trial.reply.content == "write to [email]"
+
+
+async def test_a_trial_no_topic_would_take_becomes_a_dead_letter(broker, topics, serve):
+    settings = settings_for(broker, topics, candidate_url=serve(echo_app(content="long " * 300_000)) + "/v1")
+    assert await trials_of(an_exchange(1), settings) == []
+    (letter,) = await read(broker, topics.deadletters, DeadLetter)
+    assert (letter.id, letter.reason, letter.task) == ("exchange-1", "too_large", "intent")
+
+
+def an_encoded(changes):
+    return msgspec.json.encode({**msgspec.json.decode(wire.encode(an_exchange(1), source="test").value), **changes})
+
+
+POISON = {
+    "bad JSON": (b"{not json", "not_json"),
+    "no value": (None, "not_json"),
+    "another version": (an_encoded({"v": 99}), "wrong_version"),
+    "a version that is none": (an_encoded({"v": None}), "wrong_version"),
+    "another shape": (b'{"v":1,"id":7}', "wrong_shape"),
+    "a NUL in the id": (an_encoded({"id": "a\0b"}), "wrong_shape"),
+    "a lone surrogate": (an_encoded({"id": "SURROGATE"}).replace(b"SURROGATE", rb"\ud800"), "not_json"),
+    "not UTF-8": (an_encoded({"id": "BYTES"}).replace(b"BYTES", b"\xff\xfe"), "not_json"),
+    "a task nobody knows": (an_encoded({"task": "other"}), "unknown_task"),
+    "deep nesting": (b'{"v":1,"request":{"a":' + b"[" * 100_000, "not_json"),
+}
+
+
+async def test_each_poison_message_becomes_one_dead_letter_and_the_partition_goes_on(broker, topics, serve):
+    settings = settings_for(broker, topics, candidate_url=serve(echo_app()) + "/v1")
+    counts = CaptureCounts(source="here", at=datetime.now(UTC), counts={"intent": {"accepted": 1}})
+    await put(broker, topics.exchanges, [(b"poison", value) for value, _ in POISON.values()])
+    await put(broker, topics.exchanges, [wire.encode(counts, source="test")])
+    await put_exchanges(broker, topics, [an_exchange(number) for number in range(20)])
+    total = len(POISON) + 1 + 20
+    async with running(settings, worker.build(settings)) as health:
+        await until(lambda: health.messages.labels(topics.exchanges)._value.get() == total)
+    letters = await read(broker, topics.deadletters, DeadLetter)
+    assert sorted(letter.reason for letter in letters) == sorted(reason for _, reason in POISON.values())
+    places = {f"{letter.topic}/{letter.partition}/{letter.offset}" for letter in letters}
+    assert {letter.id for letter in letters if letter.reason != "unknown_task"} < places
+    assert len(places) == len(POISON)
+    assert {letter.payload for letter in letters} == {(value or b"")[:MAX_PAYLOAD] for value, _ in POISON.values()}
+    assert len(await read(broker, topics.trials, Trial)) == 20
+    assert await committed(broker, f"{settings.kafka.group_prefix}-worker", topics.exchanges) == total
+
+
+async def test_nothing_but_the_health_port_listens(broker, topics):
+    settings = settings_for(broker, topics)
+
+    def listening():
+        connections = psutil.Process().net_connections()
+        return {connection.laddr for connection in connections if connection.status == psutil.CONN_LISTEN}
+
+    before = listening()
+    async with running(settings, worker.build(settings)) as health:
+        await until(lambda: not health.troubles)
+        (opened,) = listening() - before
+        assert opened.ip == "127.0.0.1"
+        ready, metrics = await asyncio.gather(*(asyncio.to_thread(get, opened.port, p) for p in ("readyz", "metrics")))
+    assert ready == "ok\n"
+    assert "shadow_worker_concurrency 64.0" in metrics
+
+
+def get(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as response:
+        return response.read().decode()
+
+
+async def test_two_workers_share_the_partitions_and_ask_each_exchange_once(broker, topics, serve):
+    endpoint = echo_app()
+    settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
+    async with running(settings, worker.build(settings)) as first:
+        await until(lambda: not first.troubles)
+        async with running(settings, worker.build(settings)) as second:
+            await until(lambda: not second.troubles and not first.troubles)
+            await put_exchanges(broker, topics, [an_exchange(number) for number in range(200)])
+            trials = await read_until(broker, topics.trials, Trial, at_least(200))
+        both = [health.messages.labels(topics.exchanges)._value.get() for health in (first, second)]
+    assert ids(trials) == {f"exchange-{number}": 1 for number in range(200)}
+    assert sum(both) == 200
+    assert all(both)
