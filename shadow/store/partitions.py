@@ -5,7 +5,7 @@ long ago, gets no partition: its rows go to the table's default partition, so th
 with a broken clock cannot make a million tables.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,14 @@ OLDEST: Final = timedelta(days=400)
 NEWEST: Final = timedelta(days=2)
 
 _LOCK: Final = 7_308_604_895_151_518
-_MISSING: Final = text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NULL")
+# Asks the catalogue and not `to_regclass`, whose cache does not notice what another session just made.
+_MISSING: Final = text("""
+    SELECT name FROM unnest(CAST(:names AS text[])) AS name
+    WHERE NOT EXISTS (
+        SELECT FROM pg_class
+        WHERE relname = name AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(:table))
+    )
+""")
 _LIST: Final = text(
     "SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid"
     " WHERE inhparent = to_regclass(:table) ORDER BY child.relname"
@@ -27,10 +34,10 @@ def ensure(connection: Connection, tables: Sequence[str], moments: Iterable[date
     today = datetime.now(UTC).date()
     days = {day for day in {moment.date() for moment in moments} if today - OLDEST <= day <= today + NEWEST}
     wanted = {name_of(table, day): (table, day) for table in tables for day in sorted(days)}
-    if not _missing(connection, list(wanted)):
+    if not _missing(connection, wanted):
         return
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    for name in _missing(connection, list(wanted)):  # somebody may have been faster
+    for name in _missing(connection, wanted):  # somebody may have been faster
         _create(connection, name, *wanted[name])
 
 
@@ -49,8 +56,11 @@ def days_of(connection: Connection, table: str) -> dict[date, str]:
     return {datetime.strptime(end, "%Y%m%d").date(): name for name, end in endings.items() if end.isdigit()}  # noqa: DTZ007 - a date has no zone
 
 
-def _missing(connection: Connection, names: list[str]) -> list[str]:
-    return list(connection.execute(_MISSING, {"names": names}).scalars()) if names else []
+def _missing(connection: Connection, wanted: Mapping[str, tuple[str, date]]) -> list[str]:
+    if not wanted:
+        return []
+    any_table, _ = next(iter(wanted.values()))
+    return list(connection.execute(_MISSING, {"names": list(wanted), "table": any_table}).scalars())
 
 
 def _create(connection: Connection, name: str, table: str, day: date) -> None:

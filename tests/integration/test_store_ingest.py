@@ -1,0 +1,255 @@
+"""Delivered often, shuffled and by several writers at once: the same rows, the same sums."""
+
+import random
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from shadow import tally
+from shadow.errors import StoreError, UnstorableError
+from shadow.records import CaptureCounts, Reply
+from shadow.store import engine, exchanges, ingest, partitions, rollups, tallies
+from shadow.tally import Cell, Tally
+from tests.store_samples import START, arrival, count, dump, exchange, letter, scored, store, various
+
+KINDS = ("shadow", "reverse", "ceiling")
+PAIRS = various(250)
+
+
+@pytest.fixture
+def database(postgres_url):
+    opened = engine.connect(postgres_url)
+    yield opened
+    opened.dispose()
+
+
+def test_rollups_are_exactly_the_tallies_counted_in_memory(database):
+    assert store(database, PAIRS) == len(PAIRS)
+    expected: dict[Cell, Tally] = {}
+    for pair in PAIRS:
+        tally.count(expected, *pair)
+    with engine.snapshot(database) as connection:
+        assert tallies.read(connection, kinds=KINDS) == expected
+
+
+def test_three_deliveries_in_any_order_and_batch_leave_the_same_bytes(postgres_server, migrated_template):
+    from tests.services import fresh_database
+
+    deliveries = [arrival(trial.exchange) for trial, _ in PAIRS] + PAIRS
+    dumps = []
+    for seed, times, batch in ((1, 1, 1_000), (2, 3, 97), (3, 3, 31)):
+        with fresh_database(postgres_server, template=migrated_template) as url:
+            database = engine.connect(url)
+            shuffled = deliveries * times
+            random.Random(seed).shuffle(shuffled)
+            for first in range(0, len(shuffled), batch):
+                part = shuffled[first : first + batch]
+                with engine.transaction(database) as connection:
+                    ingest.record(
+                        connection,
+                        arrivals=[one for one in part if isinstance(one, ingest.Arrival)],
+                        trials=[one for one in part if not isinstance(one, ingest.Arrival)],
+                    )
+            dumps.append(dump(database) | dump(database, ["comparisons"]))
+            database.dispose()
+    assert dumps[0] == dumps[1] == dumps[2]
+    assert all(dumps[0][table] for table in ("rollups", "rollup_counts", "rollup_histograms", "crossings", "ledger"))
+
+
+def test_only_what_is_new_is_counted(database):
+    assert store(database, PAIRS[:30]) == 30
+    assert store(database, PAIRS[20:50]) == 20
+    assert store(database, [*PAIRS[:50], *PAIRS[:50]]) == 0
+    assert count(database, "comparisons") == count(database, "payloads") == 50
+
+
+def test_several_writers_of_the_same_pairs_neither_block_for_good_nor_count_twice(database, postgres_url):
+    faults = []
+
+    def deliver(seed):
+        chance = random.Random(seed)
+        mine = engine.connect(postgres_url, pool_size=1)
+        try:
+            for _ in range(8):
+                part = chance.sample(PAIRS, 60)
+                with engine.transaction(mine) as connection:
+                    ingest.record(
+                        connection,
+                        arrivals=[arrival(trial.exchange) for trial, _ in chance.sample(PAIRS, 60)],
+                        trials=part,
+                        letters=[letter(chance.choice(PAIRS)[0].exchange.id)] if chance.random() < 0.3 else [],
+                    )
+        except StoreError as fault:
+            faults.append(fault)
+        finally:
+            mine.dispose()
+
+    writers = [threading.Thread(target=deliver, args=(seed,)) for seed in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert faults == []
+    store(database, PAIRS)
+    with engine.snapshot(database) as connection:
+        found = tallies.read(connection, kinds=KINDS, dimension="all")
+    assert sum(cell.pairs for cell in found.values()) == len(PAIRS)
+    ledger = dict(line.strip("()").rsplit(",", 1) for line in dump(database, ["ledger"])["ledger"].splitlines())
+    assert sum(map(int, ledger.values())) == count(database, "exchanges") == len(PAIRS)
+
+
+def test_of_two_answers_to_one_question_the_first_counts(database):
+    first, second = (scored(reply=Reply(model="m", content=word), agreement=x) for word, x in (("a", 0.0), ("b", 1.0)))
+    assert store(database, [first, second]) == 1
+    assert store(database, [second]) == 0
+    with engine.browsing(database) as connection:
+        (pair,) = exchanges.find(connection)
+        (total,) = tallies.read(connection, dimension="all").values()
+    assert pair.trial.reply.content == "a"
+    assert total.agreement.total == 0
+
+
+def test_crossings_add_up_to_the_dimensions_they_cross(database):
+    store(database, PAIRS)
+    with engine.snapshot(database) as connection:
+        question = {"task": "ticket-intent", "candidate": "small-7b"}
+        crossed = tallies.crossing(connection, **question, dimensions=("locale", "plan"))
+        single = tallies.read(connection, **question, dimension="locale", per="window")
+    for value in ("de", "en", "fr"):
+        across = tally.total(found for (locale, _), found in crossed.items() if locale == value)
+        alone = tally.total(found for cell, found in single.items() if cell.value == value)
+        assert (across.pairs, across.agreement) == (alone.pairs, alone.agreement)
+        assert across.pairs > 0
+
+
+def test_a_window_of_crossings_is_whole_days(database):
+    store(database, [scored(1), scored(1 + 24 * 60), scored(1 + 48 * 60)])
+    question = {"task": "ticket-intent", "candidate": "small-7b", "dimensions": ("locale", "has_tools")}
+    with engine.snapshot(database) as connection:
+        since, until = START + timedelta(hours=30), START + timedelta(hours=48)
+        found = tallies.crossing(connection, **question, since=since, until=until)
+    assert {key: cell.pairs for key, cell in found.items()} == {("de", "no"): 1}
+
+
+def test_combinations_beyond_the_limit_are_counted_together(database, monkeypatch):
+    monkeypatch.setattr(rollups, "MAX_COMBINATIONS", 3)
+    at = START + timedelta(hours=5)
+    pairs = [scored(exchange=exchange(n, at=at, segment={"user": f"u{n % 5}"})) for n in range(20)]
+    store(database, pairs, batch=4)
+    with engine.snapshot(database) as connection:
+        question = {"task": "ticket-intent", "candidate": "small-7b", "dimensions": ("user", "has_tools")}
+        found = tallies.crossing(connection, **question)
+    overflow = found.pop((rollups.OVERFLOW, rollups.OVERFLOW))
+    assert overflow.pairs == 8
+    assert [cell.pairs for cell in found.values()] == [4, 4, 4]
+
+
+def test_time_is_added_up_in_the_database_to_what_hours_add_up_to(database):
+    store(database, PAIRS)
+    since, until = START + timedelta(hours=2), START + timedelta(hours=26)
+    with engine.snapshot(database) as connection:
+        hours = tallies.read(connection, since=since, until=until, kinds=KINDS)
+        days = tallies.read(connection, since=since, until=until, kinds=KINDS, per="day")
+        window = tallies.read(connection, since=since, until=until, kinds=KINDS, per="window")
+        week = tallies.read(connection, since=since, until=until, kinds=KINDS, per="hour_of_week")
+    assert {cell.hour for cell in days} == {START, START + timedelta(days=1)}
+    assert {cell.hour for cell in window} == {since}
+    assert all(tallies.WEEK <= cell.hour < tallies.WEEK + timedelta(days=7) for cell in week)
+    assert {(cell.hour.weekday(), cell.hour.hour) for cell in week} == {
+        (cell.hour.weekday(), cell.hour.hour) for cell in hours
+    }
+    for grouped in (days, window, week):
+        for cell in grouped:
+            same = [found for one, found in hours.items() if one._replace(hour=cell.hour) == cell]
+            if grouped is window:
+                assert tally.total(same) == grouped[cell]
+        assert tally.total(grouped.values()) == tally.total(hours.values())
+
+
+def test_questions_about_tallies_narrow_each_other(database):
+    store(database, PAIRS)
+    with engine.snapshot(database) as connection:
+        found = tallies.read(connection, task="invoice-fields", kinds=["reverse"], dimension="plan", histograms=False)
+        nothing = tallies.read(connection, candidate="nobody")
+    assert {(cell.task, cell.kind, cell.dimension) for cell in found} == {("invoice-fields", "reverse", "plan")}
+    assert nothing == {}
+
+
+def test_event_times_no_clock_could_show_make_no_partitions(database):
+    absurd = [datetime(1, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)]
+    pairs = [scored(exchange=exchange(number, at=at)) for number, at in enumerate(absurd)]
+    assert store(database, pairs) == 3
+    assert store(database, pairs) == 0
+    assert count(database, "comparisons_default") == count(database, "exchanges_default") == 3
+    with engine.browsing(database) as connection:
+        assert partitions.days_of(connection, "comparisons") == {}
+        assert [pair.trial.exchange.at for pair in exchanges.find(connection)] == absurd[::-1]
+
+
+def test_a_day_that_was_in_the_future_moves_into_its_partition_when_it_comes(database, monkeypatch):
+    day = datetime.now(UTC) + timedelta(days=9)
+    assert store(database, [scored(1, exchange=exchange(1, at=day))]) == 1
+    assert count(database, "exchanges_default") == 1
+    monkeypatch.setattr(partitions, "NEWEST", timedelta(days=10))
+    assert store(database, [scored(n, exchange=exchange(n, at=day)) for n in (1, 2)]) == 1
+    assert count(database, "exchanges_default") == 0
+    assert count(database, partitions.name_of("payloads", day.date())) == 2
+
+
+def test_two_writers_may_open_the_same_day_at_once(database, postgres_url):
+    ready = threading.Barrier(3)
+    stored = []
+
+    def open_day(number):
+        mine = engine.connect(postgres_url, pool_size=1)
+        ready.wait()
+        stored.append(store(mine, [scored(number)]))
+        mine.dispose()
+
+    writers = [threading.Thread(target=open_day, args=(number,)) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert stored == [1, 1, 1]
+
+
+def test_a_refused_pair_takes_nothing_with_it(database):
+    with pytest.raises(UnstorableError), engine.transaction(database) as connection:
+        ingest.record_trials(connection, [scored(0), scored(1, reply=Reply(model="m", content="\0"))])
+    assert count(database, "comparisons") == 0
+    assert store(database, [scored(0)]) == 1
+
+
+def test_ids_and_names_of_any_length_are_kept_apart(database):
+    pairs = [scored(exchange=exchange(0, id="x" * 9_000 + ending)) for ending in "ab"]
+    pairs.append(scored(exchange=exchange(1, task="t" * 9_000), candidate="c" * 9_000))
+    assert store(database, pairs) == 3
+    assert store(database, pairs) == 0
+
+
+def test_pairs_larger_than_one_document_are_stored_in_one_transaction(database, monkeypatch):
+    monkeypatch.setattr("shadow.store.staging.DOCUMENT_BYTES", 2_000)
+    assert store(database, PAIRS) == len(PAIRS)
+
+
+def test_capture_counts_are_cumulative_and_the_largest_is_the_newest(database):
+    def snapshot(n, source="web-1", hour=0):
+        return CaptureCounts(source=source, at=START + timedelta(hours=hour), counts={"t": {"accepted": n}})
+
+    for counts in ([snapshot(5, hour=2), snapshot(3, hour=1)], [snapshot(4, hour=3)], [snapshot(2, source="web-2")]):
+        with engine.transaction(database) as connection:
+            ingest.record_counts(connection, counts)
+    with database.connect() as connection:
+        rows = connection.execute(text("SELECT source, n, at FROM capture_counts ORDER BY source")).all()
+    assert rows == [("web-1", 5, START + timedelta(hours=3)), ("web-2", 2, START)]
+
+
+def test_what_was_stored_comes_out_as_it_went_in(database):
+    store(database, PAIRS)
+    with engine.browsing(database) as connection:
+        found = [(pair.trial, pair.comparison) for pair in exchanges.iterate(connection, page=40)]
+    key = lambda pair: (pair[0].exchange.at, pair[0].exchange.id)  # noqa: E731
+    assert found == sorted(PAIRS, key=key, reverse=True)

@@ -1,0 +1,140 @@
+"""Made-up pairs for tests of the store, and what a database holds, to compare."""
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from shadow.records import Comparison, DeadLetter, Exchange, Reply, ToolCall, Trial, TrialKind, Usage
+from shadow.store import engine, ingest
+from shadow.store.ingest import Arrival
+
+#: Within the days that get a partition, whenever the tests run.
+START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=20)
+
+ROLLUPS = ("rollups", "rollup_counts", "rollup_histograms", "crossings", "ledger", "catalogue", "capture_counts")
+
+Scored = tuple[Trial, Comparison]
+
+
+def exchange(number: int = 0, **changes: Any) -> Exchange:
+    """Exchange number so-and-so; the same number is the same exchange."""
+    given = {
+        "id": f"x{number:06d}",
+        "task": "ticket-intent",
+        "at": START + timedelta(minutes=number),
+        "request": {"model": "gpt-x", "messages": [{"role": "user", "content": f"Where is my order {number}?"}]},
+        "reply": Reply(model="gpt-x", content="delivery", latency_ms=420.0, cost_usd=0.002, finish_reason="stop"),
+        "segment": {"locale": "de"},
+    }
+    return Exchange(**(given | changes))
+
+
+def scored(number: int = 0, *, kind: TrialKind = "shadow", candidate: str = "small-7b", **changes: Any) -> Scored:
+    """A pair that agrees; `changes` of the comparison, or `reply`, `exchange`, `probability`."""
+    found = changes.pop("exchange", None) or exchange(number)
+    trial = Trial(
+        exchange=found,
+        kind=kind,
+        candidate=candidate,
+        reply=changes.pop("reply", None) or Reply(model=candidate, content="delivery", latency_ms=90.0),
+        at=found.at + timedelta(seconds=3),
+        inclusion_probability=changes.pop("probability", 1.0),
+    )
+    return trial, Comparison(**({"scorer": "label", "agreement": 1.0} | changes))
+
+
+def various(n: int, *, seed: int = 1) -> list[Scored]:
+    """`n` pairs of all kinds: tasks, segments, rates, failures, sources of regret, hours, languages."""
+    chance = random.Random(seed)
+    return [_one_of_many(chance, number) for number in range(n)]
+
+
+def _one_of_many(chance: random.Random, number: int) -> Scored:
+    found = exchange(
+        number,
+        task=chance.choice(("ticket-intent", "invoice-fields")),
+        at=START + timedelta(minutes=7 * number, milliseconds=chance.randrange(1000)),
+        segment={"locale": chance.choice(("de", "en", "fr")), "plan": chance.choice(("free", "pro"))},
+        request={
+            "messages": [{"role": "user", "content": chance.choice(("ä", "🙂 ", "q ")) * chance.randrange(1, 900)}]
+        },
+        reply=Reply(
+            model="gpt-x",
+            content="yes",
+            tool_calls=(ToolCall(name="f", arguments='{"b": 1, "a": 2}'),) if number % 5 == 0 else (),
+            usage=Usage(prompt_tokens=5, completion_tokens=None),
+            latency_ms=chance.uniform(0.1, 9_000),
+            cost_usd=chance.random() / 1_000,
+        ),
+    )
+    reply = Reply(model="small-7b", content="no", latency_ms=chance.uniform(1, 500), cost_usd=chance.random() / 9_000)
+    if chance.random() < 0.1:
+        failed = Reply(model="small-7b", failure=chance.choice(("timeout", "refusal", "expired")))
+        return scored(exchange=found, reply=failed, agreement=None, unscored="candidate_failed")
+    graded: dict[str, Any] = {}
+    if chance.random() < 0.3:
+        right = chance.choice(((1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
+        graded = dict(zip(("frontier_correct", "candidate_correct"), right, strict=True))
+        graded |= {
+            "regret": max(0.0, right[0] - right[1]),
+            "net_regret": right[0] - right[1],
+            "regret_source": "reference",
+        }
+    return scored(
+        exchange=found,
+        reply=reply,
+        kind=chance.choice(("shadow", "shadow", "reverse", "ceiling")),
+        probability=chance.choice((1.0, 0.3, 0.07)),
+        agreement=chance.random(),
+        detail={"differs": ["amount"], "by": 0.1},
+        **graded,
+    )
+
+
+def arrival(of: Exchange) -> Arrival:
+    return Arrival(of.id, of.task, of.at)
+
+
+def letter(of: str, **changes: Any) -> DeadLetter:
+    given = {
+        "id": of,
+        "at": START,
+        "stage": "worker",
+        "reason": "not_json",
+        "detail": "it is not",
+        "topic": "shadow.exchanges",
+        "partition": 0,
+        "offset": 7,
+        "payload": b"{\x00",
+    }
+    return DeadLetter(**(given | changes))
+
+
+def store(database: Engine, pairs: Sequence[Scored], *, batch: int = 500) -> int:
+    """Record `pairs` in batches, a transaction each; how many were new."""
+    new = 0
+    for first in range(0, len(pairs), batch):
+        with engine.transaction(database) as connection:
+            new += ingest.record_trials(connection, pairs[first : first + batch])
+    return new
+
+
+def dump(database: Engine, tables: Iterable[str] = ROLLUPS) -> dict[str, str]:
+    """Everything in `tables`, as text in order. Ledger entries that count nothing do not matter."""
+    with database.connect() as connection:
+        return {
+            table: "\n".join(
+                connection.execute(
+                    text(f"SELECT t::text FROM {table} t {'WHERE n <> 0' if table == 'ledger' else ''} ORDER BY 1")
+                ).scalars()
+            )
+            for table in tables
+        }
+
+
+def count(database: Engine, table: str) -> int:
+    with database.connect() as connection:
+        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())

@@ -1,0 +1,97 @@
+"""What no row can hold is refused by name, and names never stop the accounting."""
+
+import itertools
+
+import msgspec
+import pytest
+
+from shadow.errors import StoreError, UnstorableError
+from shadow.records import Reply
+from shadow.store import engine, outcomes, rows
+from tests.store_samples import exchange, letter, scored
+
+NUL = "\0"
+SURROGATE = "\ud800"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        scored(1, reply=Reply(model="m", content=f"a{NUL}b")),
+        scored(1, reply=Reply(model="m", content=f"\\{NUL}")),
+        scored(1, reply=Reply(model="m", content=SURROGATE)),
+        scored(1, exchange=exchange(1, request={"messages": [{"content": NUL}]})),
+        scored(1, exchange=exchange(1, segment={"locale": NUL})),
+        scored(1, detail={"differs": NUL}),
+        scored(1, probability=0.0),
+        scored(1, probability=-0.5),
+        scored(1, probability=1.5),
+        scored(1, probability=1e-300),
+        scored(1, reply=Reply(model="m", cost_usd=1e300)),
+        scored(1, reply=Reply(model="m", cost_usd=-1.0)),
+    ],
+    ids=itertools.count(),
+)
+def test_a_pair_no_row_can_hold_is_refused_by_the_name_of_its_exchange(pair):
+    with pytest.raises(UnstorableError, match="x000001") as refused:
+        rows.encode_pairs([scored(0), pair, scored(2)])
+    assert refused.value.exchange_ids == ("x000001",)
+
+
+def test_every_refused_pair_is_named_at_once():
+    poison = Reply(model="m", content=NUL)
+    with pytest.raises(UnstorableError) as refused:
+        rows.encode_pairs([scored(number, reply=poison if number % 3 == 0 else None) for number in range(7)])
+    assert refused.value.exchange_ids == ("x000000", "x000003", "x000006")
+
+
+@pytest.mark.parametrize("content", ["\\u0000", "\\\\u0000", "C:\\u0000", "\ufffe", "\u2028", "é\u0301🙂"])
+def test_text_that_only_looks_like_nul_is_kept(content):
+    (row,) = rows.encode_pairs([scored(reply=Reply(model="m", content=content))])
+    assert msgspec.json.decode(row)["reply"]["content"] == content
+
+
+@pytest.mark.parametrize("name", ["", "x1", "Störung 7", "a" * rows.MAX_NAME])
+def test_an_ordinary_name_is_kept_as_it_is(name):
+    assert rows.clean(name) == name
+
+
+def test_names_are_mended_alike_everywhere_and_never_confused():
+    wild = [NUL, f"a{NUL}", SURROGATE, "x" * 257, "x" * 256 + "y", "ü" * 1000]
+    cleaned = [rows.clean(name) for name in wild]
+    assert len(set(cleaned)) == len(wild)
+    assert all(len(name) <= rows.MAX_NAME and NUL not in name and name.encode() for name in cleaned)
+    assert [rows.clean(name) for name in cleaned] == cleaned
+
+
+def test_a_dead_letter_can_always_be_stored():
+    row = rows.dead_letter_row(letter(f"{NUL}{SURROGATE}" * 999, detail=NUL, reason=SURROGATE, payload=b"\0\xff"))
+    assert b"\\u0000" not in msgspec.json.encode(row)
+
+
+def test_the_best_outcome_of_an_exchange_does_not_depend_on_order():
+    failed = {"agreement": None}
+    best_first = [
+        outcomes.of_pair(*scored()),
+        outcomes.of_pair(*scored(unscored="refusal", **failed)),
+        outcomes.of_pair(*scored(unscored="no_reference", **failed)),
+        outcomes.of_pair(*scored(reply=Reply(model="m", failure="expired"), **failed)),
+        outcomes.of_pair(*scored(kind="ceiling")),
+        outcomes.of_pair(*scored(kind="ceiling", unscored="refusal", **failed)),
+        outcomes.ARRIVED,
+    ]
+    assert sorted(best_first, reverse=True) == best_first
+
+
+@pytest.mark.parametrize("url", ["mysql://user:secret@host/db", "secret", "postgresql://user:secret@host:port/db"])
+def test_an_address_that_is_not_postgres_is_named_without_its_password(url):
+    with pytest.raises(StoreError) as refused:
+        engine.parse(url)
+    assert "postgresql://" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_both_spellings_of_the_scheme_are_understood():
+    assert {engine.parse(f"{scheme}://u@h/d").drivername for scheme in ("postgres", "postgresql")} == {
+        "postgresql+psycopg"
+    }
