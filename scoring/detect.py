@@ -55,7 +55,7 @@ _SORRY: Final = (
 )
 _BUT: Final = r"[,.!;:，。、！ ]{0,3}(?:(?:but|aber|mais|pero|mas|ma|maar) |但是?|が)?[,，、 ]{0,2}"
 _REFUSAL: Final = re.compile(rf"\W{{0,10}}(?:{'|'.join(_SORRY)}{_BUT})?(?:{'|'.join(_PHRASES)})", re.IGNORECASE)
-_APOSTROPHES: Final = re.compile("[’`´]")
+_APOSTROPHES: Final = re.compile("[’´]")
 
 
 def classified(reply: Reply) -> Reply:
@@ -86,4 +86,7 @@ def is_refusal(text: str) -> bool:
     """Whether the text declines to answer, by its opening words. Never true of a long text."""
     if len(text) > _LONGEST:
         return False
-    return _REFUSAL.match(_APOSTROPHES.sub("'", text.strip()[:_OPENING])) is not None
+    opening = text.strip()[:_OPENING]
+    if not opening.isascii():
+        opening = _APOSTROPHES.sub("'", opening)
+    return _REFUSAL.match(opening) is not None

@@ -26,6 +26,9 @@ _NOTE: Final = re.compile(r"<<[^<>]{0,300}(?:>>|\Z)")
 _MARKED: Final = re.compile(r"####([^\n]{0,200})|\\boxed\{([^{}]{0,200})\}")
 _FRAC: Final = re.compile(r"\\[dt]?frac\{(\d{1,15})\}\{(\d{1,15})\}")
 
+#: Where the last number of a long line is looked for first.
+_END: Final = 120
+
 # The number of groups is bounded: nobody writes more, and no text can make the search quadratic.
 _MAGNITUDE: Final = (
     r"\d{1,3}(?:,\d{3}){1,8}(?!\d)(?:\.\d+)?"  # 1,234.5
@@ -38,7 +41,7 @@ _MAGNITUDE: Final = (
 )
 _NUMBER: Final = re.compile(
     # A minus is a sign only where no operand stands before it: "5-3" ends in 3, "is -3" in -3.
-    r"(?:(?<![\w)\]%])(?<![\d)\]%] )(?P<sign>[-−+]))?(?:[$€£¥₹]\s?)?"
+    r"(?=[-−+$€£¥₹.\d])(?:(?<![\w)\]%])(?<![\d)\]%] )(?P<sign>[-−+]))?(?:[$€£¥₹]\s?)?"
     r"(?<!\w)(?<!\d\.)"
     r"(?:(?:(?P<whole>\d{1,15}) )?(?P<over>\d{1,15})/(?P<under>\d{1,15})(?![\d/]|[.,]\d)"
     rf"|(?P<magnitude>{_MAGNITUDE})(?P<exponent>[eE][-+]?\d{{1,3}}(?!\w))?)"
@@ -48,20 +51,19 @@ _THOUSANDS: Final = re.compile(r"[1-9]\d{0,2},\d{3}")
 
 
 def read(reply: Reply, _request: Request, _options: Options) -> float:
-    text = text_of(reply)
+    text = text_of(reply).replace("{,}", ",")  # a comma for thousands, in TeX
     if "<<" in text:
         text = _NOTE.sub("", text)
     if "\\" in text:
-        text = _FRAC.sub(r"\1/\2", text).replace("{,}", ",")
+        text = _FRAC.sub(r"\1/\2", text)
     if "####" in text or "\\boxed" in text:
         for mark in reversed(list(_MARKED.finditer(text))):
             if (marked := next(numbers(mark[1] or mark[2] or ""), None)) is not None:
                 return marked
     # From the last line up: long working is then never searched at all.
     for line in reversed(text.splitlines()):
-        for found in reversed(list(_NUMBER.finditer(line))):
-            if (value := _value(found)) is not None:
-                return value
+        if (last := _last(line)) is not None:
+            return last
     raise Unreadable("no number in the reply")
 
 
@@ -71,6 +73,18 @@ def numbers(text: str) -> Iterator[float]:
         value = _value(found)
         if value is not None:
             yield value
+
+
+def _last(line: str) -> float | None:
+    """The last number of a line; only its end is searched, unless the number could begin before that."""
+    for searched in (line[-_END:], line) if len(line) > _END else (line,):
+        for found in reversed(list(_NUMBER.finditer(searched))):
+            if (value := _value(found)) is None:
+                continue
+            if len(searched) == len(line) or found.start() > _END // 2:
+                return value
+            break
+    return None
 
 
 def _value(found: re.Match[str]) -> float | None:

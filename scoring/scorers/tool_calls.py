@@ -62,10 +62,8 @@ def _alike(a: Call, b: Call, options: Options) -> float:
 
 
 def _arguments(name: str, text: str, options: Options) -> json_fields.Fields:
-    if not text.strip():
-        return {}  # how some endpoints write "no arguments"
     try:
-        found = msgspec.json.decode(text)
+        found = msgspec.json.decode(text) if text.strip() else {}  # some endpoints write "no arguments" so
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         found = None
     if not isinstance(found, dict):

@@ -1,0 +1,289 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.scorers import DEFAULTS, SCORERS, Unreadable, label, mistakes, name_for, numeric, text
+from shadow.records import Reply, ToolCall
+from shadow.settings import Task
+
+ANY_TEXT = st.one_of(
+    st.text(),
+    st.text(alphabet="0123456789.,-+/ $%eE\n'#<>"),
+    st.text(alphabet='{}[]":,0123456789abtrufalsen \n`'),
+    st.sampled_from(["Intent: refund", "#### 42", '{"label": "a"}', "The answer is 1,234.5", "refund"]),
+)
+
+
+def say(content: str | None, *calls: tuple[str, str]) -> Reply:
+    return Reply(model="m", content=content, tool_calls=tuple(ToolCall(name=n, arguments=a) for n, a in calls))
+
+
+def read(name: str, content: str, request: dict[str, object] | None = None, **options: object):
+    return SCORERS[name].read(say(content), request or {}, options)
+
+
+def agreement(name: str, a: Reply, b: Reply, **options: object) -> float:
+    scorer = SCORERS[name]
+    return scorer.agree(scorer.read(a, {}, options), scorer.read(b, {}, options), options)
+
+
+def unreadable(name: str, content: str, **options: object) -> bool:
+    try:
+        read(name, content, **options)
+    except Unreadable:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", sorted(SCORERS))
+@given(ANY_TEXT, ANY_TEXT)
+def test_a_scorer_is_total_symmetric_reflexive_and_between_0_and_1(name: str, a: str, b: str):
+    scorer = SCORERS[name]
+    answers = []
+    for content in (a, b):
+        try:
+            answers.append(scorer.read(say(content), {}, {}))
+        except Unreadable:
+            return
+    score = scorer.agree(*answers, {})
+    assert 0 <= score <= 1
+    assert score == pytest.approx(scorer.agree(*reversed(answers), {}))
+    assert scorer.agree(answers[0], answers[0], {}) == 1
+    assert isinstance(scorer.differences(*answers), dict)
+
+
+@pytest.mark.parametrize("name", sorted(SCORERS))
+@pytest.mark.parametrize(
+    "unit", ["a", "1", " ", "\n", "1,111", "1'111", "1.", "-", "{", "[", '{"a":', "```", "```\n", "<<", "<<1", "$",
+             "a b ", "Intent: ", "Intent: x\n", "\\boxed{", "#### ", "the the ", "é", "1/", "1 ", "label is "],
+)  # fmt: skip
+@pytest.mark.timeout(60)  # linear work takes milliseconds; what backtracks would take hours
+def test_a_long_text_of_anything_is_scored_in_linear_time(name: str, unit: str):
+    content = unit * (300_000 // len(unit))
+    scorer = SCORERS[name]
+    with suppress(Unreadable):
+        scorer.agree(scorer.read(say(content), {}, {}), scorer.read(say(content + " x 1"), {}, {}), {})
+
+
+def test_every_kind_of_task_has_a_scorer_and_a_task_may_name_its_own():
+    assert set(DEFAULTS.values()) <= set(SCORERS)
+    assert name_for(None) == "text"
+    assert name_for(Task(frontier="f", kind="reasoning")) == "numeric"
+    assert name_for(Task(frontier="f", kind="reasoning", scorer="exact")) == "exact"
+
+
+def test_a_wrong_scorer_or_option_is_explained():
+    assert "is not a scorer" in mistakes("vibes", {})[0]
+    assert "has no option 'labls'; it has: labels, key" in mistakes("label", {"labls": []})[0]
+    assert "must be a number" in mistakes("numeric", {"absolute": "much"})[0]
+    assert "must be a list of texts" in mistakes("label", {"labels": [1]})[0]
+    assert mistakes("label", {"labels": ["a"], "key": "intent"}) == []
+
+
+# --- label
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["card_arrival", "Card arrival", "card-arrival.", '"card_arrival"', "**Card Arrival**", "Intent: card_arrival",
+     "The intent is card arrival.", "**Category:** `card_arrival`", '{"label": "card_arrival"}',
+     "card arrival\n\nBecause …", '```json\n{"intent": "Card arrival"}\n```',
+     "They ask where it is.\nFinal answer: card_arrival", "card arrival. It is late."],
+)  # fmt: skip
+def test_one_label_may_be_written_in_many_ways(content: str):
+    assert read("label", content) == "card arrival"
+
+
+@pytest.mark.parametrize(("a", "b"), [("1", "-1"), ("c", "c++"), ("c#", "c++"), ("refund", "no refund"), ("a/b", "a")])
+def test_labels_that_differ_by_more_than_spelling_stay_apart(a: str, b: str):
+    assert agreement("label", say(a), say(b)) == 0
+
+
+def test_prose_is_not_a_label():
+    assert unreadable("label", "Well, it rather seems to me that this customer wants to have their money back soon")
+
+
+def test_known_labels_are_found_inside_prose_when_exactly_one_is_named():
+    labels = ["refund", "refund not showing up", "card arrival"]
+    assert read("label", "I think it's about a refund not showing up!", labels=labels) == "refund not showing up"
+    assert read("label", "REFUND", labels=labels) == "refund"
+    assert unreadable("label", "either refund or card arrival", labels=labels)
+    assert unreadable("label", "greeting", labels=labels)
+    assert unreadable("label", "refunds", labels=labels)
+
+
+def test_the_field_that_holds_the_label_can_be_named():
+    assert read("label", '{"label": "x", "kind": "y"}', key="kind") == "y"
+
+
+@given(st.text())
+def test_normalising_a_label_twice_changes_nothing(name: str):
+    assert label.normalised(label.normalised(name)) == label.normalised(name)
+
+
+# --- numeric
+
+
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [("1,234,567", 1234567), ("1.234.567", 1234567), ("1'234'567", 1234567), ("1 234 567", 1234567),
+     ("12,34,567", 1234567), ("3.5", 3.5), ("3,5", 3.5), ("1,234", 1234), ("1.234,5", 1234.5), ("0,123", 0.123),
+     ("$5", 5), ("5 €", 5), ("5%", 5), ("-$3.50", -3.5), ("$-3", -3), ("x = -3", -3), ("is −7", -7), ("10 - 3", 3),
+     ("5-3", 3), ("1.5e-3", 0.0015), ("3/4", 0.75), ("1 1/2", 1.5), (r"\frac{3}{4}", 0.75), ("12.", 12), (".5", 0.5),
+     ("1,2,3", 3), ("wait...42", 42), ("5km", 5), ("GPT4 says 7", 7), (r"1{,}200", 1200)],
+)  # fmt: skip
+def test_a_number_may_be_written_in_many_ways(content: str, number: float):
+    assert read("numeric", content) == number
+
+
+def test_the_last_number_is_the_answer_unless_one_is_marked():
+    assert read("numeric", "3 apples and 4 pears make 7 pieces of fruit.\nEnjoy!") == 7
+    assert read("numeric", "#### 42\nI checked it 3 times.") == 42
+    assert read("numeric", r"So \boxed{42} follows from step 3.") == 42
+    assert read("numeric", "#### see above: 5\nand 6") == 5
+
+
+def test_calculator_notes_are_working_and_not_answer():
+    assert read("numeric", "He has 80*2=<<80*2=160>>160 of them") == 160
+    assert read("numeric", "that makes 12 <<20*4=8") == 12
+    assert unreadable("numeric", "<<1+1=2>>")
+
+
+def test_a_number_in_a_long_line_is_read_whole():
+    digits = "7" * 200
+    assert read("numeric", f"{'word ' * 50}{digits} and so on") == float(digits)
+    assert read("numeric", f"{'1 ' * 100}= 12 {'x' * 100}") == 12
+
+
+@pytest.mark.parametrize("content", ["none at all", "seven", "1/0", "9" * 400])
+def test_what_is_no_finite_number_is_unreadable(content: str):
+    assert unreadable("numeric", content)
+
+
+def test_tolerances_widen_what_agrees():
+    assert agreement("numeric", say("3.33"), say("3.3333")) == 0
+    assert agreement("numeric", say("3.33"), say("3.3333"), absolute=0.01) == 1
+    assert agreement("numeric", say("1000"), say("1009"), relative=0.01) == 1
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e15, max_value=1e15))
+def test_any_number_python_prints_is_read_back(number: float):
+    assert list(numeric.numbers(f"It is {number!r} now")) == [number]
+
+
+# --- json
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]}
+
+
+def test_agreement_is_the_share_of_equal_fields():
+    a, b = say('{"a": 1, "b": {"c": "X  y"}, "d": [1, 2]}'), say('{"a": "1.0", "b": {"c": "x y"}, "d": [1, 3]}')
+    assert agreement("json", a, b) == 0.75
+    assert agreement("json", say('{"a": null, "b": 1}'), say('{"b": 1}')) == 1
+    assert agreement("json", say('{"a": true}'), say('{"a": 1}')) == 0
+    assert agreement("json", say('{"zip": "01234"}'), say('{"zip": "1234"}')) == 0
+
+
+def test_json_is_found_in_fences_and_prose():
+    assert read("json", 'Sure!\n```json\n{"a": 1}\n```\nHope it helps [1]') == {"$.a": 1}
+    assert read("json", 'Here: {"a": 1} as asked') == {"$.a": 1}
+    assert read("json", 'Here: [{"a": 1}, {"a": 2}].') == {"$[0].a": 1, "$[1].a": 2}
+    assert unreadable("json", "as shown in [1]")
+    assert unreadable("json", '{"a": 1')
+
+
+def test_fields_can_be_chosen_ignored_and_compared_without_order():
+    a, b = (
+        say('{"a": 1, "list": [{"x": 1, "id": 7}, {"x": 2, "id": 8}]}'),
+        say('{"a": 2, "list": [{"x": 2}, {"x": 1}]}'),
+    )
+    assert agreement("json", a, b, fields=["$.a"]) == 0
+    assert agreement("json", a, b, fields=["$.list"], ignore=["$.list[*].id"]) == 0
+    assert agreement("json", say("[1, 2, 2]"), say("[2, 1, 2]"), ignore_order=True) == 1
+    assert agreement("json", say("[1, 2, 2]"), say("[2, 1, 1]"), ignore_order=True) < 1
+
+
+def test_a_document_that_does_not_fit_the_schema_is_unreadable():
+    request = {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}}
+    with pytest.raises(Unreadable, match=r"at \$.n: 'x' is not of type 'number'"):
+        read("json", '{"n": "x"}', request)
+    assert read("json", '{"n": 1}', {"text": {"format": {"schema": SCHEMA}}}) == {"$.n": 1}
+    assert unreadable("json", "{}", schema=SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"$ref": "http://127.0.0.1:1/schema.json"}, {"type": "nonsense"}, {"pattern": "("}, {"$ref": "#/nowhere"},
+     {"$ref": "#"}],
+)  # fmt: skip
+def test_a_schema_that_cannot_be_applied_is_not_the_replys_fault_and_nothing_is_fetched(schema: dict[str, object]):
+    assert read("json", '{"n": 1}', schema=schema) == {"$.n": 1}
+
+
+def test_deep_documents_are_refused_and_not_a_crash():
+    assert unreadable("json", "[" * 900 + "1" + "]" * 900)
+    assert unreadable("json", '{"a":' * 100_000)
+
+
+# --- tool_calls
+
+WEATHER = ("weather", '{"city": "Paris", "unit": "C"}')
+
+
+def test_calls_agree_by_name_and_arguments_in_any_order():
+    time_call = ("time", '{"zone": "CET"}')
+    assert agreement("tool_calls", say(None, WEATHER, time_call), say(None, time_call, WEATHER)) == 1
+    assert agreement(
+        "tool_calls", say(None, WEATHER), say(None, ("weather", '{"unit":"C","city":"Rome"}'))
+    ) == pytest.approx(2 / 3)
+    assert agreement("tool_calls", say(None, WEATHER), say(None, time_call)) == 0
+    assert agreement("tool_calls", say(None, WEATHER), say(None, WEATHER, time_call)) == 0.5
+    assert agreement("tool_calls", say(None, WEATHER), say("It is sunny.")) == 0
+
+
+def test_arguments_that_are_not_an_object_are_malformed():
+    with pytest.raises(Unreadable, match="arguments of 'weather'"):
+        SCORERS["tool_calls"].read(say(None, ("weather", '{"city": ')), {}, {})
+    assert agreement("tool_calls", say(None, ("now", "")), say(None, ("now", "{}"))) == 1
+
+
+def test_a_reference_lists_the_right_calls():
+    scorer = SCORERS["tool_calls"]
+    right = scorer.read_reference('[{"name": "weather", "arguments": {"city": "paris", "unit": "C"}}]', {})
+    assert scorer.agree(scorer.read(say(None, WEATHER), {}, {}), right, {}) == 1
+    with pytest.raises(Unreadable):
+        scorer.read_reference('["weather"]', {})
+
+
+# --- text and exact
+
+
+def test_texts_agree_by_the_words_they_share_in_order():
+    assert agreement("text", say("The cat sat."), say("the CAT sat!")) == 1
+    assert agreement("text", say("the cat sat down"), say("the cat stood up")) == 0.5
+    assert agreement("text", say("dog bites man"), say("man bites dog")) < 0.5
+    assert agreement("text", say("one two"), say("three four")) == 0
+    assert agreement("text", say("订单已发货"), say("订单未发货")) == 0.8
+    assert agreement("text", say("🙂"), say("🙁")) == 0
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=12), st.lists(st.sampled_from("abc"), max_size=12))
+def test_the_common_subsequence_is_the_textbooks(a: list[str], b: list[str]):
+    table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            table[i + 1][j + 1] = table[i][j] + 1 if x == y else max(table[i][j + 1], table[i + 1][j])
+    assert text.common_subsequence(tuple(a), tuple(b)) == table[-1][-1]
+
+
+def test_a_difference_far_into_a_long_text_is_seen():
+    long = "word " * 6_000
+    assert agreement("text", say(long + "yes"), say(long + "no")) < 1
+
+
+def test_exact_means_exact():
+    assert agreement("exact", say(" a\n"), say("a")) == 1
+    assert agreement("exact", say("A"), say("a")) == 0
+    assert agreement("exact", say("A"), say("a"), ignore_case=True) == 1
