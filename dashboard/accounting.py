@@ -10,7 +10,7 @@ from shadow.store.ledger import Ledger
 
 
 def show(ledger: Ledger, now: datetime) -> None:
-    """accepted = mirrored + dropped;  mirrored = compared + unscored + dead-lettered + expired + in flight."""
+    """Accepted = mirrored + dropped;  mirrored = compared + unscored + dead-lettered + expired + in flight."""
     st.markdown("##### Where every exchange went", help=_HELP)
     dropped, unscored, letters = (
         sum(each.values()) for each in (ledger.dropped, ledger.unscored, ledger.dead_lettered)
@@ -54,7 +54,7 @@ def _equation(name: str, total: int, terms: list[tuple[str, int, str]]) -> None:
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         _term(name, total, "")
         for index, (label, n, note) in enumerate(terms):
-            st.markdown("#### +" if index else "#### =", width="content")
+            st.markdown("**+**" if index else "**=**", width="content")
             _term(label, n, note)
         missing = total - sum(n for _, n, _ in terms)
         if missing:

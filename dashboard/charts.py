@@ -4,12 +4,15 @@ Colours mean the same on every page and hold on light and on dark: blue is the c
 grey the frontier, red is worse than the task's average, violet the ceiling.
 """
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import altair as alt
 import pandas as pd
 
 from dashboard import measures
+from dashboard.measures import Step
+
+Picture: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 
 CANDIDATE: Final = "#4284f4"
 FRONTIER: Final = "#8794a8"
@@ -17,19 +20,30 @@ WORSE: Final = "#e5534b"
 THIN: Final = "#9aa5b4"
 CEILING: Final = "#9b7bea"
 
-#: Failure kinds, in the order in which they are stacked; colour-blind safe.
-_FAILURES: Final = ["#e5534b", "#e9973f", "#d9bf3c", "#4fae8b", "#4284f4", "#9b7bea", "#c774b2", "#8794a8"]
+#: What is stacked over time keeps its colour, whatever else is there; told apart without red and green.
+_COLOURS: Final = {
+    measures.SCORED: CANDIDATE,
+    measures.UNSCORED: "#e9973f",
+    "timeout": "#e9973f",
+    "endpoint error": "#b4543c",
+    "rate limited": "#d9bf3c",
+    "malformed": "#9b7bea",
+    "refusal": "#c774b2",
+    "truncated": "#4fae8b",
+    "interrupted": "#3f8fb0",
+    "rejected": "#e5534b",
+}
 
 #: From worse to better, readable in the middle on white and on near-black.
 _AGREEMENT_SCHEME: Final = ["#c9372c", "#e58a54", "#d9c56a", "#6fb58a", "#2f8f6b"]
 
-_PERCENT: Final = alt.Axis(format=".0%")
+_PERCENT: Final = alt.Axis(format=".0%", tickCount=5)
 
 #: A height that lets a reader see a row without a magnifying glass.
 _ROW: Final = 26
 
 
-def ruler(estimate: float, low: float, high: float, ceiling: float | None = None, *, worst: bool = False) -> alt.LayerChart:
+def ruler(estimate: float, low: float, high: float, ceiling: float | None = None, *, worst: bool = False) -> Picture:
     """One share with its interval on a line from 0 to 1, and the ceiling as a mark on it."""
     frame = pd.DataFrame([{"estimate": estimate, "low": low, "high": high, "zero": 0.0, "one": 1.0}])
     colour = WORSE if worst else CANDIDATE
@@ -49,8 +63,8 @@ def ruler(estimate: float, low: float, high: float, ceiling: float | None = None
     return alt.layer(*layers).properties(height=34)
 
 
-def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreement") -> alt.LayerChart:
-    """Interval plot, in the order of the rows: `label, estimate, low, high, n, status`."""
+def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreement") -> Picture:
+    """Interval plot, in the order of the rows: `label, estimate, low, high, n, enough, status`."""
     order = list(frame["label"])
     colour = alt.Color(
         "status:N",
@@ -67,11 +81,11 @@ def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreem
         alt.Tooltip("status:N", title="Judgement"),
     ]
     y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False, grid=False))
-    x = alt.X("low:Q", title=f"{title}, with 95% interval", axis=_PERCENT, scale=alt.Scale(domain=[0, 1]))
+    x = alt.X("low:Q", title=f"{title}, with 95% interval", axis=_PERCENT, scale=alt.Scale(domain=_telling(frame)))
     base = alt.Chart(frame).encode(y=y, color=colour, tooltip=tooltip)
     layers: list[alt.Chart] = [
-        base.mark_rule(strokeWidth=5, opacity=0.4, strokeCap="round").encode(x=x, x2="high:Q"),
-        base.mark_point(filled=True, size=80, opacity=1).encode(x="estimate:Q"),
+        base.mark_rule(strokeWidth=5, opacity=0.4, strokeCap="round", clip=True).encode(x=x, x2="high:Q"),
+        base.mark_point(filled=True, size=80, opacity=1, clip=True).encode(x="estimate:Q"),
     ]
     if average is not None:
         line = pd.DataFrame([{"average": average, "name": "task average"}])
@@ -80,10 +94,10 @@ def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreem
             .mark_rule(strokeDash=[5, 4], color=FRONTIER, strokeWidth=1.5)
             .encode(x="average:Q", tooltip=[alt.Tooltip("average:Q", title="Task average", format=".1%")])
         )
-    return alt.layer(*layers).properties(height=max(2, len(order)) * _ROW)
+    return alt.layer(*layers).properties(height=alt.Step(_ROW))
 
 
-def crossing(frame: pd.DataFrame, across: str, down: str) -> alt.LayerChart:
+def crossing(frame: pd.DataFrame, across: str, down: str) -> Picture:
     """Heat table of `across, down, estimate, n, enough`: agreement in each field, with its n below."""
     # Field names are ours; the dimensions' own names only ever become titles.
     base = alt.Chart(frame).encode(
@@ -106,11 +120,11 @@ def crossing(frame: pd.DataFrame, across: str, down: str) -> alt.LayerChart:
     count = base.mark_text(fontSize=11, dy=11).encode(
         text=alt.Text("below:N"), color=alt.condition(enough, alt.value("#ffffff"), alt.value(THIN))
     )
-    return alt.layer(cells, number, count).properties(height=max(2, frame["down"].nunique()) * 54)
+    return alt.layer(cells, number, count).properties(height=alt.Step(52))
 
 
-def trend(frame: pd.DataFrame, *, title: str, ceiling: float | None = None) -> alt.LayerChart:
-    """A share over time (`at, estimate, low, high, n`) inside its band of uncertainty."""
+def trend(frame: pd.DataFrame, *, title: str, ceiling: float | None = None) -> Picture:
+    """A share over time (`at, when, estimate, low, high, n, enough`) inside its band of uncertainty."""
     x = _time_axis()
     tooltip = [
         alt.Tooltip("when:N", title="When"),
@@ -120,12 +134,13 @@ def trend(frame: pd.DataFrame, *, title: str, ceiling: float | None = None) -> a
         alt.Tooltip("n:Q", title="n", format=","),
     ]
     base = alt.Chart(frame).encode(x=x, tooltip=tooltip)
+    shown = alt.Scale(domain=_telling(frame), nice=False)
     layers: list[alt.Chart] = [
-        base.mark_area(color=CANDIDATE, opacity=0.18, interpolate="monotone").encode(
-            y=alt.Y("low:Q", title=title, axis=_PERCENT, scale=alt.Scale(zero=False, nice=True)), y2="high:Q"
+        base.mark_area(color=CANDIDATE, opacity=0.18, interpolate="monotone", clip=True).encode(
+            y=alt.Y("low:Q", title=title, axis=_PERCENT, scale=shown), y2="high:Q"
         ),
-        base.mark_line(color=CANDIDATE, strokeWidth=2, interpolate="monotone").encode(y="estimate:Q"),
-        base.mark_point(color=CANDIDATE, filled=True, size=28).encode(y="estimate:Q"),
+        base.mark_line(color=CANDIDATE, strokeWidth=2, interpolate="monotone", clip=True).encode(y="estimate:Q"),
+        base.mark_point(color=CANDIDATE, filled=True, size=28, clip=True).encode(y="estimate:Q"),
     ]
     if ceiling is not None:
         line = pd.DataFrame([{"ceiling": ceiling}])
@@ -134,14 +149,21 @@ def trend(frame: pd.DataFrame, *, title: str, ceiling: float | None = None) -> a
             .mark_rule(color=CEILING, strokeDash=[5, 4], strokeWidth=1.5)
             .encode(y="ceiling:Q", tooltip=[alt.Tooltip("ceiling:Q", title="Ceiling", format=".1%")])
         )
-    return alt.layer(*layers).properties(height=260)
+    return alt.layer(*layers).properties(height=300)
 
 
-def week(frame: pd.DataFrame) -> alt.LayerChart:
+def week(frame: pd.DataFrame) -> Picture:
     """Agreement by weekday and hour (`weekday, hour, estimate, n, enough`), UTC."""
     base = alt.Chart(frame).encode(
-        x=alt.X("hour:O", title="Hour of day (UTC)", axis=alt.Axis(labelAngle=0, domain=False, ticks=False)),
-        y=alt.Y("weekday:O", sort=list(measures.WEEKDAYS), title=None, axis=alt.Axis(domain=False, ticks=False)),
+        x=alt.X(
+            "hour:O",
+            sort=list(measures.HOURS),
+            title="Hour of day (UTC)",
+            axis=alt.Axis(labelAngle=0, domain=False, ticks=False),
+        ),
+        y=alt.Y(
+            "weekday:O", sort=[*measures.WEEKDAYS, measures.ANY], title=None, axis=alt.Axis(domain=False, ticks=False)
+        ),
         tooltip=[
             alt.Tooltip("weekday:N", title="Weekday"),
             alt.Tooltip("hour:O", title="Hour (UTC)"),
@@ -152,39 +174,40 @@ def week(frame: pd.DataFrame) -> alt.LayerChart:
     cells = base.mark_rect(cornerRadius=3, stroke="transparent", strokeWidth=2).encode(
         color=alt.condition(alt.datum.enough, _agreement_colour(), alt.value("rgba(154,165,180,0.25)"))
     )
-    return alt.layer(cells).properties(height=7 * 28)
+    return alt.layer(cells).properties(height=alt.Step(26))
 
 
-def stacked(frame: pd.DataFrame, *, title: str, share: bool = False) -> alt.Chart:
-    """Bars over time (`at, until, what, n`), stacked by `what`."""
+def stacked(frame: pd.DataFrame, *, title: str, step: Step) -> Picture:
+    """Bars over time (`at, when, what, n`), stacked by `what`."""
     kinds = sorted(frame["what"].unique())
-    colours = [FRONTIER] if len(kinds) == 1 else _FAILURES[: len(kinds)]
-    return (
+    colours = [_COLOURS.get(kind, FRONTIER) for kind in kinds]
+    picture: alt.Chart = (
         alt.Chart(frame)
         .mark_bar(opacity=0.9, stroke="transparent", strokeWidth=1)
         .encode(
-            x=_time_axis(),
-            x2="until:T",
-            y=alt.Y("n:Q", title=title, stack="zero", axis=_PERCENT if share else alt.Axis(format="~s")),
+            x=_time_axis(step),
+            y=alt.Y("n:Q", title=title, stack="zero", axis=alt.Axis(format="~s", tickCount=4)),
             color=alt.Color(
                 "what:N",
                 title=None,
                 scale=alt.Scale(domain=kinds, range=colours),
-                legend=None if len(kinds) == 1 else alt.Legend(orient="top", direction="horizontal", columns=4),
+                legend=alt.Legend(orient="top", direction="horizontal", columns=4),
             ),
             tooltip=[
                 alt.Tooltip("when:N", title="When"),
                 alt.Tooltip("what:N", title="What"),
-                alt.Tooltip("n:Q", title=title, format=".2%" if share else ","),
+                alt.Tooltip("n:Q", title=title, format=","),
             ],
         )
-        .properties(height=180)
+        .properties(height=230)
     )
+    return picture
 
 
-def effects(frame: pd.DataFrame) -> alt.LayerChart:
+def effects(frame: pd.DataFrame) -> Picture:
     """How far each thing moved (`name, effect, chance`), with a tick for what chance alone gives."""
     order = list(frame["name"])
+    furthest = min(1.0, 1.15 * float(frame[["effect", "chance"]].max().max()) + 0.02)
     y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, domain=False, ticks=False))
     base = alt.Chart(frame).encode(
         y=y,
@@ -195,17 +218,22 @@ def effects(frame: pd.DataFrame) -> alt.LayerChart:
         ],
     )
     bars = base.mark_bar(cornerRadiusEnd=3, height=14).encode(
-        x=alt.X("effect:Q", title="Effect size (0 the same, 1 nothing in common)", scale=alt.Scale(domain=[0, 1])),
+        x=alt.X(
+            "effect:Q",
+            title="Effect size (0 the same, 1 nothing in common)",
+            scale=alt.Scale(domain=[0, furthest]),
+            axis=alt.Axis(tickCount=6),
+        ),
         color=alt.condition(alt.datum.effect > alt.datum.chance, alt.value(CANDIDATE), alt.value(THIN)),
     )
     ticks = base.mark_tick(thickness=2, size=20, color=CEILING).encode(x="chance:Q")
-    return alt.layer(bars, ticks).properties(height=max(2, len(order)) * _ROW)
+    return alt.layer(bars, ticks).properties(height=alt.Step(_ROW))
 
 
-def mix(frame: pd.DataFrame) -> alt.Chart:
-    """Shares of each value in both windows (`value, window, share, n`), the largest first."""
-    order = list(frame.groupby("value")["share"].max().sort_values(ascending=False).index)
-    return (
+def mix(frame: pd.DataFrame) -> Picture:
+    """Shares of each value in both windows (`value, window, share, n`), in the order of the rows."""
+    order = list(dict.fromkeys(frame["value"]))
+    picture: alt.Chart = (
         alt.Chart(frame)
         .mark_bar(cornerRadiusEnd=3)
         .encode(
@@ -220,17 +248,20 @@ def mix(frame: pd.DataFrame) -> alt.Chart:
                 alt.Tooltip("n:Q", title="n", format=","),
             ],
         )
-        .properties(height=max(2, len(order)) * 36)
+        .properties(height=alt.Step(11))
     )
+    return picture
 
 
-def distribution(frame: pd.DataFrame, *, title: str) -> alt.Chart:
+def distribution(frame: pd.DataFrame, *, title: str) -> Picture:
     """Two distributions over logarithmic buckets (`x, window, share`)."""
-    return (
+    picture: alt.Chart = (
         alt.Chart(frame)
         .mark_area(interpolate="monotone", opacity=0.25, line={"strokeWidth": 2})
         .encode(
-            x=alt.X("x:Q", title=title, scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", grid=False)),
+            x=alt.X(
+                "x:Q", title=title, scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", grid=False)
+            ),
             y=alt.Y("share:Q", title="Share", axis=_PERCENT, stack=None),
             color=_window_colour(),
             tooltip=[
@@ -239,14 +270,30 @@ def distribution(frame: pd.DataFrame, *, title: str) -> alt.Chart:
                 alt.Tooltip("share:Q", title="Share", format=".1%"),
             ],
         )
-        .properties(height=180)
+        .properties(height=230)
     )
+    return picture
 
 
-def _time_axis() -> alt.X:
-    # In UTC wherever the reader sits: rollups are cut at UTC hours.
-    axis = alt.Axis(labelOverlap=True, grid=False)
-    return alt.X("at:T", title="UTC", axis=axis, scale=alt.Scale(type="utc"))
+def _telling(frame: pd.DataFrame) -> list[float]:
+    """The range of shares that has to be shown: what rows with enough data span, and a little more.
+
+    A row with next to no data would stretch the axis until nothing else could be read.
+    """
+    telling = frame[frame["enough"]] if frame["enough"].any() else frame
+    return [max(0.0, float(telling["low"].min()) - 0.05), min(1.0, float(telling["high"].max()) + 0.05)]
+
+
+def _time_axis(step: Step | None = None) -> alt.X:
+    """In UTC wherever the reader sits, for rollups are cut at UTC hours. With `step`, as wide as a step."""
+    axis = alt.Axis(labelOverlap=True, grid=False, tickCount=8)
+    units: dict[Step, Literal["utcyearmonthdate", "utcyearmonthdatehours"]] = {
+        "day": "utcyearmonthdate",
+        "hour": "utcyearmonthdatehours",
+    }
+    if step is None:
+        return alt.X("at:T", title="UTC", axis=axis, scale=alt.Scale(type="utc"))
+    return alt.X("at:T", title="UTC", axis=axis, timeUnit=units[step], scale=alt.Scale(type="utc"))
 
 
 def _window_colour() -> alt.Color:

@@ -64,9 +64,13 @@ def marked(pieces: Iterable[Segment]) -> str:
     return f'<pre class="shadow-reply">{body}</pre>'
 
 
+def visible(text: str) -> str:
+    """`text` with control and direction characters spelled out, so that they hide nothing."""
+    return "".join(_shown(character) for character in text)
+
+
 def _inert(text: str) -> str:
-    """Escaped text in which control and direction characters are visible instead of at work."""
-    return html.escape("".join(_shown(character) for character in text), quote=True)
+    return html.escape(visible(text), quote=True)
 
 
 def _shown(character: str) -> str:

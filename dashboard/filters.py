@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import frames, state
 from dashboard.text import moment, plain
@@ -23,29 +24,30 @@ class Scope:
 def scope() -> Scope:
     """Let the reader choose a task, a candidate and a window. At least one task must be known."""
     known = {each.task: each for each in frames.catalogue()}
-    left, middle, right = st.columns([3, 3, 5], vertical_alignment="bottom")
-    with left:
+    with row():
         task = state.choose("task", "Task", list(known))
-    with middle:
         candidate = state.choose("candidate", "Candidate", list(known[task].candidates))
-    with right:
         window, now = times(known[task].last)
-    mark_simulated(task, candidate)
+        mark_simulated(task, candidate)
     return Scope(task=task, candidate=candidate, window=window, known=known[task], now=now)
+
+
+def row() -> DeltaGenerator:
+    """Pickers side by side, in as many lines as the screen needs."""
+    return st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 
 
 def times(newest: datetime | None) -> tuple[state.Window, datetime]:
     """Let the reader choose a window; returns it, and the time it is now."""
     now = datetime.now(UTC)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        label = state.switch("window", "Window (UTC)", list(state.WINDOWS), default=1)
-        end = state.switch(
-            "until",
-            "ending",
-            state.ENDS,
-            help="With *newest data* the window ends with the last hour that has data: "
-            "what you want for recorded exchanges, or when traffic has stopped.",
-        )
+    label = state.switch("window", "Window (UTC)", list(state.WINDOWS), default=1)
+    end = state.switch(
+        "until",
+        "ending",
+        state.ENDS,
+        help="With *newest data* the window ends with the last hour that has data: "
+        "what you want for recorded exchanges, or when traffic has stopped.",
+    )
     return state.window(label, end, now=now, newest=newest), now
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import pandas as pd
 import streamlit as st
@@ -22,12 +22,14 @@ from scoring import evidence as evidences
 from scoring.evidence import TaskEvidence
 from shadow import identify
 from shadow.errors import ConfigError, SchemaError, StoreError
-from shadow.records import Role, TrialKind
+from shadow.records import Failure, Role, TrialKind
 from shadow.settings import Settings, load
 from shadow.store import catalogue as stored_catalogue
 from shadow.store import engine as engines
+from shadow.store import exchanges as stored_exchanges
 from shadow.store import ledger as stored_ledger
 from shadow.store import tallies as stored_tallies
+from shadow.store.exchanges import Pair
 from shadow.store.ledger import Ledger
 from shadow.tally import ALL, Cell, Tally
 
@@ -97,6 +99,23 @@ class Moved:
     current: Mapping[Any, int]
     reference: Mapping[Any, int]
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Which pairs a reader looks for."""
+
+    task: str
+    candidate: str
+    window: Window
+    max_agreement: float | None = None
+    failure: str | None = None
+    segment: tuple[str, str] | None = None
+    text: str | None = None
+    limit: int = 50
+
+
+#: Kinds of failure to look for.
+FAILURES: Final[tuple[str, ...]] = get_args(Failure)
 
 _NO_EXCHANGES: Final = Trouble(
     title="No exchanges yet",
@@ -245,6 +264,25 @@ def moves(task: str, candidate: str, window: Window, reference: Window) -> list[
         effect = shift.of_distribution(label, histogram, earlier)
         found.append(Moved(effect=effect, is_mix=False, current=histogram, reference=earlier))
     return sorted(found, key=lambda moved: (-(moved.effect.size or 0.0), moved.effect.name))
+
+
+@_cached
+def pairs(wanted: Wanted) -> pd.DataFrame:
+    """The newest matching pairs, as rows for people to choose from, see `measures.listing`."""
+    with _reading() as connection:
+        found = stored_exchanges.find(
+            connection, task=wanted.task, candidate=wanted.candidate, since=wanted.window.since,
+            until=wanted.window.until, segment=dict([wanted.segment]) if wanted.segment else None,
+            max_agreement=wanted.max_agreement, failure=wanted.failure, text=wanted.text, limit=wanted.limit,
+        )  # fmt: skip
+    return measures.listing([(pair.trial, pair.comparison) for pair in found])
+
+
+@_cached
+def exchange(task: str, candidate: str, exchange_id: str) -> list[Pair]:
+    """All pairs of one exchange with this candidate."""
+    with _reading() as connection:
+        return stored_exchanges.find(connection, task=task, candidate=candidate, exchange_id=exchange_id)
 
 
 @_shared

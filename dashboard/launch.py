@@ -35,6 +35,7 @@ _THEME: Final = {
     "theme_headingFontWeights": [650, 600, 600, 600, 600, 600],
     "theme_metricValueFontSize": "1.6rem",
     "theme_metricValueFontWeight": 600,
+    "theme_paddingTop": "1rem",
     "theme_baseRadius": "0.5rem",
     "theme_light_primaryColor": "#2f6fde",
     "theme_light_backgroundColor": "#ffffff",

@@ -5,15 +5,15 @@ Every table keeps its n beside its estimate, and an estimate without data is mis
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias
 
 import pandas as pd
 
 from scoring.estimates import Estimate, estimates
 from scoring.evidence import Segment, TaskEvidence
 from scoring.verdict import ENOUGH
-from shadow.records import Role
+from shadow.records import Comparison, Reply, Role, Trial, candidate_reply, frontier_reply
 from shadow.tally import ALL, Cell, Sums, Tally
 
 Step: TypeAlias = Literal["hour", "day"]
@@ -21,13 +21,20 @@ Measure: TypeAlias = Literal["agreement", "regret"]
 Tallies: TypeAlias = Mapping[Cell, Tally]
 Buckets: TypeAlias = dict[datetime, Tally]
 
-STEPS: Final[dict[Step, timedelta]] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
-
 #: How a segment stands against its task.
 WORSE: Final = "worse"
 IN_LINE: Final = "in line"
 THIN: Final = "not enough data"
 
+#: Characters of a text that a list shows.
+MOST_LISTED: Final = 200
+
+SCORED: Final = "scored"
+UNSCORED: Final = "unscored"
+
+#: The margins of the week: every hour, or every weekday.
+ANY: Final = "any"
+HOURS: Final = (*(f"{hour:02}" for hour in range(24)), ANY)
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -41,23 +48,32 @@ def by_start(tallies: Tallies, value: str) -> Buckets:
 
 
 def trend(buckets: Buckets, step: Step) -> pd.DataFrame:
-    """Agreement over time: `at, until, when, estimate, low, high, n`, one row per step with data."""
+    """Agreement over time: `at, when, estimate, low, high, n`, one row per step with data."""
     rows = sorted((at, tally.agreement) for at, tally in buckets.items() if tally.agreement.n)
     frame = with_intervals([found for _, found in rows])
     return _with_times(frame, [at for at, _ in rows], step)
 
 
 def week(buckets: Buckets) -> pd.DataFrame:
-    """Agreement by hour of the week, UTC: `weekday, hour, estimate, low, high, n, enough`, 168 rows or fewer."""
-    rows = sorted((at, tally.agreement) for at, tally in buckets.items() if tally.agreement.n)
+    """Agreement by hour of the week, UTC: `weekday, hour, estimate, low, high, n, enough`.
+
+    With a margin `ANY` for every hour and every weekday, which say something long before the fields do.
+    """
+    sums: dict[tuple[str, str], Sums] = {}
+    for at, tally in buckets.items():
+        if tally.agreement.n:
+            weekday, hour = WEEKDAYS[at.weekday()], f"{at:%H}"
+            for field in ((weekday, hour), (weekday, ANY), (ANY, hour)):
+                sums.setdefault(field, Sums()).merge(tally.agreement)
+    rows = sorted(sums.items())
     frame = with_intervals([found for _, found in rows])
-    frame["weekday"] = [WEEKDAYS[at.weekday()] for at, _ in rows]
-    frame["hour"] = [at.hour for at, _ in rows]
+    frame["weekday"] = [weekday for (weekday, _), _ in rows]
+    frame["hour"] = [hour for (_, hour), _ in rows]
     return frame
 
 
 def failures(buckets: Buckets, role: Role, step: Step) -> pd.DataFrame:
-    """Failed replies of one side over time, by kind: `at, until, when, what, n`."""
+    """Failed replies of one side over time, by kind: `at, when, what, n`."""
     prefix = f"failure:{role}:"
     counts: Counter[tuple[datetime, str]] = Counter()
     for at, tally in buckets.items():
@@ -68,16 +84,16 @@ def failures(buckets: Buckets, role: Role, step: Step) -> pd.DataFrame:
 
 
 def volume(buckets: Buckets, step: Step) -> pd.DataFrame:
-    """Pairs over time, scored and unscored: `at, until, when, what, n`."""
+    """Pairs over time, scored and unscored: `at, when, what, n`."""
     counts: Counter[tuple[datetime, str]] = Counter()
     for at, tally in buckets.items():
-        counts[at, "scored"] += tally.agreement.n
-        counts[at, "unscored"] += tally.pairs - tally.agreement.n
+        counts[at, SCORED] += tally.agreement.n
+        counts[at, UNSCORED] += tally.pairs - tally.agreement.n
     return _counted(Counter({key: n for key, n in counts.items() if n}), step)
 
 
 def ranking(evidence: TaskEvidence, measure: Measure) -> pd.DataFrame:
-    """`dimension, value, label, n, estimate, low, high, status`: surely worst first, thin ones last.
+    """`dimension, value, label, n, estimate, low, high, enough, status`: surely worst first, thin ones last.
 
     A segment is `worse` when its interval lies wholly on the bad side of the whole task's.
     """
@@ -88,15 +104,18 @@ def ranking(evidence: TaskEvidence, measure: Measure) -> pd.DataFrame:
         if found is None or whole is None:
             continue
         worse = found.high < whole.low if measure == "agreement" else found.low > whole.high
-        status = THIN if found.n < ENOUGH else WORSE if worse else IN_LINE
+        enough = found.n >= ENOUGH
+        status = THIN if not enough else WORSE if worse else IN_LINE
         # By the end of the interval that speaks for the segment: doubt is in its favour.
         badness = found.high if measure == "agreement" else -found.low
         label = f"{each.dimension} = {each.value}"
-        order = (status == THIN, badness, label)
-        rows.append((order, each.dimension, each.value, label, found.n, found.estimate, found.low, found.high, status))
+        order = (not enough, badness, label)
+        rows.append(
+            (order, each.dimension, each.value, label, found.n, found.estimate, found.low, found.high, enough, status)
+        )
     return pd.DataFrame(
         [row for _, *row in sorted(rows)],
-        columns=["dimension", "value", "label", "n", "estimate", "low", "high", "status"],
+        columns=["dimension", "value", "label", "n", "estimate", "low", "high", "enough", "status"],
     )
 
 
@@ -106,9 +125,35 @@ def crossing(fields: Mapping[tuple[str, str], Tally]) -> pd.DataFrame:
     frame = with_intervals([tally.agreement for _, tally in rows])
     frame["down"] = [down for (down, _), _ in rows]
     frame["across"] = [across for (_, across), _ in rows]
-    frame["shown"] = [f"{100 * e:.0f}%" if ok else "thin" for e, ok in zip(frame["estimate"], frame["enough"], strict=True)]
+    frame["shown"] = [
+        f"{100 * e:.0f}%" if ok else "thin" for e, ok in zip(frame["estimate"], frame["enough"], strict=True)
+    ]
     frame["below"] = [f"n {n:,}" for n in frame["n"]]
     return frame
+
+
+def listing(pairs: Iterable[tuple[Trial, Comparison]]) -> pd.DataFrame:
+    """Pairs as rows to choose from, their texts cut to one line.
+
+    `id, at, agreement, failure, frontier, candidate, input, segment`
+    """
+    rows = []
+    for trial, comparison in pairs:
+        frontier, candidate = frontier_reply(trial), candidate_reply(trial)
+        failures = (("frontier", frontier.failure), ("candidate", candidate.failure))
+        rows.append(
+            {
+                "id": trial.exchange.id,
+                "at": trial.exchange.at,
+                "agreement": comparison.agreement,
+                "failure": ", ".join(f"{role}: {kind}".replace("_", " ") for role, kind in failures if kind),
+                "frontier": _gist(frontier),
+                "candidate": _gist(candidate),
+                "input": _last_words(trial.exchange.request),
+                "segment": ", ".join(f"{name}={value}" for name, value in sorted(trial.exchange.segment.items())),
+            }
+        )
+    return pd.DataFrame(rows, columns=["id", "at", "agreement", "failure", "frontier", "candidate", "input", "segment"])
 
 
 def with_intervals(sums: Iterable[Sums]) -> pd.DataFrame:
@@ -155,6 +200,23 @@ def _of(evidence: TaskEvidence | Segment, measure: Measure) -> Estimate | None:
     return evidence.agreement if measure == "agreement" else evidence.regret
 
 
+def _gist(reply: Reply) -> str:
+    calls = " ".join(f"{call.name}({call.arguments})" for call in reply.tool_calls)
+    return _one_line(reply.content or reply.refusal or calls)
+
+
+def _last_words(request: Mapping[str, Any]) -> str:
+    """What the user said last, or the start of the whole request."""
+    messages = request.get("messages") or request.get("input") or ""
+    last = messages[-1] if isinstance(messages, list) and messages else messages
+    content = last.get("content") if isinstance(last, Mapping) else last
+    return _one_line(content if isinstance(content, str) else str(content or ""))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text[:2_000].split())[:MOST_LISTED]
+
+
 def _is_everything(cell: Cell) -> bool:
     return (cell.dimension, cell.value) == ALL
 
@@ -167,7 +229,6 @@ def _counted(counts: Counter[tuple[datetime, str]], step: Step) -> pd.DataFrame:
 
 def _with_times(frame: pd.DataFrame, starts: list[datetime], step: Step) -> pd.DataFrame:
     frame["at"] = pd.to_datetime(pd.Series(starts, dtype="datetime64[ns, UTC]"))
-    frame["until"] = frame["at"] + STEPS[step]
     # As text too: a browser would show a time in its own zone.
     pattern = "%a %Y-%m-%d %H:%M UTC" if step == "hour" else "%a %Y-%m-%d"
     frame["when"] = [format(at, pattern) for at in starts]

@@ -14,10 +14,15 @@ from typing import Final
 import pandas as pd
 from scipy.stats import chi2
 
+from dashboard.measures import WEEKDAYS
 from shadow.tally import BUCKETS_PER_DOUBLING, bucket_value
 
 #: Kolmogorov's distance that chance exceeds once in 20, times sqrt(nm / (n + m)).
 _KOLMOGOROV_95: Final = 1.358
+
+
+#: More values of one dimension than a reader takes in.
+MOST_VALUES: Final = 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,12 +86,26 @@ def sizes(effects: list[Effect]) -> pd.DataFrame:
     )
 
 
-def mix(current: Mapping[str, int], reference: Mapping[str, int]) -> pd.DataFrame:
-    """Shares of each value in both windows: `value, window, share, n`."""
+def mix(current: Mapping[str, int], reference: Mapping[str, int], *, most: int = MOST_VALUES) -> pd.DataFrame:
+    """Shares of the `most` frequent values in both windows: `value, window, share, n`.
+
+    The most frequent value first, but values of the clock in the clock's order.
+    """
+    shares = {
+        value: (
+            reference.get(value, 0) / max(1, sum(reference.values())),
+            current.get(value, 0) / max(1, sum(current.values())),
+        )
+        for value in {*current, *reference}
+    }
+    order = sorted(shares, key=lambda value: (-max(shares[value]), value))[:most]
+    clock = [*WEEKDAYS, *sorted(order)]
+    if all(value in WEEKDAYS or value.endswith(":00") for value in order):
+        order.sort(key=clock.index)
     rows = [
-        {"value": value, "window": name, "share": counts.get(value, 0) / max(1, sum(counts.values())), "n": counts.get(value, 0)}
-        for name, counts in (("reference", reference), ("current", current))
-        for value in sorted({*current, *reference})
+        {"value": value, "window": name, "share": shares[value][side], "n": counts.get(value, 0)}
+        for value in order
+        for side, (name, counts) in enumerate((("reference", reference), ("current", current)))
     ]
     return pd.DataFrame(rows, columns=["value", "window", "share", "n"])
 

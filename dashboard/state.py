@@ -21,6 +21,9 @@ WINDOWS: Final[dict[str, timedelta | None]] = {
     EVERY: None,
 }
 
+#: Pixels of a picker: long names still show, and four stand in a row on a small screen.
+WIDTH: Final = 190
+
 End = Literal["now", "newest data"]
 ENDS: Final[tuple[End, ...]] = ("now", "newest data")
 
@@ -36,7 +39,7 @@ class Window:
 
 def choose(key: str, label: str, options: Sequence[str], *, help: str | None = None, default: int = 0) -> str:  # noqa: A002 - Streamlit's own word
     """A drop-down bound to the query parameter `key`. `options` must not be empty."""
-    chosen = st.selectbox(label, options, index=default, key=key, help=help, bind="query-params", width="stretch")
+    chosen = st.selectbox(label, options, index=default, key=key, help=help, bind="query-params", width=WIDTH)
     return options[default] if chosen is None else str(chosen)
 
 
@@ -46,6 +49,16 @@ def switch(key: str, label: str, options: Sequence[str], *, help: str | None = N
         label, options, default=options[default], key=key, help=help, bind="query-params", required=True
     )
     return options[default] if chosen is None else str(chosen)
+
+
+def write(key: str, label: str, *, help: str | None = None) -> str:  # noqa: A002 - Streamlit's own word
+    """A line of text bound to the query parameter `key`."""
+    return st.text_input(label, key=key, help=help, bind="query-params", width=WIDTH) or ""
+
+
+def share(key: str, label: str, default: float) -> float:
+    """A share from 0 to 1, bound to the query parameter `key`."""
+    return st.slider(label, 0.0, 1.0, default, 0.05, key=key, bind="query-params", width=WIDTH)
 
 
 def window(label: str, end: str, *, now: datetime, newest: datetime | None) -> Window:

@@ -15,22 +15,24 @@ REFRESH = "30s"
 def show() -> None:
     scope = filters.scope()
     dimensions = frames.dimensions(scope.task, scope.candidate, scope.window)
-    left, middle, right = st.columns([2, 2, 3], vertical_alignment="bottom")
-    with left:
-        dimension = state.choose("dimension", "Segment", [state.EVERY, *dimensions], help="Look at one segment only.")
     subject = Subject(task=scope.task, candidate=scope.candidate, window=scope.window)
-    if dimension != state.EVERY:
-        with middle:
+    with filters.row():
+        dimension = state.choose("dimension", "Segment", [state.EVERY, *dimensions], help="Look at one segment only.")
+        if dimension != state.EVERY:
             values = frames.values(scope.task, scope.candidate, scope.window, dimension)
             subject = replace(subject, dimension=dimension, value=state.choose("value", "is", values))
-    with right:
+        failed: Role = (
+            "frontier"
+            if state.switch("failed", "Failures of", ("candidate", "frontier")) == "frontier"
+            else "candidate"
+        )
         step: Step = "day" if state.switch("step", "One point per", ("day", "hour")) == "day" else "hour"
-    _live(subject, step)
+    _live(subject, step, failed)
 
 
 @st.fragment(run_every=REFRESH)
 @empty.guarded
-def _live(subject: Subject, step: Step) -> None:
+def _live(subject: Subject, step: Step, failed: Role) -> None:
     trend = frames.trend(subject, step)
     if trend.empty:
         empty.nothing("No scored pairs in this window.")
@@ -43,26 +45,26 @@ def _live(subject: Subject, step: Step) -> None:
         st.altair_chart(charts.week(frames.week(subject)))
     left, right = st.columns(2)
     with left, st.container(border=True):
-        st.markdown("##### Failed replies", help=_FAILURES)
-        _failures(subject, step)
+        st.markdown(f"##### Failed replies of the {failed}", help=_FAILURES)
+        found = frames.failures(subject, failed, step)
+        if found.empty:
+            st.caption("No reply failed in this window.")
+        else:
+            st.altair_chart(charts.stacked(found, title="Failed replies", step=step))
     with right, st.container(border=True):
         st.markdown("##### Pairs", help=_VOLUME)
-        st.altair_chart(charts.stacked(frames.volume(subject, step), title="Pairs"))
-
-
-def _failures(subject: Subject, step: Step) -> None:
-    role: Role = "frontier" if state.switch("failed", "of", ("candidate", "frontier")) == "frontier" else "candidate"
-    found = frames.failures(subject, role, step)
-    if found.empty:
-        st.caption("No reply failed in this window.")
-    else:
-        st.altair_chart(charts.stacked(found, title="Failed replies"))
+        st.altair_chart(charts.stacked(frames.volume(subject, step), title="Pairs", step=step))
 
 
 _TREND = (
-    "Mean agreement of the pairs of each day or hour, by the time of the request (UTC). The band is the 95% interval of "
-    "that point alone: few pairs, wide band."
+    "Mean agreement of the pairs of each day or hour, by the time of the request (UTC). The band is the 95% interval "
+    "of that point alone: few pairs, wide band."
 )
-_WEEK = "Agreement by hour of the week, UTC, over the whole window. Grey fields have too few pairs to say."
-_FAILURES = "Replies that could not be had or read, by kind and by the time of the request. Never counted as disagreement."
+_WEEK = (
+    "Agreement by hour of the week, UTC, over the whole window, with every weekday together in the last row and every "
+    "hour together in the last column. Grey fields have too few pairs to say."
+)
+_FAILURES = (
+    "Replies that could not be had or read, by kind and by the time of the request. Never counted as disagreement."
+)
 _VOLUME = "Pairs whose agreement could be told, and pairs that could not be scored."

@@ -20,10 +20,8 @@ REFRESH: Final = "30s"
 def show() -> None:
     scope = filters.scope()
     dimensions = frames.dimensions(scope.task, scope.candidate, scope.window)
-    left, right = st.columns([2, 3], vertical_alignment="bottom")
-    with left:
+    with filters.row():
         dimension = state.choose("dimension", "Dimension", [state.EVERY, *dimensions, *CALENDAR], help=_DIMENSION)
-    with right:
         regret = state.switch("measure", "Measure", ("agreement", "regret"), help=_MEASURE) == "regret"
     _ranking(scope, dimension, "regret" if regret else "agreement")
     _crossing(scope, dimensions)
@@ -48,7 +46,7 @@ def _ranking(scope: Scope, dimension: str, measure: Measure) -> None:
         )
     with st.expander("As a table", icon=":material/table:"):
         st.dataframe(
-            rows.drop(columns=["label"]),
+            rows.drop(columns=["label", "enough"]),
             hide_index=True,
             column_config={
                 "estimate": st.column_config.NumberColumn(measure, format="percent"),
@@ -65,10 +63,8 @@ def _crossing(scope: Scope, dimensions: list[str]) -> None:
         if len(dimensions) < 2:
             st.caption("This task has fewer than two stored dimensions.")
             return
-        left, right = st.columns(2)
-        with left:
+        with filters.row():
             down = state.choose("down", "Down", dimensions)
-        with right:
             across = state.choose("across", "Across", [name for name in dimensions if name != down])
         found = frames.crossing(scope.task, scope.candidate, scope.window, down, across)
         if found.empty:
@@ -78,8 +74,8 @@ def _crossing(scope: Scope, dimensions: list[str]) -> None:
 
 
 _DIMENSION = (
-    "*locale*, *plan* and the like come from the requests; *input_length* and *has_tools* are derived from them; *hour* and "
-    "*weekday* are read off the clock (UTC)."
+    "*locale*, *plan* and the like come from the requests; *input_length* and *has_tools* are derived from them; "
+    "*hour* and *weekday* are read off the clock (UTC)."
 )
 _MEASURE = "Regret is known only where a person's label, the right answer or a judge is."
 _RANKING = (

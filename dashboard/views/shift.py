@@ -12,7 +12,8 @@ REFERENCES = ("the window before", "everything before")
 
 def show() -> None:
     scope = filters.scope()
-    against = state.switch("against", "Compared with", REFERENCES, help=_AGAINST)
+    with filters.row():
+        against = state.switch("against", "Compared with", REFERENCES, help=_AGAINST)
     reference = state.reference(scope.window, against, first=scope.known.first, now=scope.now)
     st.caption(
         f"Current: {filters.describe(scope.window)}. Reference: {filters.describe(reference)}. "
@@ -34,8 +35,21 @@ def _show(scope: Scope, reference: state.Window) -> None:
         st.markdown("##### What moved most", help=_EFFECT)
         st.altair_chart(charts.effects(shift.sizes([moved.effect for moved in told])))
         st.caption("Bars in grey are within what chance alone gives (the violet tick) at this many pairs.")
-    for start in range(0, len(told), 2):
-        for column, moved in zip(st.columns(2), told[start : start + 2], strict=False):
+    moved_most = [moved for moved in told if is_beyond_chance(moved.effect)]
+    _details(moved_most)
+    rest = [moved for moved in told if moved not in moved_most]
+    if rest:
+        with st.expander(f"Within chance ({len(rest)})", expanded=not moved_most):
+            _details(rest)
+
+
+def is_beyond_chance(effect: shift.Effect) -> bool:
+    return effect.size is not None and effect.chance is not None and effect.size > effect.chance
+
+
+def _details(moves: list[Moved]) -> None:
+    for start in range(0, len(moves), 2):
+        for column, moved in zip(st.columns(2), moves[start : start + 2], strict=False):
             with column, st.container(border=True):
                 _detail(moved)
 
@@ -51,7 +65,9 @@ def _detail(moved: Moved) -> None:
         st.altair_chart(charts.distribution(shift.densities(moved.current, moved.reference), title=effect.name))
 
 
-_AGAINST = "The window before has the same length as the chosen one. Everything before reaches back to the first exchange."
+_AGAINST = (
+    "The window before has the same length as the chosen one. Everything before reaches back to the first exchange."
+)
 _EFFECT = (
     "For the mix of a dimension: Jensen-Shannon distance, base 2. For lengths and latencies: the largest gap between "
     "the two cumulative distributions (Kolmogorov). Both are 0 for the same and 1 for nothing in common. The tick is "

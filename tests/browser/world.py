@@ -31,22 +31,22 @@ HOSTILE = (
 
 def settings(url: str | None) -> Settings:
     """Settings as a user of simulated models would have them."""
-    models = {
-        name: Model(base_url="http://127.0.0.1:9/v1", simulated=True) for name in (FRONTIER, CANDIDATE)
-    }
+    models = {name: Model(base_url="http://127.0.0.1:9/v1", simulated=True) for name in (FRONTIER, CANDIDATE)}
     tasks = {
-        "ticket-intent": Task(frontier=FRONTIER, candidates=(CANDIDATE,), kind="classification", segments=("locale", "plan")),
+        "ticket-intent": Task(
+            frontier=FRONTIER, candidates=(CANDIDATE,), kind="classification", segments=("locale", "plan")
+        ),
         "invoice-fields": Task(frontier=FRONTIER, candidates=(CANDIDATE,), kind="extraction", segments=("supplier",)),
         "reply-draft": Task(frontier=FRONTIER, candidates=(CANDIDATE,), kind="generation", segments=("channel",)),
     }
-    return Settings.model_validate(
-        {"models": models, "tasks": tasks, "postgres": {"url": url}}
-    )
+    return Settings.model_validate({"models": models, "tasks": tasks, "postgres": {"url": url}})
 
 
 def toml(url: str | None) -> str:
     """The same, as the shadow.toml that a dashboard process reads."""
-    lines = [f'[models.{name}]\nbase_url = "http://127.0.0.1:9/v1"\nsimulated = true\n' for name in (FRONTIER, CANDIDATE)]
+    lines = [
+        f'[models.{name}]\nbase_url = "http://127.0.0.1:9/v1"\nsimulated = true\n' for name in (FRONTIER, CANDIDATE)
+    ]
     for name, task in settings(url).tasks.items():
         lines.append(
             f'[tasks.{name}]\nfrontier = "{task.frontier}"\ncandidates = ["{CANDIDATE}"]\nkind = "{task.kind}"\n'
@@ -76,7 +76,14 @@ def ceiling(count: int, *, end: datetime, seed: int = 8) -> Iterator[tuple[Trial
         at = end - timedelta(days=DAYS) * random_.random()
         trial, _ = _ticket(random_, f"twice-{number:06d}", at, recent=False)
         yield (
-            Trial(exchange=trial.exchange, kind="ceiling", candidate=FRONTIER, reply=trial.exchange.reply, at=at, inclusion_probability=0.1),
+            Trial(
+                exchange=trial.exchange,
+                kind="ceiling",
+                candidate=FRONTIER,
+                reply=trial.exchange.reply,
+                at=at,
+                inclusion_probability=0.1,
+            ),
             Comparison(scorer="label", agreement=float(random_.random() < 0.965)),
         )
 
@@ -87,7 +94,13 @@ def counts(mirrored: dict[str, int], at: datetime) -> CaptureCounts:
         source="test/1",
         at=at,
         counts={
-            task: {"accepted": n + 4, "mirrored": n, "sampled_out": n // 5, "dropped:queue_full": 3, "dropped:delivery_timeout": 1}
+            task: {
+                "accepted": n + 4,
+                "mirrored": n,
+                "sampled_out": n // 5,
+                "dropped:queue_full": 3,
+                "dropped:delivery_timeout": 1,
+            }
             for task, n in mirrored.items()
         },
     )
@@ -96,11 +109,18 @@ def counts(mirrored: dict[str, int], at: datetime) -> CaptureCounts:
 def letters(at: datetime) -> list[DeadLetter]:
     return [
         DeadLetter(
-            id=f"letter-{n}", at=at, stage="worker", reason="no_candidate", detail="no candidate", topic="shadow.exchanges",
-            partition=0, offset=n, task="ticket-intent",
+            id=f"letter-{n}",
+            at=at,
+            stage="worker",
+            reason="no_candidate",
+            detail="no candidate",
+            topic="shadow.exchanges",
+            partition=0,
+            offset=n,
+            task="ticket-intent",
         )
         for n in range(3)
-    ]  # fmt: skip
+    ]
 
 
 def _daily(random_: random.Random) -> float:
@@ -121,15 +141,25 @@ def _reply(random_: random.Random, model: str, content: str | None, **more: Any)
     )  # fmt: skip
 
 
-def _exchange(id_: str, task: str, at: datetime, text: str, reply: Reply, segment: dict[str, str], **more: Any) -> Exchange:
+def _exchange(
+    id_: str, task: str, at: datetime, text: str, reply: Reply, segment: dict[str, str], **more: Any
+) -> Exchange:
     messages = [{"role": "system", "content": f"You handle {task}."}, {"role": "user", "content": text}]
     return Exchange(
-        id=id_, task=task, at=at, request={"model": FRONTIER, "messages": messages}, reply=reply, segment=segment, **more
+        id=id_,
+        task=task,
+        at=at,
+        request={"model": FRONTIER, "messages": messages},
+        reply=reply,
+        segment=segment,
+        **more,
     )
 
 
 def _trial(exchange: Exchange, reply: Reply) -> Trial:
-    return Trial(exchange=exchange, kind="shadow", candidate=CANDIDATE, reply=reply, at=exchange.at + timedelta(seconds=2))
+    return Trial(
+        exchange=exchange, kind="shadow", candidate=CANDIDATE, reply=reply, at=exchange.at + timedelta(seconds=2)
+    )
 
 
 def _failed(random_: random.Random, rate: float) -> Failure | None:
@@ -145,19 +175,27 @@ def _ticket(random_: random.Random, id_: str, at: datetime, *, recent: bool) -> 
     said = truth if random_.random() > weak else random_.choice([intent for intent in INTENTS if intent != truth])
     text = f"Customer writes ({locale}): please help with {truth}. " * random_.randint(3, 14 if recent else 7)
     failure = _failed(random_, 0.015)
-    exchange = _exchange(id_, "ticket-intent", at, text, _reply(random_, FRONTIER, truth), {"locale": locale, "plan": plan})
+    exchange = _exchange(
+        id_, "ticket-intent", at, text, _reply(random_, FRONTIER, truth), {"locale": locale, "plan": plan}
+    )
     trial = _trial(exchange, _reply(random_, CANDIDATE, None if failure else said, failure=failure))
     if failure:
         return trial, Comparison(scorer="label", unscored="candidate_failed")
-    return trial, Comparison(scorer="label", agreement=float(said == truth), detail={"frontier": truth, "candidate": said})
+    return trial, Comparison(
+        scorer="label", agreement=float(said == truth), detail={"frontier": truth, "candidate": said}
+    )
 
 
 def _invoice(random_: random.Random, id_: str, at: datetime, *, recent: bool) -> tuple[Trial, Comparison]:
     supplier = random_.choice(("acme", "globex", "initech"))
-    right = {"number": f"R-{random_.randint(1000, 9999)}", "total": round(random_.uniform(10, 900), 2), "currency": "EUR"}
+    right: dict[str, Any] = {
+        "number": f"R-{random_.randint(1000, 9999)}",
+        "total": round(random_.uniform(10, 900), 2),
+        "currency": "EUR",
+    }
     said = dict(right)
     if random_.random() < (0.25 if supplier == "globex" else 0.08):
-        said["total"] = round(right["total"] * 10, 2)  # type: ignore[operator]  # `total` is the number among them
+        said["total"] = round(right["total"] * 10, 2)
     failure = _failed(random_, 0.05)
     reply = _reply(random_, FRONTIER, json.dumps(right))
     text = f"Read this invoice of {supplier}: number {right['number']}, total {right['total']} EUR."
@@ -168,9 +206,15 @@ def _invoice(random_: random.Random, id_: str, at: datetime, *, recent: bool) ->
     agreement = sum(right[field] == said[field] for field in right) / len(right)
     correct = float(agreement == 1)
     return trial, Comparison(
-        scorer="json", agreement=agreement, frontier_correct=1.0, candidate_correct=correct, regret=1 - correct,
-        net_regret=1 - correct, regret_source="reference", detail={"fields": {field: right[field] == said[field] for field in right}},
-    )  # fmt: skip
+        scorer="json",
+        agreement=agreement,
+        frontier_correct=1.0,
+        candidate_correct=correct,
+        regret=1 - correct,
+        net_regret=1 - correct,
+        regret_source="reference",
+        detail={"fields": {field: right[field] == said[field] for field in right}},
+    )
 
 
 def _draft(random_: random.Random, id_: str, at: datetime, *, recent: bool) -> tuple[Trial, Comparison]:
@@ -179,7 +223,9 @@ def _draft(random_: random.Random, id_: str, at: datetime, *, recent: bool) -> t
     said = served.replace("Thursday", random_.choice(("Thursday", "Thursday", "Friday", "the end of the week")))
     if random_.random() < 0.3:
         said = said.replace("Thank you for your message. ", "Thanks for reaching out! ")
-    exchange = _exchange(id_, "reply-draft", at, "Where is my parcel?", _reply(random_, FRONTIER, served), {"channel": channel})
+    exchange = _exchange(
+        id_, "reply-draft", at, "Where is my parcel?", _reply(random_, FRONTIER, served), {"channel": channel}
+    )
     words, others = set(served.split()), set(said.split())
     agreement = len(words & others) / len(words | others)
     return _trial(exchange, _reply(random_, CANDIDATE, said)), Comparison(scorer="text", agreement=agreement)
