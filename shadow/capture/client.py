@@ -152,6 +152,5 @@ def _mirrored(kind: type[Any]) -> type[Any]:
 
 def _original(kind: type[Any]) -> type[Any]:
     """The application's own class, also where `mirror` is called on a mirrored client."""
-    return (
-        kind.__mro__[2] if issubclass(kind, _Mirrored) and kind.__mro__[1] in (_MirroredSync, _MirroredAsync) else kind
-    )
+    bases = kind.__bases__
+    return bases[1] if bases and bases[0] in (_MirroredSync, _MirroredAsync) else kind
