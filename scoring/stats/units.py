@@ -1,0 +1,62 @@
+"""Intervals where one user or conversation makes many calls.
+
+Calls of one user are alike: twenty of them say less than twenty calls of twenty users. An
+interval over calls ignores that and misses the truth in a quarter to nine tenths of the cases.
+The interval over unit means does not: units are independent, calls are not.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scoring.stats.betting import bounded_interval
+from scoring.stats.moments import checked_rows
+from scoring.stats.sequential import ALPHA, Interval
+
+UnitReason: TypeAlias = Literal["no_calls", "one_call_a_unit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitInterval:
+    """The mean over units of their own means. `interval.n` is the number of units.
+
+    `reason` says `no_calls`, or `one_call_a_unit` where units change nothing, else None.
+    """
+
+    interval: Interval
+    calls: int
+    units: int
+    reason: UnitReason | None = None
+
+
+def unit_interval(values: ArrayLike, units: Sequence[Hashable] | NDArray[Any], alpha: float = ALPHA) -> UnitInterval:
+    """The mean score in [0, 1] of a typical unit, with bounds valid under continuous looking.
+
+    `units` names the unit of each value. Every unit counts the same, however many calls it
+    made. Raises ValueError for scores outside [0, 1] or lengths that differ.
+    """
+    x, _ = checked_rows(values)
+    codes = _codes(units)
+    if codes.size != x.size:
+        raise ValueError(f"{x.size} values but {codes.size} units")
+    if x.size == 0:
+        return UnitInterval(interval=Interval(None, 0.0, 1.0, 0), calls=0, units=0, reason="no_calls")
+    calls = np.bincount(codes)
+    means = np.bincount(codes, weights=x) / calls
+    return UnitInterval(
+        # A mean of ones may come out a hair above 1.
+        interval=bounded_interval(np.minimum(means, 1.0), alpha),
+        calls=x.size,
+        units=calls.size,
+        reason="one_call_a_unit" if calls.size == x.size else None,
+    )
+
+
+def _codes(units: Sequence[Hashable] | NDArray[Any]) -> NDArray[np.intp]:
+    if isinstance(units, np.ndarray):
+        return np.unique(units, return_inverse=True)[1].ravel()
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(unit, len(known)) for unit in units], dtype=np.intp)
