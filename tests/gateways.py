@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from kafka import KafkaConsumer, TopicPartition
+
 from shadow.devstack.processes import poll_until
 from shadow.gateway.app import build
 from shadow.records import CaptureCounts, Exchange
 from shadow.settings import Settings
+from shadow.wire import event_type
 from tests import services
 from tests.scripted import ScriptedEndpoint
 
@@ -82,6 +85,24 @@ def settings_for(endpoint: str, *, gateway: dict[str, Any] | None = None, **task
             "gateway": gateway or {},
         }
     )
+
+
+def kafka_messages(settings: Settings) -> list[tuple[str | None, bytes]]:
+    """`(ce_type, value)` of every message on the exchanges topic."""
+    topic = settings.kafka.topics.exchanges
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers, enable_auto_commit=False)
+    try:
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+        consumer.assign(partitions)
+        ends = consumer.end_offsets(partitions)
+        consumer.seek_to_beginning()
+        found: list[tuple[str | None, bytes]] = []
+        while sum(consumer.position(partition) for partition in partitions) < sum(ends.values()):
+            for records in consumer.poll(timeout_ms=500).values():
+                found += [(event_type(list(record.headers)), record.value) for record in records]
+        return found
+    finally:
+        consumer.close()
 
 
 def run(stack: ExitStack, *answers: Any, gateway: dict[str, Any] | None = None, **task: Any) -> Running:

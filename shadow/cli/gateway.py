@@ -1,7 +1,6 @@
 """`shadow gateway`"""
 
 import socket
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,8 @@ import uvicorn
 
 from shadow.cli import logs
 from shadow.errors import UsageError
-from shadow.gateway.app import build
-from shadow.publisher import Publisher
+from shadow.gateway.app import build_with
+from shadow.gateway.mirror_process import MirrorProcess
 from shadow.settings import load
 
 #: Longest that requests under way may take to finish after SIGTERM.
@@ -38,11 +37,8 @@ def command(
     """
     logs.configure()
     settings = load(config)
-    # The publisher's thread works beside the event loop. At the default of 5 ms a request that
-    # has just arrived would wait so long for its turn.
-    sys.setswitchinterval(0.0005)
-    publisher = Publisher(settings)
-    application = build(settings, publisher)
+    mirror = MirrorProcess(settings)
+    application = build_with(settings, mirror)
     listening = _listen(host or settings.gateway.host, settings.gateway.port if port is None else port)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -63,11 +59,8 @@ def command(
     )
     address = "{}:{}".format(*listening.getsockname()[:2])
     _log.info("serving", action="gateway.serving", address=f"http://{address}/v1", tasks=list(settings.tasks))
-    try:
-        server.run(sockets=[listening])
-    finally:
-        publisher.close()
-    _log.info("stopped", action="gateway.stopped", capture=publisher.counts().counts)
+    server.run(sockets=[listening])
+    _log.info("stopped", action="gateway.stopped", capture=mirror.counts())
 
 
 def _listen(host: str, port: int) -> socket.socket:

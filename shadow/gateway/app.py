@@ -5,21 +5,27 @@ import msgspec
 from shadow.gateway import asgi
 from shadow.gateway.asgi import App, Receive, Scope, Send
 from shadow.gateway.metrics import CONTENT_TYPE, Metrics
-from shadow.gateway.proxy import MIRRORED, Proxy, Publisher
+from shadow.gateway.mirrors import InProcess, Mirror, Publisher
+from shadow.gateway.proxy import MIRRORED, Proxy
 from shadow.settings import Settings
 
 
 def build(settings: Settings, publisher: Publisher) -> App:
-    """The gateway's ASGI application. The publisher stays the caller's to close.
+    """The gateway's ASGI application, mirroring through a publisher that stays the caller's to close.
 
     Raises ConfigError where the settings name no endpoint to forward to.
     """
-    metrics = Metrics(publisher)
-    proxy = Proxy(settings, publisher, metrics)
+    return build_with(settings, InProcess(settings, publisher))
+
+
+def build_with(settings: Settings, mirror: Mirror) -> App:
+    """The same with any mirror; the application starts and stops it."""
+    metrics = Metrics(mirror.counts)
+    proxy = Proxy(settings, mirror, metrics)
 
     async def gateway(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            return await _lifespan(proxy, receive, send)
+            return await _lifespan(proxy, mirror, receive, send)
         if scope["type"] != "http":  # the realtime API's WebSockets are not proxied
             return await send({"type": "websocket.close", "code": 1003})
         path: str = scope["path"]
@@ -32,7 +38,7 @@ def build(settings: Settings, publisher: Publisher) -> App:
             case "/livez":
                 return await asgi.answer(send, 200, b'{"alive":true}')
             case "/readyz":
-                return await asgi.answer(send, 200, _readiness(settings, publisher))
+                return await asgi.answer(send, 200, _readiness(settings, mirror))
             case "/metrics":
                 return await asgi.answer(send, 200, metrics.text(), CONTENT_TYPE)
         return await asgi.refuse(send, 404, "unknown_path", f"The gateway serves what is under /v1, not {path}")
@@ -40,19 +46,20 @@ def build(settings: Settings, publisher: Publisher) -> App:
     return gateway
 
 
-def _readiness(settings: Settings, publisher: Publisher) -> bytes:
-    """Ready as soon as there are settings: this reports the publisher, and does not ask it.
+def _readiness(settings: Settings, mirror: Mirror) -> bytes:
+    """Ready as soon as there are settings: this reports what capture does, and does not ask it.
 
     A dead broker must not take the gateway out of its load balancer: production would stop
     because nobody can watch it.
     """
-    capture = publisher.counts().counts
-    return msgspec.json.encode({"ready": True, "tasks": list(settings.tasks), "capture": capture})
+    return msgspec.json.encode({"ready": True, "tasks": list(settings.tasks), "capture": mirror.counts()})
 
 
-async def _lifespan(proxy: Proxy, receive: Receive, send: Send) -> None:
+async def _lifespan(proxy: Proxy, mirror: Mirror, receive: Receive, send: Send) -> None:
     await receive()
+    await mirror.start()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await proxy.close()
+    await mirror.stop()
     await send({"type": "lifespan.shutdown.complete"})

@@ -4,14 +4,17 @@ No label holds an id or a name from a request: task labels are the tasks of the 
 a client that makes up task names cannot make up time series.
 """
 
-from collections.abc import Iterator
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from shadow.records import CaptureCounts, Role
+from shadow.records import Role
+
+#: `counts[task][outcome]`, as in `CaptureCounts`.
+Counts: TypeAlias = Mapping[str, Mapping[str, int]]
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,16 +26,10 @@ HUNG_UP: Final = 499
 _SECONDS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
-class Counted(Protocol):
-    """The part of a publisher that metrics need."""
-
-    def counts(self) -> CaptureCounts: ...
-
-
 class Metrics:
     """One gateway's figures, in a registry of their own."""
 
-    def __init__(self, publisher: Counted) -> None:
+    def __init__(self, counts: Callable[[], Counts]) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "shadow_gateway_requests",
@@ -56,7 +53,7 @@ class Metrics:
         self.in_flight = Gauge(
             "shadow_gateway_in_flight", "Requests that are being served now.", registry=self._registry
         )
-        self._registry.register(_Captured(publisher))
+        self._registry.register(_Captured(counts))
 
     def served(self, *, task: str | None, arm: Role, status: int, seconds: float) -> None:
         """Count one answered request that took `seconds`."""
@@ -72,10 +69,10 @@ class Metrics:
 
 
 class _Captured(Collector):
-    """The publisher's own cumulative counts, read when somebody looks."""
+    """Capture's own cumulative counts, read when somebody looks."""
 
-    def __init__(self, publisher: Counted) -> None:
-        self._publisher = publisher
+    def __init__(self, counts: Callable[[], Counts]) -> None:
+        self._counts = counts
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         family = CounterMetricFamily(
@@ -83,7 +80,7 @@ class _Captured(Collector):
             "Exchanges by outcome of capture; accepted = mirrored + dropped + queued.",
             labels=("task", "outcome"),
         )
-        for task, outcomes in self._publisher.counts().counts.items():
+        for task, outcomes in self._counts().items():
             for outcome, count in outcomes.items():
                 family.add_metric((task, outcome), count)
         yield family

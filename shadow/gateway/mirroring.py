@@ -1,4 +1,4 @@
-"""From the bytes that passed through to an Exchange. Runs on the publisher's thread."""
+"""From the bytes that passed through to an Exchange. Runs away from the request path."""
 
 import time
 import zlib
@@ -10,8 +10,8 @@ import msgspec
 
 from shadow import prices, replies
 from shadow.gateway.events import EventStream
-from shadow.gateway.routing import Route
-from shadow.records import Api, Exchange, Reply
+from shadow.records import Api, Exchange, Reply, Role
+from shadow.settings import Settings
 
 #: Who broke off an answer.
 Broken = Literal["client", "endpoint"]
@@ -22,17 +22,14 @@ _BROKEN: Final[dict[Broken, str]] = {
 }
 
 
-class Copy:
-    """The first `limit` bytes of an answer, as the chunks they came in, and when they came."""
+class Copy(msgspec.Struct, kw_only=True):
+    """The first `limit` bytes of an answer, as the chunks they came in, and when each came."""
 
-    __slots__ = ("chunks", "limit", "size", "times", "truncated")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.size = 0
-        self.truncated = False
-        self.chunks: list[bytes] = []
-        self.times: list[float] = []
+    limit: int
+    size: int = 0
+    truncated: bool = False
+    chunks: list[bytes] = []
+    times: list[float] = []
 
     def add(self, chunk: bytes) -> None:
         room = self.limit - self.size
@@ -45,16 +42,21 @@ class Copy:
             self.times.append(time.perf_counter())
 
 
-class Heard(msgspec.Struct, frozen=True, kw_only=True):
+class Heard(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """All that is known of one user request once its answer has passed.
 
-    `started` and `ended` are on the clock of `time.perf_counter` (seconds), `at` is Unix time.
-    `status` is None where the client hung up before the endpoint's first byte.
+    `model` is the name in [models] that served. `started`, `ended` and the copy's times are
+    on the clock of `time.perf_counter` (seconds), `at` is Unix time. `status` is None where
+    the client hung up before the endpoint's first byte.
     """
 
     id: str
     api: Api
-    route: Route
+    task: str
+    arm: Role
+    model: str
+    segment: dict[str, str]
+    unit: str | None
     request: bytes
     at: float
     started: float
@@ -69,40 +71,39 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> int:
-        """Bytes this holds, for the publisher's budget."""
+        """Bytes this holds, for a byte budget."""
         return len(self.request) + self.copy.size
 
 
-def exchange_of(heard: Heard) -> Exchange | None:
+def exchange_of(heard: Heard, settings: Settings) -> Exchange | None:
     """The exchange that passed, or None for a request that is no JSON object after all."""
     request = msgspec.json.decode(heard.request)
-    if heard.route.task is None or not isinstance(request, dict):
+    if not isinstance(request, dict):
         return None
-    reply = _reply(heard)
-    target = heard.route.target
+    sent_name = settings.sent_name(heard.model)
+    reply = _reply(heard, sent_name)
     return Exchange(
         id=heard.id,
-        task=heard.route.task,
+        task=heard.task,
         at=datetime.fromtimestamp(heard.at, UTC),
         request=request,
         api=heard.api,
         reply=msgspec.structs.replace(
             reply,
             latency_ms=(heard.ended - heard.started) * 1_000,
-            cost_usd=prices.cost_usd(target.model, target.sent_name, reply.usage),
+            cost_usd=prices.cost_usd(settings.models[heard.model], sent_name, reply.usage),
             status=heard.status,
         ),
-        served_by=heard.route.arm,
-        segment=heard.route.segment,
-        unit=heard.route.unit,
+        served_by=heard.arm,
+        segment=heard.segment,
+        unit=heard.unit,
         inclusion_probability=heard.probability,
         traceparent=heard.traceparent,
         truncated=heard.copy.truncated,
     )
 
 
-def _reply(heard: Heard) -> Reply:
-    model = heard.route.target.sent_name
+def _reply(heard: Heard, model: str) -> Reply:
     if heard.status is None:
         return replies.failed(model, "interrupted", "the client hung up before the first byte of an answer")
     chunks = list(_decoded(heard))
@@ -110,7 +111,7 @@ def _reply(heard: Heard) -> Reply:
         words = b"".join(chunk for chunk, _ in chunks)[:500].decode("utf-8", "replace")
         return replies.failed(model, replies.failure_of_status(heard.status), words, status=heard.status)
     if heard.content_type.startswith("text/event-stream"):
-        reply = _streamed(heard, chunks)
+        reply = _streamed(heard, chunks, model)
         whole = reply.failure != "interrupted"
     else:
         reply = replies.read_bytes(heard.api, b"".join(chunk for chunk, _ in chunks), model=model)
@@ -124,8 +125,8 @@ def _reply(heard: Heard) -> Reply:
     return msgspec.structs.replace(reply, failure="interrupted", failure_detail=why)
 
 
-def _streamed(heard: Heard, chunks: Iterable[tuple[bytes, float]]) -> Reply:
-    reader = replies.StreamReader(heard.api, model=heard.route.target.sent_name)
+def _streamed(heard: Heard, chunks: Iterable[tuple[bytes, float]], model: str) -> Reply:
+    reader = replies.StreamReader(heard.api, model=model)
     stream = EventStream()
     ttft_ms: float | None = None
     for chunk, at in chunks:

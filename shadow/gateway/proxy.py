@@ -2,18 +2,18 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
 from shadow import sampling
 from shadow.gateway import asgi, headers
 from shadow.gateway.asgi import HungUpError, Listener, Receive, Scope, Send, TooLargeError
 from shadow.gateway.forwarding import Call, Forwarder, Passed
 from shadow.gateway.metrics import HUNG_UP, Metrics
-from shadow.gateway.mirroring import Copy, Heard, exchange_of
+from shadow.gateway.mirroring import Copy, Heard
+from shadow.gateway.mirrors import Mirror
 from shadow.gateway.routing import Router
-from shadow.records import Api, CaptureCounts, Exchange
+from shadow.records import Api
 from shadow.settings import Settings
 
 MIRRORED: Final[dict[str, Api]] = {"/v1/chat/completions": "chat", "/v1/responses": "responses"}
@@ -24,21 +24,13 @@ RETRYABLE_ERROR: Final = "retryable_error"
 NO_ANSWER: Final = "no_answer"
 
 
-class Publisher(Protocol):
-    """What the gateway needs of `shadow.publisher.Publisher`."""
-
-    def offer(self, finish: Callable[[], Exchange | None], *, task: str, size: int) -> bool: ...
-    def count_sampled_out(self, task: str) -> None: ...
-    def counts(self) -> CaptureCounts: ...
-
-
 class Proxy:
     """Serves everything under `/v1`."""
 
-    def __init__(self, settings: Settings, publisher: Publisher, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, mirror: Mirror, metrics: Metrics) -> None:
         self._limits = settings.gateway
         self._rates = {name: task.mirror_rate for name, task in settings.tasks.items()}
-        self._publisher = publisher
+        self._mirror = mirror
         self._metrics = metrics
         self._router = Router(settings)
         self._forwarder = Forwarder(timeout_s=settings.gateway.timeout_s)
@@ -51,7 +43,7 @@ class Proxy:
         """Serve a request to a mirrored path, and offer its exchange once the answer is known.
 
         The request path only keeps references to bytes that pass anyway. Everything that
-        reads them happens in `exchange_of`, on the publisher's thread.
+        reads them happens in `exchange_of`, behind the mirror.
         """
         passing, told = headers.read(scope["headers"])
         body = await self._whole_body(told, receive, send)
@@ -64,7 +56,7 @@ class Proxy:
         chosen = sampling.chosen(route.unit or identity, rate=rate, salt="mirror")
         copy = None
         if chosen:
-            copy = Copy(self._limits.mirror_body_bytes)
+            copy = Copy(limit=self._limits.mirror_body_bytes)
             headers.ask_for_readable(passing)
         headers.authorize(passing, route.target.model.api_key())
         call = Call(target=route.target, method="POST", path=_path(scope), headers=passing, body=route.body)
@@ -77,25 +69,30 @@ class Proxy:
         if reason := route.unmirrored or _no_exchange(passed):
             self._metrics.unmirrored(reason)
         elif route.task and copy is None:
-            self._publisher.count_sampled_out(route.task)
+            self._mirror.sampled_out(route.task)
         elif route.task and copy is not None:
-            heard = Heard(
-                id=identity,
-                api=api,
-                route=route,
-                request=body,
-                at=at,
-                started=started,
-                ended=ended,
-                copy=copy,
-                probability=rate,
-                status=passed.answered,
-                content_type=passed.content_type,
-                content_encoding=passed.content_encoding,
-                broken=passed.broken,
-                traceparent=told.get("traceparent"),
+            self._mirror.offer(
+                Heard(
+                    id=identity,
+                    api=api,
+                    task=route.task,
+                    arm=route.arm,
+                    model=route.target.name,
+                    segment=route.segment,
+                    unit=route.unit,
+                    request=body,
+                    at=at,
+                    started=started,
+                    ended=ended,
+                    copy=copy,
+                    probability=rate,
+                    status=passed.answered,
+                    content_type=passed.content_type,
+                    content_encoding=passed.content_encoding,
+                    broken=passed.broken,
+                    traceparent=told.get("traceparent"),
+                )
             )
-            self._publisher.offer(partial(exchange_of, heard), task=route.task, size=heard.size)
 
     async def untouched(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request through, streaming its body up and the answer's down."""

@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from shadow.gateway.mirroring import Copy, Heard, exchange_of
-from shadow.gateway.routing import Router
 from shadow.records import Exchange, Usage
 from tests.gateways import settings_for
 from tests.scripted import chat_body
@@ -32,18 +31,21 @@ STREAM = [
 
 
 def heard(*chunks: bytes, limit: int = 100_000, content_type: str = "text/event-stream", **fields: Any) -> Exchange:
-    copy = Copy(limit)
+    copy = Copy(limit=limit)
     for chunk in chunks:
         copy.add(chunk)
     return exchange_from(copy, content_type=content_type, **fields)
 
 
 def exchange_from(copy: Copy, **fields: Any) -> Exchange:
-    route = Router(settings_for("http://frontier")).route(REQUEST, {"x-shadow-task": "intent"})
     known = Heard(
         id="x1",
         api="chat",
-        route=route,
+        task="intent",
+        arm="frontier",
+        model="big",
+        segment={"locale": "de"},
+        unit="u7",
         request=REQUEST,
         at=1_700_000_000.5,
         started=10.0,
@@ -52,7 +54,7 @@ def exchange_from(copy: Copy, **fields: Any) -> Exchange:
         probability=0.5,
         status=200,
     )
-    exchange = exchange_of(msgspec.structs.replace(known, **fields))
+    exchange = exchange_of(msgspec.structs.replace(known, **fields), settings_for("http://frontier"))
     assert exchange is not None
     return exchange
 
@@ -70,12 +72,12 @@ def test_a_stream_becomes_the_reply_it_carried():
         "00-abc",
     )
     assert exchange.at.isoformat() == "2023-11-14T22:13:20.500000+00:00"
-    assert exchange.inclusion_probability == 0.5
+    assert (exchange.segment, exchange.unit, exchange.inclusion_probability) == ({"locale": "de"}, "u7", 0.5)
     assert exchange.request == json.loads(REQUEST)
 
 
 def test_time_to_first_token_is_that_of_the_first_text_not_of_the_first_event():
-    copy = Copy(1000)
+    copy = Copy(limit=10_000)
     for chunk in STREAM:
         copy.add(chunk)
     copy.times[:] = [10.1, 10.3, 10.4, 10.5, 10.6, 10.7]

@@ -1,0 +1,86 @@
+"""The mirror process: reads what the gateway heard, and publishes it.
+
+python -m shadow.gateway.mirror_child FILE_DESCRIPTOR
+"""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import Final, NoReturn
+
+from shadow.gateway import mirror_link
+from shadow.gateway.mirror_link import Left, Report
+from shadow.gateway.mirroring import exchange_of
+from shadow.publisher import Dropped, Publisher
+from shadow.settings import Settings
+
+_REPORT_EVERY_S: Final = 0.25
+#: Production comes first: on a busy machine mirroring waits, and catches up later.
+_NICENESS: Final = 10
+
+
+def serve(connection: socket.socket) -> None:
+    """Publish what comes over `connection` until it ends, then what is left, within the drain's deadline."""
+    with connection, connection.makefile("rb") as stream:
+        orders = mirror_link.frames(stream)
+        settings = Settings.model_validate_json(next(orders))
+        publisher = Publisher(settings)
+        over = threading.Event()
+        reporting = threading.Thread(target=_report, args=(connection, publisher, over), daemon=True)
+        reporting.start()
+        for body in orders:
+            order = mirror_link.decode_order(body)
+            if isinstance(order, Left):
+                _count(publisher, order)
+            else:
+                publisher.offer(partial(exchange_of, order, settings), task=order.task, size=order.size)
+        publisher.close()
+        over.set()
+        reporting.join()
+
+
+def _count(publisher: Publisher, left: Left) -> None:
+    for task, outcomes in left.counts.items():
+        for outcome, number in outcomes.items():
+            for _ in range(number):
+                if outcome == "sampled_out":
+                    publisher.count_sampled_out(task)
+                else:
+                    publisher.offer(partial(_dropped, outcome.removeprefix("dropped:")), task=task, size=0)
+
+
+def _dropped(reason: str) -> NoReturn:
+    """An exchange that was lost on its way here: it is accepted, and dropped for `reason`."""
+    raise Dropped(reason)
+
+
+def _report(connection: socket.socket, publisher: Publisher, over: threading.Event) -> None:
+    """Tell the gateway the counts whenever they have changed, and once more at the end."""
+    told = None
+    last = False
+    while not last:
+        last = over.wait(_REPORT_EVERY_S)
+        counts = publisher.counts().counts
+        if counts != told:
+            told = counts
+            with suppress(OSError):  # the gateway is gone; what it sent is still delivered
+                connection.sendall(b"".join(mirror_link.frame(Report(counts=counts))))
+
+
+def main() -> None:
+    # The end of the connection ends us. Ctrl-C and a service manager's signals reach the whole
+    # group, and must not stop us before the gateway's last request is mirrored.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(_NICENESS)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    serve(socket.socket(fileno=int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

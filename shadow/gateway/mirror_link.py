@@ -1,0 +1,69 @@
+"""What the gateway and its mirror process say to each other: length, then MessagePack."""
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+import msgspec
+
+from shadow.gateway.mirroring import Heard
+
+_LENGTH: Final = struct.Struct(">I")
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Requests the gateway left out since the last such message.
+
+    `counts[task][outcome]`, with outcomes `sampled_out` and `dropped:<reason>`.
+    """
+
+    counts: dict[str, dict[str, int]]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The mirror process's cumulative counts."""
+
+    counts: dict[str, dict[str, int]]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+decode_order = msgspec.msgpack.Decoder(Heard | Left).decode
+decode_report = msgspec.msgpack.Decoder(Report).decode
+
+
+def frame(message: Heard | Left | Report) -> tuple[bytes, bytes]:
+    """The two parts in which `message` is written."""
+    return frame_of(_encode(message))
+
+
+def frame_of(body: bytes) -> tuple[bytes, bytes]:
+    """The same for a body that is bytes already (the settings, which come first of all)."""
+    return _LENGTH.pack(len(body)), body
+
+
+def frames(stream: BinaryIO) -> Iterator[bytes]:
+    """The bodies read from a blocking stream, until it ends."""
+    while len(header := stream.read(_LENGTH.size)) == _LENGTH.size:
+        (length,) = _LENGTH.unpack(header)
+        body = stream.read(length)
+        if len(body) < length:
+            return
+        yield body
+
+
+class Frames:
+    """Bodies out of bytes that may be cut anywhere."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Every body that `data` completes."""
+        self._rest += data
+        while len(self._rest) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._rest)
+            end = _LENGTH.size + length
+            if len(self._rest) < end:
+                return
+            body, self._rest = self._rest[_LENGTH.size : end], self._rest[end:]
+            yield body

@@ -1,0 +1,190 @@
+"""Mirroring in a process beside the gateway, so that it cannot slow a request down.
+
+Redacting a long reply holds Python's interpreter lock for as long as it takes, and a Kafka
+client in trouble takes what it likes. In another process neither is felt here: the request
+path writes bytes into a buffer, and the rest happens on another core, or later.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from shadow.gateway import mirror_link
+from shadow.gateway.metrics import Counts
+from shadow.gateway.mirror_link import Frames, Left, Report
+from shadow.gateway.mirroring import Heard
+from shadow.settings import Postgres, Settings
+
+_RESTART_AFTER_S: Final = 1.0
+_HAND_OVER_EVERY_S: Final = 0.25
+#: Time for the last report, beyond the publisher's own time for draining.
+_LAST_WORDS_S: Final = 3.0
+_LOST: Final = "dropped:mirror_down"
+
+_log = structlog.get_logger()
+
+
+class MirrorProcess:
+    """A `Mirror` whose publisher lives in a child process. Used from one event loop.
+
+    Up to a quarter of `publisher.queue_bytes` waits on this side, and up to all of it in the
+    child; beyond that, exchanges are dropped and counted. A child that dies is started again;
+    what it had not yet accepted counts as dropped.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._room = settings.publisher.queue_bytes // 4
+        self._child: subprocess.Popen[bytes] | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._over = asyncio.Event()
+        self._stopping = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: Counted here, and not yet handed over to a child that reports to Kafka.
+        self._left: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        #: Handed to the present child, what it says it has done, and what those before it had.
+        self._handed: Counter[str] = Counter()
+        self._reported: Counts = {}
+        self._before: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    async def start(self) -> None:
+        await self._start_child()
+        self._keep(self._hand_over_regularly())
+
+    async def stop(self) -> None:
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        self._hand_over_left()
+        if self._transport is not None:
+            self._transport.write_eof()
+            drain_s = self._settings.publisher.drain_timeout_s + _LAST_WORDS_S
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), drain_s)
+        await self._end_child()
+
+    def offer(self, heard: Heard) -> None:
+        if self._transport is None:
+            self._left[heard.task][_LOST] += 1
+        elif self.waiting_bytes + heard.size > self._room:
+            self._left[heard.task]["dropped:byte_budget"] += 1
+        else:
+            self._transport.writelines(mirror_link.frame(heard))
+            self._handed[heard.task] += 1
+
+    def sampled_out(self, task: str) -> None:
+        self._left[task]["sampled_out"] += 1
+
+    def counts(self) -> Counts:
+        total = defaultdict(Counter, {task: Counter(outcomes) for task, outcomes in self._before.items()})
+        for task, outcomes in self._reported.items():
+            total[task].update(outcomes)
+        for task, outcomes in self._left.items():
+            total[task].update(outcomes)
+            total[task]["accepted"] += _dropped(outcomes)
+        return {task: {name: n for name, n in outcomes.items() if n} for task, outcomes in total.items()}
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, while there is a child to talk to."""
+        return self._child.pid if self._child is not None and self._transport is not None else None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes on this side that the child has not read yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    async def _start_child(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            number = theirs.fileno()
+            command = [sys.executable, "-m", "shadow.gateway.mirror_child", str(number)]
+            # Starting takes milliseconds, and happens before the first request or after a crash.
+            self._child = subprocess.Popen(command, pass_fds=(number,), stdin=subprocess.DEVNULL)  # noqa: ASYNC220, S603
+        self._over.clear()
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_unix_connection(lambda: _Link(self._on_report, self._on_end), sock=ours)
+        # The database is none of the child's business, nor is the password in its address.
+        settings = self._settings.model_copy(update={"postgres": Postgres()})
+        self._transport.writelines(mirror_link.frame_of(settings.model_dump_json().encode()))
+
+    async def _end_child(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            await asyncio.to_thread(self._child.wait)
+            self._child = None
+
+    async def _restart(self) -> None:
+        while self._transport is None:
+            await self._end_child()
+            await asyncio.sleep(_RESTART_AFTER_S)
+            try:
+                await self._start_child()
+            except OSError as fault:
+                _log.exception("no mirror process", action="gateway.mirror_down", exc_info=fault)
+
+    async def _hand_over_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(_HAND_OVER_EVERY_S)
+            self._hand_over_left()
+
+    def _hand_over_left(self) -> None:
+        """Let the child count what it was not given, so that its counts to Kafka are complete."""
+        if self._transport is None or not self._left:
+            return
+        self._transport.writelines(mirror_link.frame(Left(counts={task: dict(c) for task, c in self._left.items()})))
+        for task, outcomes in self._left.items():
+            self._handed[task] += _dropped(outcomes)
+        self._left.clear()
+
+    def _on_report(self, report: Report) -> None:
+        self._reported = report.counts
+
+    def _on_end(self) -> None:
+        """The child is gone: because we stop, or on its own."""
+        self._transport = None
+        self._over.set()
+        for task, handed in self._handed.items():
+            outcomes = self._reported.get(task, {})
+            accepted = outcomes.get("accepted", 0)
+            self._before[task].update(outcomes)
+            # It told Kafka of those it accepted, or would have; of the rest nobody has heard yet.
+            self._before[task][_LOST] += accepted - outcomes.get("mirrored", 0) - _dropped(outcomes)
+            self._left[task][_LOST] += handed - accepted
+        self._reported = {}
+        self._handed.clear()
+        if not self._stopping:
+            _log.error("the mirror process ended; starting another", action="gateway.mirror_down")
+            self._keep(self._restart())
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)  # the event loop itself holds only weak references
+        task.add_done_callback(self._tasks.discard)
+
+
+def _dropped(outcomes: Mapping[str, int]) -> int:
+    return sum(number for outcome, number in outcomes.items() if outcome.startswith("dropped:"))
+
+
+class _Link(asyncio.Protocol):
+    """The gateway's end of the connection to the child."""
+
+    def __init__(self, on_report: Callable[[Report], None], on_end: Callable[[], None]) -> None:
+        self._on_report = on_report
+        self._on_end = on_end
+        self._frames = Frames()
+
+    def data_received(self, data: bytes) -> None:
+        for body in self._frames.feed(data):
+            self._on_report(mirror_link.decode_report(body))
+
+    def connection_lost(self, _fault: Exception | None) -> None:
+        self._on_end()

@@ -1,0 +1,150 @@
+"""The mirror process: what the gateway heard reaches Kafka, and every loss is counted."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from shadow.devstack.processes import free_port, poll_until
+from shadow.gateway import mirror_link
+from shadow.gateway.mirror_process import MirrorProcess
+from shadow.gateway.mirroring import Copy, Heard
+from shadow.records import CaptureCounts, Exchange
+from shadow.settings import Settings
+from shadow.wire import TYPES, decode
+from tests.gateways import kafka_messages, settings_for
+from tests.scripted import chat_body
+
+
+def heard(number: int, *, size: int = 0, text: str = "hello") -> Heard:
+    copy = Copy(limit=10_000_000)
+    copy.add(json.dumps(chat_body(text + " " * size)).encode())
+    return Heard(
+        id=f"x{number}",
+        api="chat",
+        task="intent",
+        arm="frontier",
+        model="big",
+        segment={},
+        unit=None,
+        request=b'{"messages":[{"role":"user","content":"write to anna@example.com"}]}',
+        at=1_700_000_000.0,
+        started=0.0,
+        ended=0.5,
+        copy=copy,
+        probability=1.0,
+        status=200,
+        content_type="application/json",
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[MirrorProcess]:
+    mirror = MirrorProcess(settings)
+    await mirror.start()
+    try:
+        yield mirror
+    finally:
+        await mirror.stop()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    await asyncio.to_thread(poll_until, condition, timeout=20.0)
+
+
+def counted(mirror: MirrorProcess) -> dict[str, int]:
+    return dict(mirror.counts().get("intent", {}))
+
+
+@pytest.fixture
+def settings(broker: str, topics) -> Settings:
+    known = settings_for("http://frontier")
+    kafka = known.kafka.model_copy(update={"bootstrap_servers": broker, "topics": topics})
+    return known.model_copy(update={"kafka": kafka})
+
+
+@pytest.fixture
+def brokerless() -> Settings:
+    known = settings_for("http://frontier")
+    kafka = known.kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{free_port()}"})
+    limits = known.publisher.model_copy(update={"drain_timeout_s": 0.2})
+    return known.model_copy(update={"kafka": kafka, "publisher": limits})
+
+
+async def test_what_was_heard_is_on_the_topic_redacted_and_counted_by_the_time_it_stops(settings):
+    async with running(settings) as mirror:
+        for number in range(50):
+            mirror.offer(heard(number))
+        mirror.sampled_out("intent")
+    assert counted(mirror) == {"accepted": 50, "mirrored": 50, "sampled_out": 1}
+    messages = kafka_messages(settings)
+    exchanges = [decode(Exchange, value) for kind, value in messages if kind == TYPES[Exchange]]
+    assert sorted(exchange.id for exchange in exchanges) == sorted(f"x{number}" for number in range(50))
+    assert {exchange.reply.content for exchange in exchanges} == {"hello"}
+    assert b"anna@example.com" not in b"".join(value for _, value in messages)
+    last = [decode(CaptureCounts, value) for kind, value in messages if kind == TYPES[CaptureCounts]][-1]
+    assert last.counts == {"intent": counted(mirror)}
+
+
+async def test_without_a_broker_offers_are_still_taken_and_end_as_dropped(brokerless):
+    async with running(brokerless) as mirror:
+        for number in range(20):
+            mirror.offer(heard(number))
+    counts = counted(mirror)
+    assert counts["accepted"] == 20
+    assert sum(number for outcome, number in counts.items() if outcome.startswith("dropped:")) == 20
+
+
+async def test_a_child_that_is_killed_is_replaced_and_what_it_had_not_accepted_is_counted(settings):
+    async with running(settings) as mirror:
+        mirror.offer(heard(0))
+        await until(lambda: counted(mirror).get("mirrored") == 1)
+        first = mirror.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        for number in range(1, 11):
+            mirror.offer(heard(number))
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: counted(mirror).get("dropped:mirror_down") == 10)
+        await until(lambda: mirror.pid not in (None, first))
+        mirror.offer(heard(11))
+    assert counted(mirror) == {"accepted": 12, "mirrored": 2, "dropped:mirror_down": 10}
+
+
+async def test_a_frozen_child_costs_the_gateway_a_bounded_buffer_and_counted_drops(settings):
+    limits = settings.publisher.model_copy(update={"queue_bytes": 4_000_000})
+    async with running(settings.model_copy(update={"publisher": limits})) as mirror:
+        mirror.offer(heard(0))
+        await until(lambda: counted(mirror).get("mirrored") == 1)
+        assert mirror.pid is not None
+        os.kill(mirror.pid, signal.SIGSTOP)
+        for number in range(1, 41):
+            mirror.offer(heard(number, size=100_000))
+            await asyncio.sleep(0)
+        waiting = mirror.waiting_bytes
+        dropped = counted(mirror).get("dropped:byte_budget", 0)
+        os.kill(mirror.pid, signal.SIGCONT)
+    assert waiting <= 1_000_000
+    assert dropped > 20
+    assert counted(mirror) == {"accepted": 41, "mirrored": 41 - dropped, "dropped:byte_budget": dropped}
+
+
+async def test_a_database_password_stays_out_of_the_child(settings, monkeypatch):
+    written: list[bytes] = []
+    frame_of = mirror_link.frame_of
+
+    def noted(body: bytes) -> tuple[bytes, bytes]:
+        written.append(body)
+        return frame_of(body)
+
+    monkeypatch.setattr(mirror_link, "frame_of", noted)
+    postgres = settings.postgres.model_copy(update={"url": "postgresql://u:canary-password@host/db"})
+    async with running(settings.model_copy(update={"postgres": postgres})):
+        pass
+    assert written
+    assert b"canary" not in b"".join(written)
