@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 import altair as alt
 import pandas as pd
+from altair.utils.schemapi import UndefinedType
 
 from dashboard import measures
 from dashboard.measures import Step
@@ -70,7 +71,7 @@ def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreem
         "status:N",
         title=None,
         scale=alt.Scale(domain=[measures.WORSE, measures.IN_LINE, measures.THIN], range=[WORSE, CANDIDATE, THIN]),
-        legend=alt.Legend(orient="top", direction="horizontal"),
+        legend=alt.Legend(orient="top", direction="horizontal", symbolOpacity=1),
     )
     tooltip = [
         alt.Tooltip("label:N", title="Segment"),
@@ -80,7 +81,7 @@ def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreem
         alt.Tooltip("n:Q", title="n", format=","),
         alt.Tooltip("status:N", title="Judgement"),
     ]
-    y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False, grid=False))
+    y = alt.Y("label:N", sort=order, title=None, axis=_names(220))
     x = alt.X("low:Q", title=f"{title}, with 95% interval", axis=_PERCENT, scale=alt.Scale(domain=_telling(frame)))
     base = alt.Chart(frame).encode(y=y, color=colour, tooltip=tooltip)
     layers: list[alt.Chart] = [
@@ -101,8 +102,8 @@ def crossing(frame: pd.DataFrame, across: str, down: str) -> Picture:
     """Heat table of `across, down, estimate, n, enough`: agreement in each field, with its n below."""
     # Field names are ours; the dimensions' own names only ever become titles.
     base = alt.Chart(frame).encode(
-        x=alt.X("across:N", title=across, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=120, domain=False)),
-        y=alt.Y("down:N", title=down, axis=alt.Axis(labelLimit=160, domain=False)),
+        x=alt.X("across:N", title=across, axis=_names(110, orient="top")),
+        y=alt.Y("down:N", title=down, axis=_names(160)),
         tooltip=[
             alt.Tooltip("across:N", title=across),
             alt.Tooltip("down:N", title=down),
@@ -159,11 +160,9 @@ def week(frame: pd.DataFrame) -> Picture:
             "hour:O",
             sort=list(measures.HOURS),
             title="Hour of day (UTC)",
-            axis=alt.Axis(labelAngle=0, domain=False, ticks=False),
+            axis=_names(60),
         ),
-        y=alt.Y(
-            "weekday:O", sort=[*measures.WEEKDAYS, measures.ANY], title=None, axis=alt.Axis(domain=False, ticks=False)
-        ),
+        y=alt.Y("weekday:O", sort=[*measures.WEEKDAYS, measures.ANY], title=None, axis=_names(60)),
         tooltip=[
             alt.Tooltip("weekday:N", title="Weekday"),
             alt.Tooltip("hour:O", title="Hour (UTC)"),
@@ -208,7 +207,7 @@ def effects(frame: pd.DataFrame) -> Picture:
     """How far each thing moved (`name, effect, chance`), with a tick for what chance alone gives."""
     order = list(frame["name"])
     furthest = min(1.0, 1.15 * float(frame[["effect", "chance"]].max().max()) + 0.02)
-    y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, domain=False, ticks=False))
+    y = alt.Y("name:N", sort=order, title=None, axis=_names(200))
     base = alt.Chart(frame).encode(
         y=y,
         tooltip=[
@@ -237,7 +236,7 @@ def mix(frame: pd.DataFrame) -> Picture:
         alt.Chart(frame)
         .mark_bar(cornerRadiusEnd=3)
         .encode(
-            y=alt.Y("value:N", sort=order, title=None, axis=alt.Axis(labelLimit=180, domain=False, ticks=False)),
+            y=alt.Y("value:N", sort=order, title=None, axis=_names(180)),
             yOffset=alt.YOffset("window:N", sort=["reference", "current"]),
             x=alt.X("share:Q", title="Share of exchanges", axis=_PERCENT),
             color=_window_colour(),
@@ -275,6 +274,14 @@ def distribution(frame: pd.DataFrame, *, title: str) -> Picture:
     return picture
 
 
+def _names(limit: int, *, orient: Literal["left", "top", "bottom"] | UndefinedType = alt.Undefined) -> alt.Axis:
+    """An axis of names, each shown (up to `limit` pixels) beside the middle of its row or column."""
+    return alt.Axis(
+        orient=orient, labelLimit=limit, labelAngle=0, labelOverlap=False, labelFlush=False,
+        ticks=False, domain=False, grid=False,
+    )  # fmt: skip
+
+
 def _telling(frame: pd.DataFrame) -> list[float]:
     """The range of shares that has to be shown: what rows with enough data span, and a little more.
 
@@ -310,5 +317,7 @@ def _agreement_colour() -> alt.Color:
         "estimate:Q",
         title=None,
         scale=alt.Scale(domain=[0.5, 0.7, 0.8, 0.9, 1], range=_AGREEMENT_SCHEME, clamp=True),
-        legend=alt.Legend(orient="bottom", format=".0%", gradientLength=220, gradientThickness=8),
+        legend=alt.Legend(
+            orient="bottom", format=".0%", values=[0.5, 0.75, 1], gradientLength=220, gradientThickness=8
+        ),
     )

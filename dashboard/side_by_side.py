@@ -17,9 +17,12 @@ from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_r
 from shadow.store.exchanges import Pair
 
 _STYLE: Final = """<style>
-.shadow-reply { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; padding: 0.8rem 1rem;
-  font-size: 0.87rem; line-height: 1.55; border-radius: 0.5rem; max-height: 32rem; overflow-y: auto; background: rgba(135, 148, 168, 0.12); }
-.shadow-reply mark { color: inherit; background: rgba(233, 151, 63, 0.38); border-radius: 0.2rem; padding: 0.05rem 0; }
+.shadow-reply {
+  white-space: pre-wrap; overflow-wrap: anywhere; max-height: 32rem; overflow-y: auto;
+  margin: 0; padding: 0.8rem 1rem; border-radius: 0.5rem;
+  font-size: 0.87rem; line-height: 1.55; background: rgba(135, 148, 168, 0.12);
+}
+.shadow-reply mark { color: inherit; background: rgba(233, 151, 63, 0.38); border-radius: 0.2rem; }
 </style>"""
 
 
