@@ -259,7 +259,8 @@ def _uncompressed(stream: BinaryIO) -> Iterator[BinaryIO]:
         yield buffered
         return
     with gzip.GzipFile(fileobj=buffered) as plain:
-        yield io.BufferedReader(plain, 1 << 20)
+        # Not buffered once more: of a torn file that would lose the last whole buffer.
+        yield cast("BinaryIO", plain)
 
 
 def _pass_over(lines: BinaryIO) -> None:

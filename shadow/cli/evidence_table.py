@@ -1,6 +1,8 @@
-"""Evidence as people read it in a terminal: a sentence, then the segments, worst first."""
+"""Evidence for people in a terminal (a sentence, then the segments, worst first) or as a file."""
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -9,8 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from scoring.estimates import Estimate
-from scoring.evidence import TaskEvidence
+from scoring.evidence import TaskEvidence, to_json
 from scoring.verdict import LIMIT
+from shadow.errors import UsageError
+
+#: As a file's name: standard input or output.
+STANDARD: Final = Path("-")
 
 #: Width where there is no terminal to ask: wide enough that no column is cut.
 _PLAIN_WIDTH: Final = 140
@@ -33,6 +39,18 @@ def show(tasks: Sequence[TaskEvidence], *, dimension: str | None = None) -> None
         for line in sentences(task):
             console.print(line, soft_wrap=True)
         console.print(_table(task, dimension))
+
+
+def write_json(file: Path, found: Sequence[TaskEvidence]) -> None:
+    """Write the evidence file, to standard output for `-`."""
+    content = to_json(found)
+    if file == STANDARD:
+        sys.stdout.write(content.decode())
+        return
+    try:
+        file.write_bytes(content)
+    except OSError as fault:
+        raise UsageError(f"{file}: cannot be written ({fault.strerror})") from None
 
 
 def sentences(task: TaskEvidence) -> list[str]:

@@ -78,7 +78,9 @@ class Live:
         replies = {role: await self._endpoints[role].ask(exchange.request, api=exchange.api) for role in roles}
         self.asked += len(roles)
         named = {"candidate_name": line.candidate_name or self._names["candidate"]} if "candidate" in replies else {}
-        return msgspec.structs.replace(line, **replies, **named)
+        # A recorded preference is between two replies of which one is not this one.
+        exchange = msgspec.structs.replace(exchange, label=None, judge=None)
+        return msgspec.structs.replace(line, exchange=exchange, **replies, **named)
 
     def _done(self, line: "Line | asyncio.Task[Line]") -> Line:
         return self._runner.get_loop().run_until_complete(line) if isinstance(line, asyncio.Task) else line

@@ -1,7 +1,7 @@
 """`shadow replay`"""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
@@ -10,21 +10,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from scoring.evidence import TaskEvidence, evidence, to_json
+from scoring.evidence import evidence
 from scoring.replay import Replay
 from scoring.scorers import SCORERS
 from shadow import pairs
 from shadow.cli import evidence_table
-from shadow.cli.evidence_table import plain
+from shadow.cli.evidence_table import STANDARD, plain, write_json
 from shadow.cli.live import Line, Live
 from shadow.cli.storage import Keeper, database
 from shadow.errors import UsageError
 from shadow.pairs import RecordedPair
 from shadow.records import Role
 from shadow.settings import load
-
-#: As a file's name: standard input or output.
-STANDARD: Final = Path("-")
 
 #: Exit code when everything was done, but some lines could not be read or kept.
 INCOMPLETE: Final = 3
@@ -82,18 +79,6 @@ def command(
     if json != STANDARD:
         evidence_table.show(found, dimension=segment)
     _finish(replay, keeper, live, task)
-
-
-def write_json(file: Path, found: Sequence[TaskEvidence]) -> None:
-    """Write the evidence file, to standard output for `-`."""
-    content = to_json(found)
-    if file == STANDARD:
-        sys.stdout.write(content.decode())
-        return
-    try:
-        file.write_bytes(content)
-    except OSError as fault:
-        raise UsageError(f"{file}: cannot be written ({fault.strerror})") from None
 
 
 @contextmanager

@@ -68,16 +68,12 @@ class Keeper:
     def _write(self, pairs: list[tuple[Trial, Comparison]]) -> None:
         if not pairs:
             return
+        arrivals = [Arrival(trial.exchange.id, trial.exchange.task, trial.exchange.at) for trial, _ in pairs]
         try:
             with engine.transaction(self._engine) as connection:
-                self.new += ingest.record_trials(connection, pairs)
+                self.new += ingest.record(connection, arrivals=arrivals, trials=pairs).trials
         except UnstorableError as fault:
             self._write_the_others(pairs, fault)
-            return
-        # Only now: an exchange that arrived and never ended would look like one under way.
-        arrivals = [Arrival(trial.exchange.id, trial.exchange.task, trial.exchange.at) for trial, _ in pairs]
-        with engine.transaction(self._engine) as connection:
-            ingest.record_arrivals(connection, arrivals)
 
     def _write_the_others(self, pairs: list[tuple[Trial, Comparison]], fault: UnstorableError) -> None:
         named = set(fault.exchange_ids)

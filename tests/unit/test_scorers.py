@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,16 +22,16 @@ def say(content: str | None, *calls: tuple[str, str]) -> Reply:
     return Reply(model="m", content=content, tool_calls=tuple(ToolCall(name=n, arguments=a) for n, a in calls))
 
 
-def read(name: str, content: str, request: dict[str, object] | None = None, **options: object):
+def read(name: str, content: str, request: Mapping[str, object] | None = None, **options: Any):
     return SCORERS[name].read(say(content), request or {}, options)
 
 
-def agreement(name: str, a: Reply, b: Reply, **options: object) -> float:
+def agreement(name: str, a: Reply, b: Reply, **options: Any) -> float:
     scorer = SCORERS[name]
     return scorer.agree(scorer.read(a, {}, options), scorer.read(b, {}, options), options)
 
 
-def unreadable(name: str, content: str, **options: object) -> bool:
+def unreadable(name: str, content: str, **options: Any) -> bool:
     try:
         read(name, content, **options)
     except Unreadable:
@@ -41,17 +43,15 @@ def unreadable(name: str, content: str, **options: object) -> bool:
 @given(ANY_TEXT, ANY_TEXT)
 def test_a_scorer_is_total_symmetric_reflexive_and_between_0_and_1(name: str, a: str, b: str):
     scorer = SCORERS[name]
-    answers = []
-    for content in (a, b):
-        try:
-            answers.append(scorer.read(say(content), {}, {}))
-        except Unreadable:
-            return
-    score = scorer.agree(*answers, {})
+    try:
+        first, second = (scorer.read(say(content), {}, {}) for content in (a, b))
+    except Unreadable:
+        return
+    score = scorer.agree(first, second, {})
     assert 0 <= score <= 1
-    assert score == pytest.approx(scorer.agree(*reversed(answers), {}))
-    assert scorer.agree(answers[0], answers[0], {}) == 1
-    assert isinstance(scorer.differences(*answers), dict)
+    assert score == pytest.approx(scorer.agree(second, first, {}))
+    assert scorer.agree(first, first, {}) == 1
+    assert isinstance(scorer.differences(first, second), dict)
 
 
 @pytest.mark.parametrize("name", sorted(SCORERS))

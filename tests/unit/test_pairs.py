@@ -1,0 +1,165 @@
+import gzip
+import io
+import json
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow import pairs
+from shadow.pairs import BadLine, RecordedPair
+from shadow.records import Exchange, Reply, ToolCall, Trial, Usage, candidate_reply, frontier_reply
+
+LINE: dict[str, object] = {
+    "id": "1", "task": "t", "at": "2026-09-01T00:00:00Z", "request": {"messages": []},
+    "frontier": {"model": "big", "content": "a"}, "candidate": {"model": "small", "content": "b"},
+}  # fmt: skip
+
+
+def encoded(*lines: dict[str, object]) -> bytes:
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def read(content: bytes) -> list[RecordedPair | BadLine]:
+    return list(pairs.read(io.BytesIO(content)))
+
+
+def one(**changes: object) -> RecordedPair:
+    (found,) = read(encoded({name: value for name, value in {**LINE, **changes}.items() if value is not None}))
+    assert isinstance(found, RecordedPair), found
+    return found
+
+
+def why_bad(**changes: object) -> str:
+    (found,) = read(encoded({name: value for name, value in {**LINE, **changes}.items() if value is not None}))
+    assert isinstance(found, BadLine), found
+    return found.reason
+
+
+def test_a_line_becomes_a_shadow_trial():
+    (trial,) = pairs.trials(one(reference="42", label="frontier", inclusion_probability=0.5, segment={"locale": "de"}))
+    assert (trial.kind, trial.candidate, trial.inclusion_probability) == ("shadow", "small", 0.5)
+    assert (frontier_reply(trial).content, candidate_reply(trial).content) == ("a", "b")
+    assert trial.exchange.segment == {"locale": "de"}
+    assert (trial.exchange.reference, trial.exchange.label) == ("42", "frontier")
+
+
+def test_a_candidate_served_line_becomes_a_reverse_trial():
+    (trial,) = pairs.trials(one(served_by="candidate"))
+    assert (trial.kind, trial.exchange.reply.content, trial.reply.content) == ("reverse", "b", "a")
+
+
+def test_a_ceiling_is_a_trial_of_its_own():
+    shadow, ceiling = pairs.trials(one(ceiling={"model": "big", "content": "c"}))
+    assert (shadow.kind, ceiling.kind, ceiling.candidate) == ("shadow", "ceiling", "big")
+    (alone,) = pairs.trials(one(candidate=None, ceiling={"content": "c"}))
+    assert alone.kind == "ceiling"
+
+
+@pytest.mark.parametrize("missing", ["frontier", "candidate"])
+@pytest.mark.parametrize("served_by", ["frontier", "candidate"])
+def test_a_reply_that_is_not_there_is_one_nobody_was_asked_for(missing: str, served_by: str):
+    (trial,) = pairs.trials(one(**{missing: None}, served_by=served_by))
+    reply = frontier_reply(trial) if missing == "frontier" else candidate_reply(trial)
+    assert (reply.failure, reply.failure_detail) == ("not_asked", pairs.NOT_RECORDED)
+
+
+def test_ids_are_unique_within_a_task_unless_the_line_says_otherwise():
+    assert one().exchange.id == "t/1"
+    assert one(id=7).exchange.id == "t/7"
+    assert one(id_scope="global").exchange.id == "1"
+
+
+def test_what_people_write_by_hand_is_understood():
+    found = one(
+        segment={"n": 1, "vip": True, "hour": "3"}, reference={"a": 1}, frontier={"content": "x"},
+        candidate={"tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                                  {"name": "g", "arguments": {"a": 1}}]},
+    )  # fmt: skip
+    assert found.exchange.segment == {"n": "1", "vip": "true"}
+    assert found.exchange.reference == '{"a":1}'
+    assert found.frontier is not None
+    assert found.frontier.model == "frontier"
+    assert found.candidate is not None
+    assert found.candidate.tool_calls == (ToolCall(name="f", arguments="{}"), ToolCall(name="g", arguments='{"a":1}'))
+    assert one(request={"input": "hi"}).exchange.api == "responses"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"id": None}, "missing required field `id`"),
+        ({"at": "2026-09-01T00:00:00"}, "timezone"),
+        ({"label": "me"}, "'me' - at `$.label`"),
+        ({"inclusion_probability": 0}, "inclusion_probability"),
+        ({"frontier": None, "candidate": None}, "neither `frontier` nor `candidate`"),
+        ({"frontier": None, "ceiling": {"content": "x"}}, "ceiling"),
+        ({"candidate": {"tool_calls": ["f"]}}, "not a tool call"),
+        ({"request": "hi"}, "request"),
+    ],
+)
+def test_a_broken_line_says_what_is_wrong(changes: dict[str, object], reason: str):
+    assert reason in why_bad(**changes)
+
+
+def test_broken_lines_keep_their_number_and_do_not_stop_the_rest():
+    content = b"\xef\xbb\xbf" + encoded(LINE) + b"\n{\n\xff\n[1]\n   \n" + encoded(LINE).strip()
+    found = read(content)
+    assert [line.number for line in found] == [1, 3, 4, 5, 7]
+    assert [type(line) for line in found] == [RecordedPair, BadLine, BadLine, BadLine, RecordedPair]
+
+
+def test_a_line_too_long_to_hold_is_passed_over(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pairs, "MAX_LINE", 1_000)
+    found = read(encoded(LINE, {**LINE, "reference": "x" * 5_000}, LINE))
+    assert [type(line) for line in found] == [RecordedPair, BadLine, RecordedPair]
+
+
+def test_gzip_is_recognised_by_its_content_and_a_torn_file_gives_what_it_has():
+    packed = gzip.compress(encoded(*[{**LINE, "id": str(i), "x": str(hash(str(i)))} for i in range(1_000)]))
+    assert len(read(packed)) == 1_000
+    found = read(packed[: len(packed) // 2])
+    assert len(found) > 10
+    assert isinstance(found[-1], BadLine)
+    assert "damaged" in found[-1].reason
+
+
+REPLIES = st.builds(
+    Reply,
+    model=st.text(min_size=1),
+    content=st.one_of(st.none(), st.text()),
+    tool_calls=st.lists(st.builds(ToolCall, name=st.text(), arguments=st.text()), max_size=2).map(tuple),
+    usage=st.one_of(st.none(), st.builds(Usage, prompt_tokens=st.integers(0, 9))),
+    latency_ms=st.one_of(st.none(), st.floats(0, 1e6)),
+    cost_usd=st.one_of(st.none(), st.floats(0, 1)),
+    failure=st.sampled_from([None, "timeout", "refusal", "truncated"]),
+)
+
+
+@given(
+    REPLIES, REPLIES, st.sampled_from(["shadow", "reverse", "ceiling"]), st.text(min_size=1), st.floats(0.001, 1),
+    st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=64), max_size=3),
+)  # fmt: skip
+def test_what_is_exported_is_read_back_the_same(served, other, kind, candidate, probability, segment):
+    at = datetime(2026, 9, 1, 12, 30, tzinfo=UTC)
+    exchange = Exchange(
+        id="e", task="t", at=at, request={"messages": [{"content": "hi"}]}, reply=served, unit="u", segment=segment,
+        served_by="candidate" if kind == "reverse" else "frontier", inclusion_probability=probability,
+    )  # fmt: skip
+    trial = Trial(
+        exchange=exchange, kind=kind, candidate=candidate, reply=other, at=at, inclusion_probability=probability
+    )
+    (found,) = pairs.read(io.BytesIO(msgspec.json.encode(pairs.line(trial))))
+    assert isinstance(found, RecordedPair), found
+    assert pairs.trials(found) == [trial]
+
+
+def test_a_scorers_verdict_on_a_text_is_not_exported_as_the_replys_fault():
+    exchange = Exchange(
+        id="e", task="t", at=datetime(2026, 9, 1, tzinfo=UTC), request={}, reply=Reply(model="b", content="1")
+    )
+    reply = Reply(model="s", content="none", failure="malformed", failure_detail="no number in the reply")
+    trial = Trial(exchange=exchange, kind="shadow", candidate="s", reply=reply, at=exchange.at)
+    assert pairs.line(trial)["candidate"] == {"model": "s", "content": "none"}
