@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import threading
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -65,11 +66,11 @@ class Upstream:
     async def models(self, _: Request) -> Response:
         return JSONResponse({"object": "list", "data": []})
 
-    async def chat(self, request: Request) -> Response:
+    async def chat(self, request: Request) -> Any:
         body = await request.json()
         return await self._fault(body) or await self._answer(body, chat_body(body), chat_events(body))
 
-    async def responses(self, request: Request) -> Response:
+    async def responses(self, request: Request) -> Any:
         body = await request.json()
         return await self._fault(body) or await self._answer(body, responses_body(body), responses_events(body))
 
@@ -117,7 +118,7 @@ TOOL_CALL = {"id": "c1", "type": "function", "function": {"name": "find", "argum
 
 
 def chat_body(body):
-    message = {"role": "assistant", "content": "billing"}
+    message: dict[str, Any] = {"role": "assistant", "content": "billing"}
     finish = "stop"
     if body.get("tools"):
         message, finish = {"role": "assistant", "content": None, "tool_calls": [TOOL_CALL]}, "tool_calls"

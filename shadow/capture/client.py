@@ -14,8 +14,7 @@ from typing import Any, Final, TypeVar
 
 from shadow.capture import process
 from shadow.capture.call import Call
-from shadow.capture.recorder import Recorder, SegmentSource
-from shadow.publisher import Publisher
+from shadow.capture.recorder import Recorder, SegmentSource, Sink
 from shadow.settings import Settings
 
 C = TypeVar("C")
@@ -31,7 +30,7 @@ def mirror(
     segment: SegmentSource | None = None,
     unit: str | None = None,
     rate: float | None = None,
-    publisher: Publisher | None = None,
+    publisher: Sink | None = None,
     settings: Settings | None = None,
 ) -> C:
     """A client like `client` (`OpenAI`, `AsyncOpenAI` or derived) whose requests are mirrored.

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -19,7 +19,7 @@ from shadow.capture import ambient
 from shadow.capture.call import Call, Heard, exchange_of, failure_of
 from shadow.capture.process import warn_once
 from shadow.capture.tape import Tape, record
-from shadow.publisher import Publisher
+from shadow.publisher.accounts import Finish
 from shadow.records import Api
 from shadow.settings import Settings
 
@@ -36,12 +36,21 @@ _HEADERS: Final = frozenset(
 )
 
 
+class Sink(Protocol):
+    """What capture needs of `shadow.publisher.Publisher`."""
+
+    settings: Settings
+
+    def offer(self, finish: Finish, *, task: str, size: int) -> bool: ...
+    def count_sampled_out(self, task: str) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recorder:
     """What one mirrored client knows of its requests. `rate` None: the task's `mirror_rate`."""
 
     settings: Settings
-    publisher: Publisher
+    publisher: Sink
     task: str | None = None
     segment: SegmentSource | None = None
     unit: str | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shadow.records import Exchange
+from shadow.wire import Message
 
 #: Charged for every exchange beside its own bytes: our bookkeeping and the Kafka client's.
 OVERHEAD_BYTES: Final = 2_048
@@ -28,16 +29,22 @@ class Dropped(Exception):  # noqa: N818 - it is an outcome, not an error
 
 
 class Ticket:
-    """One accepted exchange on its way; `offered_at` is on the monotonic clock (seconds)."""
+    """One accepted exchange on its way; `offered_at` is on the monotonic clock (seconds).
 
-    __slots__ = ("finish", "in_flight", "offered_at", "size", "task")
+    It holds what is needed to go on: first `finish`, then the `message` made with it. `attempt`
+    grows when it is taken back from a producer, whose later words about it do not count.
+    """
+
+    __slots__ = ("attempt", "finish", "in_flight", "message", "offered_at", "size", "task")
 
     def __init__(self, task: str, size: int, finish: Finish | None, offered_at: float) -> None:
         self.task = task
         self.size = size
         self.finish = finish
+        self.message: Message | None = None
         self.offered_at = offered_at
         self.in_flight = False
+        self.attempt = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,17 +127,22 @@ class Accounts:
         """It is lost. False if the ticket had settled before."""
         return self._settle(ticket, f"dropped:{reason}")
 
-    def drop_all(self, reason: str, *, in_flight_only: bool = False) -> int:
-        """Settle every open ticket as dropped; the number settled."""
+    def recall(self) -> list[Ticket]:
+        """Take back everything in flight, oldest first: its producer is given up."""
         with self._lock:
-            found = [ticket for ticket in self._open if ticket.in_flight or not in_flight_only]
-            return sum(self.dropped(ticket, reason) for ticket in found)
+            found = sorted((t for t in self._open if t.in_flight), key=lambda ticket: ticket.offered_at)
+            for ticket in found:
+                ticket.in_flight = False
+                ticket.attempt += 1
+            self._in_flight = self._in_flight_bytes = 0
+        return found
 
     def close(self) -> None:
         """Settle what is open as dropped:closed, and refuse whatever comes later."""
         with self._lock:
             self._closed = True
-            self.drop_all("closed")
+            for ticket in list(self._open):
+                self.dropped(ticket, "closed")
 
     def snapshot(self) -> Snapshot:
         with self._lock:
@@ -172,7 +184,7 @@ class Accounts:
             if ticket.in_flight:
                 self._in_flight -= 1
                 self._in_flight_bytes -= ticket.size
-        ticket.finish = None  # lets go of the request and the reply now, and not with the last reference
+        ticket.finish = ticket.message = None  # let go now, and not with the last reference to the ticket
         return True
 
     def _of(self, task: str) -> "Counter[str]":

@@ -5,20 +5,17 @@ a queue. Everything slow (building the exchange, redacting, encoding) and everyt
 block or fail (the broker) happens on a daemon thread of ours, which alone owns the producer.
 """
 
-import atexit
 import os
 import secrets
 import socket
-import sys
 import threading
 import time
-import weakref
-from contextlib import suppress
+from collections import deque
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from shadow import wire
-from shadow.publisher import fit
+from shadow.publisher import fit, lifecycle
 from shadow.publisher.accounts import Accounts, Dropped, Finish, Snapshot, Ticket
 from shadow.publisher.courier import Courier, Done, Unreachable
 from shadow.publisher.reporting import Reporter
@@ -50,7 +47,7 @@ class Publisher:
     source: str
     _thread: threading.Thread | None
     _courier: Courier | None
-    _held: tuple[Ticket, Message] | None
+    _held: Ticket | None
     _closing_at: float | None
     _bug: Exception | None
 
@@ -62,7 +59,7 @@ class Publisher:
         self._named = source
         self._raise_bugs = "PYTEST_VERSION" in os.environ if raise_bugs is None else raise_bugs
         self._reset()
-        _living.add(self)
+        lifecycle.reset_after_fork(self)
 
     def offer(self, finish: Finish, *, task: str, size: int) -> bool:
         """Take an exchange that `finish` will build, on our thread. Never blocks, never raises.
@@ -104,7 +101,7 @@ class Publisher:
                 budget = self._limits.drain_timeout_s if timeout_s is None else timeout_s
                 self._closing_at = time.monotonic() + budget
             thread = self._thread
-        atexit.unregister(self.close)
+        lifecycle.closed(self)
         if thread is not None and thread is not threading.current_thread():
             self._queue.put(None)
             thread.join(max(0.0, self._closing_at - time.monotonic()) + _LAST_WORDS_S)
@@ -120,6 +117,7 @@ class Publisher:
         self._accounts = Accounts(max_bytes=self._limits.queue_bytes, max_waiting=self._limits.queue_items)
         self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
         self._held = None
+        self._again: deque[Ticket] = deque()
         self._thread = None
         self._starting = threading.RLock()
         self._closing_at = None
@@ -135,7 +133,8 @@ class Publisher:
         self.source = self._named or f"{socket.gethostname()}/{os.getpid()}"
         self.source += f"/{secrets.token_hex(4)}"
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
+        """Begin anew in the child; what the parent has under way stays the parent's."""
         if self._courier is not None:
             self._courier.leave_to_parent()
         self._reset()
@@ -152,16 +151,8 @@ class Publisher:
                 self._accounts.close()
                 return
             self._thread = thread
-        self._close_at_exit()
-        # A forked multiprocessing child ends without exit handlers, but runs its finalizers.
-        if (util := sys.modules.get("multiprocessing.util")) is not None:
-            util.Finalize(self, _close_if_alive, args=(weakref.ref(self),), exitpriority=10)
-
-    def _close_at_exit(self) -> None:
-        # Exit handlers run last in, first out. The producer registers its own when it is made,
-        # which throws away what is queued; so ours moves in front of it each time.
-        atexit.unregister(self.close)
-        atexit.register(self.close)
+        lifecycle.close_at_exit(self)
+        lifecycle.close_with_multiprocessing(self)
 
     def _run(self) -> None:
         while not self._done():
@@ -185,47 +176,45 @@ class Publisher:
         if self._accounts.in_flight_bytes >= min(_IN_FLIGHT_BYTES, self._limits.queue_bytes // 2):
             time.sleep(0.005)
             return
-        if self._held is None and not self._take():
+        ticket = self._held = self._held or self._take()
+        if ticket is None:
             return
-        assert self._held is not None
-        ticket, message = self._held
         if now - ticket.offered_at > self._limits.delivery_timeout_s:
-            self._held = None
             self._accounts.dropped(ticket, "delivery_timeout")
-        elif self._send_exchange(ticket, message):
-            self._held = None
-        else:
+        elif (message := ticket.message or self._prepare(ticket)) is not None and not self._send_exchange(
+            ticket, message
+        ):
             time.sleep(_RETRY_S)
+            return
+        self._held = None
 
-    def _take(self) -> bool:
-        """Prepare the next exchange to be sent; whether there is one."""
-        closing = self._closing_at is not None
+    def _take(self) -> Ticket | None:
+        """The next ticket: first those a producer was given up with, then the queue."""
+        if self._again:
+            return self._again.popleft()
         try:
-            ticket = self._queue.get(timeout=0.005 if closing else _TICK_S)
+            return self._queue.get(timeout=_TICK_S if self._closing_at is None else 0.005)
         except Empty:
-            return False
-        if ticket is None or ticket.finish is None:
-            return False
-        if time.monotonic() - ticket.offered_at > self._limits.delivery_timeout_s:
-            self._accounts.dropped(ticket, "delivery_timeout")
-            return False
+            return None
+
+    def _prepare(self, ticket: Ticket) -> Message | None:
+        """The ticket's message; None if it has settled, or has to be dropped now."""
+        if ticket.finish is None:
+            return None
+        # Let a waiting application thread have the interpreter between two exchanges.
+        time.sleep(0)
         try:
-            message = self._prepare(ticket.finish)
+            ticket.message = self._build(ticket.finish)
         except Dropped as outcome:
             self._accounts.dropped(ticket, outcome.reason)
-            return False
         except Exception as bug:  # noqa: BLE001 - whatever a request holds, the next one must go on
             self._bug = self._bug or bug
             self._accounts.dropped(ticket, "build_failed")
             self._report.warn("build_failed", "an exchange could not be built and is dropped", fault=bug)
-            return False
         ticket.finish = None  # the message is all we need now
-        self._held = (ticket, message)
-        # Let a waiting application thread have the interpreter between two exchanges.
-        time.sleep(0)
-        return True
+        return ticket.message
 
-    def _prepare(self, finish: Finish) -> Message:
+    def _build(self, finish: Finish) -> Message:
         exchange = finish()
         if exchange is None:
             raise Dropped("nothing_to_mirror")
@@ -245,13 +234,13 @@ class Publisher:
         return True
 
     def _send_exchange(self, ticket: Ticket, message: Message) -> bool:
-        accounts = self._accounts
+        accounts, attempt = self._accounts, ticket.attempt
 
         def done(reason: str | None) -> None:
             if reason is None:
                 self._progress_at = time.monotonic()
                 accounts.mirrored(ticket)
-            else:
+            elif ticket.attempt == attempt:
                 accounts.dropped(ticket, reason)
 
         if accounts.in_flight == 0:
@@ -277,18 +266,21 @@ class Publisher:
                     fault=fault.__cause__,
                 )
             else:
-                self._close_at_exit()
+                lifecycle.close_at_exit(self)
         return self._courier
 
     def _look_after_producer(self, now: float) -> None:
-        """Give up a producer that owes us deliveries and makes none; the next send builds another."""
+        """Give up a producer that owes us deliveries and makes none; the next send builds another.
+
+        What it had is sent again, as far as it is still fresh: what then arrives twice has the
+        same id, and is one at the sink.
+        """
         owes = self._accounts.in_flight > 0 and now - self._progress_at > self._limits.stalled_after_s
         if self._courier is not None and owes:
             courier, self._courier = self._courier, None
-            lost = self._accounts.drop_all("stalled", in_flight_only=True)
+            self._again.extend(self._accounts.recall())
             courier.abandon()
-            self._progress_at = now
-            self._report.warn("producer_rebuilt", f"nothing delivered for too long: {lost} dropped, new producer")
+            self._report.warn("producer_rebuilt", f"nothing delivered for too long: {len(self._again)} are sent again")
 
     def _tell_counts(self, now: float, *, last: bool = False) -> None:
         """Report the counts when they are due and have changed."""
@@ -311,21 +303,3 @@ class Publisher:
         if self._courier is not None:
             courier, self._courier = self._courier, None
             courier.close(_LAST_WORDS_S)
-
-
-def _close_if_alive(reference: "weakref.ref[Publisher]") -> None:
-    if (publisher := reference()) is not None:
-        publisher.close()
-
-
-_living: "weakref.WeakSet[Publisher]" = weakref.WeakSet()
-
-
-def _reset_after_fork() -> None:
-    for publisher in list(_living):
-        with suppress(Exception):  # a child must start whatever state the fork caught us in
-            publisher._after_fork()  # noqa: SLF001 - same module
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -99,7 +99,10 @@ def test_segments_come_from_a_function_of_the_request_headers_and_metadata(clien
 
 
 def test_a_segment_function_that_raises_costs_the_segment_and_nothing_else(client, published):
-    ask(mirror(client, task="intent", segment=lambda _: 1 / 0, publisher=published))
+    def locale_of(body):
+        return {"locale": body["no such key"]}
+
+    ask(mirror(client, task="intent", segment=locale_of, publisher=published))
     assert published.only().segment == {}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from typing import Any
 
 import pytest
 from openai import APIConnectionError, AsyncOpenAI, OpenAI
@@ -12,7 +13,7 @@ from tests import services
 from tests.capturing import Collected, Upstream
 
 MESSAGES = [{"role": "user", "content": "my invoice is wrong"}]
-ASK = {"model": "big", "messages": MESSAGES, "stream": True}
+ASK: dict[str, Any] = {"model": "big", "messages": MESSAGES, "stream": True}
 
 
 @pytest.fixture

@@ -1,5 +1,8 @@
 """The caller of a mirrored client gets the very objects, chunks, timing and exceptions it would have got."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from openai import APIStatusError, AsyncOpenAI, AzureOpenAI, LengthFinishReasonError, OpenAI, OpenAIError
 from pydantic import BaseModel
@@ -8,8 +11,8 @@ from shadow import mirror
 from tests import services
 from tests.capturing import Collected, Upstream
 
-ASK = {"model": "big", "messages": [{"role": "user", "content": "my invoice is wrong"}]}
-ASK_RESPONSES = {"model": "big", "input": "my invoice is wrong"}
+ASK: dict[str, Any] = {"model": "big", "messages": [{"role": "user", "content": "my invoice is wrong"}]}
+ASK_RESPONSES: dict[str, Any] = {"model": "big", "input": "my invoice is wrong"}
 
 
 class Label(BaseModel):
@@ -85,7 +88,7 @@ def with_block(client):
         )
 
 
-WAYS = {
+WAYS: dict[str, Callable[[Any], Any]] = {
     "create": lambda c: c.chat.completions.create(**ASK),
     "create, streamed": lambda c: list(c.chat.completions.create(stream=True, **ASK)),
     "create, zipped": lambda c: c.chat.completions.create(**{**ASK, "model": "zipped"}),
@@ -151,7 +154,7 @@ async def async_responses_streamed(client):
     return await collect(await client.responses.create(stream=True, **ASK_RESPONSES))
 
 
-ASYNC_WAYS = {
+ASYNC_WAYS: dict[str, Callable[[Any], Any]] = {
     "create": lambda c: c.chat.completions.create(**ASK),
     "create, streamed": async_streamed,
     "create, streamed and zipped": lambda c: async_streamed(c, model="zipped"),

@@ -1,0 +1,75 @@
+"""Exchanges to publish, and what has arrived on a topic."""
+
+from datetime import UTC, datetime
+from functools import partial
+
+from kafka import KafkaConsumer, TopicPartition
+
+from shadow import wire
+from shadow.devstack.processes import poll_until
+from shadow.publisher import Publisher
+from shadow.records import CaptureCounts, Exchange, Reply
+from shadow.settings import Kafka, Settings, Topics
+from shadow.settings import Publisher as Limits
+
+#: Short limits, so that a fault test waits for seconds and not for minutes.
+LIMITS = Limits(delivery_timeout_s=2.0, stalled_after_s=3.0, counts_every_s=0.3, drain_timeout_s=3.0)
+
+
+def settings_for(bootstrap, topics=None, **limits):
+    return Settings(
+        kafka=Kafka(bootstrap_servers=bootstrap, topics=topics or Topics()),
+        publisher=LIMITS.model_copy(update=limits),
+    )
+
+
+def exchange(id, text="hello"):  # noqa: A002 - it is the exchange's id
+    request = {"model": "big", "messages": [{"role": "user", "content": text}]}
+    return Exchange(
+        id=id, task="intent", at=datetime.now(UTC), request=request, reply=Reply(model="big", content="yes")
+    )
+
+
+def offer(publisher: Publisher, *ids: str, text="hello"):
+    """Offer one exchange for each id; the number taken."""
+    builds = [partial(exchange, name, text) for name in ids]
+    return sum(publisher.offer(build, task="intent", size=len(text) + 200) for build in builds)
+
+
+def settled(publisher: Publisher, timeout=20.0):
+    """Wait until nothing is queued any more; the counts of the task."""
+    poll_until(lambda: not publisher.snapshot().queued, timeout=timeout)
+    return publisher.snapshot().counts.get("intent", {})
+
+
+def assert_accounted_for(publisher: Publisher):
+    snapshot = publisher.snapshot()
+    counts = snapshot.counts.get("intent", {})
+    fates = sum(n for outcome, n in counts.items() if outcome == "mirrored" or outcome.startswith("dropped:"))
+    assert counts.get("accepted", 0) == fates + snapshot.queued.get("intent", 0)
+    assert 0 <= snapshot.bytes <= publisher.settings.publisher.queue_bytes
+
+
+def messages(bootstrap, topic, *, quiet_s=0.6):
+    """Every message now on `topic`, until none comes for a while."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    try:
+        consumer.assign([TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()])
+        consumer.seek_to_beginning()
+        found = []
+        while batch := consumer.poll(timeout_ms=round(quiet_s * 1000)):
+            found += [record for records in batch.values() for record in records]
+        return found
+    finally:
+        consumer.close()
+
+
+def arrived(bootstrap, topic):
+    """The exchanges, and the counts in the order they were told, that are now on `topic`."""
+    exchanges, counts = [], []
+    for message in messages(bootstrap, topic):
+        if wire.event_type(message.headers) == wire.TYPES[Exchange]:
+            exchanges.append(wire.decode(Exchange, message.value))
+        else:
+            counts.append(wire.decode(CaptureCounts, message.value))
+    return exchanges, sorted(counts, key=lambda told: told.at)
