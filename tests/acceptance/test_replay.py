@@ -1,0 +1,255 @@
+"""`shadow replay`, `shadow report` and `shadow export` as a team without Kafka uses them."""
+
+import gzip
+import io
+import json
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shadow import cli
+from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE
+from shadow.store import engine, ledger
+from tests import services
+from tests.scripted import ScriptedEndpoint, chat
+
+LINES = 240
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did: its exit code and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def shadow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Result]:
+    """`shadow(*arguments)` runs the real command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+    monkeypatch.delenv(POSTGRES_VARIABLE, raising=False)
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["shadow", *map(str, arguments)])
+        code: Any = 0
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            code = leaving.code
+        printed = capsys.readouterr()
+        return Result(int(code or 0), printed.out, printed.err)
+
+    return run
+
+
+def recorded(lines: int = LINES, seed: int = 1) -> list[dict[str, Any]]:
+    """Sums asked in two languages; the candidate is often wrong in German, and late in it."""
+    dice = random.Random(seed)
+    found = []
+    for i in range(lines):
+        locale = ("en", "de")[i % 2]
+        right, wrong = str(i), str(i + 1)
+        slips = dice.random() < (0.5 if locale == "de" else 0.02)
+        found.append(
+            {
+                "id": str(i),
+                "task": "sums",
+                "at": (datetime(2026, 9, 1, tzinfo=UTC) + timedelta(minutes=20 * i)).isoformat(),
+                "segment": {"locale": locale},
+                "request": {"messages": [{"role": "user", "content": f"What is {i} + 0?"}]},
+                "frontier": {"model": "big", "content": f"It is {right}.", "latency_ms": 800.0 + i},
+                "candidate": {"model": "small", "content": f"#### {wrong if slips else right}", "latency_ms": 90.0},
+                "reference": right,
+            }
+        )
+    return found
+
+
+def write(path: Path, lines: list[dict[str, Any]]) -> Path:
+    content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def tasks_of(file: Path | str) -> Any:
+    """The evidence itself, without the moment it was written."""
+    return json.loads(Path(file).read_text() if isinstance(file, Path) else file)["tasks"]
+
+
+def test_a_file_is_judged_and_the_worst_segment_comes_first(shadow: Callable[..., Result], tmp_path: Path):
+    file = write(tmp_path / "pairs.jsonl", recorded())
+    done = shadow("replay", file, "--scorer", "numeric", "--dry-run", "--json", "evidence.json", "--segment", "locale")
+    assert done.code == 0
+    assert "sums: small is WORSE than the frontier" in done.out
+    assert done.out.index("locale=de") < done.out.index("locale=en")
+    assert "240 lines read, 0 broken, nothing stored" in done.err
+    (task,) = tasks_of(tmp_path / "evidence.json")
+    assert (task["n"], task["agreement"]["n"], task["regret"]["source"]) == (LINES, LINES, "reference")
+    assert task["verdict"]["status"] == "worse"
+    assert task["segments"][0]["value"] == "de"
+    assert not (tmp_path / ".shadow").exists()
+
+
+@pytest.mark.parametrize("form", ["gzip", "standard input", "two files"])
+def test_the_form_of_a_file_changes_nothing(
+    shadow: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+):
+    lines = recorded()
+    options = ("--scorer", "numeric", "--dry-run", "--json", "-")
+    expected = tasks_of(shadow("replay", write(tmp_path / "pairs.jsonl", lines), *options).out)
+    match form:
+        case "gzip":
+            files: list[object] = [write(tmp_path / "pairs.jsonl.gz", lines)]
+        case "two files":
+            files = [write(tmp_path / "a.jsonl", lines[:100]), write(tmp_path / "b.jsonl.gz", lines[100:])]
+        case _:
+            content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+            files = ["-"]
+    assert tasks_of(shadow("replay", *files, *options).out) == expected
+
+
+def test_broken_lines_are_named_and_the_rest_is_judged(shadow: Callable[..., Result], tmp_path: Path):
+    file = tmp_path / "pairs.jsonl"
+    good = [json.dumps(line) for line in recorded(40)]
+    file.write_text("\n".join([*good[:20], "{", '{"id": "x"}', *good[20:], *["nonsense"] * 50]))
+    done = shadow("replay", file, "--scorer", "numeric", "--dry-run")
+    assert done.code == 3
+    assert f"{file}:21: " in done.err
+    assert f"{file}:22: Object missing required field `task`" in done.err
+    assert "… and 32 more" in done.err
+    assert "40 lines read, 52 broken" in done.err
+
+
+def test_other_tasks_can_be_left_out(shadow: Callable[..., Result], tmp_path: Path):
+    file = write(tmp_path / "pairs.jsonl", recorded(40) + [{**line, "task": "other"} for line in recorded(10)])
+    done = shadow("replay", file, "--scorer", "numeric", "--dry-run", "--task", "other", "--json", "-")
+    assert [task["task"] for task in tasks_of(done.out)] == ["other"]
+    nothing = shadow("replay", file, "--dry-run", "--task", "third")
+    assert (nothing.code, nothing.err.splitlines()[-1]) == (1, "shadow: there was no line to judge of task 'third'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("no-such-file",), "no-such-file: cannot be read (No such file or directory)"),
+        (("pairs.jsonl", "--scorer", "vibes"), "--scorer vibes: no such scorer"),
+        (("pairs.jsonl", "--candidate", "tiny"), "--candidate tiny: no such model in [models]"),
+        (("pairs.jsonl", "--json", "no/such/folder.json"), "no/such/folder.json: cannot be written"),
+    ],
+)
+def test_a_users_mistake_is_one_clear_line(
+    shadow: Callable[..., Result], tmp_path: Path, arguments: tuple[str, ...], complaint: str
+):
+    write(tmp_path / "pairs.jsonl", recorded(4))
+    done = shadow("replay", *arguments, "--dry-run")
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith(f"shadow: {complaint}")
+    assert "Traceback" not in done.err
+
+
+def test_replaying_twice_stores_once_and_report_and_export_tell_the_same_story(
+    shadow: Callable[..., Result], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    lines = recorded()
+    lines[3]["candidate"] = {"model": "small", "content": "I cannot say"}
+    lines[5]["candidate"] = {"model": "small", "failure": "timeout"}
+    lines[7]["ceiling"] = {"model": "big", "content": "It is 7."}
+    for line in lines[10:20]:
+        line |= {"served_by": "candidate", "inclusion_probability": 0.05}
+    file = write(tmp_path / "pairs.jsonl", lines)
+
+    first = shadow("replay", file, "--scorer", "numeric", "--json", "replayed.json")
+    assert (first.code, "241 pairs newly stored" in first.err) == (0, True)
+    again = shadow("replay", file, "--scorer", "numeric", "--json", "again.json")
+    assert "0 pairs newly stored" in again.err
+    assert shadow("report", "--json", "reported.json").code == 0
+    replayed = tasks_of(tmp_path / "replayed.json")
+    assert tasks_of(tmp_path / "again.json") == replayed
+    assert tasks_of(tmp_path / "reported.json") == replayed
+
+    exported = shadow("export", "--task", "sums", "--out", "out.jsonl.gz")
+    assert (exported.code, exported.err) == (0, "241 pairs written\n")
+    back = shadow("replay", "out.jsonl.gz", "--scorer", "numeric", "--json", "back.json")
+    assert "0 pairs newly stored" in back.err
+    assert tasks_of(tmp_path / "back.json") == replayed
+
+    opened = engine.connect(postgres_url)
+    with opened.connect() as connection:
+        counted = ledger.read(connection)
+    opened.dispose()
+    assert (counted.mirrored, counted.compared, counted.in_flight) == (LINES, LINES - 2, 0)
+    assert counted.unscored == {"candidate_malformed": 1, "candidate_timeout": 1}
+
+
+def test_a_report_can_start_at_a_moment_and_says_when_there_is_nothing(
+    shadow: Callable[..., Result], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    assert shadow("report").err == "shadow: no pair is stored\n"
+    shadow("replay", write(tmp_path / "pairs.jsonl", recorded()), "--scorer", "numeric")
+    (task,) = tasks_of(shadow("report", "--since", "2026-09-03", "--json", "-").out)
+    assert (task["n"], task["window"]["from"]) == (LINES - 2 * 72, "2026-09-03T00:00:00Z")
+    assert "sums: small is WORSE" in shadow("report", "--segment", "locale").out
+
+
+def test_what_no_database_can_hold_is_left_out_and_said(
+    shadow: Callable[..., Result], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    lines = recorded(20)
+    lines[4]["candidate"]["content"] = "a NUL \0 and 4"
+    done = shadow("replay", write(tmp_path / "pairs.jsonl", lines), "--scorer", "numeric")
+    assert done.code == 3
+    assert "19 pairs newly stored, 1 cannot be stored (first: sums/4)" in done.err
+
+
+@contextmanager
+def in_folder(folder: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield
+
+
+def test_without_a_database_one_is_made_in_the_working_folder(shadow: Callable[..., Result], tmp_path: Path):
+    assert "run: shadow replay FILE" in shadow("report").err
+    file = write(tmp_path / "pairs.jsonl", recorded(20))
+    # Not pytest's own folder: Postgres runs as another user when we are root.
+    with services.service_folder("replay") as folder, in_folder(folder):
+        assert "20 pairs newly stored" in shadow("replay", file, "--scorer", "numeric").err
+        assert "agreement" in shadow("report").out
+        assert (folder / ".shadow" / "postgres").is_dir()
+
+
+def test_missing_replies_are_asked_for_live_and_only_those(
+    shadow: Callable[..., Result], tmp_path: Path, serve: Callable[[Any], str]
+):
+    small = ScriptedEndpoint([chat("#### 0")])
+    (tmp_path / "shadow.toml").write_text(f'[models.tiny]\nbase_url = "{serve(small)}/v1"\nconcurrency = 4\n')
+    lines = recorded(30)
+    for line in lines[:10]:
+        del line["candidate"]
+        line["label"] = "candidate"  # about a reply that is not here
+    file = write(tmp_path / "pairs.jsonl", lines)
+    done = shadow("replay", file, "--candidate", "tiny", "--scorer", "numeric", "--dry-run", "--json", "-")
+    assert (done.code, len(small.requests)) == (0, 10)
+    assert "10 replies asked for" in done.err
+    by_name = {task["candidate"]: task for task in tasks_of(done.out)}
+    assert (by_name["tiny"]["n"], by_name["small"]["n"]) == (10, 20)
+    assert by_name["tiny"]["agreement"]["estimate"] == 0.1
+    assert by_name["tiny"]["regret"]["source"] == "reference"
+    not_asked = tasks_of(shadow("replay", file, "--scorer", "numeric", "--dry-run", "--json", "-").out)
+    assert sum(task["unscored"].get("candidate_not_recorded", 0) for task in not_asked) == 10
