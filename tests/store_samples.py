@@ -21,7 +21,7 @@ Scored = tuple[Trial, Comparison]
 
 def exchange(number: int = 0, **changes: Any) -> Exchange:
     """Exchange number so-and-so; the same number is the same exchange."""
-    given = {
+    given: dict[str, Any] = {
         "id": f"x{number:06d}",
         "task": "ticket-intent",
         "at": START + timedelta(minutes=number),
@@ -43,7 +43,8 @@ def scored(number: int = 0, *, kind: TrialKind = "shadow", candidate: str = "sma
         at=found.at + timedelta(seconds=3),
         inclusion_probability=changes.pop("probability", 1.0),
     )
-    return trial, Comparison(**({"scorer": "label", "agreement": 1.0} | changes))
+    said: dict[str, Any] = {"scorer": "label", "agreement": 1.0}
+    return trial, Comparison(**(said | changes))
 
 
 def various(n: int, *, seed: int = 1) -> list[Scored]:
@@ -99,7 +100,7 @@ def arrival(of: Exchange) -> Arrival:
 
 
 def letter(of: str, **changes: Any) -> DeadLetter:
-    given = {
+    given: dict[str, Any] = {
         "id": of,
         "at": START,
         "stage": "worker",

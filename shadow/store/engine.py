@@ -11,6 +11,8 @@ from shadow.errors import SchemaError, StoreError, UnstorableError
 from shadow.store.tables import REVISION
 
 CONNECT_TIMEOUT_S: Final = 5
+#: Longest wait for one of the pool's connections.
+POOL_TIMEOUT_S: Final = 30.0
 STATEMENT_TIMEOUT: Final = "60s"
 #: Shorter than a statement's: what waits for a lock also makes others wait.
 LOCK_TIMEOUT: Final = "15s"
@@ -29,7 +31,7 @@ def connect(url: str, *, pool_size: int = 5, application: str = "shadow") -> Eng
         address,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=30,
+        pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
         connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": application},
     )

@@ -3,19 +3,21 @@
 import random
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from shadow import tally
 from shadow.errors import StoreError, UnstorableError
-from shadow.records import CaptureCounts, Reply
+from shadow.records import CaptureCounts, Reply, TrialKind
 from shadow.store import engine, exchanges, ingest, partitions, rollups, tallies
 from shadow.tally import Cell, Tally
 from tests.store_samples import START, arrival, count, dump, exchange, letter, scored, store, various
 
-KINDS = ("shadow", "reverse", "ceiling")
-PAIRS = various(250)
+KINDS: tuple[TrialKind, ...] = ("shadow", "reverse", "ceiling")
+QUESTION: dict[str, Any] = {"task": "ticket-intent", "candidate": "small-7b"}
+PAIRS = various(150)
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_several_writers_of_the_same_pairs_neither_block_for_good_nor_count_twic
         chance = random.Random(seed)
         mine = engine.connect(postgres_url, pool_size=1)
         try:
-            for _ in range(8):
+            for _ in range(5):
                 part = chance.sample(PAIRS, 60)
                 with engine.transaction(mine) as connection:
                     ingest.record(
@@ -114,9 +116,8 @@ def test_of_two_answers_to_one_question_the_first_counts(database):
 def test_crossings_add_up_to_the_dimensions_they_cross(database):
     store(database, PAIRS)
     with engine.snapshot(database) as connection:
-        question = {"task": "ticket-intent", "candidate": "small-7b"}
-        crossed = tallies.crossing(connection, **question, dimensions=("locale", "plan"))
-        single = tallies.read(connection, **question, dimension="locale", per="window")
+        crossed = tallies.crossing(connection, **QUESTION, dimensions=("locale", "plan"))
+        single = tallies.read(connection, **QUESTION, dimension="locale", per="window")
     for value in ("de", "en", "fr"):
         across = tally.total(found for (locale, _), found in crossed.items() if locale == value)
         alone = tally.total(found for cell, found in single.items() if cell.value == value)
@@ -126,10 +127,10 @@ def test_crossings_add_up_to_the_dimensions_they_cross(database):
 
 def test_a_window_of_crossings_is_whole_days(database):
     store(database, [scored(1), scored(1 + 24 * 60), scored(1 + 48 * 60)])
-    question = {"task": "ticket-intent", "candidate": "small-7b", "dimensions": ("locale", "has_tools")}
     with engine.snapshot(database) as connection:
         since, until = START + timedelta(hours=30), START + timedelta(hours=48)
-        found = tallies.crossing(connection, **question, since=since, until=until)
+        across = ("locale", "has_tools")
+        found = tallies.crossing(connection, **QUESTION, dimensions=across, since=since, until=until)
     assert {key: cell.pairs for key, cell in found.items()} == {("de", "no"): 1}
 
 
@@ -139,8 +140,7 @@ def test_combinations_beyond_the_limit_are_counted_together(database, monkeypatc
     pairs = [scored(exchange=exchange(n, at=at, segment={"user": f"u{n % 5}"})) for n in range(20)]
     store(database, pairs, batch=4)
     with engine.snapshot(database) as connection:
-        question = {"task": "ticket-intent", "candidate": "small-7b", "dimensions": ("user", "has_tools")}
-        found = tallies.crossing(connection, **question)
+        found = tallies.crossing(connection, **QUESTION, dimensions=("user", "has_tools"))
     overflow = found.pop((rollups.OVERFLOW, rollups.OVERFLOW))
     assert overflow.pairs == 8
     assert [cell.pairs for cell in found.values()] == [4, 4, 4]

@@ -1,6 +1,7 @@
 """What no row can hold is refused by name, and names never stop the accounting."""
 
 import itertools
+from typing import Any
 
 import msgspec
 import pytest
@@ -70,7 +71,7 @@ def test_a_dead_letter_can_always_be_stored():
 
 
 def test_the_best_outcome_of_an_exchange_does_not_depend_on_order():
-    failed = {"agreement": None}
+    failed: dict[str, Any] = {"agreement": None}
     best_first = [
         outcomes.of_pair(*scored()),
         outcomes.of_pair(*scored(unscored="refusal", **failed)),

@@ -1,0 +1,118 @@
+"""Content goes when its time is over; the statistics it left behind stay."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+from shadow.cli import application
+from shadow.cli import prune as command
+from shadow.records import CaptureCounts
+from shadow.settings import POSTGRES_VARIABLE, Retention
+from shadow.store import engine, ingest, ledger, partitions
+from shadow.store.prune import EARLIER, prune
+from tests.store_samples import ROLLUPS, START, count, dump, exchange, letter, scored, store
+
+NOW = START + timedelta(days=20, hours=5)
+RETENTION = Retention(payload_days=5, rows_days=15)
+MINUTES = 24 * 60
+
+
+@pytest.fixture
+def database(postgres_url):
+    opened = engine.connect(postgres_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def filled(database):
+    """A pair a day for three weeks, one of long ago, and a letter of every week."""
+    ancient = scored(exchange=exchange(1_000_000, at=START - timedelta(days=800)))
+    store(database, [scored(day * MINUTES) for day in range(21)] + [ancient])
+    with engine.transaction(database) as connection:
+        ingest.record_dead_letters(
+            connection, [letter(f"l{week}", at=START + timedelta(weeks=week)) for week in range(3)]
+        )
+    return database
+
+
+def run(database, **options):
+    with database.connect() as connection:
+        return prune(connection, RETENTION, NOW, **options)
+
+
+def test_content_and_rows_go_each_after_their_own_time(filled):
+    pruned = run(filled)
+    assert (pruned.payloads, pruned.comparisons, pruned.exchanges) == (16, 6, 6)
+    assert [count(filled, table) for table in ("payloads", "comparisons", "exchanges")] == [6, 16, 16]
+    assert pruned.payloads_before == (START + timedelta(days=15)).date()
+    assert pruned.rows_before == (START + timedelta(days=5)).date()
+
+
+def test_whole_days_go_as_partitions(filled):
+    assert run(filled).partitions == 15 + 5 + 5
+    with filled.connect() as connection:
+        assert min(partitions.days_of(connection, "payloads")) == (START + timedelta(days=15)).date()
+
+
+def test_statistics_and_the_ledger_stay(filled):
+    before = dump(filled, ROLLUPS)
+    run(filled)
+    assert dump(filled, ROLLUPS) == before
+
+
+def test_dead_letters_lose_their_payload_first(filled):
+    pruned = run(filled)
+    assert (pruned.dead_letter_payloads, pruned.dead_letters) == (3, 1)
+    with filled.connect() as connection:
+        assert connection.execute(text("SELECT id, length(payload) FROM dead_letters ORDER BY id")).all() == [
+            ("l1", 0),
+            ("l2", 0),
+        ]
+
+
+def test_a_second_run_finds_nothing(filled):
+    run(filled)
+    again = run(filled)
+    assert not any((again.payloads, again.comparisons, again.exchanges, again.dead_letters, again.partitions))
+
+
+def test_a_dry_run_counts_the_same_and_changes_nothing(filled):
+    tables = (*ROLLUPS, "payloads", "comparisons", "exchanges", "dead_letters")
+    before = dump(filled, tables)
+    dry = run(filled, dry_run=True)
+    assert dump(filled, tables) == before
+    assert dry == run(filled)
+
+
+def test_the_counts_of_processes_long_gone_are_kept_in_one_place(database):
+    def snapshot(source, day, n):
+        counts = {"t": {"accepted": n, "mirrored": n - 1, "dropped:closed": 1}}
+        return CaptureCounts(source=source, at=START + timedelta(days=day), counts=counts)
+
+    first = [snapshot("a", 0, 10), snapshot("b", 1, 20), snapshot("c", 19, 5)]
+    for counts, gone in ((first, 2), ([snapshot("d", 2, 40)], 1)):
+        with engine.transaction(database) as connection:
+            ingest.record_counts(connection, counts)
+            before = ledger.read(connection)
+        assert run(database).sources == gone
+        with database.connect() as connection:
+            assert ledger.read(connection) == before
+            sources = connection.execute(text("SELECT DISTINCT source FROM capture_counts")).scalars().all()
+        assert sorted(sources) == [EARLIER, "c"]
+
+
+def test_the_command_says_what_it_deleted(filled, postgres_url, monkeypatch):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    shadow = application.build("prune", command.command)
+
+    def run_command(*words):
+        result = CliRunner().invoke(shadow, ["prune", "--payload-days", "10", *words])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert "Would delete 11 payloads" in run_command("--dry-run")
+    assert "Deleted 11 payloads" in run_command()
+    assert "Nothing to delete" in run_command()
