@@ -1,0 +1,147 @@
+"""An alarm when regret has risen above what is normal: the e-Shiryaev–Roberts detector.
+
+Testing the last 500 samples again and again alarms in 99% of calm runs of 20,000. Here the
+number of false alarms is bounded beforehand. At each sample the statistic
+
+    M ← (M + 1) · (1 + λ(x − b))
+
+collects the evidence for "regret rose above its baseline b at some time up to now", summed over
+all starting times. While regret stays at b or below, E[M] grows by at most 1 a sample, so M
+reaches A = N/alpha within N samples with probability at most alpha: M_n + (N − n) is a
+supermartingale that starts at N (Doob). (The e-SR procedure of Shin, Ramdas & Rinaldo,
+"E-detectors: a nonparametric framework for sequential change detection", NEJSDS 2024, section 2;
+their bound on the *average* run length alone would let 51% of calm runs of that average alarm.) λ that is best for
+regret r times its baseline is (r − 1)/(1 − b); a mixture over a few r takes the place of
+knowing r. b may change with the hour of the week, as long as it was known before the sample.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from math import exp
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scoring.stats.moments import Columns, Floats, Moments, checked_rows, columns
+from scoring.stats.sequential import ALPHA
+from scoring.stats.wealth import Bets, log_wealth
+
+#: How many times its baseline regret may have become, and what part of the bets is on it.
+RATIOS: Final = (1.5, 2.0, 2.5, 3.0, 4.0)
+PARTS: Final = (0.2, 0.2, 0.2, 0.2, 0.2)
+
+#: Samples within which a false alarm has probability at most alpha.
+HORIZON: Final = 20_000
+
+#: No bet may lose everything, or one surprise would blind the detector.
+_MOST_AT_STAKE: Final = 0.9
+
+#: Far beyond any threshold, far below where numbers end.
+_CEILING: Final = 1e200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftState:
+    """M per ratio, samples seen, and the sample at which the alarm was first raised, if it was.
+
+    Plain numbers; msgspec or json stores them exactly. The alarm is latched: whoever has dealt
+    with it starts again from `DriftState()`.
+    """
+
+    evidence: tuple[float, ...] = (0.0,) * len(RATIOS)
+    n: int = 0
+    alarmed_at: int | None = None
+
+    @property
+    def level(self) -> float:
+        """The statistic that is compared with N/alpha."""
+        return sum(part * each for part, each in zip(PARTS, self.evidence, strict=True))
+
+    @property
+    def alarmed(self) -> bool:
+        return self.alarmed_at is not None
+
+
+def alarm_level(horizon: int = HORIZON, alpha: float = ALPHA) -> float:
+    """A = N/alpha: reached within `horizon` calm samples with probability at most `alpha`."""
+    if not (horizon > 0 and 0 < alpha < 1):
+        raise ValueError(f"horizon must be positive and alpha in (0, 1), not {horizon} and {alpha}")
+    return horizon / alpha
+
+
+def observe_samples(
+    state: DriftState,
+    values: ArrayLike,
+    baselines: ArrayLike,
+    threshold: float | None = None,
+    relative_weights: ArrayLike | None = None,
+) -> DriftState:
+    """The state after regrets in [0, 1], in the order in which they came.
+
+    `baselines` holds the rate expected at each sample, in (0, 1), or one for all;
+    `relative_weights` π_min/π in (0, 1] where sampling was unequal. However the stream is cut
+    into batches, the state comes out the same to the bit.
+    """
+    x, weight = checked_rows(values, relative_weights)
+    if x.size == 0:
+        return state
+    baseline = _rates(baselines, x.size)
+    levels = np.zeros(x.size)
+    evidence: list[float] = []
+    for ratio, part, before in zip(RATIOS, PARTS, state.evidence, strict=True):
+        factors = 1 + _stakes(ratio, baseline) / baseline * weight * (x - baseline)
+        after = list(accumulate(factors.tolist(), _one_sample, initial=before))
+        evidence.append(after[-1])
+        levels += part * np.array(after[1:])
+    reached = np.flatnonzero(levels >= (alarm_level() if threshold is None else threshold))
+    alarmed_at = state.alarmed_at
+    if alarmed_at is None and reached.size:
+        alarmed_at = state.n + int(reached[0]) + 1
+    return DriftState(evidence=tuple(evidence), n=state.n + x.size, alarmed_at=alarmed_at)
+
+
+def observe_hours(
+    state: DriftState, hours: Sequence[tuple[Moments, float]], threshold: float | None = None
+) -> DriftState:
+    """The state after rollups of whole hours, oldest first, each with its hour's baseline.
+
+    Within an hour the order is not known, so the hour is one step: the change may have begun
+    at its start. E[M] still grows by at most 1 a sample, so the same threshold holds.
+    """
+    level = alarm_level() if threshold is None else threshold
+    for moments, rate in hours:
+        if moments.n == 0:
+            continue
+        baseline = _rates(rate, 1)
+        sums = columns([moments])
+        grown = [
+            min((before + moments.n) * exp(min(_log_factor(ratio, baseline, sums), 500.0)), _CEILING)
+            for ratio, before in zip(RATIOS, state.evidence, strict=True)
+        ]
+        state = replace(state, evidence=tuple(grown), n=state.n + moments.n)
+        if state.alarmed_at is None and state.level >= level:
+            state = replace(state, alarmed_at=state.n)
+    return state
+
+
+def _one_sample(before: float, factor: float) -> float:
+    return min((before + 1.0) * factor, _CEILING)
+
+
+def _log_factor(ratio: float, baseline: Floats, sums: Columns) -> float:
+    only = Bets(stakes=(float(_stakes(ratio, baseline)[0]),), parts=(1.0,))
+    return float(log_wealth(baseline, sums, only, "above")[0])
+
+
+def _stakes(ratio: float, baseline: Floats) -> Floats:
+    """The share of wealth that is lost at a sample without regret."""
+    return np.minimum((ratio - 1) * baseline / (1 - baseline), _MOST_AT_STAKE)
+
+
+def _rates(baselines: ArrayLike, n: int) -> Floats:
+    rates = np.broadcast_to(np.asarray(baselines, dtype=np.float64), (n,))
+    if not ((rates > 0) & (rates < 1)).all():
+        raise ValueError("baselines must be in (0, 1)")
+    return rates

@@ -1,0 +1,120 @@
+"""How far a judge can be trusted, measured against people.
+
+Two figures of agreement beyond chance, because each misleads alone: Cohen's κ (1960) is low
+for a good judge where one answer is rare; Gwet's AC1 ("Computing inter-rater reliability and its
+variance in the presence of high agreement", 2008, equation 3) is not. Sensitivity and
+specificity say in which direction a judge errs, which is what a correction needs.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scoring.stats.moments import Floats, checked_rows
+from scoring.stats.sequential import ALPHA, Interval
+from scoring.stats.weighted import weighted_interval
+
+AgreementReason: TypeAlias = Literal["no_labels", "one_answer_only"]
+Verdict = TypeVar("Verdict", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaterAgreement:
+    """Agreement of two raters on n items, plain and beyond chance.
+
+    None where it is not defined: all where there are no labels, `kappa` where both raters
+    gave one and the same answer throughout. `reason` says which.
+    """
+
+    n: int
+    observed: float | None
+    kappa: float | None
+    ac1: float | None
+    reason: AgreementReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeQuality:
+    """`sensitivity`: share of what people call worse that the judge calls worse; `specificity`:
+    share of the rest that it does not. Both watched intervals, with the n they are made from.
+    """
+
+    sensitivity: Interval
+    specificity: Interval
+
+
+def settled(first: Verdict, second: Verdict, tie: Verdict) -> Verdict:
+    """A judge's verdict after being asked twice, the order swapped (and swapped back): a flip is a tie."""
+    return first if first == second else tie
+
+
+def rater_agreement(
+    first: Sequence[Hashable],
+    second: Sequence[Hashable],
+    inclusion_probabilities: ArrayLike | None = None,
+) -> RaterAgreement:
+    """Cohen's κ and Gwet's AC1 of two raters' answers to the same items.
+
+    Where items were chosen for labelling with unequal probability, these weight them back.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} answers of one rater but {len(second)} of the other")
+    _, probability = checked_rows(np.zeros(len(first)), inclusion_probabilities)
+    answers = {answer: index for index, answer in enumerate(dict.fromkeys([*first, *second]))}
+    table = np.zeros((len(answers), len(answers)))
+    np.add.at(table, ([answers[a] for a in first], [answers[b] for b in second]), 1 / probability)
+    return agreement_of_table(table, n=len(first))
+
+
+def agreement_of_table(table: ArrayLike, n: int | None = None) -> RaterAgreement:
+    """As `rater_agreement`, from a k × k table of (weighted) counts; tables of several hours add up.
+
+    `n` is the number of items, where the counts are weighted.
+    """
+    counts: Floats = np.asarray(table, dtype=np.float64)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not (counts >= 0).all():
+        raise ValueError("the table must be square, with counts from 0 up")
+    total = float(counts.sum())
+    items = round(total) if n is None else n
+    if not total:
+        return RaterAgreement(n=0, observed=None, kappa=None, ac1=None, reason="no_labels")
+    shares = counts / total
+    one, other = shares.sum(axis=1), shares.sum(axis=0)
+    both = (one + other) / 2
+    observed = float(np.trace(shares))
+    by_chance = float(one @ other)
+    by_chance_gwet = float((both * (1 - both)).sum()) / (len(both) - 1) if len(both) > 1 else 0.0
+    single = bool(np.count_nonzero(both) == 1)
+    return RaterAgreement(
+        n=items,
+        observed=observed,
+        kappa=None if single else (observed - by_chance) / (1 - by_chance),
+        ac1=(observed - by_chance_gwet) / (1 - by_chance_gwet),
+        reason="one_answer_only" if single else None,
+    )
+
+
+def judge_quality(
+    human_worse: ArrayLike,
+    judge_worse: ArrayLike,
+    inclusion_probabilities: ArrayLike | None = None,
+    alpha: float = ALPHA,
+) -> JudgeQuality:
+    """Sensitivity and specificity of a judge on items that people labelled (arrays of 0/1).
+
+    Labelling half of each verdict over-represents the rare one; without the inclusion
+    probabilities sensitivity would come out far too high.
+    """
+    truth, probability = checked_rows(human_worse, inclusion_probabilities)
+    said, _ = checked_rows(judge_worse)
+    if said.size != truth.size:
+        raise ValueError(f"{truth.size} human labels but {said.size} verdicts")
+    worse = truth >= 0.5
+    smallest = float(probability.min(initial=1.0))
+    return JudgeQuality(
+        sensitivity=weighted_interval(said[worse], probability[worse], alpha, smallest_probability=smallest),
+        specificity=weighted_interval(1 - said[~worse], probability[~worse], alpha, smallest_probability=smallest),
+    )
