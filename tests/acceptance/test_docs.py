@@ -20,7 +20,7 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").r
 def blocks(language):
     """(page:line, text) of every fenced block in `language`."""
     return [
-        pytest.param(token.content, id=f"{page.relative_to(ROOT)}:{token.map[0] + 1}")
+        pytest.param(token.content, id=f"{page.relative_to(ROOT)}:{(token.map or [0])[0] + 1}")
         for page in PAGES
         for token in MarkdownIt().parse(page.read_text())
         if token.type == "fence" and token.info.strip() == language
