@@ -1,5 +1,6 @@
 """`shadow gateway`"""
 
+import signal
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -25,8 +26,8 @@ _log = structlog.get_logger()
 
 def command(
     *,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: host under [gateway].")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port. Default: port under [gateway].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: gateway.host.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port. Default: gateway.port.")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")] = None,
 ) -> None:
     """Serve the OpenAI-compatible proxy that mirrors production requests.
@@ -59,6 +60,10 @@ def command(
     )
     address = "{}:{}".format(*listening.getsockname()[:2])
     _log.info("serving", action="gateway.serving", address=f"http://{address}/v1", tasks=list(settings.tasks))
+    # Once it has stopped in good order, uvicorn raises the signal that asked for it again. An
+    # orderly stop is a success, whoever asked.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     server.run(sockets=[listening])
     _log.info("stopped", action="gateway.stopped", capture=mirror.counts())
 
