@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def shell_lines():
                 yield pytest.param(command, id=f"{parameter.id} {command[:40]}")
 
 
+@cache
 def help_of(name):
     done = subprocess.run(
         [sys.executable, "-m", "shadow", name, "--help"],
