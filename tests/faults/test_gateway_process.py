@@ -63,16 +63,16 @@ def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[str], Gateway]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
     with ExitStack() as stack:
         endpoint = stack.enter_context(services.serving(ScriptedEndpoint([scripted.chat("hi")])))
 
-        def gateway(bootstrap: str) -> Gateway:
+        def gateway(bootstrap: str, *, drain_s: float = 20.0) -> Gateway:
             config = tmp_path / "shadow.toml"
             config.write_text(
                 f'[models.big]\nbase_url = "{endpoint}/v1"\n[tasks.intent]\nfrontier = "big"\n'
                 f'aliases = ["intent-model"]\n[kafka]\nbootstrap_servers = "{bootstrap}"\n'
-                "[publisher]\ndrain_timeout_s = 3.0\n"
+                f"[publisher]\ndrain_timeout_s = {drain_s}\n"
             )
             running = Gateway(config, tmp_path / "gateway.log")
             stack.callback(running.process.wait)
@@ -113,7 +113,7 @@ def test_a_broker_that_dies_and_comes_back_is_never_felt_by_the_clients(start, b
 
 
 def test_a_gateway_without_any_broker_is_ready_and_stops_in_time(start):
-    gateway = start(f"127.0.0.1:{free_port()}")
+    gateway = start(f"127.0.0.1:{free_port()}", drain_s=0.5)
     assert gateway.ask(3) == ["hi"] * 3
     poll_until(lambda: gateway.capture().get("accepted") == 3, timeout=20.0)
     assert gateway.stop() == 0
@@ -127,7 +127,7 @@ def test_a_killed_gateway_still_delivers_what_it_had_handed_over(start, broker: 
 
 
 def test_a_used_port_is_one_clear_line(start, tmp_path: Path):
-    gateway = start(f"127.0.0.1:{free_port()}")
+    gateway = start(f"127.0.0.1:{free_port()}", drain_s=0.5)
     again = subprocess.run(
         [sys.executable, "-m", "shadow", "gateway", "-c", str(tmp_path / "shadow.toml"), "--port", str(gateway.port)],
         capture_output=True,
