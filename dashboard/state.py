@@ -24,6 +24,10 @@ WINDOWS: Final[dict[str, timedelta | None]] = {
 #: Pixels of a picker: long names still show, and four stand in a row on a small screen.
 WIDTH: Final = 190
 
+#: What a window can be compared with.
+BEFORE: Final = "the window before"
+ALL_BEFORE: Final = "everything before"
+
 End = Literal["now", "newest data"]
 ENDS: Final[tuple[End, ...]] = ("now", "newest data")
 
@@ -68,7 +72,7 @@ def window(label: str, end: str, *, now: datetime, newest: datetime | None) -> W
     """
     last = now if end == "now" or newest is None else newest + timedelta(hours=1)
     length = WINDOWS[label]
-    since = None if length is None else (last - length).replace(minute=0, second=0, microsecond=0)
+    since = None if length is None else _hour(last - length)
     return Window(label=label, since=since, until=None if end == "now" else last)
 
 
@@ -77,6 +81,11 @@ def reference(current: Window, choice: str, *, first: datetime | None, now: date
     ends = current.since or first
     if ends is None:
         return Window(label=choice, since=None, until=None)
-    length = (current.until or now) - ends
-    since = None if choice == "everything before" else ends - length
+    # A window that ends now has begun its last hour; the reference is as long in whole hours.
+    length = (current.until or _hour(now)) - ends
+    since = None if choice == ALL_BEFORE else ends - length
     return Window(label=choice, since=since, until=ends)
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)

@@ -17,7 +17,7 @@ ALL_TASKS: Final = "all tasks"
 def show() -> None:
     known = frames.catalogue()
     with filters.row():
-        only = state.choose("only", "Task", [ALL_TASKS, *(each.task for each in known)])
+        only = state.choose("task", "Task", [ALL_TASKS, *(each.task for each in known)])
         window, _ = filters.times(max((each.last for each in known), default=None))
     _live(None if only == ALL_TASKS else only, window)
 

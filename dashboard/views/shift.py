@@ -7,13 +7,11 @@ from dashboard.filters import Scope
 from dashboard.frames import Moved
 from dashboard.text import plain, whole
 
-REFERENCES = ("the window before", "everything before")
-
 
 def show() -> None:
     scope = filters.scope()
     with filters.row():
-        against = state.switch("against", "Compared with", REFERENCES, help=_AGAINST)
+        against = state.switch("against", "Compared with", (state.BEFORE, state.ALL_BEFORE), help=_AGAINST)
     reference = state.reference(scope.window, against, first=scope.known.first, now=scope.now)
     st.caption(
         f"Current: {filters.describe(scope.window)}. Reference: {filters.describe(reference)}. "

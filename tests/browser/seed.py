@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from shadow.store import engine, ingest
 from shadow.store.ingest import Arrival
@@ -11,8 +11,11 @@ from tests.browser import world
 
 T = TypeVar("T")
 
+#: Pairs about candidates that `fill` writes; the hostile one comes on top.
+COUNT: Final = 4_000
 
-def fill(url: str, *, count: int = 5_000, end: datetime | None = None) -> None:
+
+def fill(url: str, *, count: int = COUNT, end: datetime | None = None) -> None:
     """Trials of three weeks, their arrivals, some in flight, dead letters and capture's counts."""
     until = end or world.last_hour()
     scored = [*world.pairs(count, end=until), *world.ceiling(count // 15, end=until)]

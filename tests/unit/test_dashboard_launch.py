@@ -1,0 +1,39 @@
+"""Starting the pages: quiet, on loopback, and clear about a used port."""
+
+import re
+import socket
+
+import pytest
+from streamlit import config
+
+from dashboard import launch
+from shadow.errors import UsageError
+
+
+def test_every_option_is_one_that_streamlit_knows() -> None:
+    known = {name.replace(".", "_") for name in config.get_config_options()}
+    assert set(launch.options("127.0.0.1", 8501)) <= known
+
+
+def test_nothing_is_told_to_anybody_and_no_fault_shows_its_insides() -> None:
+    options = launch.options("127.0.0.1", 8501)
+    assert options["browser_gatherUsageStats"] is False
+    assert options["client_showErrorDetails"] == "none"
+    assert options["server_enableAgentApi"] is False
+    assert options["browser_serverAddress"] == "127.0.0.1"
+
+
+def test_a_used_port_is_one_clear_line() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}.*--port") as told:
+            launch.require_free("127.0.0.1", port)
+    assert "\n" not in str(told.value)
+    launch.require_free("127.0.0.1", port)
+
+
+def test_an_address_that_is_not_this_machines_is_one_clear_line() -> None:
+    with pytest.raises(UsageError, match=re.escape("192.0.2.1")):
+        launch.require_free("192.0.2.1", 8501)

@@ -1,0 +1,46 @@
+"""Windows and their references."""
+
+from datetime import UTC, datetime, timedelta
+
+from dashboard import state
+
+NOW = datetime(2026, 9, 22, 12, 34, 56, tzinfo=UTC)
+NEWEST = datetime(2026, 9, 10, 7, tzinfo=UTC)
+
+
+def test_a_window_ends_now_and_starts_on_a_whole_hour() -> None:
+    window = state.window("24 h", "now", now=NOW, newest=NEWEST)
+    assert window.since == datetime(2026, 9, 21, 12, tzinfo=UTC)
+    assert window.until is None
+
+
+def test_a_window_may_end_with_the_hour_of_the_newest_data() -> None:
+    window = state.window("7 d", "newest data", now=NOW, newest=NEWEST)
+    assert window.until == NEWEST + timedelta(hours=1)
+    assert window.since == NEWEST + timedelta(hours=1) - timedelta(days=7)
+
+
+def test_everything_has_no_start() -> None:
+    assert state.window("all", "now", now=NOW, newest=NEWEST).since is None
+
+
+def test_the_same_window_is_the_same_all_hour_so_that_what_was_read_can_be_used_again() -> None:
+    later = NOW + timedelta(minutes=20)
+    assert state.window("7 d", "now", now=NOW, newest=None) == state.window("7 d", "now", now=later, newest=None)
+
+
+def test_the_window_before_ends_where_the_window_starts() -> None:
+    window = state.window("24 h", "newest data", now=NOW, newest=NEWEST)
+    before = state.reference(window, state.BEFORE, first=None, now=NOW)
+    assert before.until == window.since
+    assert before.since == NEWEST + timedelta(hours=1) - timedelta(days=2)
+
+
+def test_the_window_before_starts_on_a_whole_hour_too() -> None:
+    before = state.reference(state.window("24 h", "now", now=NOW, newest=None), state.BEFORE, first=None, now=NOW)
+    assert before.since == datetime(2026, 9, 20, 12, tzinfo=UTC)
+
+
+def test_everything_before_has_no_start() -> None:
+    before = state.reference(state.window("24 h", "now", now=NOW, newest=None), state.ALL_BEFORE, first=None, now=NOW)
+    assert before.since is None
