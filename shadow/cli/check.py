@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scoring.scorers import SCORERS
+from scoring.scorers import mistakes, name_for
 from shadow import topics
 from shadow.errors import ShadowError
 from shadow.settings import Settings, load
@@ -51,8 +51,8 @@ def _tasks(settings: Settings) -> Iterator[tuple[bool, str]]:
     if not settings.tasks:
         yield False, "tasks: none is configured, so nothing is compared; add a [tasks.NAME] table"
     for name, task in settings.tasks.items():
-        if task.scorer is not None and task.scorer not in SCORERS:
-            yield False, f"tasks.{name}.scorer: {task.scorer!r} is unknown; one of {', '.join(sorted(SCORERS))}"
+        for mistake in mistakes(name_for(task), task.scorer_options):
+            yield False, f"tasks.{name}.scorer: {mistake}"
         if not task.candidates:
             yield False, f"tasks.{name}.candidates: none, so nothing is compared; name a model of [models]"
         if not task.mirror_rate:
