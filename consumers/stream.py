@@ -30,6 +30,8 @@ Handler: TypeAlias = Callable[[Incoming], Awaitable[None]]
 
 COMMIT_EVERY_S: Final = 0.2
 SAY_WAITING_EVERY_S: Final = 5.0
+#: Who ran so long was well, and is started again without a long wait.
+LONG_LIFE_S: Final = 60.0
 #: Longest time Faust gets to leave the group; after it the process leaves without.
 STOP_S: Final = 5.0
 _DAY_S: Final = 86_400.0
@@ -70,11 +72,14 @@ class Consumer:
         backoff = Backoff()
         while not stopping.is_set():
             life = _Life(self._kafka, self._subscription, self._health)
+            born_at = time.monotonic()
             try:
                 await life.live(stopping)
             except _CrashedError as fault:
                 self._health.trouble("consumer", f"consumer: {fault}")
                 log.warning("the consumer broke; starting it again", action="consumer_restart", error=str(fault))
+                if time.monotonic() - born_at > LONG_LIFE_S:
+                    backoff = Backoff()
                 await _either(backoff.wait(), stopping.wait())
             finally:
                 self.abandoned = self.abandoned or life.abandoned

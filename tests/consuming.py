@@ -1,29 +1,33 @@
 """What tests of worker and scorer share: put messages on topics, run a consumer, read topics back."""
 
 import asyncio
-import contextlib
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import aiokafka
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
-from consumers import service
+from consumers import scorer, service, worker
 from consumers.health import Health
 from consumers.service import Service
 from shadow import wire
+from shadow.cli import logs
 from shadow.records import Exchange, Reply
-from shadow.settings import Kafka, Settings, Topics
+from shadow.settings import KAFKA_VARIABLE, Kafka, Settings, Topics
 
 PARTITIONS = 4
+
+#: Whoever joins waits for half of it on the embedded broker; Apache Kafka refuses one below 6 s.
+SESSION_S = 6.0 if os.environ.get(KAFKA_VARIABLE) else 2.0
 
 
 def an_exchange(number: int, *, task: str = "intent", **changes) -> Exchange:
@@ -37,7 +41,14 @@ def an_exchange(number: int, *, task: str = "intent", **changes) -> Exchange:
     return Exchange(**{**asked, **changes})
 
 
-def settings_for(broker: str, topics: Topics, *, candidate_url: str = "http://127.0.0.1:9/v1", **changes) -> Settings:
+def settings_for(
+    broker: str,
+    topics: Topics,
+    *,
+    candidate_url: str = "http://127.0.0.1:9/v1",
+    session_timeout_s: float = SESSION_S,
+    **changes,
+) -> Settings:
     """One task, one candidate at `candidate_url`, groups and ports of this test's own."""
     raw = {
         "models": {
@@ -53,7 +64,7 @@ def settings_for(broker: str, topics: Topics, *, candidate_url: str = "http://12
         topics=topics,
         partitions=PARTITIONS,
         group_prefix=topics.exchanges.replace("shadow.exchanges.", "group-"),
-        session_timeout_s=6,
+        session_timeout_s=session_timeout_s,
     )
     return Settings.model_validate({**raw, "kafka": kafka.model_dump(), **changes})
 
@@ -146,21 +157,55 @@ async def committed(broker: str, group: str, topic: str) -> int:
         await consumer.stop()
 
 
+async def members(broker: str, group: str) -> int:
+    """How many consumers are in `group`, the dead whose session has not ended included."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+    await admin.start()
+    try:
+        (response,) = await admin.describe_consumer_groups([group])
+        return sum(len(described[5]) for described in response.groups)
+    finally:
+        await admin.close()
+
+
+def assignments(folder: Path, name: str) -> int:
+    """How often the consumers that log into `folder` were given partitions."""
+    log = folder / f"{name}.log"
+    return log.read_text().count('"assigned"') if log.exists() else 0
+
+
 @contextmanager
-def process(name: str, settings: Settings, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def process(name: str, settings: Settings, folder: Path) -> Iterator[BaseProcess]:
     """`shadow NAME` as a process of its own, its output in `folder`; killed at the end of the block."""
-    file = folder / "shadow.json"
-    file.write_text(settings.model_dump_json())
-    code = (
-        "import sys; from pathlib import Path; from shadow.cli import logs; from shadow.settings import Settings\n"
-        f"from consumers import {name}; logs.configure()\n"
-        f"{name}.run(Settings.model_validate_json(Path(sys.argv[1]).read_text()))"
-    )
-    with (folder / f"{name}.log").open("ab") as output:
-        child = subprocess.Popen([sys.executable, "-c", code, str(file)], stdout=output, stderr=output)
+    child = _FORKS.Process(target=_serve, args=(name, settings, folder), daemon=True)
+    child.start()
     try:
         yield child
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child.pid, signal.SIGKILL)
-        child.wait()
+        child.kill()
+        child.join()
+
+
+def tell(child: BaseProcess, number: signal.Signals) -> None:
+    assert child.pid is not None
+    os.kill(child.pid, number)
+
+
+async def exit_code(child: BaseProcess) -> int | None:
+    """How `child` ended; None if it takes unreasonably long."""
+    await asyncio.to_thread(child.join, 20)
+    return child.exitcode
+
+
+def _serve(name: str, settings: Settings, folder: Path) -> None:
+    with (folder / f"{name}.log").open("ab") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    logs.configure()
+    {"worker": worker, "scorer": scorer}[name].run(settings)
+
+
+# Loading all that a scorer needs takes seconds of processor time. A server that has loaded it
+# and does nothing else (no threads, so that forking is safe) gives processes in milliseconds.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.consuming"])

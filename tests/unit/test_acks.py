@@ -9,9 +9,15 @@ from consumers.acks import Acks, Partition, Prefix
 HERE = Partition("topic", 0)
 
 
+def arrived(acks: Acks, offset: int, generation: int = 1) -> Prefix:
+    prefix = acks.arrive(HERE, offset, generation)
+    assert prefix is not None
+    return prefix
+
+
 def test_the_prefix_stops_at_the_first_unfinished_message():
     acks = Acks()
-    prefixes = {offset: acks.arrive(HERE, offset, 1) for offset in (10, 11, 12)}
+    prefixes = {offset: arrived(acks, offset) for offset in (10, 11, 12)}
     prefixes[12].finish(12)
     prefixes[11].finish(11)
     assert acks.due() == {}
@@ -21,7 +27,7 @@ def test_the_prefix_stops_at_the_first_unfinished_message():
 
 def test_what_was_committed_is_not_due_again():
     acks = Acks()
-    acks.arrive(HERE, 0, 1).finish(0)
+    arrived(acks, 0).finish(0)
     acks.committed(acks.due())
     assert acks.due() == {}
 
@@ -29,13 +35,13 @@ def test_what_was_committed_is_not_due_again():
 def test_offsets_that_do_not_exist_are_passed_over():
     acks = Acks()
     for offset in (3, 7, 20):
-        acks.arrive(HERE, offset, 1).finish(offset)
+        arrived(acks, offset).finish(offset)
     assert acks.due() == {HERE: 21}
 
 
 def test_what_comes_again_while_it_is_in_hand_is_not_handled_twice():
     acks = Acks()
-    first = acks.arrive(HERE, 5, 1)
+    first = arrived(acks, 5)
     assert acks.arrive(HERE, 5, 2) is None
     first.finish(5)
     assert acks.due() == {HERE: 6}
@@ -43,8 +49,8 @@ def test_what_comes_again_while_it_is_in_hand_is_not_handled_twice():
 
 def test_what_comes_again_after_it_was_finished_is_not_handled_twice():
     acks = Acks()
-    open_ = acks.arrive(HERE, 5, 1)
-    acks.arrive(HERE, 6, 1).finish(6)
+    open_ = arrived(acks, 5)
+    arrived(acks, 6).finish(6)
     assert acks.arrive(HERE, 5, 2) is None
     assert acks.arrive(HERE, 6, 2) is None
     open_.finish(5)
@@ -53,7 +59,7 @@ def test_what_comes_again_after_it_was_finished_is_not_handled_twice():
 
 def test_a_late_finish_on_a_partition_that_was_lost_acknowledges_nothing():
     acks = Acks()
-    lost = acks.arrive(HERE, 5, 1)
+    lost = arrived(acks, 5)
     acks.keep([])
     lost.finish(5)
     assert acks.due() == {}
@@ -63,8 +69,8 @@ def test_a_late_finish_on_a_partition_that_was_lost_acknowledges_nothing():
 
 def test_what_another_consumer_committed_meanwhile_is_never_taken_back():
     acks = Acks()
-    before = acks.arrive(HERE, 5, 1)  # frozen here; another consumer took over and went on to 30
-    acks.arrive(HERE, 30, 2).finish(30)
+    before = arrived(acks, 5)  # frozen here; another consumer took over and went on to 30
+    arrived(acks, 30, 2).finish(30)
     assert acks.due() == {}
     before.finish(5)
     assert acks.due() == {HERE: 31}
@@ -72,7 +78,7 @@ def test_what_another_consumer_committed_meanwhile_is_never_taken_back():
 
 def test_a_topic_that_was_made_again_is_read_from_its_new_start():
     acks = Acks()
-    old = acks.arrive(HERE, 50, 1)
+    old = arrived(acks, 50)
     assert not acks.forget_if_beyond(HERE, log_end=51)
     assert acks.arrive(HERE, 0, 1) is None
     assert acks.forget_if_beyond(HERE, log_end=1)

@@ -1,0 +1,124 @@
+"""What sending and consuming do while the broker is frozen, away, or stuck."""
+
+import asyncio
+
+import pytest
+
+from consumers import service, worker
+from consumers.health import Health
+from consumers.outbox import Outbox
+from consumers.stream import Consumer, Subscription
+from shadow.devstack.broker import EmbeddedBroker
+from shadow.devstack.models import echo_app
+from shadow.errors import BrokerError
+from shadow.records import Exchange, Trial
+from shadow.topics import create_topics
+from tests.consuming import an_exchange, put_exchanges, read, read_until, settings_for, until
+from tests.services import service_folder, unique_topics
+
+
+@pytest.fixture
+def own_broker():
+    """A broker this test may freeze and kill."""
+    with service_folder("broker") as folder:
+        broker = EmbeddedBroker(log=folder / "broker.log")
+        broker.start()
+        yield broker
+        broker.stop()
+
+
+async def test_what_is_sent_to_a_frozen_broker_is_there_once_it_wakes(own_broker):
+    topics = unique_topics()
+    create_topics(own_broker.bootstrap, {topics.exchanges: 4})
+    settings = settings_for(own_broker.bootstrap, topics)
+    troubles: list[str | None] = []
+    outbox = Outbox(settings.kafka, source="test", trouble=troubles.append)
+    await outbox.start()
+    try:
+        own_broker.pause()
+        sending = asyncio.create_task(outbox.send(topics.exchanges, an_exchange(1)))
+        await asyncio.sleep(0.3)
+        assert not sending.done()
+        own_broker.resume()
+        await sending
+    finally:
+        await outbox.stop()
+    assert [exchange.id for exchange in await read(own_broker.bootstrap, topics.exchanges, Exchange)] == ["exchange-1"]
+
+
+async def test_a_worker_started_before_its_broker_waits_for_it(own_broker, serve):
+    topics = unique_topics()
+    settings = settings_for(own_broker.bootstrap, topics, candidate_url=serve(echo_app()) + "/v1")
+    own_broker.kill()
+    stopping, health = asyncio.Event(), Health("worker")
+    serving = asyncio.create_task(service.serve(settings, worker.build(settings), stopping, health))
+    await until(lambda: any("does not answer" in trouble for trouble in health.troubles))
+    await asyncio.to_thread(own_broker.start)
+    await until(lambda: bool(health.concurrency._value.get()) and not health.troubles)
+    await put_exchanges(own_broker.bootstrap, topics, [an_exchange(1)])  # to topics the worker has made
+    await read_until(own_broker.bootstrap, topics.trials, Trial, bool)
+    stopping.set()
+    assert await serving is False
+
+
+async def test_told_to_end_while_the_broker_is_away_a_worker_ends(own_broker):
+    settings = settings_for(own_broker.bootstrap, unique_topics())
+    own_broker.kill()
+    stopping, health = asyncio.Event(), Health("worker")
+    serving = asyncio.create_task(service.serve(settings, worker.build(settings), stopping, health))
+    await until(lambda: bool(health.troubles))
+    stopping.set()
+    assert await asyncio.wait_for(serving, 20) is False
+
+
+async def test_a_broker_that_forgets_everything_is_read_from_its_new_start(own_broker, serve):
+    topics = unique_topics()
+    settings = settings_for(own_broker.bootstrap, topics, candidate_url=serve(echo_app()) + "/v1")
+    stopping, health = asyncio.Event(), Health("worker")
+    serving = asyncio.create_task(service.serve(settings, worker.build(settings), stopping, health))
+    await until(lambda: bool(health.concurrency._value.get()) and not health.troubles)
+    await put_exchanges(own_broker.bootstrap, topics, [an_exchange(number) for number in range(40)])
+    await read_until(own_broker.bootstrap, topics.trials, Trial, lambda found: len(found) == 40)
+    own_broker.kill()  # its memory goes with it
+    await asyncio.to_thread(own_broker.start)
+    create_topics(own_broker.bootstrap, dict.fromkeys((topics.exchanges, topics.trials, topics.deadletters), 4))
+    await put_exchanges(own_broker.bootstrap, topics, [an_exchange(number) for number in range(40, 50)])
+    await read_until(own_broker.bootstrap, topics.trials, Trial, lambda found: len(found) == 10, timeout_s=60)
+    stopping.set()
+    await serving
+
+
+async def test_commits_that_stay_away_end_the_process_instead_of_hiding_it(broker, topics, monkeypatch):
+    async def refused(*_):
+        return False
+
+    monkeypatch.setattr("consumers.stream._Life._commit", refused)
+
+    async def handle(_message):
+        return
+
+    kafka = settings_for(broker, topics).kafka
+    subscription = Subscription(
+        group="stuck", topics=(topics.exchanges,), concurrency=4, handle=handle, stalled_after_s=0.5
+    )
+    await put_exchanges(broker, topics, [an_exchange(1)])
+    with pytest.raises(BrokerError, match="commits stopped"):
+        await Consumer(kafka, subscription, Health("worker")).run(asyncio.Event())
+
+
+async def test_a_handler_that_raises_leaves_its_message_unacknowledged_and_gets_it_again(broker, topics):
+    seen: list[str] = []
+    done = asyncio.Event()
+
+    async def handle(message):
+        seen.append(message.place)
+        if len(seen) == 1:
+            raise ValueError("a fault nobody buried")
+        done.set()
+
+    kafka = settings_for(broker, topics).kafka
+    subscription = Subscription(group="tripping", topics=(topics.exchanges,), concurrency=4, handle=handle)
+    await put_exchanges(broker, topics, [an_exchange(1)])
+    await Consumer(kafka, subscription, Health("worker")).run(done)
+    assert len(seen) == 2
+    assert len(set(seen)) == 1

@@ -1,0 +1,169 @@
+"""The parts of the consumers that need no broker: batches, poison rows, dead letters, health."""
+
+import asyncio
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.backoff import Backoff
+from consumers.batches import Batches
+from consumers.health import Health
+from consumers.incoming import MAX_DETAIL, MAX_PAYLOAD, Incoming, dead_letter, read_exchange
+from consumers.rows import write_all_but
+from consumers.worker import build
+from shadow import wire
+from shadow.errors import StoreError, UnstorableError, UsageError, WireError
+from shadow.records import CaptureCounts, DeadLetter
+from shadow.settings import Topics
+from tests.consuming import an_exchange, settings_for
+
+
+def incoming(value=b"", **changes):
+    return Incoming(topic="t", partition=3, offset=7, value=value, **changes)
+
+
+class Table:
+    """Rows written in transactions: all of a call, or none when one of them is poison."""
+
+    def __init__(self, poison=()):
+        self.poison = set(poison)
+        self.rows = []
+        self.calls = 0
+
+    def write(self, rows):
+        self.calls += 1
+        if self.poison & set(rows):
+            raise UnstorableError((), "poison")
+        self.rows.extend(rows)
+
+
+@given(st.integers(0, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, max(0, n - 1))))))
+def test_poison_rows_are_left_out_and_every_other_row_is_written_once(case):
+    count, poison = case
+    table = Table(poison)
+    left_out = write_all_but(range(count), table.write)
+    assert [row for row, _ in left_out] == sorted(poison & set(range(count)))
+    assert sorted(table.rows) == sorted(set(range(count)) - poison)
+
+
+def test_one_poison_row_among_many_costs_few_further_transactions():
+    table = Table({77})
+    write_all_but(range(512), table.write)
+    assert table.calls <= 2 * 9 + 1
+
+
+def test_a_row_that_trips_the_code_is_left_out_like_poison():
+    def write(rows):
+        for row in rows:
+            {1: "one"}[row]
+
+    ((row, fault),) = write_all_but([1, 2], write)
+    assert (row, type(fault)) == (2, KeyError)
+
+
+def test_no_row_is_blamed_for_a_database_that_is_away():
+    def write(_rows):
+        raise StoreError("connection refused")
+
+    with pytest.raises(StoreError):
+        write_all_but([1, 2, 3], write)
+
+
+@contextlib.asynccontextmanager
+async def batching(write, **limits):
+    batches = Batches(write, **limits)
+    running = asyncio.create_task(batches.run())
+    try:
+        yield batches
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_items_are_written_together_and_each_waits_for_its_own_batch():
+    written = []
+
+    async def write(items):
+        written.append(items)
+
+    async with batching(write, size=4, linger_s=0.01) as batches:
+        await asyncio.gather(*(batches.add(number) for number in range(10)))
+    assert [item for batch in written for item in batch] == list(range(10))
+    assert max(map(len, written)) == 4
+
+
+async def test_a_batch_that_is_not_full_is_written_after_a_while():
+    async def write(_items):
+        return
+
+    async with batching(write, size=1_000, linger_s=0.01) as batches:
+        await batches.add("alone")
+
+
+async def test_a_fault_reaches_those_of_the_batch_and_the_next_batch_is_written():
+    async def write(items):
+        if "bad" in items:
+            raise ValueError("bad")
+
+    async with batching(write, size=1, linger_s=0.01) as batches:
+        with pytest.raises(ValueError, match="bad"):
+            await batches.add("bad")
+        await batches.add("good")
+
+
+def test_a_dead_letter_says_where_why_and_what_and_can_always_be_stored():
+    message = incoming(b"x" * 100_000, headers={"ce_id": b"claimed"})
+    letter = dead_letter(message, WireError("not_json", "a\0b\ud800" + "c" * 9_000), stage="worker", identity="a\0b")
+    assert (letter.id, letter.reason) == ("t/3/7", "not_json")
+    assert (letter.topic, letter.partition, letter.offset) == ("t", 3, 7)
+    assert letter.payload == b"x" * MAX_PAYLOAD
+    assert len(letter.detail) == MAX_DETAIL
+    assert wire.decode(DeadLetter, wire.encode(letter, source="test").value) == letter
+
+
+def test_burying_a_message_twice_makes_the_same_letter():
+    graves = [dead_letter(incoming(b"x"), ValueError("x"), stage="scorer", identity="id") for _ in range(2)]
+    assert graves[0] == graves[1]
+
+
+def test_what_capture_counted_is_told_apart_by_its_header():
+    counts = CaptureCounts(source="s", at=wire.utc_now(), counts={})
+    message = wire.encode(counts, source="s")
+    assert read_exchange(incoming(message.value, headers=dict(message.headers))) == counts
+
+
+@pytest.mark.parametrize("wrong", [{"id": ""}, {"id": "x" * 300}, {"task": ""}, {"task": "a\0b"}])
+def test_an_exchange_must_have_names_that_can_be_stored(wrong):
+    message = wire.encode(an_exchange(1, **wrong), source="s")
+    with pytest.raises(WireError) as refused:
+        read_exchange(incoming(message.value))
+    assert refused.value.reason == "wrong_shape"
+
+
+def test_the_worker_takes_as_many_messages_as_its_endpoints_take_questions():
+    address = {"base_url": "http://localhost:1/v1"}
+    models = {"big": {**address, "concurrency": 7}, "small": {**address, "concurrency": 11}, "unused": address}
+    tasks = {"intent": {"frontier": "big", "candidates": ["small"], "regret_rate": 0.1}}
+    assert build(settings_for("h:1", Topics(), models=models, tasks=tasks)).concurrency == 18
+    tasks["intent"]["regret_rate"] = 0
+    assert build(settings_for("h:1", Topics(), models=models, tasks=tasks)).concurrency == 11
+
+
+async def test_a_health_port_that_is_taken_is_a_clear_message():
+    first = await Health("worker").serve("127.0.0.1", 0)
+    try:
+        port = first.addresses[0][1]
+        with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}.*health_port"):
+            await Health("scorer").serve("127.0.0.1", port)
+    finally:
+        await first.cleanup()
+
+
+async def test_waits_double_up_to_a_limit():
+    backoff = Backoff(first_s=0.001, longest_s=0.002)
+    for _ in range(4):
+        await backoff.wait()
+    assert backoff.waited
+    assert backoff._next_s == 0.002
