@@ -27,7 +27,7 @@ def main() -> None:
     )
     trouble = frames.trouble()
     if trouble is None:
-        page.run()
+        empty.guarded(page.run)()
     else:
         empty.show(trouble)
 

@@ -190,7 +190,7 @@ def stacked(frame: pd.DataFrame, *, title: str, step: Step) -> Picture:
                 "what:N",
                 title=None,
                 scale=alt.Scale(domain=kinds, range=colours),
-                legend=alt.Legend(orient="top", direction="horizontal", columns=4),
+                legend=alt.Legend(orient="top", direction="horizontal", columns=3),
             ),
             tooltip=[
                 alt.Tooltip("when:N", title="When"),
@@ -308,7 +308,7 @@ def _window_colour() -> alt.Color:
         "window:N",
         title=None,
         scale=alt.Scale(domain=["reference", "current"], range=[FRONTIER, CANDIDATE]),
-        legend=alt.Legend(orient="top", direction="horizontal"),
+        legend=alt.Legend(orient="top", direction="horizontal", symbolOpacity=1, symbolType="square"),
     )
 
 

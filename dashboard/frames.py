@@ -328,6 +328,6 @@ def _reading() -> Iterator[Connection]:
         yield connection
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=Engine.dispose)
 def _engine(url: str, pool_size: int) -> Engine:
     return engines.connect(url, pool_size=pool_size, application="shadow dashboard")

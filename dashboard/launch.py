@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any, Final
 
+from streamlit import net_util
 from streamlit.web import bootstrap
 
 from shadow.errors import UsageError
@@ -53,13 +54,22 @@ _THEME: Final = {
 def serve(host: str, port: int) -> None:
     """Serve the pages on `host:port` until SIGINT or SIGTERM.
 
-    Settings are read by the pages from the file that SHADOW_CONFIG names. UsageError where
-    the address cannot be used.
+    Settings are read by the pages from the file that SHADOW_CONFIG names. Ask `require_free`
+    first: Streamlit itself says next to nothing about a used port.
     """
-    require_free(host, port)
+    keep_to_ourselves()
     flags = options(host, port)
     bootstrap.load_config_options(flags)
     bootstrap.run(str(APP), False, [], flags)
+
+
+def keep_to_ourselves() -> None:
+    """Keep Streamlit from asking a public service for this machine's outside address.
+
+    It does so to print that address, and when a browser connects with an unknown Origin. No option
+    turns the latter off; without an outside address such an Origin is refused all the same.
+    """
+    net_util.get_external_ip = lambda: None
 
 
 def options(host: str, port: int) -> dict[str, Any]:
@@ -69,7 +79,6 @@ def options(host: str, port: int) -> dict[str, Any]:
         **_THEME,
         "server_address": host,
         "server_port": port,
-        # Without it Streamlit asks a public service for this machine's outside address.
         "browser_serverAddress": host,
     }
 

@@ -126,7 +126,7 @@ def crossing(fields: Mapping[tuple[str, str], Tally]) -> pd.DataFrame:
     frame["down"] = [down for (down, _), _ in rows]
     frame["across"] = [across for (_, across), _ in rows]
     frame["shown"] = [
-        f"{100 * e:.0f}%" if ok else "thin" for e, ok in zip(frame["estimate"], frame["enough"], strict=True)
+        f"{100 * e:.0f}%" if ok else "not enough" for e, ok in zip(frame["estimate"], frame["enough"], strict=True)
     ]
     frame["below"] = [f"n {n:,}" for n in frame["n"]]
     return frame

@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
-from dashboard.launch import serve
+from dashboard.launch import require_free, serve
 from shadow.cli import logs
 from shadow.settings import CONFIG_VARIABLE, load
 
 
 def command(
     *,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; [dashboard] host if left out.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; [dashboard] port if left out.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on, instead of dashboard.host in the file.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, instead of dashboard.port in the file.")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")] = None,
 ) -> None:
     """Serve the pages that show where the candidate is worse.
@@ -27,5 +29,6 @@ def command(
         # The pages run inside Streamlit and find their settings the way every command does.
         os.environ[CONFIG_VARIABLE] = str(config.resolve())
     at_host, at_port = host or settings.dashboard.host, port if port is not None else settings.dashboard.port
+    require_free(at_host, at_port)
     typer.echo(f"Dashboard on http://{at_host}:{at_port} (stop with Ctrl-C)")
     serve(at_host, at_port)

@@ -4,7 +4,8 @@ import re
 import socket
 
 import pytest
-from streamlit import config
+from streamlit import config, net_util
+from streamlit.web.server import server_util
 
 from dashboard import launch
 from shadow.errors import UsageError
@@ -21,6 +22,16 @@ def test_nothing_is_told_to_anybody_and_no_fault_shows_its_insides() -> None:
     assert options["client_showErrorDetails"] == "none"
     assert options["server_enableAgentApi"] is False
     assert options["browser_serverAddress"] == "127.0.0.1"
+
+
+def test_a_browser_with_a_foreign_origin_makes_the_server_ask_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(*_: object, **__: object) -> None:
+        raise AssertionError("the server asked somebody")
+
+    monkeypatch.setattr(net_util, "get_external_ip", net_util.get_external_ip)  # put back afterwards
+    monkeypatch.setattr(net_util, "_make_blocking_http_get", ask)
+    launch.keep_to_ourselves()
+    assert not server_util.is_url_from_allowed_origins("http://attacker.example")
 
 
 def test_a_used_port_is_one_clear_line() -> None:

@@ -96,7 +96,7 @@ def test_thin_fields_of_a_crossing_show_no_percentage() -> None:
         thick.agreement.add(1.0, 1.0)
     frame = measures.crossing({("de", "pro"): thin, ("en", "pro"): thick, ("fr", "pro"): Tally()})
     assert list(zip(frame["down"], frame["shown"], frame["below"], strict=True)) == [
-        ("de", "thin", "n 1"),
+        ("de", "not enough", "n 1"),
         ("en", "100%", "n 30"),
     ]
 
