@@ -18,15 +18,14 @@ knowing r. b may change with the hour of the week, as long as it was known befor
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from math import exp
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from scoring.stats.moments import Columns, Floats, Moments, checked_rows, columns
+from scoring.stats.moments import Floats, Moments, checked_rows, columns
 from scoring.stats.sequential import ALPHA
-from scoring.stats.wealth import Bets, log_wealth
+from scoring.stats.wealth import log_wealth_of_stakes
 
 #: How many times its baseline regret may have become, and what part of the bets is on it.
 RATIOS: Final = (1.5, 2.0, 2.5, 3.0, 4.0)
@@ -38,16 +37,13 @@ HORIZON: Final = 20_000
 #: No bet may lose everything, or one surprise would blind the detector.
 _MOST_AT_STAKE: Final = 0.9
 
-#: Far beyond any threshold, far below where numbers end.
-_CEILING: Final = 1e200
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftState:
-    """M per ratio, samples seen, and the sample at which the alarm was first raised, if it was.
+    """M per ratio, samples seen, and the sample at which the alarm was raised, if it was.
 
-    Plain numbers; msgspec or json stores them exactly. The alarm is latched: whoever has dealt
-    with it starts again from `DriftState()`.
+    Plain numbers; msgspec or json stores them exactly. An alarm is latched, and the evidence
+    stays what it was then; whoever has dealt with it starts again from `DriftState()`.
     """
 
     evidence: tuple[float, ...] = (0.0,) * len(RATIOS)
@@ -88,18 +84,12 @@ def observe_samples(
     if x.size == 0:
         return state
     baseline = _rates(baselines, x.size)
-    levels = np.zeros(x.size)
-    evidence: list[float] = []
-    for ratio, part, before in zip(RATIOS, PARTS, state.evidence, strict=True):
-        factors = 1 + _stakes(ratio, baseline) / baseline * weight * (x - baseline)
-        after = list(accumulate(factors.tolist(), _one_sample, initial=before))
-        evidence.append(after[-1])
-        levels += part * np.array(after[1:])
-    reached = np.flatnonzero(levels >= (alarm_level() if threshold is None else threshold))
-    alarmed_at = state.alarmed_at
-    if alarmed_at is None and reached.size:
-        alarmed_at = state.n + int(reached[0]) + 1
-    return DriftState(evidence=tuple(evidence), n=state.n + x.size, alarmed_at=alarmed_at)
+    factors = np.array([1 + _stakes(ratio, baseline) / baseline * weight * (x - baseline) for ratio in RATIOS])
+    paths = [
+        list(accumulate(row.tolist(), _one_sample, initial=before))
+        for row, before in zip(factors, state.evidence, strict=True)
+    ]
+    return _moved(state, np.array(paths), state.n + np.arange(x.size + 1), threshold)
 
 
 def observe_hours(
@@ -110,29 +100,41 @@ def observe_hours(
     Within an hour the order is not known, so the hour is one step: the change may have begun
     at its start. E[M] still grows by at most 1 a sample, so the same threshold holds.
     """
-    level = alarm_level() if threshold is None else threshold
-    for moments, rate in hours:
-        if moments.n == 0:
-            continue
-        baseline = _rates(rate, 1)
-        sums = columns([moments])
-        grown = [
-            min((before + moments.n) * exp(min(_log_factor(ratio, baseline, sums), 500.0)), _CEILING)
-            for ratio, before in zip(RATIOS, state.evidence, strict=True)
-        ]
-        state = replace(state, evidence=tuple(grown), n=state.n + moments.n)
-        if state.alarmed_at is None and state.level >= level:
-            state = replace(state, alarmed_at=state.n)
-    return state
+    seen = [(moments, rate) for moments, rate in hours if moments.n]
+    if not seen:
+        return state
+    baseline = _rates([rate for _, rate in seen], len(seen))
+    sums = columns([moments for moments, _ in seen])
+    stakes = np.array([_stakes(ratio, baseline) for ratio in RATIOS])
+    factors = np.exp(np.minimum(log_wealth_of_stakes(baseline, sums, stakes), 500.0))
+    sizes = [moments.n for moments, _ in seen]
+    paths = [
+        list(accumulate(zip(sizes, row.tolist(), strict=True), _one_hour, initial=before))
+        for row, before in zip(factors, state.evidence, strict=True)
+    ]
+    return _moved(state, np.array(paths), state.n + np.cumsum([0, *sizes]), threshold)
 
 
 def _one_sample(before: float, factor: float) -> float:
-    return min((before + 1.0) * factor, _CEILING)
+    return (before + 1.0) * factor
 
 
-def _log_factor(ratio: float, baseline: Floats, sums: Columns) -> float:
-    only = Bets(stakes=(float(_stakes(ratio, baseline)[0]),), parts=(1.0,))
-    return float(log_wealth(baseline, sums, only, "above")[0])
+def _one_hour(before: float, hour: tuple[int, float]) -> float:
+    n, factor = hour
+    return (before + n) * factor
+
+
+def _moved(state: DriftState, paths: Floats, samples: NDArray[np.int64], threshold: float | None) -> DriftState:
+    """The state at the end of the paths (ratio × step, the first being `state` itself), or at its alarm."""
+    end = int(samples[-1])
+    if state.alarmed:
+        return replace(state, n=end)
+    # Summed like `DriftState.level`, term by term, so that both agree to the bit.
+    levels = sum(part * path for part, path in zip(PARTS, paths, strict=True))
+    reached = np.flatnonzero(levels >= (alarm_level() if threshold is None else threshold))
+    at = int(reached[0]) if reached.size else -1
+    evidence = tuple(paths[:, at].tolist())
+    return DriftState(evidence=evidence, n=end, alarmed_at=int(samples[at]) if reached.size else None)
 
 
 def _stakes(ratio: float, baseline: Floats) -> Floats:

@@ -73,21 +73,26 @@ def log_wealth(theta: Floats, sums: Columns, bets: Bets = SPREAD, side: Side = "
 
     `theta`, in (0, 1), broadcasts with the columns; the result has their common shape.
     """
-    theta, up, weight, weight2, up_squares, low, high = np.broadcast_arrays(theta, *sums)
-    squares = np.maximum(up_squares - 2 * theta * low + theta**2 * weight2, 0)
-    if side == "above":
-        edge, won, won2, lost, lost2 = theta, up, high, weight - up, weight2 - low
-    else:
-        edge, won, won2, lost, lost2 = 1 - theta, weight - up, weight2 - low, up, high
     # One layer per stake, in front: sums over the first axis run through memory in order.
-    g = np.array(bets.stakes).reshape(-1, *(1,) * theta.ndim)
-    drag = -np.log1p(-g) - g
-    gain = g * (1 - edge) / edge
+    layers = np.array(bets.stakes).reshape(-1, *(1,) * np.broadcast(theta, sums.up).ndim)
+    return mixed(log_wealth_of_stakes(theta, sums, layers, side), bets)
+
+
+def log_wealth_of_stakes(theta: Floats, sums: Columns, stakes: Floats, side: Side = "above") -> Floats:
+    """The same for what each stake alone makes of 1; `stakes` broadcasts with `theta` and the columns."""
+    squares = np.maximum(sums.up_squares - 2 * theta * sums.up2_low + theta**2 * sums.weight2, 0)
+    up, down = sums.up, sums.weight - sums.up
+    if side == "above":
+        edge, won, won2, lost, lost2 = theta, up, sums.up2_high, down, sums.weight2 - sums.up2_low
+    else:
+        edge, won, won2, lost, lost2 = 1 - theta, down, sums.weight2 - sums.up2_low, up, sums.up2_high
+    drag = -np.log1p(-stakes) - stakes
     typical = np.divide(won2, won, out=np.ones_like(won), where=won > 0)
-    by_chords = won * np.log1p(gain * typical) / typical - g * lost - drag * lost2
-    drift = up - theta * weight if side == "above" else theta * weight - up
-    by_squares = g / edge * drift - drag / edge**2 * squares
-    return mixed(np.maximum(by_chords, by_squares), bets)
+    by_chords = won / typical * np.log1p(stakes * ((1 - edge) / edge * typical)) - stakes * lost - drag * lost2
+    drift = up - theta * sums.weight
+    by_squares = stakes * ((drift if side == "above" else -drift) / edge) - drag * (squares / edge**2)
+    larger: Floats = np.maximum(by_chords, by_squares)
+    return larger
 
 
 def log_wealth_of_rows(

@@ -1,0 +1,59 @@
+"""What a check is, and the page that shows them all."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the proof: what was measured, against which bar. Without a bar it is for comparison."""
+
+    check: str
+    bar: str
+    measured: str
+    holds: bool
+
+
+#: Measures and yields its rows. `whole` asks for the full number of runs; otherwise for a seeded slice,
+#: whose bars are wider by the Monte Carlo error of so few runs.
+Check: TypeAlias = Callable[[bool], Iterator[Row]]
+
+
+def at_most(check: str, share: float, bar: float, runs: int, *, whole: bool, exact: bool = False) -> Row:
+    """A share of `runs` that must not exceed `bar`: to the letter if `exact`, else within three standard errors."""
+    error = 0.0 if exact and whole else 3 * sqrt(bar * (1 - bar) / runs)
+    allowed = f"≤ {bar:g}" if exact else f"≤ {bar:g} + {error:.3f}"
+    return Row(check=check, bar=allowed, measured=f"{share:.4f}", holds=share <= bar + error)
+
+
+def figure(
+    check: str, value: float, *, at_most: float | None = None, at_least: float | None = None, digits: int = 4
+) -> Row:
+    """A figure with bars on either side."""
+    bars = [f"{sign} {bar:g}" for sign, bar in (("≤", at_most), ("≥", at_least)) if bar is not None]
+    holds = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
+    return Row(check=check, bar=" and ".join(bars), measured=f"{value:.{digits}f}", holds=holds)
+
+
+def shown(check: str, measured: str) -> Row:
+    """Not a bar: what the usual method does in the same simulation."""
+    return Row(check=check, bar="", measured=measured, holds=True)
+
+
+def table(rows: list[Row]) -> str:
+    lines = ["| check | bar | measured | |", "|---|---|---|---|"]
+    for row in rows:
+        verdict = "for comparison" if not row.bar else "holds" if row.holds else "**misses**"
+        lines.append(f"| {row.check} | {row.bar} | {row.measured} | {verdict} |")
+    return "\n".join(lines)
+
+
+def dice(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
