@@ -33,7 +33,7 @@ def e_q_values(e_values: ArrayLike) -> Floats:
     flat = e.ravel()
     order = np.argsort(-flat, kind="stable")
     ranks = np.arange(1, flat.size + 1)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         alone = flat.size / (ranks * flat[order])
     q = np.empty_like(flat)
     # A hypothesis is rejected whenever one with a smaller e-value is.
