@@ -23,20 +23,22 @@ class TooLargeError(ValueError):
     """A request body is larger than the gateway takes."""
 
 
-async def read_body(receive: Receive, *, length: int, limit: int) -> bytes:
-    """The whole request body, announced as `length` bytes (0 if not announced).
+async def read_body(receive: Receive, *, limit: int) -> bytes:
+    """The whole request body. Raises HungUpError, or TooLargeError beyond `limit` bytes.
 
-    Raises HungUpError, or TooLargeError beyond `limit` bytes: at once where so many are announced.
+    As much again is read and thrown away first: most clients look at the answer only when
+    they have sent everything, and would see a broken connection instead of the reason.
     """
-    if length > limit:
-        raise TooLargeError
     parts: list[bytes] = []
     size = 0
     async for part in stream_body(receive):
         size += len(part)
-        if size > limit:
-            raise TooLargeError
-        parts.append(part)
+        if size > 2 * limit:
+            break
+        if size <= limit:
+            parts.append(part)
+    if size > limit:
+        raise TooLargeError
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

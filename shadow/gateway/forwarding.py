@@ -1,38 +1,35 @@
 """Send a request to its endpoint, and hand back every byte of the answer as it comes."""
 
 import asyncio
-from collections.abc import AsyncIterable
-from functools import lru_cache
-from typing import Final
+from collections.abc import AsyncIterable, Coroutine
 
-import aiohttp
 import msgspec
 import structlog
-from multidict import CIMultiDict
-from yarl import URL
 
 from shadow.gateway import asgi, headers
 from shadow.gateway.asgi import Listener, Send
+from shadow.gateway.connections import Connection, Origin, Pool, origin_of
+from shadow.gateway.headers import Headers
 from shadow.gateway.metrics import HUNG_UP
 from shadow.gateway.mirroring import Broken, Copy
 from shadow.gateway.routing import Target
-
-#: Idle connections are given up before common servers (uvicorn, so vLLM: 5 s) close them: a
-#: request must not meet a connection that is just being closed.
-_KEEPALIVE_S: Final = 4.0
-_CONNECT_S: Final = 10.0
 
 _log = structlog.get_logger()
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """One request as it goes out. `path` follows the endpoint's `/v1` and includes the query."""
+    """One request as it goes out. `path` follows the endpoint's `/v1` and includes the query.
+
+    A `body` that comes in parts is sent as it comes, and `length` is its size where the client
+    told it. None for a request without a body.
+    """
 
     target: Target
-    method: str
-    path: str
-    headers: CIMultiDict[str]
+    method: bytes
+    path: bytes
+    headers: Headers
     body: bytes | AsyncIterable[bytes] | None
+    length: int | None = None
 
 
 class Passed(msgspec.Struct, kw_only=True):
@@ -50,16 +47,15 @@ class Passed(msgspec.Struct, kw_only=True):
 
 
 class Forwarder:
-    """The connections to every endpoint. Opened by the first call, inside its event loop."""
+    """Forwards calls over connections it keeps."""
 
     def __init__(self, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._pool = Pool(timeout_s=timeout_s)
 
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+    def close(self) -> None:
+        """Close the connections that are idle."""
+        self._pool.close()
 
     async def forward(self, call: Call, send: Send, listener: Listener, copy: Copy | None = None) -> Passed:
         """Forward `call`, its answer to `send` and into `copy`.
@@ -70,38 +66,57 @@ class Forwarder:
         """
         passed = Passed()
         try:
-            await self._exchange(call, send, listener, copy, passed)
+            origin = origin_of(call.target.model.base_url)
+            connection = await self._pool.acquire(origin)
+            try:
+                await self._exchange(connection, call, send, listener, copy, passed)
+            finally:
+                self._pool.release(connection)
         except asyncio.CancelledError:
             if not listener.hung_up:
                 raise
             _cancelled_by_us()
             passed.broken = "client"
-        except (aiohttp.ClientError, OSError, ValueError) as fault:
+        except (OSError, UnicodeError) as fault:  # refused, unknown, no host name, untrusted, silent, broken
             await self._failed(call, send, listener, passed, fault)
         finally:
             listener.stop()
         return passed
 
-    async def _exchange(self, call: Call, send: Send, listener: Listener, copy: Copy | None, passed: Passed) -> None:
-        url = _url(call.target.model.base_url + call.path)
-        session = self._session or self._open()
-        async with session.request(
-            call.method, url, headers=call.headers, data=call.body, allow_redirects=False
-        ) as response:
-            passed.status = passed.answered = status = response.status
-            passed.content_type = response.headers.get("content-type", "")
-            passed.content_encoding = response.headers.get("content-encoding", "")
-            fields = headers.answer(response.raw_headers, status)
+    async def _exchange(
+        self, connection: Connection, call: Call, send: Send, listener: Listener, copy: Copy | None, passed: Passed
+    ) -> None:
+        head = _head(connection.origin, call)
+        uploading = None
+        if isinstance(call.body, bytes):
+            connection.write(head, call.body)
+        else:
+            connection.write(head, bodiless=call.method == b"HEAD")
+            if call.body is not None:
+                # Beside the reading: an endpoint may refuse an upload before its end.
+                uploading = asyncio.ensure_future(_upload(connection, call.body, chunked=call.length is None))
+        try:
+            await _first(connection.head(), uploading)
+            passed.status = passed.answered = status = connection.status
+            fields = headers.answer(connection.headers, status)
+            passed.content_type = headers.value_of(fields, b"content-type")
+            passed.content_encoding = headers.value_of(fields, b"content-encoding")
             await send({"type": "http.response.start", "status": status, "headers": fields})
-            content, more = response.content, True
+            more = True
             while more:
-                chunk = await content.readany()
-                more = not content.at_eof()
+                chunk = await connection.chunk()
+                more = not connection.ended
                 if copy is not None:
                     copy.add(chunk)
                 if not more:
                     listener.stop()
                 await send({"type": "http.response.body", "body": chunk, "more_body": more})
+        finally:
+            if uploading is not None:
+                if not uploading.done():
+                    connection.close()  # the rest of the upload is nobody's
+                uploading.cancel()
+                await asyncio.gather(uploading, return_exceptions=True)
 
     async def _failed(self, call: Call, send: Send, listener: Listener, passed: Passed, fault: Exception) -> None:
         if listener.hung_up:
@@ -122,24 +137,39 @@ class Forwarder:
         message = f"The gateway got no answer from the endpoint of {name!r} ({type(fault).__name__}). {mend}"
         await asgi.refuse(send, passed.status, code, message)
 
-    def _open(self) -> aiohttp.ClientSession:
-        self._session = aiohttp.ClientSession(
-            # No limit of connections: a proxy that queues adds latency nobody can see.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=("accept", "accept-encoding", "user-agent", "content-type"),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=self._timeout_s),
-            max_line_size=64 * 2**10,
-            max_field_size=64 * 2**10,
-        )
-        return self._session
+
+def _head(origin: Origin, call: Call) -> bytes:
+    """The request line and headers."""
+    lines = [call.method + b" " + origin.prefix + call.path + b" HTTP/1.1", b"host: " + origin.host_header]
+    lines += [name + b": " + value for name, value in call.headers]
+    if isinstance(call.body, bytes):
+        lines.append(b"content-length: %d" % len(call.body))
+    elif call.body is not None:
+        lines.append(b"transfer-encoding: chunked" if call.length is None else b"content-length: %d" % call.length)
+    return b"\r\n".join([*lines, b"", b""])
 
 
-@lru_cache(maxsize=1024)
-def _url(address: str) -> URL:
-    # As the client wrote it: no quoting, unquoting or normalising on the way.
-    return URL(address, encoded=True)
+async def _upload(connection: Connection, body: AsyncIterable[bytes], *, chunked: bool) -> None:
+    async for part in body:
+        if part:
+            connection.write_more(*((b"%x\r\n" % len(part), part, b"\r\n") if chunked else (part,)))
+        await connection.writable()
+    if chunked:
+        connection.write_more(b"0\r\n\r\n")
+
+
+async def _first(reading: Coroutine[None, None, None], uploading: asyncio.Task[None] | None) -> None:
+    """Await `reading`, unless `uploading` fails first: then there will be no answer."""
+    if uploading is None:
+        return await reading
+    answer = asyncio.ensure_future(reading)
+    try:
+        done, _ = await asyncio.wait({answer, uploading}, return_when=asyncio.FIRST_COMPLETED)
+        if uploading in done and answer not in done:
+            uploading.result()
+        await answer
+    finally:
+        answer.cancel()
 
 
 def _cancelled_by_us() -> None:

@@ -1,11 +1,11 @@
 """Which headers pass through the gateway, in each direction, and which it reads itself."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
-from multidict import CIMultiDict
-
-RawHeaders = Iterable[tuple[bytes, bytes]]
+#: Names in lower case where they come from a client; values byte for byte.
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 #: Headers of one connection, which the next one makes for itself (RFC 9110 §7.6.1).
 _HOP_BY_HOP: Final = frozenset(
@@ -19,81 +19,77 @@ _OWN: Final = frozenset({b"host", b"content-length", b"expect"})
 _STOP: Final = _HOP_BY_HOP | _OWN
 
 #: Where clients put credentials. All of them give way when the gateway has a key of its own.
-_CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
+_CREDENTIALS: Final = frozenset({b"authorization", b"api-key", b"x-api-key"})
 
 #: Ours, never the endpoint's: they may name customers and experiments.
 _PRIVATE: Final = b"x-shadow-"
 
 #: What can be undone without further libraries, to read the copy of an answer.
-READABLE_ENCODINGS: Final = frozenset({"gzip", "deflate", "identity"})
+READABLE_ENCODINGS: Final = frozenset({b"gzip", b"deflate", b"identity"})
 
 
-def read(raw: RawHeaders) -> tuple[CIMultiDict[str], dict[str, str]]:
+def read(raw: RawHeaders) -> tuple[Headers, dict[str, str]]:
     """The client's headers as (those to send on, those the gateway reads itself).
 
-    The second holds `x-shadow-*`, `traceparent` and `content-length`, by lower-case name, and
-    is all that can ever reach storage: an allow-list, because nobody can list every header
-    that some client puts a secret in.
+    The second holds `x-shadow-*`, `traceparent` and `content-length`, and is all that can ever
+    reach storage: an allow-list, because nobody can list every header that some client puts a
+    secret in.
     """
-    passing: CIMultiDict[str] = CIMultiDict()
+    passing: Headers = []
     told: dict[str, str] = {}
-    dropped = _STOP
-    for name, value in raw:
-        if name == b"connection":
-            dropped = _STOP | _listed(value)
-        elif name.startswith(_PRIVATE) or name == b"content-length":
-            told[name.decode("latin-1")] = _text(value)
-    for name, value in raw:
-        if name not in dropped and not name.startswith(_PRIVATE):
-            passing.add(name.decode("latin-1"), _text(value))
-    if traceparent := passing.get("traceparent"):
-        told["traceparent"] = traceparent
+    for header in raw:
+        name, value = header
+        if name in _STOP:
+            if name == b"content-length":
+                told["content-length"] = value.decode("latin-1")
+        elif name.startswith(_PRIVATE):
+            told[name.decode("latin-1")] = value.decode("utf-8", "replace")
+        else:
+            passing.append(header)
+            if name == b"traceparent":
+                told["traceparent"] = value.decode("latin-1")
+    if listed := _listed(raw):
+        passing = [header for header in passing if header[0] not in listed]
     return passing, told
 
 
-def authorize(passing: CIMultiDict[str], key: str | None) -> None:
-    """Replace the client's credentials by the gateway's own `key`, if it has one."""
-    if key is not None:
-        for name in _CREDENTIALS:
-            passing.popall(name, None)
-        passing["authorization"] = f"Bearer {key}"
+def authorized(passing: Headers, key: str | None) -> Headers:
+    """`passing` with the client's credentials replaced by the gateway's own `key`, if it has one."""
+    if key is None:
+        return passing
+    kept = [header for header in passing if header[0] not in _CREDENTIALS]
+    return [*kept, (b"authorization", b"Bearer " + key.strip().encode())]
 
 
-def ask_for_readable(passing: CIMultiDict[str]) -> None:
-    """Narrow `accept-encoding` to what the copy can be read in.
+def readable(passing: Headers) -> Headers:
+    """`passing` with `accept-encoding` narrowed to what the copy can be read in.
 
     The client still gets its answer compressed, by the endpoint and untouched by us, if it
-    accepts a format that we can read too.
+    accepts a format that we can read too. Without the header any coding would be allowed
+    (RFC 9110 §12.5.3), so there always is one.
     """
-    accepted = passing.get("accept-encoding", "")
-    if accepted:
-        names = (part.strip() for part in accepted.split(","))
-        readable = [name for name in names if name.partition(";")[0].strip().lower() in READABLE_ENCODINGS]
-        passing["accept-encoding"] = ", ".join(readable) or "identity"
-    else:
-        # Without the header any coding is allowed (RFC 9110 §12.5.3).
-        passing["accept-encoding"] = "identity"
+    accepted = b",".join(value for name, value in passing if name == b"accept-encoding")
+    codings = (part.strip() for part in accepted.split(b","))
+    known = [coding for coding in codings if coding.partition(b";")[0].strip().lower() in READABLE_ENCODINGS]
+    kept = [header for header in passing if header[0] != b"accept-encoding"]
+    return [*kept, (b"accept-encoding", b", ".join(known) or b"identity")]
 
 
-def answer(raw: RawHeaders, status: int) -> list[tuple[bytes, bytes]]:
+def answer(raw: RawHeaders, status: int) -> Headers:
     """The endpoint's headers as the client gets them; names in lower case, values byte for byte."""
     lowered = [(name.lower(), value) for name, value in raw]
-    dropped: frozenset[bytes] = _HOP_BY_HOP
-    for name, value in lowered:
-        if name == b"connection":
-            dropped = dropped | _listed(value)
+    dropped = _HOP_BY_HOP | _listed(lowered)
     if status in (204, 304):  # no body follows, whatever length is told
-        dropped = dropped | {b"content-length"}
+        dropped |= {b"content-length"}
     return [header for header in lowered if header[0] not in dropped]
 
 
-def _listed(connection: bytes) -> frozenset[bytes]:
-    return frozenset(part.strip().lower() for part in connection.split(b","))
+def value_of(headers: Headers, wanted: bytes) -> str:
+    """The first value of the header `wanted`, or an empty text."""
+    return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
 
 
-def _text(value: bytes) -> str:
-    # The client library writes headers as UTF-8, so this is the reading that keeps the bytes.
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+def _listed(raw: RawHeaders) -> frozenset[bytes]:
+    """Headers that `connection` declares to be of this connection too."""
+    values = [value for name, value in raw if name == b"connection"]
+    return frozenset(part.strip().lower() for value in values for part in value.split(b","))

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Final
 
 from shadow import sampling
@@ -35,9 +35,9 @@ class Proxy:
         self._router = Router(settings)
         self._forwarder = Forwarder(timeout_s=settings.gateway.timeout_s)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connections to the endpoints."""
-        await self._forwarder.close()
+        self._forwarder.close()
 
     async def mirrored(self, api: Api, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request to a mirrored path, and offer its exchange once the answer is known.
@@ -46,7 +46,7 @@ class Proxy:
         reads them happens in `exchange_of`, behind the mirror.
         """
         passing, told = headers.read(scope["headers"])
-        body = await self._whole_body(told, receive, send)
+        body = await self._whole_body(receive, send)
         if body is None:
             return
         route = self._router.route(body, told)
@@ -57,9 +57,9 @@ class Proxy:
         copy = None
         if chosen:
             copy = Copy(limit=self._limits.mirror_body_bytes)
-            headers.ask_for_readable(passing)
-        headers.authorize(passing, route.target.model.api_key())
-        call = Call(target=route.target, method="POST", path=_path(scope), headers=passing, body=route.body)
+            passing = headers.readable(passing)
+        passing = headers.authorized(passing, route.target.model.api_key())
+        call = Call(target=route.target, method=b"POST", path=_path(scope), headers=passing, body=route.body)
         listener = Listener(receive)
         listener.start()
         with self._metrics.in_flight.track_inprogress():
@@ -98,29 +98,33 @@ class Proxy:
         """Pass a request through, streaming its body up and the answer's down."""
         passing, told = headers.read(scope["headers"])
         target = self._router.unread(told)
-        headers.authorize(passing, target.model.api_key())
         listener = Listener(receive)
-        has_body = told.get("content-length", "0") != "0" or any(n == b"transfer-encoding" for n, _ in scope["headers"])
-        if has_body:
+        length = int(told["content-length"]) if "content-length" in told else None
+        if length or any(name == b"transfer-encoding" for name, _ in scope["headers"]):
             body = _upload(receive, listener)
-            if length := told.get("content-length"):
-                passing["content-length"] = length
         else:
             body = None
             await receive()  # the empty body
             listener.start()
-        call = Call(target=target, method=scope["method"], path=_path(scope), headers=passing, body=body)
+        call = Call(
+            target=target,
+            method=scope["method"].encode(),
+            path=_path(scope),
+            headers=headers.authorized(passing, target.model.api_key()),
+            body=body,
+            length=length,
+        )
         started = time.perf_counter()
         with self._metrics.in_flight.track_inprogress():
             passed = await self._forwarder.forward(call, send, listener)
         seconds = time.perf_counter() - started
         self._metrics.served(task=None, arm="frontier", status=passed.status, seconds=seconds)
 
-    async def _whole_body(self, told: Mapping[str, str], receive: Receive, send: Send) -> bytes | None:
+    async def _whole_body(self, receive: Receive, send: Send) -> bytes | None:
         """The request's body; None when there is nobody to answer, or it was refused as too large."""
         limit = self._limits.max_body_bytes
         try:
-            return await asgi.read_body(receive, length=int(told.get("content-length", "0")), limit=limit)
+            return await asgi.read_body(receive, limit=limit)
         except TooLargeError:
             message = f"The request's body is larger than {limit} bytes (max_body_bytes under [gateway])."
             await asgi.refuse(send, 413, "request_too_large", message, close=True)
@@ -159,8 +163,8 @@ def _no_exchange(passed: Passed) -> str | None:
     return None
 
 
-def _path(scope: Scope) -> str:
+def _path(scope: Scope) -> bytes:
     """What follows `/v1` of the requested path, query included, exactly as the client wrote it."""
     path: bytes = scope["raw_path"].removeprefix(b"/v1")
     query: bytes = scope["query_string"]
-    return (path + b"?" + query if query else path).decode("latin-1")
+    return path + b"?" + query if query else path

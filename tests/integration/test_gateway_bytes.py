@@ -17,6 +17,7 @@ from shadow.devstack.processes import free_port
 from shadow.gateway.app import build
 from tests import gateways, scripted, services
 from tests.gateways import RecordingPublisher, Running, settings_for
+from tests.scripted import Signal
 
 BODY = b'{"model": "gpt-x", "messages": [{"role": "user", "content": "hi"}]}'
 HEADERS = {"x-shadow-task": "intent", "content-type": "application/json"}
@@ -176,7 +177,7 @@ async def test_a_body_over_the_limit_is_refused_and_never_sent_on(gateway, annou
             yield b"x" * 1_000
 
     async with aiohttp.ClientSession() as session:
-        data = b"x" * 10_001 if announced else unannounced()
+        data = b"x" * 15_000 if announced else unannounced()
         async with session.post(running.url + PATH, data=data, headers=HEADERS) as response:
             assert response.status == 413
             assert (await response.json())["error"]["code"] == "request_too_large"
@@ -224,6 +225,67 @@ async def test_health_and_metrics_answer_without_any_broker(gateway):
     assert 'shadow_capture_exchanges_total{outcome="mirrored",task="intent"} 1.0' in metrics
     assert "shadow_gateway_in_flight 0.0" in metrics
     assert "made-up" not in metrics
+
+
+async def test_an_upload_streams_through_as_it_comes(gateway, http):
+    running = gateway(scripted.whole(b"{}"))
+
+    async def parts():
+        for number in range(50):
+            yield b"%d" % number * 5_000
+            await asyncio.sleep(0)
+
+    async with http.post(running.url + "/v1/files", data=parts()) as response:
+        assert await response.read() == b"{}"
+    [request] = running.endpoint.requests
+    assert request.body == b"".join(b"%d" % number * 5_000 for number in range(50))
+    assert request.headers["transfer-encoding"] == "chunked"
+
+
+async def test_a_client_that_hangs_up_during_an_upload_cancels_it(gateway, http):
+    seen = Signal()
+
+    async def endpoint(scope, receive, send):
+        while (message := await receive())["type"] == "http.request":
+            assert message["more_body"]
+        seen.set()
+
+    with (
+        services.serving(endpoint) as direct,
+        services.serving(build(settings_for(direct), RecordingPublisher())) as url,
+    ):
+        sending = asyncio.Event()
+
+        async def parts():
+            yield b"x" * 100_000
+            sending.set()
+            await asyncio.Event().wait()
+
+        asking = asyncio.ensure_future(http.post(url + "/v1/files", data=parts()))
+        await sending.wait()
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        await seen.seen()
+
+
+async def test_an_endpoint_may_refuse_an_upload_before_its_end(http):
+    async def endpoint(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    with (
+        services.serving(endpoint) as direct,
+        services.serving(build(settings_for(direct), RecordingPublisher())) as url,
+    ):
+
+        async def parts():
+            for _ in range(20):
+                yield b"x" * 100_000
+                await asyncio.sleep(0.01)
+
+        async with http.post(url + "/v1/files", data=parts()) as response:
+            assert (response.status, await response.read()) == (401, b"no")
 
 
 async def test_head_and_delete_pass_through(gateway, http):
