@@ -125,7 +125,10 @@ def crossing(frame: pd.DataFrame, across: str, down: str) -> Picture:
 
 
 def trend(frame: pd.DataFrame, *, title: str, ceiling: float | None = None) -> Picture:
-    """A share over time (`at, when, estimate, low, high, n, enough`) inside its band of uncertainty."""
+    """A share over time (`at, when, estimate, low, high, n, enough`) inside its band of uncertainty.
+
+    Steps with too few pairs are grey dots, outside line and band.
+    """
     x = _time_axis()
     tooltip = [
         alt.Tooltip("when:N", title="When"),
@@ -135,13 +138,18 @@ def trend(frame: pd.DataFrame, *, title: str, ceiling: float | None = None) -> P
         alt.Tooltip("n:Q", title="n", format=","),
     ]
     base = alt.Chart(frame).encode(x=x, tooltip=tooltip)
+    telling = base.transform_filter(alt.datum.enough)
     shown = alt.Scale(domain=_telling(frame), nice=False)
     layers: list[alt.Chart] = [
-        base.mark_area(color=CANDIDATE, opacity=0.18, interpolate="monotone", clip=True).encode(
+        telling.mark_area(color=CANDIDATE, opacity=0.18, interpolate="monotone", clip=True).encode(
             y=alt.Y("low:Q", title=title, axis=_PERCENT, scale=shown), y2="high:Q"
         ),
-        base.mark_line(color=CANDIDATE, strokeWidth=2, interpolate="monotone", clip=True).encode(y="estimate:Q"),
-        base.mark_point(color=CANDIDATE, filled=True, size=28, clip=True).encode(y="estimate:Q"),
+        telling.mark_line(color=CANDIDATE, strokeWidth=2, interpolate="monotone", clip=True).encode(y="estimate:Q"),
+        base.mark_point(filled=True, clip=True, opacity=1).encode(
+            y="estimate:Q",
+            color=alt.condition(alt.datum.enough, alt.value(CANDIDATE), alt.value(THIN)),
+            size=alt.condition(alt.datum.enough, alt.value(28), alt.value(10)),
+        ),
     ]
     if ceiling is not None:
         line = pd.DataFrame([{"ceiling": ceiling}])
@@ -185,7 +193,7 @@ def stacked(frame: pd.DataFrame, *, title: str, step: Step) -> Picture:
         .mark_bar(opacity=0.9, stroke="transparent", strokeWidth=1)
         .encode(
             x=_time_axis(step),
-            y=alt.Y("n:Q", title=title, stack="zero", axis=alt.Axis(format="~s", tickCount=4)),
+            y=alt.Y("n:Q", title=title, stack="zero", axis=alt.Axis(format="~s", tickCount=4, tickMinStep=1)),
             color=alt.Color(
                 "what:N",
                 title=None,

@@ -34,7 +34,12 @@ class Segment:
 
 
 def segments(left: str, right: str) -> tuple[list[Segment], list[Segment]]:
-    """Both texts cut into stretches that are the same and stretches that differ."""
+    """Both texts cut into stretches that are the same and stretches that differ.
+
+    Beside an empty text nothing is marked: there is nothing to compare with.
+    """
+    if not (left and right):
+        return [Segment(text=left, differs=False)], [Segment(text=right, differs=False)]
     left_tokens, right_tokens = _tokens(left, right)
     matcher = SequenceMatcher(None, left_tokens, right_tokens, autojunk=False)
     cut: tuple[list[Segment], list[Segment]] = ([], [])

@@ -58,7 +58,7 @@ def _live(subject: Subject, step: Step, failed: Role) -> None:
 
 _TREND = (
     "Mean agreement of the pairs of each day or hour, by the time of the request (UTC). The band is the 95% interval "
-    "of that point alone: few pairs, wide band."
+    "of that point alone. Grey dots have too few pairs to say: choose days instead of hours, or a larger segment."
 )
 _WEEK = (
     "Agreement by hour of the week, UTC, over the whole window, with every weekday together in the last row and every "

@@ -66,6 +66,11 @@ def test_only_the_words_that_differ_are_marked() -> None:
     assert [piece.text for piece in right if piece.differs] == ["Friday"]
 
 
+def test_beside_a_reply_that_failed_nothing_is_marked() -> None:
+    left, right = diff.segments("all of this", "")
+    assert not any(piece.differs for piece in (*left, *right))
+
+
 def test_very_long_replies_are_compared_by_line() -> None:
     lines = [f"line {number} of many words that repeat" for number in range(400)]
     left, right = diff.segments("\n".join(lines), "\n".join([*lines[:200], "another", *lines[200:]]))
