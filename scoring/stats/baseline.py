@@ -41,28 +41,35 @@ _MOST: Final = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weekly:
-    """Addable sums per hour of the week, Monday 0:00 UTC first: Σw and Σwx, in millionths.
+    """Addable sums per hour of the week, Monday 0:00 UTC first, in millionths: rows, and their regret.
 
-    Whether a week has been seen is `hours_seen == 168`.
+    Where sampling was unequal, an hour counts for as many equal rows as its weights are worth.
     """
 
-    weight: tuple[int, ...] = (0,) * HOURS
-    weighted: tuple[int, ...] = (0,) * HOURS
+    rows: tuple[int, ...] = (0,) * HOURS
+    regrets: tuple[int, ...] = (0,) * HOURS
 
     def __add__(self, other: "Weekly") -> "Weekly":
         return Weekly(
-            weight=tuple(a + b for a, b in zip(self.weight, other.weight, strict=True)),
-            weighted=tuple(a + b for a, b in zip(self.weighted, other.weighted, strict=True)),
+            rows=tuple(a + b for a, b in zip(self.rows, other.rows, strict=True)),
+            regrets=tuple(a + b for a, b in zip(self.regrets, other.regrets, strict=True)),
         )
 
     @classmethod
     def of(cls, hours: Iterable[tuple[datetime, Moments]]) -> "Weekly":
-        """The sums of rollups by hour."""
-        weight, weighted = [0] * HOURS, [0] * HOURS
+        """The sums of rollups, one per hour. Raises ValueError for a time without a zone."""
+        rows, regrets = [0] * HOURS, [0] * HOURS
         for hour, moments in hours:
-            weight[hour_of_week(hour)] += moments.weight
-            weighted[hour_of_week(hour)] += moments.weighted
-        return cls(weight=tuple(weight), weighted=tuple(weighted))
+            if moments.n:
+                worth = moments.weight**2 // moments.weight_squares
+                rows[hour_of_week(hour)] += worth
+                regrets[hour_of_week(hour)] += worth * moments.weighted // moments.weight
+        return cls(rows=tuple(rows), regrets=tuple(regrets))
+
+    @property
+    def hours_seen(self) -> int:
+        """How many hours of the week have data; a whole week has been seen at 168."""
+        return sum(1 for rows in self.rows if rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +94,12 @@ def hour_of_week(at: datetime) -> int:
 
 
 def fit_baseline(weekly: Weekly, standard_errors: float = 1.0) -> Baseline | None:
-    """The baseline from at least some data; None where there is no data at all.
+    """The baseline, from a week or more; None where there is no data at all.
 
-    Sums of unequally weighted rows are taken for counts, which is cautious only if the weights
-    are scaled so that Σw is the number of rows; scale them before where they are not.
+    It is as uncertain as the data are few: a few days give a nearly flat baseline, and a wide margin.
     """
-    n = np.array(weekly.weight, dtype=np.float64) / MICRO
-    regrets = np.array(weekly.weighted, dtype=np.float64) / MICRO
+    n = np.array(weekly.rows, dtype=np.float64) / MICRO
+    regrets = np.array(weekly.regrets, dtype=np.float64) / MICRO
     if not n.sum():
         return None
     waves, variance = _waves(n, regrets)

@@ -132,8 +132,8 @@ def unrefuted(
         outside, inside = np.full_like(estimate, extreme), estimate.copy()
         for _ in range(halvings):
             middle = (outside + inside) / 2
-            # At exactly 0 or 1 the odds are infinite: such an estimate is its own edge.
-            with np.errstate(divide="ignore", invalid="ignore"):
+            # At 0 or 1, or next to it, odds are infinite: such an estimate is its own edge.
+            with np.errstate(all="ignore"):
                 refuted = wealth(middle, side) >= threshold
             outside, inside = np.where(refuted, middle, outside), np.where(refuted, inside, middle)
         edges.append(outside)

@@ -100,7 +100,7 @@ def gate(whole: bool) -> Iterator[Row]:
 def _after_a_week(roll: np.random.Generator) -> Baseline:
     n = roll.multinomial(WEEK, np.full(HOURS, 1 / HOURS))
     regrets = roll.binomial(n, WEEKLY_WAVE)
-    weekly = Weekly(weight=tuple((n * MICRO).tolist()), weighted=tuple((regrets * MICRO).tolist()))
+    weekly = Weekly(rows=tuple((n * MICRO).tolist()), regrets=tuple((regrets * MICRO).tolist()))
     baseline = fit_baseline(weekly)
     assert baseline is not None
     return baseline

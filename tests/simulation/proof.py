@@ -10,6 +10,9 @@ import numpy as np
 
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 
+#: What follows it on the page is measured; what is before is written by people.
+MARK = "<!-- measured -->\n"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -53,6 +56,12 @@ def table(rows: list[Row]) -> str:
         verdict = "for comparison" if not row.bar else "holds" if row.holds else "**misses**"
         lines.append(f"| {row.check} | {row.bar} | {row.measured} | {verdict} |")
     return "\n".join(lines)
+
+
+def write_measured(sections: list[str]) -> None:
+    head, mark, _ = PAGE.read_text(encoding="utf-8").partition(MARK)
+    assert mark, f"{PAGE} has lost its mark {MARK}"
+    PAGE.write_text("\n".join([head + mark, *sections]), encoding="utf-8")
 
 
 def dice(seed: int) -> np.random.Generator:

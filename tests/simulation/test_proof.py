@@ -1,7 +1,7 @@
 """Every bar the statistics have to meet, measured.
 
 A seeded slice runs with every test. `make simulate` runs the whole, shows its progress, prints
-the table and writes it to docs/statistics.md.
+the table and writes it into docs/statistics.md.
 """
 
 import sys
@@ -13,7 +13,7 @@ import pytest
 from scoring.stats.moments import Moments
 from scoring.stats.weighted import intervals_of_moments
 from tests.simulation import change, many, watched
-from tests.simulation.proof import PAGE, Row, dice, table
+from tests.simulation.proof import Row, dice, table, write_measured
 
 CHECKS = {
     "Counts, watched": watched.plain,
@@ -30,15 +30,6 @@ CHECKS = {
     "Ceiling": many.ceilings,
     "Shift": many.shifts,
 }
-
-INTRODUCTION = """# Statistics: what was proven
-
-People look at a dashboard all day, sampling rates differ, judges are cheap and biased, many segments are
-watched at once, and traffic has a week in it. The usual formulas fail under that use; rows marked
-*for comparison* show by how much. Every method here was run against simulated traffic whose truth is known.
-
-Written by `make simulate`, seeded: the same code gives the same page.
-"""
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -59,10 +50,10 @@ def test_the_whole_proof(capsys: pytest.CaptureFixture[str]):
             rows = list(check(True))
             missed += [row for row in rows if not row.holds]
             about = (check.__doc__ or "").strip()
-            sections.append(f"## {name}\n\n{about}\n\n{table(rows)}\n")
+            sections.append(f"### {name}\n\n{about}\n\n{table(rows)}\n")
             sys.stdout.write(f"\r\033[K{sections[-1]}\n")
         progress(len(CHECKS), f"10,000 segments in {seconds_for_many():.2f} s", started)
-    PAGE.write_text("\n".join([INTRODUCTION, *sections]), encoding="utf-8")
+    write_measured(sections)
     assert missed == []
 
 

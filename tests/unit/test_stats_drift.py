@@ -84,7 +84,7 @@ def test_the_hour_of_the_week_is_counted_from_monday_midnight_utc():
 
 
 def weekly(n, regrets):
-    return Weekly(weight=tuple(int(each) * MICRO for each in n), weighted=tuple(int(each) * MICRO for each in regrets))
+    return Weekly(rows=tuple(int(each) * MICRO for each in n), regrets=tuple(int(each) * MICRO for each in regrets))
 
 
 def test_a_baseline_follows_the_wave_of_the_week():
@@ -122,7 +122,13 @@ def test_hours_of_several_weeks_add_up():
     monday = datetime(2026, 8, 31, 7, tzinfo=UTC)
     weeks = [Weekly.of([(monday + timedelta(weeks=w), Moments.of_counts(w, 10))]) for w in range(3)]
     both = sum(weeks, Weekly())
-    assert (both.weight[7], both.weighted[7], sum(both.weight)) == (30 * MICRO, 3 * MICRO, 30 * MICRO)
+    assert (both.rows[7], both.regrets[7], sum(both.rows), both.hours_seen) == (30 * MICRO, 3 * MICRO, 30 * MICRO, 1)
+
+
+def test_rows_sampled_at_one_in_twenty_count_as_what_they_are():
+    monday = datetime(2026, 8, 31, 7, tzinfo=UTC)
+    found = Weekly.of([(monday, Moments.of(np.repeat([0.0, 1.0], [90, 10]), 0.05))])
+    assert (found.rows[7], found.regrets[7]) == (100 * MICRO, 10 * MICRO)
 
 
 def test_a_known_rate_is_a_baseline():
