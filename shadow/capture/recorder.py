@@ -5,7 +5,6 @@ short, it keeps references instead of copies, and nothing of it may raise into t
 """
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import msgspec
 
 from shadow import identify, sampling
 from shadow.capture import ambient
-from shadow.capture.call import Call, Heard, exchange_of, failure_of
+from shadow.capture.call import TRACEPARENT, Call, Heard, exchange_of, failure_of, new_id
 from shadow.capture.process import warn_once
 from shadow.capture.tape import Tape, record
 from shadow.publisher.accounts import Finish
@@ -29,11 +28,11 @@ SegmentSource: TypeAlias = Mapping[str, str] | Callable[[Request], Mapping[str, 
 #: The paths that are mirrored, as the SDK names them.
 APIS: Final[dict[str, Api]] = {"/chat/completions": "chat", "/responses": "responses"}
 
-_TRACEPARENT: Final = "traceparent"
 #: All that is read of a request's headers; the rest may be secret and is never looked at.
 _HEADERS: Final = frozenset(
-    {identify.TASK_HEADER, identify.SEGMENT_HEADER, identify.UNIT_HEADER, _TRACEPARENT},
+    {identify.TASK_HEADER, identify.SEGMENT_HEADER, identify.UNIT_HEADER, TRACEPARENT},
 )
+_NO_SEGMENT: Final[Mapping[str, str]] = {}
 
 
 class Sink(Protocol):
@@ -81,29 +80,31 @@ class Recorder:
             return None  # its answer comes with some later request
         headers = _read(default_headers) | _read(options.headers)
         around = ambient.current.get()
-        task = identify.task_of(self.settings, body, headers, around.task or self.task)
+        task = around.task or self.task or identify.task_of(self.settings, body, headers)
         if task is None:
             warn_once(
                 "no_task",
                 "a request names no task and is not mirrored: use mirror(…, task=…) or the header x-shadow-task",
             )
             return None
-        unit = identify.unit_of(body, headers, around.unit or self.unit)
+        unit = around.unit or self.unit
         at = time.time()
-        id = f"{int(at * 1_000):012x}{secrets.token_hex(10)}"  # noqa: A001 - it is the exchange's id; sorts by time
         rate = self._rate(task)
-        if not sampling.chosen(unit or id, rate=rate, salt="mirror"):
-            self.publisher.count_sampled_out(task)
-            return None
-        segment = {**self._segment(body), **around.segment}
+        name = ""
+        if rate < 1:
+            name = new_id(at)
+            if not sampling.chosen(identify.unit_of(body, headers, unit) or name, rate=rate, salt="mirror"):
+                self.publisher.count_sampled_out(task)
+                return None
+        segment = self._segment(body)
         return Call(
-            id=id,
+            id=name,
             api=api,
             task=task,
-            segment=identify.segment_of(self.settings, task, body, headers, segment),
+            segment={**segment, **around.segment} if around.segment else segment,
             unit=unit,
+            headers=headers,
             probability=rate,
-            traceparent=headers.get(_TRACEPARENT),
             at=at,
             started=time.perf_counter(),
             body=body,
@@ -113,12 +114,12 @@ class Recorder:
         """The SDK has an HTTP response with a good status: all of it, or the start of a stream."""
         try:
             call.request, call.body = _sent(response) or _encoded(call.body), None
+            status = response.status_code
+            if response.is_closed:
+                self._offer(call, Heard(body=response.content, status=status))
+                return
             headers = response.headers
             kind, coding = headers.get("content-type", ""), headers.get("content-encoding", "").strip().lower()
-            if response.is_closed:
-                self._offer(call, Heard(body=response.content, status=response.status_code))
-                return
-            status = response.status_code
 
             def ended(tape: Tape) -> None:
                 last = tape.times[-1] if tape.times else time.perf_counter()
@@ -156,12 +157,12 @@ class Recorder:
 
     def _segment(self, body: Request) -> Mapping[str, str]:
         if not callable(self.segment):
-            return self.segment or {}
+            return self.segment or _NO_SEGMENT
         try:
-            return self.segment(dict(body))
+            return dict(self.segment(dict(body)))
         except Exception as fault:  # noqa: BLE001 - the application's own function; its request goes on
             warn_once("segment_failed", f"segment={self.segment!r} raised {type(fault).__name__}; mirrored without it")
-            return {}
+            return _NO_SEGMENT
 
     def _excuse(self, bug: Exception) -> None:
         if "PYTEST_VERSION" in os.environ:
@@ -170,7 +171,7 @@ class Recorder:
 
 
 def _read(headers: Any) -> dict[str, str]:
-    if not isinstance(headers, Mapping):
+    if not headers or not isinstance(headers, Mapping):
         return {}
     return {
         name.lower(): value for name, value in headers.items() if name.lower() in _HEADERS and isinstance(value, str)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from shadow.records import Exchange
 from shadow.wire import Message
 
@@ -28,23 +30,20 @@ class Dropped(Exception):  # noqa: N818 - it is an outcome, not an error
         self.reason = reason
 
 
-class Ticket:
+class Ticket(msgspec.Struct, eq=False):
     """One accepted exchange on its way; `offered_at` is on the monotonic clock (seconds).
 
     It holds what is needed to go on: first `finish`, then the `message` made with it. `attempt`
     grows when it is taken back from a producer, whose later words about it do not count.
     """
 
-    __slots__ = ("attempt", "finish", "in_flight", "message", "offered_at", "size", "task")
-
-    def __init__(self, task: str, size: int, finish: Finish | None, offered_at: float) -> None:
-        self.task = task
-        self.size = size
-        self.finish = finish
-        self.message: Message | None = None
-        self.offered_at = offered_at
-        self.in_flight = False
-        self.attempt = 0
+    task: str
+    size: int
+    finish: Finish | None
+    offered_at: float
+    message: Message | None = None
+    in_flight: bool = False
+    attempt: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

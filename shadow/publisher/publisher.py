@@ -24,8 +24,10 @@ from shadow.redact import Redactor
 from shadow.settings import Settings
 from shadow.wire import Message
 
-#: How often the thread looks at the clock when there is nothing to do.
+#: How often the thread looks at the queue while there is traffic, and at the clock when there is none.
+_PAUSE_S: Final = 0.01
 _TICK_S: Final = 0.25
+_RESTS_AFTER_S: Final = 5.0
 #: Pause before trying a broker again that could not be reached.
 _RETRY_S: Final = 0.25
 #: More than this is not handed to the producer at once: while a broker is away, the rest waits
@@ -123,7 +125,7 @@ class Publisher:
         self._closing_at = None
         self._courier = None
         self._try_again_at = 0.0
-        self._progress_at = time.monotonic()
+        self._progress_at = self._busy_at = time.monotonic()
         self._report = Reporter()
         self._counts_due_at = time.monotonic() + self._limits.counts_every_s
         self._told: dict[str, dict[str, int]] = {}
@@ -179,23 +181,35 @@ class Publisher:
         ticket = self._held = self._held or self._take()
         if ticket is None:
             return
-        if now - ticket.offered_at > self._limits.delivery_timeout_s:
-            self._accounts.dropped(ticket, "delivery_timeout")
-        elif (message := ticket.message or self._prepare(ticket)) is not None and not self._send_exchange(
-            ticket, message
-        ):
+        if self._forward(ticket):
+            self._held = None
+        else:
             time.sleep(_RETRY_S)
-            return
-        self._held = None
+
+    def _forward(self, ticket: Ticket) -> bool:
+        """Whether we are done with the ticket: it is with the producer, or has settled."""
+        if time.monotonic() - ticket.offered_at > self._limits.delivery_timeout_s:
+            self._accounts.dropped(ticket, "delivery_timeout")
+            return True
+        message = ticket.message or self._prepare(ticket)
+        return message is None or self._send_exchange(ticket, message)
 
     def _take(self) -> Ticket | None:
         """The next ticket: first those a producer was given up with, then the queue."""
         if self._again:
             return self._again.popleft()
+        # While there is traffic the thread looks at the queue now and then instead of waiting in
+        # it: a thread that waits would be woken by the very offer, and compete with the caller
+        # for the interpreter just before it gets its answer.
+        resting = self._closing_at is None and time.monotonic() - self._busy_at > _RESTS_AFTER_S
         try:
-            return self._queue.get(timeout=_TICK_S if self._closing_at is None else 0.005)
+            ticket = self._queue.get(timeout=_TICK_S) if resting else self._queue.get_nowait()
         except Empty:
+            if not resting:
+                time.sleep(_PAUSE_S)
             return None
+        self._busy_at = time.monotonic()
+        return ticket
 
     def _prepare(self, ticket: Ticket) -> Message | None:
         """The ticket's message; None if it has settled, or has to be dropped now."""
