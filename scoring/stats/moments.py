@@ -87,9 +87,16 @@ class Moments:
 
     @classmethod
     def of_sums(cls, sums: Summed, smallest_probability: float = 1.0) -> "Moments":
-        """The sums of a rollup whose rows were sampled with at least `smallest_probability`."""
+        """The sums of a rollup whose rows were sampled with at least `smallest_probability`.
+
+        Raises ValueError where the sums show that it was less.
+        """
         if not 0 < smallest_probability <= 1:
             raise ValueError(f"smallest_probability must be in (0, 1], not {smallest_probability}")
+        heaviest = round(MICRO / smallest_probability)
+        # No mean exceeds the maximum, least of all the mean of weights weighted by themselves.
+        if sums.weight_squares * MICRO > sums.weight * heaviest * (1 + 1e-5):
+            raise ValueError(f"some rows were sampled with less than smallest_probability {smallest_probability}")
         return cls(
             n=sums.n,
             total=sums.total,
@@ -98,7 +105,7 @@ class Moments:
             weight_squares=sums.weight_squares,
             weighted=sums.weighted,
             weighted_squares=sums.weighted_squares,
-            heaviest=round(MICRO / smallest_probability),
+            heaviest=heaviest,
         )
 
     @property

@@ -153,6 +153,15 @@ def test_a_probability_below_the_announced_one_is_an_error():
         interval_of(observe(BettingState(), [1.0], [0.1]), smallest_probability=0.5)
 
 
+def test_rollups_of_rarer_rows_than_announced_are_an_error():
+    rollup = Sums()
+    for probability in (1.0, 1.0, 0.5):
+        rollup.add(1.0, probability)
+    with pytest.raises(ValueError, match="less than smallest_probability"):
+        Moments.of_sums(rollup)
+    assert Moments.of_sums(rollup, smallest_probability=0.5).n == 3
+
+
 def test_enormous_sums_are_stored_exactly():
     moments = Moments.of([1.0], [1e-6]) + Moments(n=10**12, weight_squares=10**25)
     assert msgspec.json.decode(msgspec.json.encode(moments), type=Moments) == moments
