@@ -82,20 +82,24 @@ def length_bucket(characters: int) -> str:
 
 def input_characters(request: Mapping[str, Any]) -> int:
     """Characters of text the model was given, across messages, input items and instructions."""
-    items = (request.get("messages"), request.get("input"), request.get("instructions"))
-    return sum(_characters(item) for item in items)
+    return (
+        _characters(request.get("messages"))
+        + _characters(request.get("input"))
+        + _characters(request.get("instructions"))
+    )
 
 
 def _characters(item: Any) -> int:
-    match item:
-        case str():
-            return len(item)
-        case list() | tuple():
-            return sum(_characters(part) for part in item)
-        case dict():
-            return _characters(item.get("content")) + _characters(item.get("text"))
-        case _:
-            return 0
+    # Counted for every pair, so without the cost of `match` and generators.
+    if item is None:
+        return 0
+    if isinstance(item, str):
+        return len(item)
+    if isinstance(item, dict):
+        return _characters(item.get("content")) + _characters(item.get("text"))
+    if isinstance(item, list | tuple):
+        return sum(map(_characters, item))
+    return 0
 
 
 def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:

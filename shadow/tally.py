@@ -11,14 +11,17 @@ whatever order the comparisons are delivered.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from math import floor, log2
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from shadow import identify
 from shadow.records import Comparison, Reply, Role, Trial, TrialKind, candidate_reply, frontier_reply
+
+T = TypeVar("T")
 
 MICRO: Final = 1_000_000
 
@@ -41,6 +44,17 @@ class Cell(NamedTuple):
     hour: datetime
 
 
+class Combination(NamedTuple):
+    """A cell for each of its segments, and one for the totals: all that a pair belongs to."""
+
+    task: str
+    candidate: str
+    kind: TrialKind
+    source: str
+    segments: tuple[tuple[str, str], ...]
+    hour: datetime
+
+
 @dataclass(slots=True)
 class Sums:
     """Sufficient statistics of numbers x with weights w = 1 / inclusion probability.
@@ -58,14 +72,7 @@ class Sums:
     weighted_squares: int = 0
 
     def add(self, x: float, probability: float) -> None:
-        weight = 1 / probability
-        self.n += 1
-        self.total += micros(x)
-        self.squares += micros(x * x)
-        self.weight += micros(weight)
-        self.weight_squares += micros(weight * weight)
-        self.weighted += micros(x * weight)
-        self.weighted_squares += micros(x * x * weight * weight)
+        self.merge(_one(x, probability))
 
     def merge(self, other: "Sums") -> None:
         self.n += other.n
@@ -104,10 +111,13 @@ class Tally:
             self.regret.merge(other.regret)
         if other.net_regret.n:
             self.net_regret.merge(other.net_regret)
-        for name, n in other.counts.items():
-            self.counts[name] += n
+        _add_up(self.counts, other.counts)
         for measure, buckets in other.histograms.items():
-            self.histograms.setdefault(measure, Counter()).update(buckets)
+            known = self.histograms.get(measure)
+            if known is None:
+                self.histograms[measure] = Counter(buckets)
+            else:
+                _add_up(known, buckets)
 
 
 def micros(x: float) -> int:
@@ -116,22 +126,50 @@ def micros(x: float) -> int:
 
 def count(
     tallies: dict[Cell, Tally], trial: Trial, comparison: Comparison, dimensions: Mapping[str, str] | None = None
-) -> Tally:
-    """Count one scored pair into every cell it belongs to; gives the tally of the pair alone.
+) -> None:
+    """Count one scored pair into every cell it belongs to.
 
     `dimensions` are the pair's segments, declared and derived (`dimensions_of(trial)` if left
     out). Calendar dimensions are not cells: they are read off `hour`.
     """
-    task, candidate, kind = trial.exchange.task, trial.candidate, trial.kind
-    source = comparison.regret_source or ""
-    hour = utc(trial.exchange.at).replace(minute=0, second=0, microsecond=0)
-    pair = _scores(trial, comparison)
-    for dimension, value in (dimensions_of(trial) if dimensions is None else dimensions).items():
-        _at(tallies, Cell(task, candidate, kind, source, dimension, value, hour)).merge(pair)
-    everything = _at(tallies, Cell(task, candidate, kind, source, *ALL, hour))
-    everything.merge(pair)
-    _count_sizes(everything, trial)
-    return pair
+    alone: dict[Combination, Tally] = {}
+    count_combination(alone, trial, comparison, dimensions)
+    spread(tallies, alone)
+
+
+def count_combination(
+    combinations: dict[Combination, Tally],
+    trial: Trial,
+    comparison: Comparison,
+    dimensions: Mapping[str, str] | None = None,
+) -> None:
+    """Count one scored pair into the tally of exactly its segments, to be `spread` later.
+
+    For a batch of pairs with few combinations that is several times faster than `count`.
+    """
+    segments = dimensions_of(trial) if dimensions is None else dimensions
+    key = Combination(
+        trial.exchange.task,
+        trial.candidate,
+        trial.kind,
+        comparison.regret_source or "",
+        tuple(sorted(segments.items())),
+        utc(trial.exchange.at).replace(minute=0, second=0, microsecond=0),
+    )
+    tally = combinations.get(key)
+    if tally is None:
+        tally = combinations[key] = Tally()
+    _count_scores(tally, trial, comparison)
+    _count_sizes(tally, trial)
+
+
+def spread(tallies: dict[Cell, Tally], combinations: Mapping[Combination, Tally]) -> None:
+    """Add the tallies of combinations to those of the cells they belong to."""
+    for (task, candidate, kind, source, segments, hour), counted in combinations.items():
+        _at(tallies, Cell(task, candidate, kind, source, *ALL, hour)).merge(counted)
+        scores = replace(counted, histograms={})
+        for dimension, value in segments:
+            _at(tallies, Cell(task, candidate, kind, source, dimension, value, hour)).merge(scores)
 
 
 def dimensions_of(trial: Trial) -> dict[str, str]:
@@ -189,17 +227,32 @@ def _at(tallies: dict[Cell, Tally], cell: Cell) -> Tally:
     return found
 
 
-def _scores(trial: Trial, comparison: Comparison) -> Tally:
-    """The tally of one pair, without its histograms."""
-    tally = Tally(pairs=1)
+@lru_cache(maxsize=4096)
+def _one(x: float, probability: float) -> Sums:
+    """The sums of one number. Most numbers are 0 or 1 and most rates the same."""
+    weight = 1 / probability
+    return Sums(
+        n=1,
+        total=micros(x),
+        squares=micros(x * x),
+        weight=micros(weight),
+        weight_squares=micros(weight * weight),
+        weighted=micros(x * weight),
+        weighted_squares=micros(x * x * weight * weight),
+    )
+
+
+def _count_scores(tally: Tally, trial: Trial, comparison: Comparison) -> None:
+    probability = trial.inclusion_probability
     counts = tally.counts
+    tally.pairs += 1
     for sums, x in (
         (tally.agreement, comparison.agreement),
         (tally.regret, comparison.regret),
         (tally.net_regret, comparison.net_regret),
     ):
         if x is not None:
-            sums.add(x, trial.inclusion_probability)
+            sums.add(x, probability)
     if comparison.agreement is None:
         counts[f"unscored:{comparison.unscored or 'unknown'}"] += 1
     for role, reply, correct in _sides(trial, comparison):
@@ -211,7 +264,6 @@ def _scores(trial: Trial, comparison: Comparison) -> Tally:
         if correct is not None:
             counts[f"graded:{role}"] += 1
             counts[f"correct:{role}"] += micros(correct)
-    return tally
 
 
 def _count_sizes(tally: Tally, trial: Trial) -> None:
@@ -224,7 +276,16 @@ def _count_sizes(tally: Tally, trial: Trial) -> None:
 
 
 def _into(tally: Tally, measure: str, x: float) -> None:
-    tally.histograms.setdefault(measure, Counter())[bucket(x)] += 1
+    histogram = tally.histograms.get(measure)
+    if histogram is None:
+        histogram = tally.histograms[measure] = Counter()
+    histogram[bucket(x)] += 1
+
+
+def _add_up(counts: Counter[T], others: Counter[T]) -> None:
+    # What Counter.update does, without its overhead for the few entries there are.
+    for key, n in others.items():
+        counts[key] += n
 
 
 def _sides(trial: Trial, comparison: Comparison) -> tuple[tuple[Role, Reply, float | None], ...]:

@@ -57,7 +57,7 @@ def _one_of_many(chance: random.Random, number: int) -> Scored:
     found = exchange(
         number,
         task=chance.choice(("ticket-intent", "invoice-fields")),
-        at=START + timedelta(minutes=7 * number, milliseconds=chance.randrange(1000)),
+        at=START + timedelta(minutes=11 * number, milliseconds=chance.randrange(1000)),
         segment={"locale": chance.choice(("de", "en", "fr")), "plan": chance.choice(("free", "pro"))},
         request={
             "messages": [{"role": "user", "content": chance.choice(("ä", "🙂 ", "q ")) * chance.randrange(1, 900)}]

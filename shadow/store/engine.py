@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.engine import URL
 
@@ -78,12 +79,12 @@ def browsing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def explained(address: URL) -> Iterator[None]:
-    """Turn what SQLAlchemy raises into StoreError, with the server's own words and no password."""
+    """Turn what SQLAlchemy and its driver raise into StoreError, with the server's own words and no password."""
     try:
         yield
-    except exc.DataError as fault:
+    except (exc.DataError, psycopg.DataError) as fault:
         raise UnstorableError((), f"PostgreSQL refuses the content of a row: {_words(fault)}") from fault
-    except (exc.DBAPIError, exc.TimeoutError) as fault:
+    except (exc.DBAPIError, exc.TimeoutError, psycopg.Error) as fault:
         raise StoreError(f"PostgreSQL at {_place(address)}: {_words(fault)}") from fault
 
 
@@ -116,7 +117,7 @@ def _place(address: URL) -> str:
     return f"{host}{f':{address.port}' if address.port else ''}, database {address.database or 'default'}"
 
 
-def _words(fault: exc.SQLAlchemyError) -> str:
+def _words(fault: Exception) -> str:
     original = fault.orig if isinstance(fault, exc.DBAPIError) else fault
     lines = str(original).strip().splitlines() or [type(original).__name__]
     return lines[0]

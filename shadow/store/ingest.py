@@ -6,19 +6,18 @@ start that order anew, and deadlocks would follow. That is why `record` takes ev
 batch may hold at once. Faults of the database come out as StoreError.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, func
 
 from shadow.records import CaptureCounts, DeadLetter
 from shadow.store import outcomes, partitions, rollups, rows, staging
 from shadow.store.engine import explained
 from shadow.store.outcomes import Key, Outcomes
-from shadow.store.rows import Arrival, Scored
+from shadow.store.rows import Arrival, Pair, PairKey, Scored
 from shadow.store.tables import PARTITIONED, capture_counts, comparisons, dead_letters, payloads
 from shadow.tally import utc
 
@@ -46,25 +45,18 @@ def record(
     trial or a dead letter says how they ended. UnstorableError, before the database is touched,
     names the exchanges of pairs that cannot be stored: leave those out and send the rest again.
     """
-    # A model that was asked again after a crash answers anew: the first answer is the one that counts.
-    pairs = {_pair_key(pair): pair for pair in reversed(trials)}
-    in_key_order = sorted(pairs)
-    encoded = rows.encode_pairs([pairs[key] for key in in_key_order])
+    pairs = rows.encode_pairs(trials)
     with explained(connection.engine.url):
         outcomes.lock(connection, letters=bool(letters))
         if pairs:
-            partitions.ensure(connection, PARTITIONED, (key.at for key in in_key_order))
+            partitions.ensure(connection, PARTITIONED, (key.at for key in pairs))
         if arrivals:
             partitions.ensure(connection, ("exchanges",), (utc(arrival.at) for arrival in arrivals))
-        fresh = [
-            pairs[PairKey(*row)]
-            for document in staging.documents(encoded)
-            for row in connection.execute(_INSERT_PAIRS, {"rows": document})
-        ]
+        fresh = _insert_pairs(connection, pairs)
         new_letters = _insert_letters(connection, letters)
         _outcomes(connection, arrivals, fresh, new_letters).write(connection)
         if fresh:
-            rollups.add(connection, fresh)
+            rollups.add(connection, fresh.values())
         _write_counts(connection, counts)
     return Recorded(len(fresh), len(new_letters))
 
@@ -89,16 +81,6 @@ def record_counts(connection: Connection, counts: Sequence[CaptureCounts]) -> No
     record(connection, counts=counts)
 
 
-class PairKey(NamedTuple):
-    """The primary key of `comparisons` and `payloads`."""
-
-    task: str
-    at: datetime
-    exchange_id: str
-    kind: str
-    candidate: str
-
-
 class CountRow(msgspec.Struct, frozen=True):
     """A row of `capture_counts`."""
 
@@ -109,12 +91,18 @@ class CountRow(msgspec.Struct, frozen=True):
     at: datetime
 
 
-def _pair_key(pair: Scored) -> PairKey:
-    trial, _ = pair
-    exchange = trial.exchange
-    return PairKey(
-        rows.clean(exchange.task), utc(exchange.at), rows.clean(exchange.id), trial.kind, rows.clean(trial.candidate)
-    )
+def _insert_pairs(connection: Connection, pairs: Mapping[PairKey, Pair]) -> dict[PairKey, Pair]:
+    """Those of `pairs` that are new."""
+    fresh: dict[PairKey, Pair] = {}
+    for part in staging.parts(sorted(pairs), size=lambda key: len(pairs[key].row)):
+        inserted = connection.execute(_INSERT_PAIRS, {"rows": staging.join(pairs[key].row for key in part)})
+        # Nearly always all of them are new, and reading the keys back would only say so.
+        new = part if inserted.rowcount == len(part) else [PairKey(*row) for row in inserted]
+        fresh |= {key: pairs[key] for key in new}
+    if fresh:
+        # No conflicts to mind: a payload never outlives the comparison it came with.
+        staging.copy(connection, payloads, ((*key, *pair.payload) for key, pair in fresh.items()))
+    return fresh
 
 
 def _insert_letters(connection: Connection, letters: Sequence[DeadLetter]) -> list[str]:
@@ -126,14 +114,13 @@ def _insert_letters(connection: Connection, letters: Sequence[DeadLetter]) -> li
 
 
 def _outcomes(
-    connection: Connection, arrivals: Sequence[Arrival], fresh: Sequence[Scored], new_letters: Sequence[str]
+    connection: Connection, arrivals: Sequence[Arrival], fresh: Mapping[PairKey, Pair], new_letters: Sequence[str]
 ) -> Outcomes:
     found = Outcomes()
     for arrival in arrivals:
         found.add(Key(rows.clean(arrival.id), utc(arrival.at)), rows.clean(arrival.task), outcomes.ARRIVED)
-    for pair in fresh:
-        key, outcome = _pair_key(pair), outcomes.of_pair(*pair)
-        found.add(Key(key.exchange_id, key.at), key.task, outcome)
+    for key, pair in fresh.items():
+        found.add(Key(key.exchange_id, key.at), key.task, outcomes.of_pair(pair.trial, pair.comparison))
     found.add_letters(connection, new_letters)
     return found
 
@@ -152,30 +139,8 @@ def _write_counts(connection: Connection, counts: Sequence[CaptureCounts]) -> No
         connection.execute(_COUNTS, {"rows": staging.document(found)})
 
 
-def _insert_pairs() -> Select[Any]:
-    """Insert the staged pairs that are new, each with its payload; gives their keys."""
-    texts = [column for column in payloads.columns if not column.primary_key]
-    pairs = select(staging.staged(*comparisons.columns, *texts)).cte("pairs")
-    key = [column.name for column in comparisons.primary_key.columns]
-    names = list(comparisons.columns.keys())
-    fresh = (
-        insert(comparisons)
-        .from_select(names, select(*(pairs.c[name] for name in names)).order_by(*(pairs.c[name] for name in key)))
-        .on_conflict_do_nothing()
-        .returning(*comparisons.primary_key.columns)
-        .cte("fresh")
-    )
-    names = list(payloads.columns.keys())
-    same = and_(*(pairs.c[name] == fresh.c[name] for name in key))
-    kept = (
-        insert(payloads)
-        .from_select(names, select(*(pairs.c[name] for name in names)).join(fresh, same))
-        .on_conflict_do_nothing()
-        .cte("kept")
-    )
-    return select(fresh).add_cte(kept)
-
-
-_INSERT_PAIRS: Final = _insert_pairs()
+_INSERT_PAIRS: Final = (
+    staging.insert_rows(comparisons).on_conflict_do_nothing().returning(*comparisons.primary_key.columns)
+)
 _INSERT_LETTERS: Final = staging.insert_rows(dead_letters).on_conflict_do_nothing().returning(dead_letters.c.id)
 _COUNTS: Final = staging.add_up(capture_counts, n=func.greatest, at=func.greatest)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Executable, text, tuple_
+from sqlalchemy import Connection, Executable, func, select, text, tuple_
 
 from shadow.records import Comparison, Trial
 from shadow.store import staging
@@ -112,7 +112,7 @@ class Outcomes:
         others = connection.execute(_EXCHANGES, {"ids": new}) if new else ()
         tasks = {Key(row.id, row.at): row.task for row in others}
         tasks |= {key: task for key, (task, _) in self._best.items()}
-        letters = connection.execute(_LETTERS, {"ids": [key.id for key in tasks]}) if tasks else ()
+        letters = connection.execute(_LETTERS, {"ids": staging.document([key.id for key in tasks])}) if tasks else ()
         reasons = {letter.id: letter.reason for letter in letters}
         for key, task in tasks.items():
             if key.id in reasons:
@@ -128,9 +128,9 @@ class Outcomes:
             return
         changes: Counter[tuple[str, str, str]] = Counter()
         for row in connection.execute(_MOVE, {"rows": staging.document(rows)}):
-            changes[row.task, row.outcome, row.reason] += 1
+            changes[row.task, row.outcome, row.reason] += row.n
             if row.was_outcome:
-                changes[row.task, row.was_outcome, row.was_reason] -= 1
+                changes[row.task, row.was_outcome, row.was_reason] -= row.n
         entries = [
             {"task": task, "outcome": outcome, "reason": reason, "n": n}
             for (task, outcome, reason), n in changes.items()
@@ -139,23 +139,34 @@ class Outcomes:
         connection.execute(_COUNT, {"rows": staging.document(entries)})
 
 
-def _move() -> Executable:
+def _moving() -> Executable:
+    """Enter the staged exchanges or move them up; gives how many went from where to where."""
     statement = staging.insert_rows(exchanges)
     old, new = exchanges.c, statement.excluded
-    return statement.on_conflict_do_update(
-        index_elements=list(exchanges.primary_key.columns),
-        set_={
-            "was_outcome": old.outcome,
-            "was_reason": old.reason,
-            "outcome": new.outcome,
-            "reason": new.reason,
-            "rank": new.rank,
-        },
-        where=tuple_(new.rank, new.reason) > tuple_(old.rank, old.reason),
-    ).returning(old.task, old.outcome, old.reason, old.was_outcome, old.was_reason)
+    moved = (
+        statement.on_conflict_do_update(
+            index_elements=list(exchanges.primary_key.columns),
+            set_={
+                "was_outcome": old.outcome,
+                "was_reason": old.reason,
+                "outcome": new.outcome,
+                "reason": new.reason,
+                "rank": new.rank,
+            },
+            where=tuple_(new.rank, new.reason) > tuple_(old.rank, old.reason),
+        )
+        .returning(old.task, old.outcome, old.reason, old.was_outcome, old.was_reason)
+        .cte("moved")
+    )
+    return select(moved, func.count().label("n")).group_by(*moved.columns)
 
 
-_MOVE: Final = _move()
+_MOVE: Final = _moving()
 _COUNT: Final = staging.add_up(ledger, "n")
 _EXCHANGES: Final = text("SELECT id, at, task FROM exchanges WHERE id = ANY(:ids)")
-_LETTERS: Final = text("SELECT id, max(reason) AS reason FROM dead_letters WHERE id = ANY(:ids) GROUP BY id")
+_LETTERS: Final = text("""
+    SELECT id, max(reason) AS reason
+    FROM dead_letters
+    WHERE id IN (SELECT json_array_elements_text(CAST(:ids AS json)))
+    GROUP BY id
+""")

@@ -11,11 +11,10 @@ import msgspec
 from sqlalchemy import Connection, func, text
 
 from shadow import tally
-from shadow.records import Comparison, Trial
 from shadow.store import staging
-from shadow.store.rows import clean
+from shadow.store.rows import Pair, clean
 from shadow.store.tables import MEASURES, SUMS, catalogue, crossings, rollup_counts, rollup_histograms, rollups
-from shadow.tally import Cell, Tally
+from shadow.tally import Cell, Combination, Tally
 
 #: Most combinations of segments kept for a task and day. Below it crossings do not depend on
 #: the order of delivery; what comes above it is counted together, as OVERFLOW.
@@ -34,19 +33,15 @@ class Crossing(NamedTuple):
     combination: str
 
 
-def add(connection: Connection, scored: Sequence[tuple[Trial, Comparison]]) -> None:
+def add(connection: Connection, pairs: Iterable[Pair]) -> None:
     """Count pairs, which must all be new, into every rollup."""
+    combinations: dict[Combination, Tally] = {}
+    for pair in pairs:
+        tally.count_combination(combinations, pair.trial, pair.comparison, pair.segment)
     cells: dict[Cell, Tally] = {}
-    crossed: dict[Crossing, Tally] = {}
-    segments: dict[str, dict[str, str]] = {}
-    for trial, comparison in scored:
-        dimensions = tally.dimensions_of(trial)
-        pair = tally.count(cells, trial, comparison, dimensions)
-        crossing = _crossing(trial, comparison, dimensions)
-        segments[crossing.combination] = dimensions
-        crossed.setdefault(crossing, Tally()).merge(pair)
+    tally.spread(cells, combinations)
     _write(connection, cells)
-    _write_crossings(connection, _within_limits(connection, crossed), segments)
+    _write_crossings(connection, combinations)
 
 
 def _write(connection: Connection, cells: Mapping[Cell, Tally]) -> None:
@@ -91,14 +86,28 @@ def _catalogue_rows(cells: Mapping[Cell, Tally]) -> list[dict[str, Any]]:
     ]
 
 
-def _crossing(trial: Trial, comparison: Comparison, dimensions: Mapping[str, str]) -> Crossing:
+def _write_crossings(connection: Connection, combinations: Mapping[Combination, Tally]) -> None:
+    crossed: dict[Crossing, Tally] = {}
+    segments: dict[str, dict[str, str]] = {}
+    for combination, counted in combinations.items():
+        crossing = _crossing(combination)
+        segments[crossing.combination] = dict(combination.segments)
+        crossed.setdefault(crossing, Tally()).merge(counted)
+    rows = [
+        crossing._asdict() | {"segments": segments.get(crossing.combination, {})} | _sums_row(counted)
+        for crossing, counted in sorted(_within_limits(connection, crossed).items(), key=itemgetter(0))
+    ]
+    _add(connection, _CROSSINGS, rows)
+
+
+def _crossing(combination: Combination) -> Crossing:
     return Crossing(
-        clean(trial.exchange.task),
-        tally.utc(trial.exchange.at).replace(hour=0, minute=0, second=0, microsecond=0),
-        clean(trial.candidate),
-        trial.kind,
-        comparison.regret_source or "",
-        blake2b(msgspec.json.encode(dict(sorted(dimensions.items()))), digest_size=12).hexdigest(),
+        clean(combination.task),
+        combination.hour.replace(hour=0),
+        clean(combination.candidate),
+        combination.kind,
+        combination.source,
+        blake2b(msgspec.json.encode(combination.segments), digest_size=12).hexdigest(),
     )
 
 
@@ -124,19 +133,9 @@ def _groups_parameters(groups: Iterable[tuple[str, datetime]]) -> dict[str, Any]
     return {"rows": staging.document([{"task": task, "day": day} for task, day in groups])}
 
 
-def _write_crossings(
-    connection: Connection, crossed: Mapping[Crossing, Tally], segments: Mapping[str, dict[str, str]]
-) -> None:
-    rows = [
-        crossing._asdict() | {"segments": segments.get(crossing.combination, {})} | _sums_row(found)
-        for crossing, found in sorted(crossed.items(), key=itemgetter(0))
-    ]
-    _add(connection, _CROSSINGS, rows)
-
-
 def _add(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
-    for document in staging.documents(msgspec.json.encode(row) for row in rows):
-        connection.execute(statement, {"rows": document})
+    for part in staging.parts([msgspec.json.encode(row) for row in rows], size=len):
+        connection.execute(statement, {"rows": staging.join(part)})
 
 
 def _cell_row(cell: Cell) -> dict[str, Any]:

@@ -6,16 +6,17 @@ exchange; content is refused, because mended content would be evidence about som
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from shadow import tally
 from shadow.errors import UnstorableError
-from shadow.records import Comparison, DeadLetter, Exchange, Reply, Trial, candidate_reply, frontier_reply
+from shadow.records import Comparison, DeadLetter, Trial, candidate_reply, frontier_reply
 from shadow.tally import utc
 
 #: Longer names and ids are cut; a digest of the whole keeps them apart.
@@ -45,8 +46,18 @@ class Arrival(NamedTuple):
     at: datetime
 
 
+class PairKey(NamedTuple):
+    """The primary key of `comparisons` and `payloads`."""
+
+    task: str
+    at: datetime
+    exchange_id: str
+    kind: str
+    candidate: str
+
+
 class PairRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `comparisons` and of `payloads`."""
+    """A row of `comparisons`."""
 
     task: str
     at: datetime
@@ -70,24 +81,50 @@ class PairRow(msgspec.Struct, frozen=True, kw_only=True):
     candidate_latency_ms: float | None
     frontier_cost_usd: float | None
     candidate_cost_usd: float | None
-    exchange: Exchange
-    reply: Reply
-    detail: dict[str, Any]
 
 
-def encode_pairs(scored: Sequence[Scored]) -> list[bytes]:
-    """Each pair as a JSON object of its columns. UnstorableError names all that cannot be kept."""
-    rows: list[bytes] = []
+class Payload(NamedTuple):
+    """What a row of `payloads` holds beside its key, as JSON."""
+
+    exchange: str
+    reply: str
+    detail: str
+
+
+class Pair(NamedTuple):
+    """A scored trial on its way into the tables."""
+
+    trial: Trial
+    comparison: Comparison
+    segment: dict[str, str]
+    row: bytes
+    payload: Payload
+
+
+def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, Pair]:
+    """The rows of `scored`, by their keys. UnstorableError names every exchange that cannot be kept.
+
+    Of pairs with the same key the first is taken: a model that was asked again after a crash
+    answers anew, and its first answer is the one that counts.
+    """
+    pairs: dict[PairKey, Pair] = {}
     refused: dict[str, str] = {}
     for trial, comparison in scored:
         try:
-            rows.append(_encode_pair(trial, comparison))
+            row = pair_row(trial, comparison)
+            key = PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate)
+            if key not in pairs:
+                _check_numbers(row)
+                payload = Payload(
+                    *(_encode(part).decode() for part in (trial.exchange, trial.reply, comparison.detail))
+                )
+                pairs[key] = Pair(trial, comparison, row.segment, _encode(row), payload)
         except ValueError as fault:
             refused[trial.exchange.id] = str(fault)
     if refused:
-        worst = "; ".join(f"{clean(name)}: {why}" for name, why in list(refused.items())[:5])
-        raise UnstorableError(tuple(refused), f"{len(refused)} of {len(scored)} pairs cannot be stored ({worst})")
-    return rows
+        named = "; ".join(f"{clean(name)}: {why}" for name, why in islice(refused.items(), 5))
+        raise UnstorableError(tuple(refused), f"{len(refused)} pairs cannot be stored ({named})")
+    return pairs
 
 
 def pair_row(trial: Trial, comparison: Comparison) -> PairRow:
@@ -115,9 +152,6 @@ def pair_row(trial: Trial, comparison: Comparison) -> PairRow:
         candidate_latency_ms=candidate.latency_ms,
         frontier_cost_usd=frontier.cost_usd,
         candidate_cost_usd=candidate.cost_usd,
-        exchange=exchange,
-        reply=trial.reply,
-        detail=comparison.detail,
     )
 
 
@@ -152,18 +186,21 @@ def mended(words: str) -> str:
     return words.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _encode_pair(trial: Trial, comparison: Comparison) -> bytes:
-    if not SMALLEST_PROBABILITY <= trial.inclusion_probability <= 1:
-        raise ValueError(f"inclusion probability {trial.inclusion_probability} is not in (0, 1]")
-    for reply in (trial.exchange.reply, trial.reply):
-        if reply.cost_usd is not None and not 0 <= reply.cost_usd <= MOST_USD:
-            raise ValueError(f"a cost of {reply.cost_usd} USD")
+def _check_numbers(row: PairRow) -> None:
+    if not SMALLEST_PROBABILITY <= row.inclusion_probability <= 1:
+        raise ValueError(f"inclusion probability {row.inclusion_probability} is not in (0, 1]")
+    for cost in (row.frontier_cost_usd, row.candidate_cost_usd):
+        if cost is not None and not 0 <= cost <= MOST_USD:
+            raise ValueError(f"a cost of {cost} USD")
+
+
+def _encode(value: Any) -> bytes:
     try:
-        row = _encoder.encode(pair_row(trial, comparison))
+        encoded = _encoder.encode(value)
     except UnicodeEncodeError:
         raise ValueError("lone surrogate, which is no text") from None
     except (TypeError, OverflowError, RecursionError) as fault:
         raise ValueError(f"not JSON: {fault}") from None
-    if b"\\u0000" in row and _NUL.search(row):
+    if b"\\u0000" in encoded and _NUL.search(encoded):
         raise ValueError("NUL character")
-    return row
+    return encoded

@@ -1,6 +1,5 @@
 """Tallies add up: in any order, in any split, to the same whole numbers."""
 
-import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow import tally
-from shadow.tally import ALL, Cell, Sums, Tally
+from shadow.tally import ALL, Cell, Combination, Sums, Tally
 from tests.store_samples import Scored, exchange, scored, various
 
 PAIRS = various(120)
@@ -133,10 +132,12 @@ def test_values_below_one_share_the_lowest_bucket():
     assert {tally.bucket(x) for x in (-5.0, 0.0, 0.3, 1.0)} == {0}
 
 
-def test_counting_gives_the_tally_of_the_pair_alone():
-    tallies: dict[Cell, Tally] = {}
-    pairs = random.Random(3).sample(PAIRS, 10)
-    alone = tally.total(tally.count(tallies, *pair) for pair in pairs)
-    together = tally.total(found for cell, found in tallies.items() if (cell.dimension, cell.value) == ALL)
-    together.histograms = {}
-    assert alone == together
+@given(some_pairs)
+def test_counting_combinations_first_comes_to_the_same(pairs):
+    combinations: dict[Combination, Tally] = {}
+    for pair in pairs:
+        tally.count_combination(combinations, *pair)
+    cells: dict[Cell, Tally] = {}
+    tally.spread(cells, combinations)
+    assert cells == counted(pairs)
+    assert sum(found.pairs for found in combinations.values()) == len(pairs)
