@@ -3,7 +3,9 @@
 accounts     every exchange that was offered, counted to exactly one outcome
 fit          an exchange as a message no larger than allowed
 courier      the Kafka producer: made, watched, given up
+connection   a producer when it is needed, and another when it fails
 publisher    the queue and the one thread that empties it
+lifecycle    the ends and forks of the process
 reporting    log lines that a long outage cannot turn into a flood
 """
 

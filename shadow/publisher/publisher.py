@@ -17,7 +17,7 @@ from typing import Final
 from shadow import wire
 from shadow.publisher import fit, lifecycle
 from shadow.publisher.accounts import Accounts, Dropped, Finish, Snapshot, Ticket
-from shadow.publisher.courier import Courier, Done, Unreachable
+from shadow.publisher.connection import Connection
 from shadow.publisher.reporting import Reporter
 from shadow.records import CaptureCounts
 from shadow.redact import Redactor
@@ -48,7 +48,6 @@ class Publisher:
 
     source: str
     _thread: threading.Thread | None
-    _courier: Courier | None
     _held: Ticket | None
     _closing_at: float | None
     _bug: Exception | None
@@ -56,7 +55,6 @@ class Publisher:
     def __init__(self, settings: Settings, *, source: str | None = None, raise_bugs: bool | None = None) -> None:
         self.settings = settings
         self._limits = settings.publisher
-        self._topic = settings.kafka.topics.exchanges
         self._redact = Redactor(settings.redaction)
         self._named = source
         self._raise_bugs = "PYTEST_VERSION" in os.environ if raise_bugs is None else raise_bugs
@@ -107,8 +105,8 @@ class Publisher:
         if thread is not None and thread is not threading.current_thread():
             self._queue.put(None)
             thread.join(max(0.0, self._closing_at - time.monotonic()) + _LAST_WORDS_S)
-            if thread.is_alive() and self._courier is not None:  # stuck inside the Kafka client
-                self._courier.abandon()
+            if thread.is_alive():  # stuck inside the Kafka client
+                self._connection.give_up()
         self._accounts.close()
         bug, self._bug = self._bug, None
         if bug is not None and self._raise_bugs:
@@ -123,10 +121,9 @@ class Publisher:
         self._thread = None
         self._starting = threading.RLock()
         self._closing_at = None
-        self._courier = None
-        self._try_again_at = 0.0
         self._progress_at = self._busy_at = time.monotonic()
         self._report = Reporter()
+        self._connection = Connection(self.settings, self._report, lambda: lifecycle.close_at_exit(self))
         self._counts_due_at = time.monotonic() + self._limits.counts_every_s
         self._told: dict[str, dict[str, int]] = {}
         self._bug = None
@@ -137,8 +134,7 @@ class Publisher:
 
     def after_fork(self) -> None:
         """Begin anew in the child; what the parent has under way stays the parent's."""
-        if self._courier is not None:
-            self._courier.leave_to_parent()
+        self._connection.leave_to_parent()
         self._reset()
 
     def _start(self) -> None:
@@ -235,19 +231,8 @@ class Publisher:
         limit = self._limits.max_message_bytes
         return fit.encode(self._redact.exchange(exchange), source=self.source, limit=limit)
 
-    def _send(self, message: Message, done: Done) -> bool:
-        """Hand `message` to the producer. False: no broker, or not yet; try again later."""
-        courier = self._connected()
-        if courier is None:
-            return False
-        try:
-            courier.send(self._topic, message, done)
-        except Unreachable as fault:
-            self._report.warn("broker_unreachable", f"no answer about topic {self._topic}", fault=fault.__cause__)
-            return False
-        return True
-
     def _send_exchange(self, ticket: Ticket, message: Message) -> bool:
+        """Whether the ticket is with the producer, or has settled."""
         accounts, attempt = self._accounts, ticket.attempt
 
         def done(reason: str | None) -> None:
@@ -260,28 +245,13 @@ class Publisher:
         if accounts.in_flight == 0:
             self._progress_at = time.monotonic()  # nothing was owed until now
         try:
-            sent = self._send(message, done)
+            sent = self._connection.send(message, done)
         except Dropped as outcome:
-            return accounts.dropped(ticket, outcome.reason)
+            accounts.dropped(ticket, outcome.reason)
+            return True
         if sent:
             accounts.sent(ticket)
         return sent
-
-    def _connected(self) -> Courier | None:
-        now = time.monotonic()
-        if self._courier is None and now >= self._try_again_at:
-            try:
-                self._courier = Courier(self.settings.kafka, self._limits)
-            except Unreachable as fault:
-                self._try_again_at = time.monotonic() + _RETRY_S
-                self._report.warn(
-                    "broker_unreachable",
-                    f"no broker at {self.settings.kafka.bootstrap_servers}; exchanges wait, then are dropped",
-                    fault=fault.__cause__,
-                )
-            else:
-                lifecycle.close_at_exit(self)
-        return self._courier
 
     def _look_after_producer(self, now: float) -> None:
         """Give up a producer that owes us deliveries and makes none; the next send builds another.
@@ -290,10 +260,10 @@ class Publisher:
         same id, and is one at the sink.
         """
         owes = self._accounts.in_flight > 0 and now - self._progress_at > self._limits.stalled_after_s
-        if self._courier is not None and owes:
-            courier, self._courier = self._courier, None
+        if owes and self._connection.courier is not None:
+            # In this order: what the old producer says while it is given up no longer counts.
             self._again.extend(self._accounts.recall())
-            courier.abandon()
+            self._connection.give_up()
             self._report.warn("producer_rebuilt", f"nothing delivered for too long: {len(self._again)} are sent again")
 
     def _tell_counts(self, now: float, *, last: bool = False) -> None:
@@ -309,11 +279,9 @@ class Publisher:
             if reason is None:
                 self._told = counts.counts
 
-        self._send(wire.encode(counts, source=self.source), done)
+        self._connection.send(wire.encode(counts, source=self.source), done)
 
     def _finish(self) -> None:
         self._accounts.close()
         self._tell_counts(time.monotonic(), last=True)
-        if self._courier is not None:
-            courier, self._courier = self._courier, None
-            courier.close(_LAST_WORDS_S)
+        self._connection.close(_LAST_WORDS_S)

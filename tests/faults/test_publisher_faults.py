@@ -106,11 +106,11 @@ def test_a_producer_that_delivers_nothing_for_too_long_is_replaced(broker, make)
     # A delivery timeout above the watchdog's: only a new producer can end this.
     publisher = make(broker.bootstrap, delivery_timeout_s=60.0, stalled_after_s=1.0)
     assert delivers(publisher, "before")
-    first = publisher._courier
+    first = publisher._connection.courier
     broker.pause()
     try:
         offer(publisher, "stuck")
-        poll_until(lambda: publisher._courier is not first, timeout=10)
+        poll_until(lambda: publisher._connection.courier is not first, timeout=10)
         assert_accounted_for(publisher)
     finally:
         broker.resume()
@@ -183,9 +183,9 @@ def test_an_abandoned_producer_leaves_no_thread_behind(broker, make):
     assert delivers(publisher, "before")
     before = {thread.name for thread in threading.enumerate()}
     broker.pause()
-    first = publisher._courier
+    first = publisher._connection.courier
     offer(publisher, "stuck")
-    poll_until(lambda: publisher._courier is not first, timeout=10)
+    poll_until(lambda: publisher._connection.courier is not first, timeout=10)
     broker.resume()
     settled(publisher)
     publisher.close()
