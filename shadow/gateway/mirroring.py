@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from shadow import prices, replies
-from shadow.gateway.events import EventStream
+from shadow.eventstream import EventStream
 from shadow.records import Api, Exchange, Reply, Role
 from shadow.settings import Settings
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.gateway.events import EventStream
+from shadow.eventstream import EventStream
 
 STREAM = (
     b": a comment\r\n\r\n"
