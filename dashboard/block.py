@@ -7,7 +7,7 @@ from typing import Final, Literal
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, filters, frames
+from dashboard import charts, configured, filters
 from dashboard.accounting import reasons
 from dashboard.text import between, dollars, milliseconds, moment, percent, plain, ratio, whole, words
 from scoring.evidence import TaskEvidence
@@ -41,7 +41,7 @@ def show(evidence: TaskEvidence, newest: datetime | None) -> None:
 def _head(evidence: TaskEvidence, newest: datetime | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(evidence.task), anchor=False, width="content")
-        frontier = frames.frontier_of(evidence.task)
+        frontier = configured.frontier_of(evidence.task)
         st.caption(f"{plain(evidence.candidate)} against {plain(frontier or 'the frontier')}", width="content")
         label, colour = VERDICTS[evidence.verdict.status]
         st.badge(label, color=colour, help=plain("; ".join(evidence.verdict.reasons)))

@@ -1,47 +1,15 @@
-"""Data in, Altair chart out: every picture of the dashboard, and no reading of anything.
+"""Data in, Altair chart out: every picture of the dashboard, and no reading of anything."""
 
-Colours mean the same on every page and hold on light and on dark: blue is the candidate,
-grey the frontier, red is worse than the task's average, violet the ceiling.
-"""
-
-from typing import Final, Literal, TypeAlias
+from typing import TypeAlias
 
 import altair as alt
 import pandas as pd
-from altair.utils.schemapi import UndefinedType
 
-from dashboard import measures
+from dashboard import drawing, measures
+from dashboard.drawing import CANDIDATE, CEILING, FRONTIER, THIN, WORSE
 from dashboard.measures import Step
 
 Picture: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
-
-CANDIDATE: Final = "#4284f4"
-FRONTIER: Final = "#8794a8"
-WORSE: Final = "#e5534b"
-THIN: Final = "#9aa5b4"
-CEILING: Final = "#9b7bea"
-
-#: What is stacked over time keeps its colour, whatever else is there; told apart without red and green.
-_COLOURS: Final = {
-    measures.SCORED: CANDIDATE,
-    measures.UNSCORED: "#e9973f",
-    "timeout": "#e9973f",
-    "endpoint error": "#b4543c",
-    "rate limited": "#d9bf3c",
-    "malformed": "#9b7bea",
-    "refusal": "#c774b2",
-    "truncated": "#4fae8b",
-    "interrupted": "#3f8fb0",
-    "rejected": "#e5534b",
-}
-
-#: From worse to better, readable in the middle on white and on near-black.
-_AGREEMENT_SCHEME: Final = ["#c9372c", "#e58a54", "#d9c56a", "#6fb58a", "#2f8f6b"]
-
-_PERCENT: Final = alt.Axis(format=".0%", tickCount=5)
-
-#: A height that lets a reader see a row without a magnifying glass.
-_ROW: Final = 26
 
 
 def ruler(estimate: float, low: float, high: float, ceiling: float | None = None, *, worst: bool = False) -> Picture:
@@ -81,8 +49,13 @@ def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreem
         alt.Tooltip("n:Q", title="n", format=","),
         alt.Tooltip("status:N", title="Judgement"),
     ]
-    y = alt.Y("label:N", sort=order, title=None, axis=_names(220))
-    x = alt.X("low:Q", title=f"{title}, with 95% interval", axis=_PERCENT, scale=alt.Scale(domain=_telling(frame)))
+    y = alt.Y("label:N", sort=order, title=None, axis=drawing.names(220))
+    x = alt.X(
+        "low:Q",
+        title=f"{title}, with 95% interval",
+        axis=drawing.PERCENT,
+        scale=alt.Scale(domain=drawing.telling(frame)),
+    )
     base = alt.Chart(frame).encode(y=y, color=colour, tooltip=tooltip)
     layers: list[alt.Chart] = [
         base.mark_rule(strokeWidth=5, opacity=0.4, strokeCap="round", clip=True).encode(x=x, x2="high:Q"),
@@ -95,15 +68,15 @@ def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreem
             .mark_rule(strokeDash=[5, 4], color=FRONTIER, strokeWidth=1.5)
             .encode(x="average:Q", tooltip=[alt.Tooltip("average:Q", title="Task average", format=".1%")])
         )
-    return alt.layer(*layers).properties(height=alt.Step(_ROW))
+    return alt.layer(*layers).properties(height=alt.Step(drawing.ROW))
 
 
 def crossing(frame: pd.DataFrame, across: str, down: str) -> Picture:
     """Heat table of `across, down, estimate, n, enough`: agreement in each field, with its n below."""
     # Field names are ours; the dimensions' own names only ever become titles.
     base = alt.Chart(frame).encode(
-        x=alt.X("across:N", title=across, axis=_names(110, orient="top")),
-        y=alt.Y("down:N", title=down, axis=_names(160)),
+        x=alt.X("across:N", title=across, axis=drawing.names(110, orient="top")),
+        y=alt.Y("down:N", title=down, axis=drawing.names(160)),
         tooltip=[
             alt.Tooltip("across:N", title=across),
             alt.Tooltip("down:N", title=down),
@@ -113,7 +86,7 @@ def crossing(frame: pd.DataFrame, across: str, down: str) -> Picture:
     )
     enough = alt.datum.enough
     cells = base.mark_rect(cornerRadius=4, stroke="transparent", strokeWidth=3).encode(
-        color=alt.condition(enough, _agreement_colour(), alt.value("rgba(154,165,180,0.25)"))
+        color=alt.condition(enough, drawing.agreement_colour(), alt.value("rgba(154,165,180,0.25)"))
     )
     number = base.mark_text(fontSize=14, fontWeight=600, dy=-7).encode(
         text=alt.Text("shown:N"), color=alt.condition(enough, alt.value("#ffffff"), alt.value(THIN))
@@ -129,7 +102,7 @@ def trend(frame: pd.DataFrame, *, title: str, ceiling: float | None = None) -> P
 
     Steps with too few pairs are grey dots, outside line and band.
     """
-    x = _time_axis()
+    x = drawing.time_axis()
     tooltip = [
         alt.Tooltip("when:N", title="When"),
         alt.Tooltip("estimate:Q", title=title, format=".1%"),
@@ -139,10 +112,10 @@ def trend(frame: pd.DataFrame, *, title: str, ceiling: float | None = None) -> P
     ]
     base = alt.Chart(frame).encode(x=x, tooltip=tooltip)
     telling = base.transform_filter(alt.datum.enough)
-    shown = alt.Scale(domain=_telling(frame), nice=False)
+    shown = alt.Scale(domain=drawing.telling(frame), nice=False)
     layers: list[alt.Chart] = [
         telling.mark_area(color=CANDIDATE, opacity=0.18, interpolate="monotone", clip=True).encode(
-            y=alt.Y("low:Q", title=title, axis=_PERCENT, scale=shown), y2="high:Q"
+            y=alt.Y("low:Q", title=title, axis=drawing.PERCENT, scale=shown), y2="high:Q"
         ),
         telling.mark_line(color=CANDIDATE, strokeWidth=2, interpolate="monotone", clip=True).encode(y="estimate:Q"),
         base.mark_point(filled=True, clip=True, opacity=1).encode(
@@ -168,9 +141,9 @@ def week(frame: pd.DataFrame) -> Picture:
             "hour:O",
             sort=list(measures.HOURS),
             title="Hour of day (UTC)",
-            axis=_names(60),
+            axis=drawing.names(60),
         ),
-        y=alt.Y("weekday:O", sort=[*measures.WEEKDAYS, measures.ANY], title=None, axis=_names(60)),
+        y=alt.Y("weekday:O", sort=[*measures.WEEKDAYS, measures.ANY], title=None, axis=drawing.names(60)),
         tooltip=[
             alt.Tooltip("weekday:N", title="Weekday"),
             alt.Tooltip("hour:O", title="Hour (UTC)"),
@@ -179,7 +152,7 @@ def week(frame: pd.DataFrame) -> Picture:
         ],
     )
     cells = base.mark_rect(cornerRadius=3, stroke="transparent", strokeWidth=2).encode(
-        color=alt.condition(alt.datum.enough, _agreement_colour(), alt.value("rgba(154,165,180,0.25)"))
+        color=alt.condition(alt.datum.enough, drawing.agreement_colour(), alt.value("rgba(154,165,180,0.25)"))
     )
     return alt.layer(cells).properties(height=alt.Step(26))
 
@@ -187,12 +160,12 @@ def week(frame: pd.DataFrame) -> Picture:
 def stacked(frame: pd.DataFrame, *, title: str, step: Step) -> Picture:
     """Bars over time (`at, when, what, n`), stacked by `what`."""
     kinds = sorted(frame["what"].unique())
-    colours = [_COLOURS.get(kind, FRONTIER) for kind in kinds]
+    colours = [drawing.COLOURS.get(kind, FRONTIER) for kind in kinds]
     picture: alt.Chart = (
         alt.Chart(frame)
         .mark_bar(opacity=0.9, stroke="transparent", strokeWidth=1)
         .encode(
-            x=_time_axis(step),
+            x=drawing.time_axis(step),
             y=alt.Y("n:Q", title=title, stack="zero", axis=alt.Axis(format="~s", tickCount=4, tickMinStep=1)),
             color=alt.Color(
                 "what:N",
@@ -215,7 +188,7 @@ def effects(frame: pd.DataFrame) -> Picture:
     """How far each thing moved (`name, effect, chance`), with a tick for what chance alone gives."""
     order = list(frame["name"])
     furthest = min(1.0, 1.15 * float(frame[["effect", "chance"]].max().max()) + 0.02)
-    y = alt.Y("name:N", sort=order, title=None, axis=_names(200))
+    y = alt.Y("name:N", sort=order, title=None, axis=drawing.names(200))
     base = alt.Chart(frame).encode(
         y=y,
         tooltip=[
@@ -234,7 +207,7 @@ def effects(frame: pd.DataFrame) -> Picture:
         color=alt.condition(alt.datum.effect > alt.datum.chance, alt.value(CANDIDATE), alt.value(THIN)),
     )
     ticks = base.mark_tick(thickness=2, size=20, color=CEILING).encode(x="chance:Q")
-    return alt.layer(bars, ticks).properties(height=alt.Step(_ROW))
+    return alt.layer(bars, ticks).properties(height=alt.Step(drawing.ROW))
 
 
 def mix(frame: pd.DataFrame) -> Picture:
@@ -244,10 +217,10 @@ def mix(frame: pd.DataFrame) -> Picture:
         alt.Chart(frame)
         .mark_bar(cornerRadiusEnd=3)
         .encode(
-            y=alt.Y("value:N", sort=order, title=None, axis=_names(180)),
+            y=alt.Y("value:N", sort=order, title=None, axis=drawing.names(180)),
             yOffset=alt.YOffset("window:N", sort=["reference", "current"]),
-            x=alt.X("share:Q", title="Share of exchanges", axis=_PERCENT),
-            color=_window_colour(),
+            x=alt.X("share:Q", title="Share of exchanges", axis=drawing.PERCENT),
+            color=drawing.window_colour(),
             tooltip=[
                 alt.Tooltip("value:N", title="Value"),
                 alt.Tooltip("window:N", title="Window"),
@@ -269,8 +242,8 @@ def distribution(frame: pd.DataFrame, *, title: str) -> Picture:
             x=alt.X(
                 "x:Q", title=title, scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", grid=False)
             ),
-            y=alt.Y("share:Q", title="Share", axis=_PERCENT, stack=None),
-            color=_window_colour(),
+            y=alt.Y("share:Q", title="Share", axis=drawing.PERCENT, stack=None),
+            color=drawing.window_colour(),
             tooltip=[
                 alt.Tooltip("x:Q", title=title, format=",.0f"),
                 alt.Tooltip("window:N", title="Window"),
@@ -280,52 +253,3 @@ def distribution(frame: pd.DataFrame, *, title: str) -> Picture:
         .properties(height=230)
     )
     return picture
-
-
-def _names(limit: int, *, orient: Literal["left", "top", "bottom"] | UndefinedType = alt.Undefined) -> alt.Axis:
-    """An axis of names, each shown (up to `limit` pixels) beside the middle of its row or column."""
-    return alt.Axis(
-        orient=orient, labelLimit=limit, labelAngle=0, labelOverlap=False, labelFlush=False,
-        ticks=False, domain=False, grid=False,
-    )  # fmt: skip
-
-
-def _telling(frame: pd.DataFrame) -> list[float]:
-    """The range of shares that has to be shown: what rows with enough data span, and a little more.
-
-    A row with next to no data would stretch the axis until nothing else could be read.
-    """
-    telling = frame[frame["enough"]] if frame["enough"].any() else frame
-    return [max(0.0, float(telling["low"].min()) - 0.05), min(1.0, float(telling["high"].max()) + 0.05)]
-
-
-def _time_axis(step: Step | None = None) -> alt.X:
-    """In UTC wherever the reader sits, for rollups are cut at UTC hours. With `step`, as wide as a step."""
-    axis = alt.Axis(labelOverlap=True, grid=False, tickCount=8)
-    units: dict[Step, Literal["utcyearmonthdate", "utcyearmonthdatehours"]] = {
-        "day": "utcyearmonthdate",
-        "hour": "utcyearmonthdatehours",
-    }
-    if step is None:
-        return alt.X("at:T", title="UTC", axis=axis, scale=alt.Scale(type="utc"))
-    return alt.X("at:T", title="UTC", axis=axis, timeUnit=units[step], scale=alt.Scale(type="utc"))
-
-
-def _window_colour() -> alt.Color:
-    return alt.Color(
-        "window:N",
-        title=None,
-        scale=alt.Scale(domain=["reference", "current"], range=[FRONTIER, CANDIDATE]),
-        legend=alt.Legend(orient="top", direction="horizontal", symbolOpacity=1, symbolType="square"),
-    )
-
-
-def _agreement_colour() -> alt.Color:
-    return alt.Color(
-        "estimate:Q",
-        title=None,
-        scale=alt.Scale(domain=[0.5, 0.7, 0.8, 0.9, 1], range=_AGREEMENT_SCHEME, clamp=True),
-        legend=alt.Legend(
-            orient="bottom", format=".0%", values=[0.5, 0.75, 1], gradientLength=220, gradientThickness=8
-        ),
-    )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import frames, state
+from dashboard import configured, frames, state
 from dashboard.text import moment, plain
 
 
@@ -59,7 +59,7 @@ def describe(window: state.Window) -> str:
 
 def mark_simulated(task: str, candidate: str) -> None:
     """Say so where one of the two models is a simulation."""
-    names = [name for name in (frames.frontier_of(task), candidate) if name and frames.is_simulated(name)]
+    names = [name for name in (configured.frontier_of(task), candidate) if name and configured.is_simulated(name)]
     if names:
         st.badge(
             "simulated",

@@ -9,21 +9,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import pandas as pd
 import streamlit as st
 from sqlalchemy import Connection, Engine
 
 from dashboard import measures, shift
+from dashboard.configured import settings
 from dashboard.measures import Measure, Step
-from dashboard.state import Window
+from dashboard.state import Subject, Wanted, Window
 from scoring import evidence as evidences
 from scoring.evidence import TaskEvidence
 from shadow import identify
 from shadow.errors import ConfigError, SchemaError, StoreError
-from shadow.records import Failure, Role, TrialKind
-from shadow.settings import Settings, load
+from shadow.records import Role, TrialKind
 from shadow.store import catalogue as stored_catalogue
 from shadow.store import engine as engines
 from shadow.store import exchanges as stored_exchanges
@@ -80,17 +80,6 @@ class Ranking:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Subject:
-    """What a chart over time is about: one segment of a candidate's traffic, or all of it."""
-
-    task: str
-    candidate: str
-    window: Window
-    dimension: str = ALL[0]
-    value: str = ALL[1]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Moved:
     """One thing that may have shifted: its effect size, and the counts of both windows."""
 
@@ -99,23 +88,6 @@ class Moved:
     current: Mapping[Any, int]
     reference: Mapping[Any, int]
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """Which pairs a reader looks for."""
-
-    task: str
-    candidate: str
-    window: Window
-    max_agreement: float | None = None
-    failure: str | None = None
-    segment: tuple[str, str] | None = None
-    text: str | None = None
-    limit: int = 50
-
-
-#: Kinds of failure to look for.
-FAILURES: Final[tuple[str, ...]] = get_args(Failure)
 
 _NO_EXCHANGES: Final = Trouble(
     title="No exchanges yet",
@@ -142,29 +114,6 @@ def trouble() -> Trouble | None:
         return Trouble(title="The database is not prepared", explanation=str(fault), mend="shadow migrate")
     except StoreError as fault:
         return Trouble(title="The database cannot be reached", explanation=str(fault), mend="shadow check")
-
-
-@st.cache_resource(ttl=30, show_spinner=False)
-def settings() -> Settings:
-    """The settings every command reads; a changed file counts within half a minute."""
-    return load()
-
-
-def frontier_of(task: str) -> str | None:
-    """The name of the task's incumbent, where the settings know the task."""
-    spec = settings().tasks.get(task)
-    return spec.frontier if spec else None
-
-
-def is_simulated(model: str) -> bool:
-    spec = settings().models.get(model)
-    return spec is not None and spec.simulated
-
-
-def disagreement_below(task: str) -> float:
-    """The agreement under which a pair counts as a disagreement."""
-    spec = settings().tasks.get(task)
-    return spec.agreement_threshold if spec else 0.9
 
 
 @_cached

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import streamlit as st
 
-from dashboard import diff, filters, state
+from dashboard import configured, diff, filters, state
 from dashboard.text import dollars, milliseconds, moment, percent, plain, words
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
 from shadow.store.exchanges import Pair
@@ -49,9 +49,8 @@ def _head(trial: Trial, comparison: Comparison) -> None:
         if comparison.agreement is None:
             st.badge(f"unscored: {plain(words(comparison.unscored or 'unknown'))}", color="gray")
         else:
-            st.badge(
-                f"agreement {percent(comparison.agreement)}", color="green" if comparison.agreement >= 0.9 else "orange"
-            )
+            disagrees = comparison.agreement < configured.disagreement_below(exchange.task)
+            st.badge(f"agreement {percent(comparison.agreement)}", color="orange" if disagrees else "green")
         if comparison.regret is not None:
             source = plain(comparison.regret_source or "unknown")
             st.badge(f"regret {comparison.regret:.2f} by {source}", color="red" if comparison.regret > 0 else "green")

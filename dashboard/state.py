@@ -7,9 +7,12 @@ the address, ignores values that are no longer on offer, and carries it from pag
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import streamlit as st
+
+from shadow.records import Failure
+from shadow.tally import ALL
 
 EVERY: Final = "all"
 
@@ -20,6 +23,9 @@ WINDOWS: Final[dict[str, timedelta | None]] = {
     "28 d": timedelta(days=28),
     EVERY: None,
 }
+
+#: Kinds of failure to look for.
+FAILURES: Final[tuple[str, ...]] = get_args(Failure)
 
 #: Pixels of a picker: long names still show, and four stand in a row on a small screen.
 WIDTH: Final = 190
@@ -39,6 +45,31 @@ class Window:
     label: str
     since: datetime | None
     until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What a chart over time is about: one segment of a candidate's traffic, or all of it."""
+
+    task: str
+    candidate: str
+    window: Window
+    dimension: str = ALL[0]
+    value: str = ALL[1]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Which pairs a reader looks for."""
+
+    task: str
+    candidate: str
+    window: Window
+    max_agreement: float | None = None
+    failure: str | None = None
+    segment: tuple[str, str] | None = None
+    text: str | None = None
+    limit: int = 50
 
 
 def choose(key: str, label: str, options: Sequence[str], *, help: str | None = None, default: int = 0) -> str:  # noqa: A002 - Streamlit's own word

@@ -6,9 +6,9 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import empty, filters, frames, side_by_side, state
+from dashboard import configured, empty, filters, frames, side_by_side, state
 from dashboard.filters import Scope
-from dashboard.frames import Wanted
+from dashboard.state import Wanted
 from dashboard.text import plain, words
 
 DISAGREEMENTS: Final = "disagreements"
@@ -35,9 +35,9 @@ def show() -> None:
 def _wanted(scope: Scope) -> Wanted:
     """Let the reader say which pairs."""
     chosen: tuple[str, str] | None = None
-    under = frames.disagreement_below(scope.task)
+    under = configured.disagreement_below(scope.task)
     with filters.row():
-        failed = [FAILED + words(kind) for kind in frames.FAILURES]
+        failed = [FAILED + words(kind) for kind in state.FAILURES]
         shown = state.choose("show", "Show", [DISAGREEMENTS, ALL_PAIRS, *failed], help=_SHOW)
         if shown == DISAGREEMENTS:
             under = state.share("under", "Agreement under", under)

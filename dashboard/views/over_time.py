@@ -5,8 +5,8 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard import charts, empty, filters, frames, state
-from dashboard.frames import Subject
 from dashboard.measures import Step
+from dashboard.state import Subject
 from shadow.records import Role
 
 REFRESH = "30s"

@@ -1,0 +1,28 @@
+"""What shadow.toml says of the tasks and models that the pages show."""
+
+import streamlit as st
+
+from shadow.settings import Settings, load
+
+
+@st.cache_resource(ttl=30, show_spinner=False)
+def settings() -> Settings:
+    """The settings every command reads; a changed file counts within half a minute."""
+    return load()
+
+
+def frontier_of(task: str) -> str | None:
+    """The name of the task's incumbent, where the settings know the task."""
+    spec = settings().tasks.get(task)
+    return spec.frontier if spec else None
+
+
+def is_simulated(model: str) -> bool:
+    spec = settings().models.get(model)
+    return spec is not None and spec.simulated
+
+
+def disagreement_below(task: str) -> float:
+    """The agreement under which a pair counts as a disagreement."""
+    spec = settings().tasks.get(task)
+    return spec.agreement_threshold if spec else 0.9
