@@ -69,6 +69,8 @@ class Courier:
                 max_request_size=limits.max_message_bytes + _ENVELOPE_BYTES,
                 batch_size=256 * 1024,
                 linger_ms=_LINGER_MS,
+                # gzip, the only codec without further dependencies, cost 1 ms of processor per 4 KB
+                # exchange where sending it plain cost 0.03 ms, and this is somebody else's processor.
                 compression_type=None,
                 metrics_enabled=False,
                 kafka_client=client,

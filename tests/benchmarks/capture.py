@@ -24,8 +24,8 @@ from shadow.settings import Kafka, Settings
 from shadow.topics import create_topics
 from tests.services import service_folder
 
-TURNS = 1_000
-WARM_UP = 200
+TURNS = 600
+WARM_UP = 100
 PAUSE_S = 0.002
 WORDS = "The customer asks why the invoice of the last month lists the same item twice and wants it mended. "
 ASK = {"model": "big", "messages": [{"role": "user", "content": (WORDS * 42)[:4_096]}]}
