@@ -29,7 +29,7 @@ from scoring.stats.wealth import log_wealth_of_stakes
 
 #: How many times its baseline regret may have become, and what part of the bets is on it.
 RATIOS: Final = (1.5, 2.0, 2.5, 3.0, 4.0)
-PARTS: Final = (0.2, 0.2, 0.2, 0.2, 0.2)
+PARTS: Final = (0.1, 0.3, 0.3, 0.2, 0.1)
 
 #: Samples within which a false alarm has probability at most alpha.
 HORIZON: Final = 20_000

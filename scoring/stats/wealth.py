@@ -87,7 +87,8 @@ def log_wealth_of_stakes(theta: Floats, sums: Columns, stakes: Floats, side: Sid
     else:
         edge, won, won2, lost, lost2 = 1 - theta, down, sums.weight2 - sums.up2_low, up, sums.up2_high
     drag = -np.log1p(-stakes) - stakes
-    typical = np.divide(won2, won, out=np.ones_like(won), where=won > 0)
+    # How much a row that won weighs; 1, the cautious answer, where rounding has left nothing to tell it.
+    typical = np.divide(won2, won, out=np.ones_like(won), where=(won > 0) & (won2 > 0))
     by_chords = won / typical * np.log1p(stakes * ((1 - edge) / edge * typical)) - stakes * lost - drag * lost2
     drift = up - theta * sums.weight
     by_squares = stakes * ((drift if side == "above" else -drift) / edge) - drag * (squares / edge**2)

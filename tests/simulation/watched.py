@@ -7,7 +7,7 @@ import numpy as np
 from scoring.stats.betting import bounded_interval
 from scoring.stats.moments import Moments
 from scoring.stats.sequential import ALPHA, Interval, binomial_interval, binomial_intervals
-from scoring.stats.wealth import SPREAD, Side, mixed
+from scoring.stats.wealth import SPREAD, Side, log_wealth_of_rows, mixed
 from scoring.stats.weighted import interval_of_moments, weighted_interval
 from tests.simulation.proof import Row, at_most, dice, figure, shown
 from tests.simulation.test_sequential import SHARES, ever_missed, ours, wilson
@@ -120,7 +120,8 @@ def _ever_missed(x, weight, mean: float) -> bool:
 
 def _missed_now(x, mean: float) -> bool:
     sides: tuple[Side, ...] = ("above", "below")
-    return any(_log_wealth_over_time(x, np.ones(x.size), mean, side)[-1] >= THRESHOLD for side in sides)
+    one = np.ones(x.size)
+    return any(log_wealth_of_rows(mean, x, one, one, SPREAD, side) >= THRESHOLD for side in sides)
 
 
 def _means(x, user) -> np.ndarray:
