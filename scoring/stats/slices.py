@@ -11,9 +11,9 @@ against the rest of the traffic, and e-BH.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import combinations
 from typing import Final, Literal, TypeAlias
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,7 +75,8 @@ def confirming_half(ids: Sequence[str]) -> NDArray[np.bool_]:
 
     `ids` are exchange ids, or unit ids where calls of one unit are alike.
     """
-    return np.array([crc32(b"half:" + each.encode("utf-8", "surrogatepass")) & 1 for each in ids], dtype=bool)
+    digests = (blake2b(each.encode("utf-8", "surrogatepass"), digest_size=1, person=b"half").digest() for each in ids)
+    return np.array([digest[0] & 1 for digest in digests], dtype=bool)
 
 
 def find_slices(
@@ -146,7 +147,12 @@ def _search(codes: Codes, x: Floats, n: Floats, support: int) -> tuple[list[_Fou
             scores[large] = _evidence(total[large] / size[large], average, size[large].astype(np.float64))
             searched += int(large.sum())
             found += [
-                _Found(columns=columns, values=tuple(codes[list(columns), an_example[k]].tolist()), score=scores[k])
+                _Found(
+                    columns=columns,
+                    values=tuple(codes[list(columns), an_example[k]].tolist()),
+                    # Rounded, so that the order of addition does not decide between equals.
+                    score=round(float(scores[k]), 6),
+                )
                 for k in np.flatnonzero(scores)
             ]
     return sorted(found, key=lambda each: (-each.score, each.columns, each.values)), searched
