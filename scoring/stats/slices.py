@@ -116,12 +116,12 @@ def find_slices(
 
 
 def _coded(dimensions: Sequence[Sequence[str]]) -> tuple[Codes, list[list[str]]]:
-    """Values as numbers, one row per dimension; -1 for no value."""
+    """Values as numbers in alphabetical order, one row per dimension; -1 for no value."""
     codes = np.full((len(dimensions), len(dimensions[0]) if dimensions else 0), -1, dtype=np.int64)
     labels: list[list[str]] = []
     for row, values in zip(codes, dimensions, strict=True):
-        known: dict[str, int] = {}
-        row[:] = [known.setdefault(value, len(known)) if value else -1 for value in values]
+        known = {value: code for code, value in enumerate(sorted({*values} - {""}))}
+        row[:] = [known.get(value, -1) for value in values]
         labels.append(list(known))
     return codes, labels
 
