@@ -8,11 +8,13 @@ number of false alarms is bounded beforehand. At each sample the statistic
 collects the evidence for "regret rose above its baseline b at some time up to now", summed over
 all starting times. While regret stays at b or below, E[M] grows by at most 1 a sample, so M
 reaches A = N/alpha within N samples with probability at most alpha: M_n + (N − n) is a
-supermartingale that starts at N (Doob). (The e-SR procedure of Shin, Ramdas & Rinaldo,
+supermartingale that starts at N (Doob). This is the e-SR procedure of Shin, Ramdas & Rinaldo,
 "E-detectors: a nonparametric framework for sequential change detection", NEJSDS 2024, section 2;
-their bound on the *average* run length alone would let 51% of calm runs of that average alarm.) λ that is best for
-regret r times its baseline is (r − 1)/(1 − b); a mixture over a few r takes the place of
-knowing r. b may change with the hour of the week, as long as it was known before the sample.
+their bound on the *average* run length alone would let 51% of calm runs of that length alarm.
+
+λ that is best for regret r times its baseline is (r − 1)/(1 − b); a mixture over a few r takes
+the place of knowing r. b may change with the hour of the week, as long as it was known before
+the sample.
 """
 
 from collections.abc import Sequence

@@ -42,6 +42,12 @@ def test_a_step_of_the_statistic_is_the_one_in_the_paper():
     assert state.evidence[1] == pytest.approx(expected)
 
 
+def test_a_sample_that_stands_for_little_traffic_is_a_smaller_step():
+    full, light = (observe_samples(DriftState(), [1], 0.1, relative_weights=[w]) for w in (1.0, 0.05))
+    assert full == observe_samples(DriftState(), [1], 0.1)
+    assert light.evidence[1] == pytest.approx(1 + 0.05 * (2 - 1))
+
+
 def test_an_alarm_is_latched_and_keeps_its_evidence():
     alarmed = observe_samples(DriftState(), np.ones(100), 0.02)
     later = observe_samples(alarmed, np.zeros(100_000), 0.02)
