@@ -91,7 +91,7 @@ def input_characters(request: Mapping[str, Any]) -> int:
 
 def _characters(item: Any) -> int:
     # Counted for every pair, so without the cost of `match` and generators.
-    if item is None:
+    if not item:
         return 0
     if isinstance(item, str):
         return len(item)

@@ -1,6 +1,7 @@
 """Exchanges, comparisons and payloads by day; dead letters; the ledger."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,7 +19,7 @@ def text(name: str, *, nullable: bool = False) -> sa.Column[str]:
     return sa.Column(name, sa.Text(collation="C"), nullable=nullable)
 
 
-def moment(name: str) -> sa.Column[sa.DateTime]:
+def moment(name: str) -> sa.Column[datetime]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=False)
 
 

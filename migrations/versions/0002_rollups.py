@@ -1,6 +1,8 @@
 """Addable statistics per hour and segment, which every page reads."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,7 +20,7 @@ def text(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.Text(collation="C"), nullable=False)
 
 
-def moment(name: str) -> sa.Column[sa.DateTime]:
+def moment(name: str) -> sa.Column[datetime]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=False)
 
 
@@ -45,7 +47,7 @@ def sums() -> list[sa.Column[int]]:
     ]
 
 
-def rollup(name: str, key: Sequence[str], *columns: sa.Column[int]) -> None:
+def rollup(name: str, key: Sequence[str], *columns: sa.Column[Any]) -> None:
     moments = ("hour", "day")
     op.create_table(
         name,

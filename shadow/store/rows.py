@@ -56,8 +56,8 @@ class PairKey(NamedTuple):
     candidate: str
 
 
-class PairRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `comparisons`."""
+class PairRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A row of `comparisons`. What is null is left out, which is most of it."""
 
     task: str
     at: datetime
@@ -68,19 +68,19 @@ class PairRow(msgspec.Struct, frozen=True, kw_only=True):
     segment: dict[str, str]
     inclusion_probability: float
     scorer: str
-    agreement: float | None
-    unscored: str | None
-    frontier_correct: float | None
-    candidate_correct: float | None
-    regret: float | None
-    net_regret: float | None
-    regret_source: str | None
-    frontier_failure: str | None
-    candidate_failure: str | None
-    frontier_latency_ms: float | None
-    candidate_latency_ms: float | None
-    frontier_cost_usd: float | None
-    candidate_cost_usd: float | None
+    agreement: float | None = None
+    unscored: str | None = None
+    frontier_correct: float | None = None
+    candidate_correct: float | None = None
+    regret: float | None = None
+    net_regret: float | None = None
+    regret_source: str | None = None
+    frontier_failure: str | None = None
+    candidate_failure: str | None = None
+    frontier_latency_ms: float | None = None
+    candidate_latency_ms: float | None = None
+    frontier_cost_usd: float | None = None
+    candidate_cost_usd: float | None = None
 
 
 class Payload(NamedTuple):

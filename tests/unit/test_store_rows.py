@@ -49,7 +49,7 @@ def test_every_refused_pair_is_named_at_once():
 @pytest.mark.parametrize("content", ["\\u0000", "\\\\u0000", "C:\\u0000", "\ufffe", "\u2028", "é\u0301🙂"])
 def test_text_that_only_looks_like_nul_is_kept(content):
     (pair,) = rows.encode_pairs([scored(reply=Reply(model="m", content=content))]).values()
-    assert msgspec.json.decode(pair.row)["reply"]["content"] == content
+    assert msgspec.json.decode(pair.payload.reply)["content"] == content
 
 
 @pytest.mark.parametrize("name", ["", "x1", "Störung 7", "a" * rows.MAX_NAME])
