@@ -44,8 +44,9 @@ def build(settings: Settings) -> Service:
     return Service(
         name="worker",
         topics=(settings.kafka.topics.exchanges,),
-        # Each endpoint limits itself, so that all of them together can be kept busy.
-        concurrency=sum(settings.models[name].concurrency for name in wanted) or 1,
+        # Each endpoint limits itself. Twice as many in hand keep it busy while others of its
+        # trials are being delivered, or wait for a slower model.
+        concurrency=2 * sum(settings.models[name].concurrency for name in wanted) or 1,
         health_host=settings.worker.health_host,
         health_port=settings.worker.health_port,
         open=opening,

@@ -71,23 +71,6 @@ async def test_told_to_end_while_the_broker_is_away_a_worker_ends(own_broker):
     assert await asyncio.wait_for(serving, 20) is False
 
 
-async def test_a_broker_that_forgets_everything_is_read_from_its_new_start(own_broker, serve):
-    topics = unique_topics()
-    settings = settings_for(own_broker.bootstrap, topics, candidate_url=serve(echo_app()) + "/v1")
-    stopping, health = asyncio.Event(), Health("worker")
-    serving = asyncio.create_task(service.serve(settings, worker.build(settings), stopping, health))
-    await until(lambda: bool(health.concurrency._value.get()) and not health.troubles)
-    await put_exchanges(own_broker.bootstrap, topics, [an_exchange(number) for number in range(40)])
-    await read_until(own_broker.bootstrap, topics.trials, Trial, lambda found: len(found) == 40)
-    own_broker.kill()  # its memory goes with it
-    await asyncio.to_thread(own_broker.start)
-    create_topics(own_broker.bootstrap, dict.fromkeys((topics.exchanges, topics.trials, topics.deadletters), 4))
-    await put_exchanges(own_broker.bootstrap, topics, [an_exchange(number) for number in range(40, 50)])
-    await read_until(own_broker.bootstrap, topics.trials, Trial, lambda found: len(found) == 10, timeout_s=60)
-    stopping.set()
-    await serving
-
-
 async def test_commits_that_stay_away_end_the_process_instead_of_hiding_it(broker, topics, monkeypatch):
     async def refused(*_):
         return False

@@ -211,7 +211,7 @@ async def test_nothing_but_the_health_port_listens(broker, topics):
         assert opened.ip == "127.0.0.1"
         ready, metrics = await asyncio.gather(*(asyncio.to_thread(get, opened.port, p) for p in ("readyz", "metrics")))
     assert ready == "ok\n"
-    assert "shadow_worker_concurrency 64.0" in metrics
+    assert "shadow_worker_concurrency 128.0" in metrics
 
 
 def get(port, path):

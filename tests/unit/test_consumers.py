@@ -11,6 +11,7 @@ from consumers.backoff import Backoff
 from consumers.batches import Batches
 from consumers.health import Health
 from consumers.incoming import MAX_DETAIL, MAX_PAYLOAD, Incoming, dead_letter, read_exchange
+from consumers.room import Room
 from consumers.rows import write_all_but
 from consumers.worker import build
 from shadow import wire
@@ -142,13 +143,13 @@ def test_an_exchange_must_have_names_that_can_be_stored(wrong):
     assert refused.value.reason == "wrong_shape"
 
 
-def test_the_worker_takes_as_many_messages_as_its_endpoints_take_questions():
+def test_the_worker_takes_messages_enough_to_keep_its_endpoints_busy():
     address = {"base_url": "http://localhost:1/v1"}
     models = {"big": {**address, "concurrency": 7}, "small": {**address, "concurrency": 11}, "unused": address}
     tasks = {"intent": {"frontier": "big", "candidates": ["small"], "regret_rate": 0.1}}
-    assert build(settings_for("h:1", Topics(), models=models, tasks=tasks)).concurrency == 18
+    assert build(settings_for("h:1", Topics(), models=models, tasks=tasks)).concurrency == 2 * (7 + 11)
     tasks["intent"]["regret_rate"] = 0
-    assert build(settings_for("h:1", Topics(), models=models, tasks=tasks)).concurrency == 11
+    assert build(settings_for("h:1", Topics(), models=models, tasks=tasks)).concurrency == 2 * 11
 
 
 async def test_a_health_port_that_is_taken_is_a_clear_message():
@@ -167,3 +168,20 @@ async def test_waits_double_up_to_a_limit():
         await backoff.wait()
     assert backoff.waited
     assert backoff._next_s == 0.002
+
+
+async def test_room_is_bounded_in_messages_and_in_bytes_but_takes_any_single_message():
+    room = Room(2, 100)
+    await room.enter(1_000)  # alone, whatever its size
+    waiting = asyncio.create_task(room.enter(10))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    room.leave(1_000)
+    await waiting
+    await room.enter(20)
+    waiting = asyncio.create_task(room.enter(30))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    room.leave(10)
+    await waiting
+    assert (room.messages, room.bytes) == (2, 50)

@@ -1,0 +1,187 @@
+"""The one file that knows Faust: bytes come out, offsets go in, everything else is ours.
+
+Faust's own acknowledging is switched off (`acks=False`). It commits past messages that are
+still in hand, acknowledges what raised, and acknowledges what it skipped in a rebalance. We
+take its deliveries and commit, through its consumer, what `consumers.acks` found finished.
+
+The App runs on our event loop, not under `faust worker`, which would listen on all addresses.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+import faust
+from faust.types import TP
+
+from consumers.acks import Partition
+from consumers.incoming import Incoming
+from shadow.settings import Kafka
+
+Deliver: TypeAlias = Callable[[Incoming, int], Awaitable[None]]
+
+#: Messages Faust may hold before we take them; it would hold 4096 of any size.
+MOST_BUFFERED: Final = 256
+_DAY_S: Final = 86_400.0
+
+
+class BrokenError(Exception):
+    """Faust ended by itself, or never got going."""
+
+
+class Reader:
+    """One Faust App from its start to its end.
+
+    `deliver(message, generation)` is awaited for each message, in the order of its partition;
+    where it raises, reading ends. `assigned(partitions)` says what is ours from now on, and
+    `revoked()` is awaited before it may become somebody else's.
+    """
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        *,
+        group: str,
+        topics: Sequence[str],
+        buffer: int,
+        deliver: Deliver,
+        assigned: Callable[[set[Partition]], None],
+        revoked: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._app: Any = _app(kafka, group, buffer)
+        self._deliver = deliver
+        self._assigned = assigned
+        self._revoked = revoked
+        self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._starting: asyncio.Task[None] | None = None
+        schema: Any = faust.Schema(key_type=bytes, value_type=bytes, allow_empty=True)
+        self._app.agent(self._app.topic(*topics, acks=False, schema=schema), name="consume")(self._consume)
+        self._app.on_partitions_assigned.connect(self._on_assigned)
+        self._app.on_partitions_revoked.connect(self._on_revoked)
+
+    async def run(self) -> None:
+        """Read until cancelled. Raises BrokenError when Faust, the broker or `deliver` fails."""
+        self._starting = asyncio.create_task(self._app.start())
+        self._starting.add_done_callback(self._started)
+        crashed = asyncio.create_task(self._app._crashed.wait())  # noqa: SLF001 - there is no public sign of it
+        try:
+            await asyncio.wait({crashed, self._fault}, return_when=asyncio.FIRST_COMPLETED)
+            reason = self._fault.exception() if self._fault.done() else self._app.crash_reason
+            raise BrokenError(repr(reason))
+        finally:
+            crashed.cancel()
+
+    async def stop(self) -> None:
+        """Leave the group and end every thread. May take as long as a request's timeout."""
+        if self._starting is not None:
+            self._starting.cancel()
+        if not self._fault.done():
+            self._fault.cancel()
+        _be_counted_as_joined(self._app)
+        await self._app.stop()
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commit, for each partition, the offset to go on from. False where the broker refuses."""
+        wanted = {TP(*partition): offset for partition, offset in offsets.items()}
+        done: bool = await self._app.consumer._commit(wanted)  # noqa: SLF001 - the public one takes Faust's own offsets
+        return done
+
+    def log_end(self, partition: Partition) -> int | None:
+        """One past the last offset of `partition`; None where it is not known, or not ours."""
+        consumer, wanted = self._app.consumer, TP(*partition)
+        end: int | None = consumer.highwater(wanted) if wanted in consumer.assignment() else None
+        return end
+
+    def is_current(self, generation: int) -> bool:
+        """Whether a message of `generation` is still ours; if not, it will be delivered again."""
+        return bool(generation == self._app.consumer_generation_id)
+
+    async def _consume(self, stream: Any) -> None:
+        try:
+            async for event in stream.noack().events():
+                message = event.message
+                await self._deliver(_incoming(message), message.generation_id)
+        except Exception as fault:  # noqa: BLE001 - a message fell: only a new reading delivers it again
+            self._fail(fault)
+
+    def _started(self, starting: "asyncio.Task[None]") -> None:
+        if not starting.cancelled() and (fault := starting.exception()):
+            self._fail(fault)
+
+    def _fail(self, fault: BaseException) -> None:
+        if not self._fault.done():
+            self._fault.set_exception(fault)
+
+    async def _on_assigned(self, *arguments: Any, **_: Any) -> None:
+        assigned: set[TP] = arguments[-1]
+        self._assigned({Partition(tp.topic, tp.partition) for tp in assigned})
+
+    async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        await self._revoked()
+
+
+def request_timeout_s(kafka: Kafka) -> float:
+    """Longest wait for an answer of the broker; Faust wants it longer than the session."""
+    return kafka.session_timeout_s + 10.0
+
+
+def _incoming(message: Any) -> Incoming:
+    return Incoming(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=message.key,
+        value=message.value or b"",
+        headers=dict(message.headers or ()),
+        at=datetime.fromtimestamp(message.timestamp or 0, UTC),
+    )
+
+
+def _app(kafka: Kafka, group: str, buffer: int) -> faust.App:
+    session_s = kafka.session_timeout_s
+    return _App(
+        group,
+        broker=[f"aiokafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        reply_create_topic=False,
+        table_standby_replicas=0,  # else Faust's own assignor is used, which plans for tables
+        # Bytes only: some of Faust's codecs run code that a message brings along.
+        key_serializer="raw",
+        value_serializer="raw",
+        consumer_auto_offset_reset="earliest",
+        stream_buffer_maxsize=min(buffer, MOST_BUFFERED),
+        # It waits for acknowledgements that never come this way, and without a deadline.
+        stream_wait_empty=False,
+        # We commit ourselves, and know ourselves when something is stuck.
+        broker_commit_interval=_DAY_S,
+        broker_commit_livelock_soft_timeout=_DAY_S,
+        stream_processing_timeout=_DAY_S,
+        # While the database is away nothing is polled, and that is no reason to leave the group.
+        broker_max_poll_interval=_DAY_S,
+        broker_session_timeout=session_s,
+        broker_heartbeat_interval=min(3.0, session_s / 3),
+        broker_request_timeout=request_timeout_s(kafka),
+    )
+
+
+class _App(faust.App):
+    logger = logging.getLogger("faust")  # else it is named after this module, and as talkative
+
+    def _create_directories(self) -> None:
+        """Faust would make folders for its tables; we have none."""
+
+
+def _be_counted_as_joined(app: Any) -> None:
+    """Let aiokafka leave a group it is the first to have joined.
+
+    The embedded broker numbers generations from 0, and aiokafka takes 0 for "never joined": it
+    would go without a word, and whoever comes next would wait for the session to time out.
+    """
+    consumer = app.consumer._thread._consumer  # noqa: SLF001 - there is no public way to it
+    if consumer is not None and consumer._coordinator.generation == 0:  # noqa: SLF001 - as above
+        consumer._coordinator.generation = 1  # noqa: SLF001 - as above

@@ -1,0 +1,29 @@
+"""How much may be in hand at once, in messages and in bytes."""
+
+import asyncio
+
+
+class Room:
+    """Holds at most `messages` of together at most `size` bytes; a single message always fits.
+
+    One task at a time may wait in `enter`, as there is one that takes in messages.
+    """
+
+    def __init__(self, messages: int, size: int) -> None:
+        self._messages = messages
+        self._bytes = size
+        self._left = asyncio.Event()
+        self.messages = 0
+        self.bytes = 0
+
+    async def enter(self, size: int) -> None:
+        while self.messages >= self._messages or (self.messages and self.bytes + size > self._bytes):
+            self._left.clear()
+            await self._left.wait()
+        self.messages += 1
+        self.bytes += size
+
+    def leave(self, size: int) -> None:
+        self.messages -= 1
+        self.bytes -= size
+        self._left.set()
