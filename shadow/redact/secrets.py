@@ -5,9 +5,27 @@ from typing import Final
 
 from shadow.redact.spans import replace
 
-_TOKEN_STEMS: Final = (
-    "sk-", "k_live_", "k_test_", "AKIA", "ASIA", "gh", "glpat-", "xox", "xapp-", "AIza", "ya29.", "hf_", "npm_", "eyJ",
-)  # fmt: skip
+#: How tokens begin, by a character that all of a group have. Most texts hold none, and that is
+#: told fastest by looking for that character, and for the beginnings only where it is.
+_TOKEN_STEMS: Final = {
+    "_": (
+        "sk_live_",
+        "rk_live_",
+        "sk_test_",
+        "rk_test_",
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "hf_",
+        "npm_",
+    ),
+    "-": ("sk-", "glpat-", "xox", "xapp-"),
+    "A": ("AKIA", "ASIA", "AIza"),
+    "y": ("eyJ", "ya29."),
+}
 _TOKEN_START: Final = re.compile(
     r"sk-|[sr]k_(?:live|test)_|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|AIza|ya29\.|hf_|npm_|eyJ"
 )
@@ -47,7 +65,7 @@ def _key_blocks(text: str) -> str:
 
 
 def _tokens(text: str) -> str:
-    if not any(stem in text for stem in _TOKEN_STEMS):
+    if not any(sign in text and any(stem in text for stem in stems) for sign, stems in _TOKEN_STEMS.items()):
         return text
 
     def accept(text: str, start: re.Match[str]) -> int | None:

@@ -5,6 +5,20 @@ from collections.abc import Callable
 from typing import Final
 
 _DIGITS: Final = re.compile(r"[0-9]*")
+_SEPARATORS: Final = b" ()./+-"
+_SHAPES: Final = bytes(
+    ord("0") if 48 <= c <= 57 else ord("A") if 65 <= c <= 90 else ord("-") if c in _SEPARATORS else ord(".")
+    for c in range(256)
+)
+
+
+def shape(text: str) -> bytes:
+    """`text` as one byte a character: `A` a capital, `0` a digit, `-` what stands in numbers, `.` the rest.
+
+    Numbers are found in it by fixed bytes, which is many times faster than a pattern of character
+    classes is on the text; nearly all text holds none of them.
+    """
+    return text.encode("latin-1", "replace").translate(_SHAPES)
 
 
 def replace(
