@@ -11,7 +11,7 @@ from consumers.stream import Consumer, Subscription
 from shadow.devstack.broker import EmbeddedBroker
 from shadow.devstack.models import echo_app
 from shadow.errors import BrokerError
-from shadow.records import Exchange, Trial
+from shadow.records import DeadLetter, Exchange, Trial
 from shadow.topics import create_topics
 from tests.consuming import an_exchange, put_exchanges, read, read_until, settings_for, until
 from tests.services import service_folder, unique_topics
@@ -105,3 +105,21 @@ async def test_a_handler_that_raises_leaves_its_message_unacknowledged_and_gets_
     await Consumer(kafka, subscription, Health("worker")).run(done)
     assert len(seen) == 2
     assert len(set(seen)) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice, taken note of
+async def test_a_message_of_five_megabytes_becomes_a_dead_letter_and_the_partition_goes_on(own_broker, serve):
+    # Apache Kafka refuses it at the producer; the embedded broker, and a generous cluster, take it.
+    topics = unique_topics()
+    settings = settings_for(own_broker.bootstrap, topics, candidate_url=serve(echo_app()) + "/v1")
+    create_topics(own_broker.bootstrap, dict.fromkeys((topics.exchanges, topics.trials, topics.deadletters), 4))
+    huge = {"messages": [{"role": "user", "content": "long " * 1_000_000}]}
+    await put_exchanges(own_broker.bootstrap, topics, [an_exchange(0, request=huge), *map(an_exchange, range(1, 9))])
+    stopping, health = asyncio.Event(), Health("worker")
+    serving = asyncio.create_task(service.serve(settings, worker.build(settings), stopping, health))
+    await until(lambda: health.messages.labels(topics.exchanges)._value.get() == 9)
+    stopping.set()
+    await serving
+    (letter,) = await read(own_broker.bootstrap, topics.deadletters, DeadLetter)
+    assert (letter.id, letter.reason) == ("exchange-0", "too_large")
+    assert len(await read(own_broker.bootstrap, topics.trials, Trial)) == 8
