@@ -11,8 +11,8 @@ Item = TypeVar("Item")
 class Batches(Generic[Item]):
     """`await add(item)` returns when `write` has returned for the batch that `item` was in.
 
-    A batch is written when it holds `size` items, or `linger_s` after its first; batches are
-    written one after the other, and the next fills meanwhile. What `write` raises, every
+    A batch is written when it holds `size` items, or `linger_s` after its first; each `run` writes
+    one after the other, and the next fills meanwhile. What `write` raises, every
     `add` of that batch raises.
     """
 

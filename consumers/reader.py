@@ -14,12 +14,16 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 import faust
+from aiokafka.errors import ConsumerStoppedError
+from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.types import TP
 
 from consumers.acks import Partition
 from consumers.incoming import Incoming
 from shadow.settings import Kafka
 
+#: Returns when a rebalance begins.
+Wait: TypeAlias = Callable[[], Awaitable[object]]
 Deliver: TypeAlias = Callable[[Incoming, int], Awaitable[None]]
 
 #: Messages Faust may hold before we take them; it would hold 4096 of any size.
@@ -35,8 +39,9 @@ class Reader:
     """One Faust App from its start to its end.
 
     `deliver(message, generation)` is awaited for each message, in the order of its partition;
-    where it raises, reading ends. `assigned(partitions)` says what is ours from now on, and
-    `revoked()` is awaited before it may become somebody else's.
+    where it raises, reading ends. `fits(size)` says whether it will return without waiting.
+    `assigned(partitions)` says what is ours from now on, and `revoked()` is awaited before it may
+    become somebody else's.
     """
 
     def __init__(
@@ -47,11 +52,15 @@ class Reader:
         topics: Sequence[str],
         buffer: int,
         deliver: Deliver,
+        fits: Callable[[int], bool],
         assigned: Callable[[set[Partition]], None],
         revoked: Callable[[], Awaitable[None]],
     ) -> None:
         self._app: Any = _app(kafka, group, buffer)
+        transport: Any = self._app.transport
+        transport.Consumer = _consumer_class(self._hand_over)
         self._deliver = deliver
+        self._fits = fits
         self._assigned = assigned
         self._revoked = revoked
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -98,13 +107,22 @@ class Reader:
         """Whether a message of `generation` is still ours; if not, it will be delivered again."""
         return bool(generation == self._app.consumer_generation_id)
 
-    async def _consume(self, stream: Any) -> None:
+    async def _hand_over(self, message: Any, suspended: Wait) -> None:
+        """Deliver `message`; where that has to wait, no longer than until a rebalance begins."""
         try:
-            async for event in stream.noack().events():
-                message = event.message
-                await self._deliver(_incoming(message), message.generation_id)
+            delivery = self._deliver(_incoming(message), message.generation_id)
+            if self._fits(len(message.value or b"")):
+                await delivery
+            else:
+                await _first_of(delivery, suspended())
         except Exception as fault:  # noqa: BLE001 - a message fell: only a new reading delivers it again
             self._fail(fault)
+
+    @staticmethod
+    async def _consume(stream: Any) -> None:
+        """Faust subscribes to what its agents read; this one never gets anything."""
+        async for _ in stream:
+            pass
 
     def _started(self, starting: "asyncio.Task[None]") -> None:
         if not starting.cancelled() and (fault := starting.exception()):
@@ -167,6 +185,40 @@ def _app(kafka: Kafka, group: str, buffer: int) -> faust.App:
         broker_heartbeat_interval=min(3.0, session_s / 3),
         broker_request_timeout=request_timeout_s(kafka),
     )
+
+
+def _consumer_class(hand_over: Callable[[Any, Wait], Awaitable[None]]) -> type[Any]:
+    """Faust's consumer, handing each message straight to us.
+
+    Its own way leads through two tasks, a channel, a queue and a stream for each message, which
+    costs more than scoring a pair does.
+    """
+
+    class DirectConsumer(AIOKafkaConsumer):
+        async def _drain_messages(self, fetcher: Any) -> None:
+            try:
+                while not (self.should_stop or fetcher.should_stop):
+                    await self.sleep(0)
+                    async for tp, message in self.getmany(timeout=1.0):
+                        await hand_over(message, self.suspend_flow.wait)
+                        self._read_offset[tp] = message.offset
+            except (ConsumerStoppedError, asyncio.CancelledError):
+                if not self.transport.app.should_stop:
+                    raise
+
+    return DirectConsumer
+
+
+async def _first_of(*waits: Awaitable[object]) -> None:
+    """Return, or raise, with the first that ends; cancel the other."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 class _App(faust.App):

@@ -16,8 +16,12 @@ class Room:
         self.messages = 0
         self.bytes = 0
 
+    def fits(self, size: int) -> bool:
+        """Whether `enter(size)` would return at once."""
+        return self.messages < self._messages and (not self.messages or self.bytes + size <= self._bytes)
+
     async def enter(self, size: int) -> None:
-        while self.messages >= self._messages or (self.messages and self.bytes + size > self._bytes):
+        while not self.fits(size):
             self._left.clear()
             await self._left.wait()
         self.messages += 1

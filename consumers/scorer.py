@@ -86,8 +86,8 @@ class Scorer:
         await self._batches.add(message)
 
     async def write(self) -> None:
-        """Write batches until cancelled."""
-        await self._batches.run()
+        """Write batches until cancelled: while the database has one, the next is compared."""
+        await asyncio.gather(self._batches.run(), self._batches.run())
 
     async def _write(self, messages: list[Incoming]) -> None:
         rows, letters = await asyncio.to_thread(self._read, messages)

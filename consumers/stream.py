@@ -110,6 +110,7 @@ class _Life:
             topics=subscription.topics,
             buffer=2 * subscription.concurrency,
             deliver=self._take,
+            fits=self._room.fits,
             assigned=self._assigned,
             revoked=self._revoked,
         )
