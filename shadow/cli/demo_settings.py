@@ -87,6 +87,8 @@ def _lines(models: Models, ports: Ports, simulated: SimulatedModels) -> Iterable
         yield "ceiling_rate = 0.1"
         yield f"max_age_s = {int(world.HISTORY.total_seconds() * 2)} # the past is weeks old"
     yield ""
+    # The embedded broker lets nobody in before half a session has passed.
+    yield "[kafka]\nsession_timeout_s = 3"
     yield f"[gateway]\nport = {ports.gateway}"
     yield f"[worker]\nhealth_port = {ports.worker}"
     yield f"[scorer]\nhealth_port = {ports.scorer}"
