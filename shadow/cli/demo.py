@@ -42,7 +42,7 @@ def command(
     days: Annotated[
         int | None, typer.Option(min=0, help="Days of simulated past; 21, or none with a real model.")
     ] = None,
-    exchanges: Annotated[int, typer.Option(min=1, help="Exchanges in that past.")] = 9_000,
+    exchanges: Annotated[int, typer.Option(min=1, help="Exchanges in that past.")] = 20_000,
     per_second: Annotated[float, typer.Option(min=0.1, help="Live requests a second.")] = 3.0,
     port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
     gateway_port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8080,
