@@ -87,7 +87,13 @@ def command(
             console.print("Ctrl-C stops everything.")
             requests = threading.Thread(
                 target=lambda: asyncio.run(
-                    traffic.live(f"http://127.0.0.1:{gateway_port}", world, per_second=per_second, stopped=stop.is_set)
+                    traffic.live(
+                        f"http://127.0.0.1:{gateway_port}",
+                        world,
+                        settings,
+                        per_second=per_second,
+                        stopped=stop.is_set,
+                    )
                 ),
                 daemon=True,
             )

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from openai import AsyncOpenAI, AsyncStream, OpenAIError
 
 from shadow import prices
 from shadow.devstack.chance import draws
-from shadow.devstack.world import Ask, World
+from shadow.devstack.world import World
 from shadow.publisher import Publisher
 from shadow.records import Exchange
 from shadow.settings import Settings
@@ -71,8 +71,12 @@ def publish_past(
     return sent
 
 
-async def live(gateway_url: str, world: World, *, per_second: float, stopped: Callable[[], bool]) -> None:
+async def live(
+    gateway_url: str, world: World, settings: Settings, *, per_second: float, stopped: Callable[[], bool]
+) -> None:
     """Ask the gateway what the world's users ask, with Poisson arrivals, until `stopped()`.
+
+    Each task is asked of the frontier that `settings` names for it, which may be a real one.
 
     An answer that fails is the user's loss and not the end of the traffic.
     """
@@ -84,16 +88,18 @@ async def live(gateway_url: str, world: World, *, per_second: float, stopped: Ca
         while not stopped():
             await asyncio.sleep(rng.expovariate(per_second))
             index += 1
-            task = asyncio.create_task(_ask(client, world.ask(index, datetime.now(UTC)), stream=rng.random() < 0.3))
+            ask = world.ask(index, datetime.now(UTC))
+            body = {**ask.body, "model": settings.tasks[ask.task].frontier}
+            task = asyncio.create_task(_send(client, body, ask.headers(), stream=rng.random() < 0.3))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         for task in tasks:
             task.cancel()
 
 
-async def _ask(client: AsyncOpenAI, ask: Ask, *, stream: bool) -> None:
+async def _send(client: AsyncOpenAI, body: dict[str, Any], headers: dict[str, str], *, stream: bool) -> None:
     with suppress(OpenAIError):
-        answer = await client.chat.completions.create(**ask.body, extra_headers=ask.headers(), stream=stream)
+        answer = await client.chat.completions.create(**body, extra_headers=headers, stream=stream)
         if isinstance(answer, AsyncStream):
             async for _ in answer:
                 pass
