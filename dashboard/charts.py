@@ -114,10 +114,10 @@ def trend(frame: pd.DataFrame, *, title: str, ceiling: float | None = None) -> P
     telling = base.transform_filter(alt.datum.enough)
     shown = alt.Scale(domain=drawing.telling(frame), nice=False)
     layers: list[alt.Chart] = [
-        telling.mark_area(color=CANDIDATE, opacity=0.18, interpolate="monotone", clip=True).encode(
+        telling.mark_area(color=CANDIDATE, opacity=0.18, clip=True).encode(
             y=alt.Y("low:Q", title=title, axis=drawing.PERCENT, scale=shown), y2="high:Q"
         ),
-        telling.mark_line(color=CANDIDATE, strokeWidth=2, interpolate="monotone", clip=True).encode(y="estimate:Q"),
+        telling.mark_line(color=CANDIDATE, strokeWidth=2, clip=True).encode(y="estimate:Q"),
         base.mark_point(filled=True, clip=True, opacity=1).encode(
             y="estimate:Q",
             color=alt.condition(alt.datum.enough, alt.value(CANDIDATE), alt.value(THIN)),
