@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from scoring.estimates import Estimate
-from scoring.evidence import TaskEvidence, to_json
+from scoring.evidence import Segment, TaskEvidence, to_json
 from scoring.verdict import LIMIT
 from shadow.errors import UsageError
+from shadow.identify import CALENDAR
 
 #: As a file's name: standard input or output.
 STANDARD: Final = Path("-")
@@ -38,7 +39,11 @@ def show(tasks: Sequence[TaskEvidence], *, dimension: str | None = None) -> None
     for task in tasks:
         for line in sentences(task):
             console.print(line, soft_wrap=True)
-        console.print(_table(task, dimension))
+        shown = [segment for segment in task.segments if _is_shown(segment, dimension)]
+        console.print(_table(shown))
+        thin = len(task.segments) - len(shown)
+        if thin and dimension is None:
+            console.print(f"and {thin} hours and weekdays with too little data: --segment hour, --segment weekday")
 
 
 def write_json(file: Path, found: Sequence[TaskEvidence]) -> None:
@@ -95,16 +100,21 @@ def _verdict(task: TaskEvidence) -> str:
             return f"cannot be judged: {task.verdict.reasons[0]}"
 
 
-def _table(task: TaskEvidence, dimension: str | None) -> Table:
+def _is_shown(segment: Segment, dimension: str | None) -> bool:
+    """Of the dimension asked for; else all but thin hours and weekdays, of which there are many."""
+    if dimension is not None:
+        return segment.dimension == dimension
+    return segment.dimension not in CALENDAR or segment.verdict.status != "not_enough_data"
+
+
+def _table(segments: Sequence[Segment]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("segment, worst first", no_wrap=True, overflow="ellipsis", max_width=44)
     table.add_column("n", justify="right", no_wrap=True)
     for title in ("agreement (95%)", "regret (95%)", "net regret (95%)"):
         table.add_column(title, no_wrap=True)
     table.add_column("", no_wrap=True)
-    for segment in task.segments:
-        if dimension is not None and segment.dimension != dimension:
-            continue
+    for segment in segments:
         table.add_row(
             Text(plain(f"{segment.dimension}={segment.value}")),
             f"{segment.n:,}",
