@@ -48,10 +48,14 @@ class RecordingPublisher:
             counts={task: {"accepted": n, "mirrored": n} for task, n in counts.items()},
         )
 
+    def settled(self, requests: int) -> list[Exchange]:
+        """The exchanges of `requests`, once each was offered or sampled out: after its answer's last byte."""
+        poll_until(lambda: len(self.exchanges) + self.sampled_out.total() >= requests, timeout=10.0)
+        return self.exchanges
+
     def one(self) -> Exchange:
-        """The only exchange offered; waits for it, because it comes after the answer's last byte."""
-        poll_until(lambda: bool(self.exchanges), timeout=10.0)
-        [exchange] = self.exchanges
+        """The only exchange offered."""
+        [exchange] = self.settled(1)
         return exchange
 
 

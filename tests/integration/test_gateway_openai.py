@@ -132,7 +132,7 @@ async def test_a_response_is_served_and_mirrored_streamed_and_not(gateway):
         assert whole.output_text == "hello"
         stream = await openai_client.responses.create(model="intent-model", input="hello", stream=True)
         assert [event.type async for event in stream] == [event["type"] for event in events]
-    first, second = running.publisher.exchanges
+    first, second = running.publisher.settled(2)
     assert (first.api, first.reply.content, second.reply.content) == ("responses", "hello", "hello")
     assert first.reply.usage == second.reply.usage
     assert (first.reply.ttft_ms is None, second.reply.ttft_ms is None) == (True, False)
@@ -233,8 +233,8 @@ def test_sampled_out_requests_are_served_counted_and_not_mirrored(gateway):
     running = gateway(scripted.chat("hi"), mirror_rate=0.0)
     with client(running) as openai_client:
         openai_client.chat.completions.create(model="gpt-x", messages=MESSAGES)
+    assert running.publisher.settled(1) == []
     assert running.publisher.sampled_out == {"intent": 1}
-    assert running.publisher.exchanges == []
 
 
 def test_one_unit_is_always_sampled_alike_and_the_probability_is_kept(gateway):
@@ -242,7 +242,7 @@ def test_one_unit_is_always_sampled_alike_and_the_probability_is_kept(gateway):
     with client(running, default_headers={"x-shadow-task": "intent"}) as openai_client:
         for unit in [f"u{number}" for number in range(12)] * 2:
             openai_client.chat.completions.create(model="gpt-x", messages=MESSAGES, user=unit)
-    units = [exchange.unit for exchange in running.publisher.exchanges]
+    units = [exchange.unit for exchange in running.publisher.settled(24)]
     assert 0 < len(set(units)) < 12
     assert sorted(units) == sorted([*set(units)] * 2)
     assert {exchange.inclusion_probability for exchange in running.publisher.exchanges} == {0.5}
