@@ -26,8 +26,6 @@ from shadow.settings import Kafka
 Wait: TypeAlias = Callable[[], Awaitable[object]]
 Deliver: TypeAlias = Callable[[Incoming, int], Awaitable[None]]
 
-#: Messages Faust may hold before we take them; it would hold 4096 of any size.
-MOST_BUFFERED: Final = 256
 _DAY_S: Final = 86_400.0
 
 
@@ -50,13 +48,12 @@ class Reader:
         *,
         group: str,
         topics: Sequence[str],
-        buffer: int,
         deliver: Deliver,
         fits: Callable[[int], bool],
         assigned: Callable[[set[Partition]], None],
         revoked: Callable[[], Awaitable[None]],
     ) -> None:
-        self._app: Any = _app(kafka, group, buffer)
+        self._app: Any = _app(kafka, group)
         transport: Any = self._app.transport
         transport.Consumer = _consumer_class(self._hand_over)
         self._deliver = deliver
@@ -108,7 +105,13 @@ class Reader:
         return bool(generation == self._app.consumer_generation_id)
 
     async def _hand_over(self, message: Any, suspended: Wait) -> None:
-        """Deliver `message`; where that has to wait, no longer than until a rebalance begins."""
+        """Deliver `message`; where that has to wait, no longer than until a rebalance begins.
+
+        Nothing is delivered behind a message that fell: what is finished there would be committed
+        past it.
+        """
+        if self._fault.done():
+            return
         try:
             delivery = self._deliver(_incoming(message), message.generation_id)
             if self._fits(len(message.value or b"")):
@@ -157,7 +160,7 @@ def _incoming(message: Any) -> Incoming:
     )
 
 
-def _app(kafka: Kafka, group: str, buffer: int) -> faust.App:
+def _app(kafka: Kafka, group: str) -> faust.App:
     session_s = kafka.session_timeout_s
     return _App(
         group,
@@ -172,7 +175,6 @@ def _app(kafka: Kafka, group: str, buffer: int) -> faust.App:
         key_serializer="raw",
         value_serializer="raw",
         consumer_auto_offset_reset="earliest",
-        stream_buffer_maxsize=min(buffer, MOST_BUFFERED),
         # It waits for acknowledgements that never come this way, and without a deadline.
         stream_wait_empty=False,
         # We commit ourselves, and know ourselves when something is stuck.

@@ -108,7 +108,6 @@ class _Life:
             kafka,
             group=subscription.group,
             topics=subscription.topics,
-            buffer=2 * subscription.concurrency,
             deliver=self._take,
             fits=self._room.fits,
             assigned=self._assigned,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,13 +12,14 @@ from consumers.backoff import Backoff
 from consumers.batches import Batches
 from consumers.health import Health
 from consumers.incoming import MAX_DETAIL, MAX_PAYLOAD, Incoming, dead_letter, read_exchange
+from consumers.reader import Reader
 from consumers.room import Room
 from consumers.rows import write_all_but
 from consumers.worker import build
 from shadow import wire
 from shadow.errors import StoreError, UnstorableError, UsageError, WireError
 from shadow.records import CaptureCounts, DeadLetter
-from shadow.settings import Topics
+from shadow.settings import Kafka, Topics
 from tests.consuming import an_exchange, settings_for
 
 
@@ -185,3 +187,39 @@ async def test_room_is_bounded_in_messages_and_in_bytes_but_takes_any_single_mes
     room.leave(10)
     await waiting
     assert (room.messages, room.bytes) == (2, 50)
+
+
+async def test_nothing_is_delivered_behind_a_message_that_fell():
+    delivered = []
+
+    async def deliver(message, _generation):
+        delivered.append(message.offset)
+        if message.offset == 7:
+            raise RuntimeError("it fell")
+
+    async def never():
+        await asyncio.Event().wait()
+
+    reader = a_reader(deliver)
+    for offset in (6, 7, 8):
+        record = SimpleNamespace(
+            topic="t", partition=0, offset=offset, key=b"", value=b"", headers=(), timestamp=0, generation_id=1
+        )
+        await reader._hand_over(record, never)
+    assert delivered == [6, 7]
+    assert isinstance(reader._fault.exception(), RuntimeError)
+
+
+def a_reader(deliver):
+    async def revoked():
+        pass
+
+    return Reader(
+        Kafka(),
+        group="g",
+        topics=("t",),
+        deliver=deliver,
+        fits=lambda _size: True,
+        assigned=lambda _partitions: None,
+        revoked=revoked,
+    )
