@@ -118,7 +118,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `agreement`, `regret`, `frontier_correct` and `candidate_correct` are in [0, 1],
     `net_regret` in [-1, 1]; each is None where it cannot be told. When `agreement` is None,
-    `unscored` says why in one stable word. `detail` holds what differed, for people to read.
+    `unscored` says why in one stable word. `regret` is what the strongest source says (see
+    `shadow.regret`). `judge_rate` is set where a judge is to be asked: the chance, in (0, 1],
+    with which this pair was chosen for it. `detail` holds what differed, for people to read.
     """
 
     scorer: str
@@ -129,6 +131,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     regret: float | None = None
     net_regret: float | None = None
     regret_source: RegretSource | None = None
+    judge_rate: float | None = None
     detail: dict[str, Any] = msgspec.field(default_factory=dict)
 
 

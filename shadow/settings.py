@@ -17,6 +17,7 @@ from shadow.errors import ConfigError
 from shadow.records import Role, TaskKind
 
 Rate = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -77,6 +78,13 @@ class Task(Section):
     regret_rate: Rate = Field(0.05, description="Share of candidate-served exchanges the frontier answers too.")
     max_age_s: Positive = Field(86_400.0, description="Age after which an exchange expires unasked.")
     agreement_threshold: Rate = Field(0.9, description="Below it the Exchanges page calls a pair a disagreement.")
+    regret_limit: Fraction = Field(0.02, description="Mean regret you accept; segments above it are flagged.")
+    false_flag_rate: Fraction = Field(0.1, description="Share of flagged segments that may be flagged by mistake.")
+    rubric: str | None = Field(None, description="What makes a reply better, for the judge and for people.")
+    judge: str | None = Field(None, description="Name in [models] of the model that judges pairs of replies.")
+    judge_rate: Rate = Field(1.0, description="Share of pairs of replies that the judge is shown.")
+    judge_usd_per_day: float = Field(5.0, ge=0, description="Most money the judge may cost a day (UTC).")
+    reviews_per_day: int = Field(50, ge=0, description="Pairs a day chosen for people to label.")
     owners: tuple[str, ...] = Field((), description="E-mail addresses of those who approve its rollout.")
 
 
@@ -195,6 +203,27 @@ class Scorer(Section):
     health_port: Port = 8082
 
 
+class Judge(Section):
+    """`[judge]`: the service that asks judges."""
+
+    every_s: Positive = Field(5.0, description="Pause between looks for pairs to judge.")
+    health_host: str = "127.0.0.1"
+    health_port: Port = 8083
+
+
+class Monitor(Section):
+    """`[monitor]`: when an incident opens."""
+
+    every_s: Positive = Field(30.0, description="Pause between rounds.")
+    lateness_s: Positive = Field(3_600.0, description="How long after its end an hour may still be filled.")
+    horizon: int = Field(20_000, ge=100, description="Comparisons within which a false alarm of drift is unlikely.")
+    most_lag_s: Positive = Field(900.0, description="Age of the oldest exchange in flight.")
+    most_dropped: Rate = Field(0.01, description="Share of accepted exchanges dropped in an hour.")
+    most_unscored: Rate = Field(0.2, description="Share of pairs that could not be scored in an hour.")
+    health_host: str = "127.0.0.1"
+    health_port: Port = 8084
+
+
 class Dashboard(Section):
     """`[dashboard]`"""
 
@@ -215,6 +244,8 @@ class Settings(Section):
     retention: Retention = Retention()
     worker: Worker = Worker()
     scorer: Scorer = Scorer()
+    judge: Judge = Judge()
+    monitor: Monitor = Monitor()
     dashboard: Dashboard = Dashboard()
 
     @model_validator(mode="after")
@@ -223,7 +254,11 @@ class Settings(Section):
         wrong = [
             f"tasks.{task}.{key}: {name!r} is not in [models] (known: {known})"
             for task, spec in self.tasks.items()
-            for key, name in [("frontier", spec.frontier), *(("candidates", c) for c in spec.candidates)]
+            for key, name in [
+                ("frontier", spec.frontier),
+                *(("candidates", c) for c in spec.candidates),
+                *([("judge", spec.judge)] if spec.judge else []),
+            ]
             if name not in self.models
         ]
         if self.gateway.upstream is not None and self.gateway.upstream not in self.models:

@@ -60,7 +60,8 @@ class Sums:
     """Sufficient statistics of numbers x with weights w = 1 / inclusion probability.
 
     `n` counts; the rest is in micros: Σx, Σx², Σw, Σw², Σwx, Σ(wx)² (squares of micros are
-    cut back to micros term by term, so that every term is the same in any order).
+    cut back to micros term by term, so that every term is the same in any order). `heaviest`
+    is the largest w: it does not add up, the largest counts.
     """
 
     n: int = 0
@@ -70,6 +71,7 @@ class Sums:
     weight_squares: int = 0
     weighted: int = 0
     weighted_squares: int = 0
+    heaviest: int = MICRO
 
     def add(self, x: float, probability: float) -> None:
         self.merge(_one(x, probability))
@@ -82,6 +84,17 @@ class Sums:
         self.weight_squares += other.weight_squares
         self.weighted += other.weighted
         self.weighted_squares += other.weighted_squares
+        self.heaviest = max(self.heaviest, other.heaviest)
+
+    def take(self, other: "Sums") -> None:
+        """Take back what was merged. `heaviest` stays: it bounds what was seen."""
+        self.n -= other.n
+        self.total -= other.total
+        self.squares -= other.squares
+        self.weight -= other.weight
+        self.weight_squares -= other.weight_squares
+        self.weighted -= other.weighted
+        self.weighted_squares -= other.weighted_squares
 
 
 @dataclass(slots=True)
@@ -239,6 +252,7 @@ def _one(x: float, probability: float) -> Sums:
         weight_squares=micros(weight * weight),
         weighted=micros(x * weight),
         weighted_squares=micros(x * x * weight * weight),
+        heaviest=micros(weight),
     )
 
 

@@ -13,7 +13,16 @@ from sqlalchemy import Connection, func, text
 from shadow import tally
 from shadow.store import staging
 from shadow.store.rows import Pair, clean
-from shadow.store.tables import MEASURES, SUMS, catalogue, crossings, rollup_counts, rollup_histograms, rollups
+from shadow.store.tables import (
+    HEAVIEST,
+    MEASURES,
+    SUMS,
+    catalogue,
+    crossings,
+    rollup_counts,
+    rollup_histograms,
+    rollups,
+)
 from shadow.tally import Cell, Combination, Tally
 
 #: Most combinations of segments kept for a task and day. Below it crossings do not depend on
@@ -149,15 +158,16 @@ def _sums_row(found: Tally) -> dict[str, Any]:
     row: dict[str, Any] = {"pairs": found.pairs}
     for measure in MEASURES:
         sums = getattr(found, measure)
-        row |= {f"{measure}_{field}": getattr(sums, field) for field in SUMS}
+        row |= {f"{measure}_{field}": getattr(sums, field) for field in (*SUMS, HEAVIEST)}
     return row
 
 
 _SUMS: Final = ("pairs", *(f"{measure}_{field}" for measure in MEASURES for field in SUMS))
-_ROLLUPS: Final = staging.add_up(rollups, *_SUMS)
+_LARGEST: Final = {f"{measure}_{HEAVIEST}": func.greatest for measure in MEASURES}
+_ROLLUPS: Final = staging.add_up(rollups, *_SUMS, **_LARGEST)
 _COUNTS: Final = staging.add_up(rollup_counts, "n")
 _HISTOGRAMS: Final = staging.add_up(rollup_histograms, "n")
-_CROSSINGS: Final = staging.add_up(crossings, *_SUMS)
+_CROSSINGS: Final = staging.add_up(crossings, *_SUMS, **_LARGEST)
 _CATALOGUE: Final = staging.add_up(catalogue, "pairs", first_hour=func.least, last_hour=func.greatest)
 _KNOWN_CROSSINGS: Final = text("""
     SELECT task, day, count(*) AS n

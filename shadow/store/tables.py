@@ -1,11 +1,13 @@
 """Every table, as SQLAlchemy Core metadata.
 
-Three kinds of table, with three lifetimes:
+Five kinds of table:
 
     rows       exchanges, comparisons, payloads     one partition a day, dropped by `shadow prune`
     rollups    rollups, their counts and            small, kept for good; what the pages read
                histograms, crossings, the
                ledger, the catalogue, capture counts
+    opinions   labels, verdicts, judge_spending     what people and judges said, and what it cost
+    watch      detectors, incidents, heartbeats     what the monitor knows and has raised
     letters    dead_letters                         kept until somebody looks
 
 Names and ids compare byte by byte (collation "C"): keyset paging and the order in which rows
@@ -16,6 +18,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Double,
@@ -30,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 #: The newest migration, which this code needs; `engine.require_schema` checks it.
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 
 #: The tables that have one partition a day.
 PARTITIONED: Final = ("comparisons", "payloads", "exchanges")
@@ -73,6 +76,10 @@ exchanges: Final = Table(
 Index("exchanges_in_flight", exchanges.c.task, exchanges.c.at, postgresql_where=exchanges.c.outcome == "in_flight")
 
 #: One row for each (exchange, kind, candidate): who was asked, what came of it, the scores.
+#: `unit` is a digest of who asked. `human` is what people agree on and `judge` the judge's
+#: verdict, each with the probability with which the pair was chosen to be looked at; `judge_due`
+#: says that a judge has yet to look. `ceiling_agreement`: where the frontier answered twice, how
+#: well it agreed with itself. `regret` is what the strongest source says.
 comparisons: Final = Table(
     "comparisons",
     metadata,
@@ -98,8 +105,16 @@ comparisons: Final = Table(
     Column("candidate_latency_ms", Double),
     Column("frontier_cost_usd", Double),
     Column("candidate_cost_usd", Double),
+    Column("unit", _BYTEWISE),
+    Column("human", _BYTEWISE),
+    Column("human_probability", Double),
+    Column("judge", _BYTEWISE),
+    Column("judge_probability", Double),
+    Column("judge_due", Boolean),
+    Column("ceiling_agreement", Double),
     postgresql_partition_by="RANGE (at)",
 )
+Index("comparisons_judge_due", comparisons.c.task, comparisons.c.at, postgresql_where=comparisons.c.judge_due)
 Index(
     "comparisons_failures",
     comparisons.c.task,
@@ -123,8 +138,10 @@ payloads: Final = Table(
     postgresql_partition_by="RANGE (at)",
 )
 
-#: The fields of `shadow.tally.Sums`, and of `Tally` the sums that rollups keep.
+#: The fields of `shadow.tally.Sums` that add up, and of `Tally` the sums that rollups keep.
 SUMS: Final = ("n", "total", "squares", "weight", "weight_squares", "weighted", "weighted_squares")
+#: The field of `Sums` of which the largest counts.
+HEAVIEST: Final = "heaviest"
 MEASURES: Final = ("agreement", "regret", "net_regret")
 
 
@@ -136,6 +153,7 @@ def _sums() -> list[Column[Any]]:
         for measure in MEASURES
         for field in SUMS
     ]
+    columns += [Column(f"{measure}_{HEAVIEST}", _WHOLE, nullable=False) for measure in MEASURES]
     return columns
 
 
@@ -225,4 +243,82 @@ dead_letters: Final = Table(
     _name("reason"),
     Column("detail", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
+)
+
+#: What one person said of one pair; the newest word counts. `probability` is the chance with
+#: which the pair was chosen to be labelled, `stratum` what it was chosen from. Kept for good.
+labels: Final = Table(
+    "labels",
+    metadata,
+    _key("task"),
+    Column("at", _MOMENT, primary_key=True),
+    *map(_key, ("exchange_id", "kind", "candidate", "reviewer")),
+    _name("preference"),
+    Column("probability", Double, nullable=False),
+    _name("stratum"),
+    Column("note", Text, nullable=False),
+    Column("labelled_at", _MOMENT, nullable=False),
+)
+
+#: What a judge said of a question and two replies, by a digest of all it was shown. `first` and
+#: `second` are its answers before and after the replies changed places.
+verdicts: Final = Table(
+    "verdicts",
+    metadata,
+    _key("digest"),
+    *map(_name, ("judge", "preference", "first", "second")),
+    Column("reason", Text, nullable=False),
+    Column("cost_nanousd", BigInteger, nullable=False),
+    Column("at", _MOMENT, nullable=False),
+)
+Index("verdicts_at", verdicts.c.at)
+
+#: What a task's judge cost on a day (UTC).
+judge_spending: Final = Table(
+    "judge_spending",
+    metadata,
+    _key("task"),
+    Column("day", _MOMENT, primary_key=True),
+    _key("judge"),
+    Column("calls", BigInteger, nullable=False),
+    Column("cost_nanousd", BigInteger, nullable=False),
+    postgresql_with=_BUSY,
+)
+
+#: What a detector remembers. All hours before `next_hour` are in its `state`. `subject` is the
+#: segment or the reason it watches, empty for the whole task.
+detectors: Final = Table(
+    "detectors",
+    metadata,
+    *map(_key, ("task", "candidate", "kind", "detector", "subject")),
+    Column("next_hour", _MOMENT, nullable=False),
+    Column("state", JSONB, nullable=False),
+    Column("updated_at", _MOMENT, nullable=False),
+    postgresql_with=_BUSY,
+)
+
+#: Periods in which something was wrong. `opened_at` and `closed_at` are event times; `id` is made
+#: of what it is about and when it opened, so that the same input names it the same.
+incidents: Final = Table(
+    "incidents",
+    metadata,
+    _key("id"),
+    *map(_name, ("task", "candidate", "kind", "detector", "subject", "severity", "summary")),
+    Column("opened_at", _MOMENT, nullable=False),
+    Column("noticed_at", _MOMENT, nullable=False),
+    Column("closed_at", _MOMENT),
+    Column("closed_because", Text),
+    Column("detail", JSONB, nullable=False),
+)
+Index("incidents_open", incidents.c.task, incidents.c.opened_at, postgresql_where=incidents.c.closed_at.is_(None))
+Index("incidents_task", incidents.c.task, incidents.c.opened_at)
+
+#: When a loop last did its round, and what it has to say.
+heartbeats: Final = Table(
+    "heartbeats",
+    metadata,
+    _key("service"),
+    Column("at", _MOMENT, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    postgresql_with=_BUSY,
 )

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from shadow.records import TrialKind
 from shadow.store.engine import explained
 from shadow.store.rollups import OVERFLOW
-from shadow.store.tables import MEASURES, SUMS, crossings, ledger, rollup_counts, rollup_histograms, rollups
+from shadow.store.tables import HEAVIEST, MEASURES, SUMS, crossings, ledger, rollup_counts, rollup_histograms, rollups
 from shadow.tally import ALL, Cell, Sums, Tally
 
 Per: TypeAlias = Literal["hour", "day", "window", "hour_of_week"]
@@ -150,10 +150,11 @@ def _cut(unit: Literal["day", "week"], table: Table) -> ColumnElement[Any]:
 
 
 def _totals(table: Table, names: Iterable[str]) -> list[ColumnElement[Any]]:
-    return [func.sum(table.c[name]).label(name) for name in names]
+    return [(func.max if name.endswith(HEAVIEST) else func.sum)(table.c[name]).label(name) for name in names]
 
 
-_SUMS: Final = ("pairs", *(f"{measure}_{field}" for measure in MEASURES for field in SUMS))
+_FIELDS: Final = (*SUMS, HEAVIEST)
+_SUMS: Final = ("pairs", *(f"{measure}_{field}" for measure in MEASURES for field in _FIELDS))
 _KEY: Final = len(Cell._fields)
 
 
@@ -163,6 +164,6 @@ def _cell(row: Any) -> Cell:
 
 def _tally(totals: Sequence[Any]) -> Tally:
     pairs, *rest = map(int, totals)
-    width = len(SUMS)
+    width = len(_FIELDS)
     agreement, regret, net_regret = (Sums(*rest[start : start + width]) for start in range(0, len(rest), width))
     return Tally(pairs, agreement, regret, net_regret)

@@ -64,6 +64,7 @@ def test_sums_are_what_their_names_say():
         weight_squares=17_000_000,
         weighted=3_000_000,
         weighted_squares=5_000_000,
+        heaviest=4_000_000,
     )
 
 
