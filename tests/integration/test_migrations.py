@@ -171,7 +171,7 @@ def test_the_command_says_what_it_did(shadow):
     assert "CREATE TABLE rollups" in shadow("--sql").output
     failed = shadow("--check")
     assert isinstance(failed.exception, SchemaError)
-    assert "from revision 0001 to 0002" in shadow().output
+    assert "from revision 0001 to 0003" in shadow().output
 
 
 def test_the_check_lists_differences_and_fails(shadow, postgres_url):
