@@ -1,23 +1,22 @@
 """What worker and scorer have in common: health, topics, a producer, signals, an orderly end."""
 
 import asyncio
-import contextlib
 import gc
 import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 import structlog
 
 from consumers.backoff import Backoff
 from consumers.health import Health
 from consumers.outbox import Outbox
+from consumers.running import unless, until_told
 from consumers.stream import Consumer, Handler, Subscription
 from shadow.errors import BrokerError
 from shadow.settings import Settings
@@ -25,8 +24,6 @@ from shadow.topics import create_topics
 
 #: Opens what a service needs besides Kafka, for as long as it runs, and yields its handler.
 Opening: TypeAlias = Callable[[Outbox, Health], AbstractAsyncContextManager[Handler]]
-
-T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -46,7 +43,7 @@ class Service:
 def run(settings: Settings, service: Service) -> None:
     """Serve until SIGTERM or SIGINT. Raises ShadowError when it cannot start or go on."""
     spare_the_collector()
-    abandoned = asyncio.run(_with_signals(settings, service))
+    abandoned = until_told(partial(serve, settings, service))
     if abandoned:
         # Faust's threads wait for a broker that does not answer, and would keep us alive.
         sys.stderr.flush()
@@ -71,8 +68,8 @@ async def serve(settings: Settings, service: Service, stopping: asyncio.Event, h
     endpoint = await health.serve(service.health_host, service.health_port)
     try:
         async with AsyncExitStack() as stack:
-            await _unless(stopping, _connect(settings, outbox, health))
-            handle = await _unless(stopping, stack.enter_async_context(service.open(outbox, health)))
+            await unless(stopping, _connect(settings, outbox, health))
+            handle = await unless(stopping, stack.enter_async_context(service.open(outbox, health)))
             if handle is None:
                 return False
             subscription = Subscription(
@@ -112,25 +109,3 @@ async def _connect(settings: Settings, outbox: Outbox, health: Health) -> None:
         else:
             break
     await outbox.start()
-
-
-async def _with_signals(settings: Settings, service: Service) -> bool:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    return await serve(settings, service, stopping)
-
-
-async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """The result of `work`; None if it was given up because `stopping` was set first."""
-    task = asyncio.ensure_future(work)
-    stop = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
-    if task.done():
-        return task.result()
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-    return None
