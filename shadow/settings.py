@@ -216,6 +216,7 @@ class Monitor(Section):
 
     every_s: Positive = Field(30.0, description="Pause between rounds.")
     lateness_s: Positive = Field(3_600.0, description="How long after its end an hour may still be filled.")
+    settle_s: Positive = Field(60.0, description="How long an hour must look complete before it is judged.")
     horizon: int = Field(20_000, ge=100, description="Comparisons within which a false alarm of drift is unlikely.")
     most_lag_s: Positive = Field(900.0, description="Age of the oldest exchange in flight.")
     most_dropped: Rate = Field(0.01, description="Share of accepted exchanges dropped in an hour.")
