@@ -14,10 +14,8 @@ agreement or as disagreement:
     candidate_not_recorded, …                 a file holds no such reply, and none was fetched
     unknown_scorer, scorer_misconfigured      the settings name what does not exist
 
-Regret comes from the strongest source that the pair has: a person's label, the reference, a
-judge's preference; without one it stays None. A ceiling trial has none: both replies are the
-frontier's. A preference counts even where the scorer could not read a reply, as long as there
-were two replies to look at: whoever preferred one of them did compare them.
+Regret is what the strongest source that the pair has says, see `shadow.regret`; without one
+it stays None.
 """
 
 from typing import Any, Final, NamedTuple
@@ -26,24 +24,13 @@ import msgspec
 
 from scoring import detect
 from scoring.scorers import SCORERS, Scorer, Unreadable, mistakes, name_for
-from shadow.records import (
-    Comparison,
-    Preference,
-    RegretSource,
-    Reply,
-    Trial,
-    candidate_reply,
-    frontier_reply,
-)
+from shadow import sampling
+from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
+from shadow.regret import net_by_source, were_seen
 from shadow.settings import Task
 
 #: Scores are rounded to so many places, so that every machine adds up the same numbers.
 PLACES: Final = 6
-
-#: Failures of a reply that nevertheless arrived, so that somebody could judge it.
-_SEEN: Final = (None, "malformed", "truncated", "refusal", "empty")
-
-_NET: Final[dict[Preference, float]] = {"frontier": 1.0, "tie": 0.0, "candidate": -1.0}
 
 
 class _Judged(NamedTuple):
@@ -70,19 +57,17 @@ def scored(trial: Trial, task: Task | None, *, scorer: str | None = None) -> tup
     if reason is None:
         frontier, candidate, judged = _judge(SCORERS[name], trial, frontier, candidate, _options(name, task))
         reason = _why_not(frontier, candidate)
-    net, source = _net_regret(trial, frontier, candidate, judged)
+    judged_trial = _with_replies(trial, frontier, candidate)
     comparison = Comparison(
         scorer=name,
         agreement=judged.agreement,
         unscored=reason,
         frontier_correct=judged.frontier_correct,
         candidate_correct=judged.candidate_correct,
-        regret=None if net is None else max(0.0, net),
-        net_regret=net,
-        regret_source=source,
+        judge_rate=_judge_rate(judged_trial, task),
         detail=judged.detail,
     )
-    return _with_replies(trial, frontier, candidate), comparison
+    return judged_trial, _with_regret(judged_trial, comparison)
 
 
 def _scorer_name(frontier: Reply, candidate: Reply, task: Task | None, override: str | None) -> str:
@@ -151,20 +136,18 @@ def _why_not(frontier: Reply, candidate: Reply) -> str | None:
     return "not_asked" if "not_asked" in (frontier.failure, candidate.failure) else None
 
 
-def _net_regret(
-    trial: Trial, frontier: Reply, candidate: Reply, judged: _Judged
-) -> tuple[float | None, RegretSource | None]:
-    """How much worse the candidate's reply is, negative where it is better, by the strongest source."""
-    if trial.kind == "ceiling":
-        return None, None
-    seen = frontier.failure in _SEEN and candidate.failure in _SEEN
-    if seen and trial.exchange.label is not None:
-        return _NET[trial.exchange.label], "human"
-    if judged.frontier_correct is not None and judged.candidate_correct is not None:
-        return _rounded(judged.frontier_correct - judged.candidate_correct), "reference"
-    if seen and trial.exchange.judge is not None:
-        return _NET[trial.exchange.judge], "judge"
-    return None, None
+def _with_regret(trial: Trial, comparison: Comparison) -> Comparison:
+    for source, net in net_by_source(trial, comparison).items():  # the first is the strongest
+        return msgspec.structs.replace(comparison, regret=max(0.0, net), net_regret=net, regret_source=source)
+    return comparison
+
+
+def _judge_rate(trial: Trial, task: Task | None) -> float | None:
+    """The chance with which this pair was chosen to be shown to the judge; None where it was not."""
+    if task is None or task.judge is None or trial.kind == "ceiling" or trial.exchange.judge is not None:
+        return None
+    chosen = sampling.chosen(trial.exchange.id, rate=task.judge_rate, salt="judge")
+    return task.judge_rate if chosen and were_seen(trial) else None
 
 
 def _with_replies(trial: Trial, frontier: Reply, candidate: Reply) -> Trial:

@@ -4,16 +4,16 @@ Nothing here reads a file or a database: lines come in, scored pairs go out one 
 what is left in memory is the tallies, whose size does not depend on the number of lines.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from scoring.compare import scored
-from shadow import tally
+from shadow import counting, tally
 from shadow.pairs import BadLine, RecordedPair, trials
 from shadow.records import Comparison, Trial
 from shadow.settings import Task
-from shadow.tally import Cell, Tally
+from shadow.tally import Cell, Combination, Tally
 
 #: So many broken lines are kept to be shown; all are counted.
 MOST_BAD_LINES: Final = 20
@@ -50,10 +50,16 @@ class Replay:
             if only is not None and task != only:
                 continue
             self.lines += 1
-            for trial in trials(line):
-                pair = scored(trial, tasks.get(task), scorer=scorer)
-                tally.count(self.tallies, *pair)
-                yield pair
+            pairs = [scored(trial, tasks.get(task), scorer=scorer) for trial in trials(line)]
+            self._count(pairs)
+            yield from pairs
+
+    def _count(self, pairs: Sequence[tuple[Trial, Comparison]]) -> None:
+        counted: dict[Combination, Tally] = {}
+        for pair in pairs:
+            counting.count_combination(counted, *pair)
+        counting.count_excess(counted, pairs)
+        tally.spread(self.tallies, counted)
 
     def _add_bad(self, name: str, line: BadLine) -> None:
         self.bad += 1

@@ -1,8 +1,8 @@
-"""Comparisons counted into addable sufficient statistics.
+"""Addable sufficient statistics: what evidence is computed from, whoever counted it.
 
-A `Tally` is what the store keeps per (task, candidate, kind, regret source, segment, hour)
-and what evidence is computed from; `replay --dry-run` builds the very same tallies in memory.
-Tallies of hours, segments or machines add up to the tally of their union.
+A `Tally` is what the store keeps per (task, candidate, kind, regret source, segment, hour);
+`replay --dry-run` builds the very same tallies in memory. Tallies of hours, segments or
+machines add up to the tally of their union. `shadow.counting` says what of a pair goes in.
 
 All sums are whole numbers in millionths ("micros"). Floating-point sums depend on the order
 of addition; these do not, so aggregates come out byte-identical however often and in
@@ -14,14 +14,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import islice
 from math import floor, log2
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
-from shadow import identify
-from shadow.records import Comparison, Reply, Role, Trial, TrialKind, candidate_reply, frontier_reply
+from shadow.records import TrialKind
 
+K = TypeVar("K")
 T = TypeVar("T")
+
+#: What a cell is about: trials of a kind, or how much more often the candidate disagrees with
+#: the frontier than the frontier does with itself.
+CellKind: TypeAlias = TrialKind | Literal["excess"]
 
 MICRO: Final = 1_000_000
 
@@ -37,7 +40,7 @@ class Cell(NamedTuple):
 
     task: str
     candidate: str
-    kind: TrialKind
+    kind: CellKind
     source: str
     dimension: str
     value: str
@@ -45,11 +48,14 @@ class Cell(NamedTuple):
 
 
 class Combination(NamedTuple):
-    """A cell for each of its segments, and one for the totals: all that a pair belongs to."""
+    """A cell for each of its segments, and one for the totals: all that a pair belongs to.
+
+    `segments` are in alphabetical order; see `combination`.
+    """
 
     task: str
     candidate: str
-    kind: TrialKind
+    kind: CellKind
     source: str
     segments: tuple[tuple[str, str], ...]
     hour: datetime
@@ -72,6 +78,12 @@ class Sums:
     weighted: int = 0
     weighted_squares: int = 0
     heaviest: int = MICRO
+
+    def __bool__(self) -> bool:
+        """Whether anything was counted, or is to be taken back."""
+        return any(
+            (self.n, self.total, self.squares, self.weight, self.weight_squares, self.weighted, self.weighted_squares)
+        )
 
     def add(self, x: float, probability: float) -> None:
         self.merge(_one(x, probability))
@@ -101,8 +113,14 @@ class Sums:
 class Tally:
     """The statistics of one cell.
 
+    `pairs`, `agreement`, `histograms` and most counts of a pair are in the cells of one source,
+    the strongest that it had when it came; `regret` and `net_regret` of a cell are what its own
+    source says, and pairs that have several sources are in several.
+
     `counts` holds open-ended counters: `unscored:<reason>`, `failure:<role>:<kind>`,
-    `cost_nanousd:<role>`, `costed:<role>`, `correct:<role>` (micros), `graded:<role>`.
+    `cost_nanousd:<role>`, `costed:<role>`, `correct:<role>` (micros), `graded:<role>`. In cells
+    of judges, `judged:<preference>`; in those of people, `labelled:<preference of the judge, or
+    none>:<preference>`; and of both the weights, in micros: `judged_weight:…`, `labelled_weight:…`.
     `histograms[measure][bucket]` counts values per logarithmic bucket, see `bucket`; measures
     are `latency_ms:<role>`, `output_chars:<role>` and `input_chars`. Only the `ALL` cell of an
     hour carries histograms.
@@ -118,11 +136,11 @@ class Tally:
     def merge(self, other: "Tally") -> None:
         self.pairs += other.pairs
         # Every pair is merged into every cell it belongs to, and most pairs have no regret.
-        if other.agreement.n:
+        if other.agreement:
             self.agreement.merge(other.agreement)
-        if other.regret.n:
+        if other.regret:
             self.regret.merge(other.regret)
-        if other.net_regret.n:
+        if other.net_regret:
             self.net_regret.merge(other.net_regret)
         _add_up(self.counts, other.counts)
         for measure, buckets in other.histograms.items():
@@ -132,67 +150,42 @@ class Tally:
             else:
                 _add_up(known, buckets)
 
+    def take(self, other: "Tally") -> None:
+        """Take back what was merged, of a pair whose opinion is another now. Histograms stay."""
+        self.pairs -= other.pairs
+        self.agreement.take(other.agreement)
+        self.regret.take(other.regret)
+        self.net_regret.take(other.net_regret)
+        self.counts.subtract(other.counts)
+
 
 def micros(x: float) -> int:
     return round(x * MICRO)
 
 
-def count(
-    tallies: dict[Cell, Tally], trial: Trial, comparison: Comparison, dimensions: Mapping[str, str] | None = None
-) -> None:
-    """Count one scored pair into every cell it belongs to.
-
-    `dimensions` are the pair's segments, declared and derived (`dimensions_of(trial)` if left
-    out). Calendar dimensions are not cells: they are read off `hour`.
-    """
-    alone: dict[Combination, Tally] = {}
-    count_combination(alone, trial, comparison, dimensions)
-    spread(tallies, alone)
+def combination(
+    task: str, candidate: str, kind: CellKind, source: str, segments: Mapping[str, str], at: datetime
+) -> Combination:
+    """The combination of a pair of the event time `at`, for what `source` says of it."""
+    hour = utc(at).replace(minute=0, second=0, microsecond=0)
+    return Combination(task, candidate, kind, source, tuple(sorted(segments.items())), hour)
 
 
-def count_combination(
-    combinations: dict[Combination, Tally],
-    trial: Trial,
-    comparison: Comparison,
-    dimensions: Mapping[str, str] | None = None,
-) -> None:
-    """Count one scored pair into the tally of exactly its segments, to be `spread` later.
-
-    For a batch of pairs with few combinations that is several times faster than `count`.
-    """
-    segments = dimensions_of(trial) if dimensions is None else dimensions
-    key = Combination(
-        trial.exchange.task,
-        trial.candidate,
-        trial.kind,
-        comparison.regret_source or "",
-        tuple(sorted(segments.items())),
-        utc(trial.exchange.at).replace(minute=0, second=0, microsecond=0),
-    )
-    tally = combinations.get(key)
-    if tally is None:
-        tally = combinations[key] = Tally()
-    _count_scores(tally, trial, comparison)
-    _count_sizes(tally, trial)
+def tally_at(tallies: dict[K, Tally], key: K) -> Tally:
+    """The tally of `key`, empty at first."""
+    found = tallies.get(key)
+    if found is None:
+        found = tallies[key] = Tally()
+    return found
 
 
 def spread(tallies: dict[Cell, Tally], combinations: Mapping[Combination, Tally]) -> None:
     """Add the tallies of combinations to those of the cells they belong to."""
     for (task, candidate, kind, source, segments, hour), counted in combinations.items():
-        _at(tallies, Cell(task, candidate, kind, source, *ALL, hour)).merge(counted)
+        tally_at(tallies, Cell(task, candidate, kind, source, *ALL, hour)).merge(counted)
         scores = replace(counted, histograms={})
         for dimension, value in segments:
-            _at(tallies, Cell(task, candidate, kind, source, dimension, value, hour)).merge(scores)
-
-
-def dimensions_of(trial: Trial) -> dict[str, str]:
-    """Declared and derived segments of a pair, within the limits on what may be one."""
-    declared = {
-        name[: identify.MAX_VALUE]: value[: identify.MAX_VALUE]
-        for name, value in islice(trial.exchange.segment.items(), identify.MAX_DIMENSIONS)
-        if name != ALL[0]  # would be counted among the totals
-    }
-    return declared | identify.derived(trial.exchange.request)
+            tally_at(tallies, Cell(task, candidate, kind, source, dimension, value, hour)).merge(scores)
 
 
 def utc(moment: datetime) -> datetime:
@@ -233,13 +226,6 @@ def quantile(histogram: Mapping[int, int], q: float) -> float | None:
     return None if last is None else bucket_value(last)
 
 
-def _at(tallies: dict[Cell, Tally], cell: Cell) -> Tally:
-    found = tallies.get(cell)
-    if found is None:
-        found = tallies[cell] = Tally()
-    return found
-
-
 @lru_cache(maxsize=4096)
 def _one(x: float, probability: float) -> Sums:
     """The sums of one number. Most numbers are 0 or 1 and most rates the same."""
@@ -256,54 +242,7 @@ def _one(x: float, probability: float) -> Sums:
     )
 
 
-def _count_scores(tally: Tally, trial: Trial, comparison: Comparison) -> None:
-    probability = trial.inclusion_probability
-    counts = tally.counts
-    tally.pairs += 1
-    for sums, x in (
-        (tally.agreement, comparison.agreement),
-        (tally.regret, comparison.regret),
-        (tally.net_regret, comparison.net_regret),
-    ):
-        if x is not None:
-            sums.add(x, probability)
-    if comparison.agreement is None:
-        counts[f"unscored:{comparison.unscored or 'unknown'}"] += 1
-    for role, reply, correct in _sides(trial, comparison):
-        if reply.failure is not None:
-            counts[f"failure:{role}:{reply.failure}"] += 1
-        if reply.cost_usd is not None:
-            counts[f"costed:{role}"] += 1
-            counts[f"cost_nanousd:{role}"] += round(reply.cost_usd * 1e9)
-        if correct is not None:
-            counts[f"graded:{role}"] += 1
-            counts[f"correct:{role}"] += micros(correct)
-
-
-def _count_sizes(tally: Tally, trial: Trial) -> None:
-    _into(tally, "input_chars", identify.input_characters(trial.exchange.request))
-    for role, reply in (("frontier", frontier_reply(trial)), ("candidate", candidate_reply(trial))):
-        if reply.latency_ms is not None:
-            _into(tally, f"latency_ms:{role}", reply.latency_ms)
-        if reply.content is not None:
-            _into(tally, f"output_chars:{role}", len(reply.content))
-
-
-def _into(tally: Tally, measure: str, x: float) -> None:
-    histogram = tally.histograms.get(measure)
-    if histogram is None:
-        histogram = tally.histograms[measure] = Counter()
-    histogram[bucket(x)] += 1
-
-
 def _add_up(counts: Counter[T], others: Counter[T]) -> None:
     # What Counter.update does, without its overhead for the few entries there are.
     for key, n in others.items():
         counts[key] += n
-
-
-def _sides(trial: Trial, comparison: Comparison) -> tuple[tuple[Role, Reply, float | None], ...]:
-    return (
-        ("frontier", frontier_reply(trial), comparison.frontier_correct),
-        ("candidate", candidate_reply(trial), comparison.candidate_correct),
-    )

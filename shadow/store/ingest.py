@@ -1,9 +1,14 @@
 """Write what came off the topics: any order, any number of times, one result.
 
 Give every call a transaction of its own, and acknowledge to Kafka only after its commit. All
-writers lock rows in one fixed order, table after table; a second call in one transaction would
-start that order anew, and deadlocks would follow. That is why `record` takes everything a
-batch may hold at once. Faults of the database come out as StoreError.
+writers lock rows in one fixed order, and within a table in the order of its key:
+
+    new comparisons, payloads, dead letters · exchanges · ledger · comparisons that were there ·
+    rollups, their counts, histograms, catalogue, crossings · capture counts
+
+A second call in one transaction would start that order anew, and deadlocks would follow. That
+is why `record` takes everything a batch may hold at once. Who adds an opinion enters this order
+late: first rows of `comparisons`, then the rollups. Faults of the database come out as StoreError.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +18,14 @@ from typing import Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, func
 
+from shadow import counting
 from shadow.records import CaptureCounts, DeadLetter
-from shadow.store import outcomes, partitions, rollups, rows, staging
+from shadow.store import excess, outcomes, partitions, rollups, rows, staging
 from shadow.store.engine import explained
 from shadow.store.outcomes import Key, Outcomes
 from shadow.store.rows import Arrival, Pair, PairKey, Scored
 from shadow.store.tables import PARTITIONED, capture_counts, comparisons, dead_letters, payloads
-from shadow.tally import utc
+from shadow.tally import Combination, Tally, utc
 
 __all__ = ["Arrival", "Recorded", "record", "record_arrivals", "record_counts", "record_dead_letters", "record_trials"]
 
@@ -56,7 +62,7 @@ def record(
         new_letters = _insert_letters(connection, letters)
         _outcomes(connection, arrivals, fresh, new_letters).write(connection)
         if fresh:
-            rollups.add(connection, fresh.values())
+            rollups.add_combinations(connection, _counted(fresh) | excess.find(connection, fresh))
         _write_counts(connection, counts)
     return Recorded(len(fresh), len(new_letters))
 
@@ -123,6 +129,13 @@ def _outcomes(
         found.add(Key(key.exchange_id, key.at), key.task, outcomes.of_pair(pair.trial, pair.comparison))
     found.add_letters(connection, new_letters)
     return found
+
+
+def _counted(fresh: Mapping[PairKey, Pair]) -> dict[Combination, Tally]:
+    combinations: dict[Combination, Tally] = {}
+    for pair in fresh.values():
+        counting.count_combination(combinations, pair.trial, pair.comparison, pair.segment)
+    return combinations
 
 
 def _write_counts(connection: Connection, counts: Sequence[CaptureCounts]) -> None:

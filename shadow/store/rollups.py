@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, text
 
 from shadow import tally
 from shadow.store import staging
-from shadow.store.rows import Pair, clean
+from shadow.store.rows import clean
 from shadow.store.tables import (
     HEAVIEST,
     MEASURES,
@@ -42,15 +42,18 @@ class Crossing(NamedTuple):
     combination: str
 
 
-def add(connection: Connection, pairs: Iterable[Pair]) -> None:
-    """Count pairs, which must all be new, into every rollup."""
-    combinations: dict[Combination, Tally] = {}
-    for pair in pairs:
-        tally.count_combination(combinations, pair.trial, pair.comparison, pair.segment)
+def add_combinations(connection: Connection, combinations: Mapping[Combination, Tally]) -> None:
+    """Add tallies to every rollup: to the cells of their segments, and to the crossings.
+
+    Tallies may be negative, where an opinion is taken back; a cell that counts nothing any more
+    stays, and does no harm. Rollups are the last that a transaction locks (see `ingest`), all of
+    them in one call: a second would start the order of locks anew.
+    """
     cells: dict[Cell, Tally] = {}
     tally.spread(cells, combinations)
     _write(connection, cells)
-    _write_crossings(connection, combinations)
+    # Nobody crosses excess disagreement, and it must not take the place of what is crossed.
+    _write_crossings(connection, {key: counted for key, counted in combinations.items() if key.kind != "excess"})
 
 
 def _write(connection: Connection, cells: Mapping[Cell, Tally]) -> None:
@@ -78,7 +81,7 @@ def _catalogue_rows(cells: Mapping[Cell, Tally]) -> list[dict[str, Any]]:
     hours: dict[tuple[str, str, str], list[datetime]] = {}
     pairs: Counter[tuple[str, str, str]] = Counter()
     for cell, found in cells.items():
-        if (cell.dimension, cell.value) == tally.ALL:
+        if (cell.dimension, cell.value) == tally.ALL and cell.kind != "excess":  # which is no trial of its own
             key = (clean(cell.task), clean(cell.candidate), cell.kind)
             hours.setdefault(key, []).append(cell.hour)
             pairs[key] += found.pairs

@@ -14,9 +14,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from shadow import tally
+from shadow import counting
 from shadow.errors import UnstorableError
 from shadow.records import Comparison, DeadLetter, Trial, candidate_reply, frontier_reply
+from shadow.regret import net_by_source
 from shadow.tally import utc
 
 #: Longer names and ids are cut; a digest of the whole keeps them apart.
@@ -81,6 +82,12 @@ class PairRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     candidate_latency_ms: float | None = None
     frontier_cost_usd: float | None = None
     candidate_cost_usd: float | None = None
+    unit: str | None = None
+    human: str | None = None
+    human_probability: float | None = None
+    judge: str | None = None
+    judge_probability: float | None = None
+    judge_due: bool | None = None
 
 
 class Payload(NamedTuple):
@@ -129,6 +136,11 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, Pair]:
 
 def pair_row(trial: Trial, comparison: Comparison) -> PairRow:
     exchange, frontier, candidate = trial.exchange, frontier_reply(trial), candidate_reply(trial)
+    # What counts for nothing, such as a preference between replies that never came, is not kept
+    # here either: a row says what its cells have counted.
+    sources = net_by_source(trial, comparison)
+    human = exchange.label if "human" in sources else None
+    judge = exchange.judge if "judge" in sources else None
     return PairRow(
         task=clean(exchange.task),
         at=utc(exchange.at),
@@ -136,7 +148,7 @@ def pair_row(trial: Trial, comparison: Comparison) -> PairRow:
         kind=trial.kind,
         candidate=clean(trial.candidate),
         answered_at=utc(trial.at),
-        segment=tally.dimensions_of(trial),
+        segment=counting.dimensions_of(trial),
         inclusion_probability=trial.inclusion_probability,
         scorer=comparison.scorer,
         agreement=comparison.agreement,
@@ -152,6 +164,12 @@ def pair_row(trial: Trial, comparison: Comparison) -> PairRow:
         candidate_latency_ms=candidate.latency_ms,
         frontier_cost_usd=frontier.cost_usd,
         candidate_cost_usd=candidate.cost_usd,
+        unit=None if exchange.unit is None else digest(exchange.unit),
+        human=human,
+        human_probability=None if human is None else 1.0,
+        judge=judge,
+        judge_probability=comparison.judge_rate if judge is None else 1.0,
+        judge_due=True if comparison.judge_rate is not None else None,
     )
 
 
@@ -171,6 +189,11 @@ def dead_letter_row(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
+def digest(words: str) -> str:
+    """Sixteen letters that stand for `words`, which themselves are nobody's business or too long."""
+    return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
 def clean(name: str) -> str:
     """`name` as PostgreSQL can keep and index it; almost always itself."""
     if len(name) <= MAX_NAME and name.isprintable():
@@ -178,8 +201,7 @@ def clean(name: str) -> str:
     whole = mended(name)
     if len(whole) <= MAX_NAME:
         return whole
-    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-    return f"{whole[: MAX_NAME - 17]}~{digest}"
+    return f"{whole[: MAX_NAME - 17]}~{digest(name)}"
 
 
 def mended(words: str) -> str:

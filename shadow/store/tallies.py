@@ -9,11 +9,10 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-from shadow.records import TrialKind
 from shadow.store.engine import explained
 from shadow.store.rollups import OVERFLOW
 from shadow.store.tables import HEAVIEST, MEASURES, SUMS, crossings, ledger, rollup_counts, rollup_histograms, rollups
-from shadow.tally import ALL, Cell, Sums, Tally
+from shadow.tally import ALL, Cell, CellKind, Sums, Tally
 
 Per: TypeAlias = Literal["hour", "day", "window", "hour_of_week"]
 
@@ -28,7 +27,8 @@ def read(
     *,
     task: str | None = None,
     candidate: str | None = None,
-    kinds: Sequence[TrialKind] = ("shadow",),
+    kinds: Sequence[CellKind] = ("shadow",),
+    sources: Sequence[str] | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     dimension: str | None = None,
@@ -41,11 +41,13 @@ def read(
     168 hours of the week. `Cell.hour` is then the bucket's start: the hour or day, `since` (or
     EPOCH), or the hour in the week of WEEK. `task`, `candidate` or `dimension` None means all of
     them, the totals (`shadow.tally.ALL`) included; `dimension="all"` reads the totals only. Only
-    totals have histograms; `histograms=False` leaves them out where a page needs none.
+    totals have histograms; `histograms=False` leaves them out where a page needs none. Regret is
+    what the cell's own source says of it, so it is never summed over `sources` (None: all of
+    them, "" for pairs that had none); everything else is.
 
     Read in `engine.snapshot`, or counts may be a moment newer than sums.
     """
-    question = _Question(task, candidate, kinds, since, until, dimension, per)
+    question = _Question(task, candidate, kinds, sources, since, until, dimension, per)
     found: dict[Cell, Tally] = {}
     with explained(connection.engine.url):
         for row in connection.execute(question.of(rollups, (), _SUMS)):
@@ -68,7 +70,7 @@ def crossing(
     dimensions: tuple[str, str],
     since: datetime | None = None,
     until: datetime | None = None,
-    kinds: Sequence[TrialKind] = ("shadow",),
+    kinds: Sequence[CellKind] = ("shadow",),
 ) -> dict[tuple[str, str], Tally]:
     """Tallies per pair of values of two dimensions, over the days (UTC) that start in [since, until).
 
@@ -100,7 +102,8 @@ class _Question:
 
     task: str | None
     candidate: str | None
-    kinds: Sequence[TrialKind]
+    kinds: Sequence[CellKind]
+    sources: Sequence[str] | None
     since: datetime | None
     until: datetime | None
     dimension: str | None
@@ -125,6 +128,8 @@ class _Question:
         conditions = [wanted, table.c.kind.in_(self.kinds)]
         if self.candidate is not None:
             conditions.append(table.c.candidate == self.candidate)
+        if self.sources is not None:
+            conditions.append(table.c.source.in_(self.sources))
         if self.since is not None:
             conditions.append(table.c.hour >= self.since)
         if self.until is not None:

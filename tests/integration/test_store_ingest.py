@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shadow import tally
+from shadow import counting, tally
 from shadow.errors import StoreError, UnstorableError
 from shadow.records import CaptureCounts, Reply, TrialKind
 from shadow.store import engine, exchanges, ingest, partitions, rollups, tallies
@@ -31,7 +31,7 @@ def test_rollups_are_exactly_the_tallies_counted_in_memory(database):
     assert store(database, PAIRS) == len(PAIRS)
     expected: dict[Cell, Tally] = {}
     for pair in PAIRS:
-        tally.count(expected, *pair)
+        counting.count(expected, *pair)
     with engine.snapshot(database) as connection:
         assert tallies.read(connection, kinds=KINDS) == expected
 

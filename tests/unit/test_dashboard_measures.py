@@ -6,8 +6,9 @@ import pytest
 
 from dashboard import charts, measures
 from scoring.evidence import evidence
+from shadow.counting import count
 from shadow.records import Comparison, Exchange, Reply, Trial
-from shadow.tally import ALL, Cell, Tally, count
+from shadow.tally import ALL, Cell, Tally
 
 MONDAY = datetime(2026, 9, 7, tzinfo=UTC)
 

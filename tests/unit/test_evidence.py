@@ -8,8 +8,8 @@ import pytest
 from scoring.estimates import APPROXIMATE
 from scoring.evidence import TaskEvidence, evidence, to_json
 from scoring.stats.sequential import binomial_interval
-from shadow import tally
-from shadow.records import Comparison, Exchange, Failure, RegretSource, Reply, Trial, TrialKind
+from shadow import counting
+from shadow.records import Comparison, Exchange, Failure, Preference, RegretSource, Reply, Trial, TrialKind
 from shadow.tally import Cell, Tally
 
 AT = datetime(2026, 9, 7, tzinfo=UTC)  # a Monday
@@ -39,19 +39,24 @@ class Traffic:
     ) -> "Traffic":
         at = AT + timedelta(hours=hour)
         served = Reply(model="big", latency_ms=latency_ms, cost_usd=cost_usd)
-        exchange = Exchange(id="1", task="t", at=at, request={}, reply=served, segment=segment)
+        preference: Preference | None = (
+            None if net is None else "frontier" if net > 0 else "candidate" if net < 0 else "tie"
+        )
+        exchange = Exchange(
+            id="1", task="t", at=at, request={}, reply=served, segment=segment,
+            label=preference if source == "human" else None, judge=preference if source == "judge" else None,
+        )  # fmt: skip
         candidate = "big" if kind == "ceiling" else "small"
         trial = Trial(
             exchange=exchange, kind=kind, candidate=candidate, reply=Reply(model="small", failure=failure), at=at,
             inclusion_probability=probability,
         )  # fmt: skip
-        regret = None if net is None else max(0.0, net)
-        comparison = Comparison(
-            scorer="exact", agreement=agreement, unscored=unscored, regret=regret, net_regret=net,
-            regret_source=None if net is None else source,
-        )  # fmt: skip
+        comparison = Comparison(scorer="exact", agreement=agreement, unscored=unscored)
+        if net is not None and source == "reference":
+            right = {"frontier_correct": max(0.0, net), "candidate_correct": max(0.0, -net)}
+            comparison = msgspec.structs.replace(comparison, **right)
         for _ in range(n):
-            tally.count(self.tallies, trial, comparison)
+            counting.count(self.tallies, trial, comparison)
         return self
 
     def evidence(self, **options: float) -> TaskEvidence:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow import tally
+from shadow import counting, tally
 from shadow.tally import ALL, Cell, Combination, Sums, Tally
 from tests.store_samples import Scored, exchange, scored, various
 
@@ -18,7 +18,7 @@ some_pairs = st.lists(st.sampled_from(PAIRS), max_size=20)
 def counted(pairs: list[Scored]) -> dict[Cell, Tally]:
     tallies: dict[Cell, Tally] = {}
     for trial, comparison in pairs:
-        tally.count(tallies, trial, comparison)
+        counting.count(tallies, trial, comparison)
     return tallies
 
 
@@ -86,7 +86,7 @@ def test_a_segment_that_calls_itself_all_is_not_added_to_the_totals():
 
 def test_segments_stay_within_their_limits():
     wild = {f"{'d' * 100}{number:03d}"[-90:]: "v" * 100 for number in range(50)}
-    found = tally.dimensions_of(scored(exchange=exchange(segment=wild))[0])
+    found = counting.dimensions_of(scored(exchange=exchange(segment=wild))[0])
     assert len(found) <= 16 + 2
     assert all(len(name) <= 64 and len(value) <= 64 for name, value in found.items())
 
@@ -137,7 +137,7 @@ def test_values_below_one_share_the_lowest_bucket():
 def test_counting_combinations_first_comes_to_the_same(pairs):
     combinations: dict[Combination, Tally] = {}
     for pair in pairs:
-        tally.count_combination(combinations, *pair)
+        counting.count_combination(combinations, *pair)
     cells: dict[Cell, Tally] = {}
     tally.spread(cells, combinations)
     assert cells == counted(pairs)
