@@ -74,14 +74,14 @@ def _ibans(text: str) -> str:
         whole = len(symbols) == length and symbols.isascii() and not text[end : end + 1].isalnum()
         return end if whole and int("".join(str(int(c, 36)) for c in symbols[4:] + symbols[:4])) % 97 == 1 else None
 
-    return replace(text, _IBAN, "[iban]", accept) if b"AA00" in shape(text) else text
+    return replace(text, _IBAN, "[iban]", accept)
 
 
-def _numbers(text: str) -> str:
+def _numbers(text: str, outline: bytes) -> str:
     """Card and phone numbers, looked for only where there are enough digits close together."""
     out: list[str] = []
     done = 0
-    for run in _NUMBER_RUN.finditer(shape(text)):
+    for run in _NUMBER_RUN.finditer(outline):
         digits = run[0].count(b"0")
         if digits < 7:
             continue
@@ -98,6 +98,14 @@ def _numbers(text: str) -> str:
             out += (text[done:begin], clean)
             done = run.end() + 1
     return "".join([*out, text[done:]]) if out else text
+
+
+def _figures(text: str) -> str:
+    """IBANs, cards and phones: whatever shows in the shape of a text, which is looked at once."""
+    outline = shape(text)
+    if b"AA00" in outline and (clean := _ibans(text)) != text:
+        text, outline = clean, shape(clean)
+    return _numbers(text, outline)
 
 
 def _cards(text: str, start: int) -> str:
@@ -140,4 +148,4 @@ def _digits(text: str) -> int:
     return sum(c.isdigit() for c in text)
 
 
-RULES: Final = (_emails, _ibans, _numbers)
+RULES: Final = (_emails, _figures)

@@ -1,7 +1,6 @@
 """Redaction of text, of JSON values and of whole exchanges."""
 
 import re
-from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -53,7 +52,7 @@ class Redactor:
             case str():
                 return self.text(value)
             case dict():
-                return dict(_unique((self._key(key), self._under(key, item)) for key, item in value.items()))
+                return self._dict(value)
             case list() | tuple():
                 return [self.value(item) for item in value]
             case int() if abs(value) >= 10**12:
@@ -97,6 +96,17 @@ class Redactor:
                 break
         return text
 
+    def _dict(self, items: dict[Any, Any]) -> dict[Any, Any]:
+        clean: dict[Any, Any] = {}
+        for key, item in items.items():
+            unique = name = self._key(key)
+            n = 1
+            while unique in clean:  # keys that redaction made equal are told apart by a number
+                n += 1
+                unique = f"{name} {n}"
+            clean[unique] = self._under(key, item)
+        return clean
+
     def _key(self, key: Any) -> Any:
         # Almost every key is a plain name, and a plain name needs no scan.
         return key if not isinstance(key, str) or (len(key) < 20 and key.isidentifier()) else self.text(key)
@@ -120,15 +130,3 @@ def _is_secret(key: Any) -> bool:
 
 def _is_data_url(text: str) -> bool:
     return text.startswith("data:") and ";base64," in text[:128]
-
-
-def _unique(items: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    """The same entries; keys that redaction made equal are told apart by a number."""
-    seen: set[Any] = set()
-    for key, item in items:
-        unique, n = key, 1
-        while unique in seen:
-            n += 1
-            unique = f"{key} {n}"
-        seen.add(unique)
-        yield unique, item

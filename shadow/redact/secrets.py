@@ -24,7 +24,8 @@ _TOKEN_STEMS: Final = {
     ),
     "-": ("sk-", "glpat-", "xox", "xapp-"),
     "A": ("AKIA", "ASIA", "AIza"),
-    "y": ("eyJ", "ya29."),
+    "J": ("eyJ",),
+    "9": ("ya29.",),
 }
 _TOKEN_START: Final = re.compile(
     r"sk-|[sr]k_(?:live|test)_|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|AIza|ya29\.|hf_|npm_|eyJ"
@@ -37,7 +38,7 @@ _TOKEN: Final = re.compile(
     re.ASCII,
 )
 _BEARER: Final = re.compile(r"\bbearer[ \t]{1,4}(?P<value>[\w.~+/=-]{8,}+)", re.IGNORECASE | re.ASCII)
-_SECRET_STEMS: Final = ("passw", "passphrase", "pwd", "secret", "key", "token", "authorization")
+_SECRET_STEMS: Final = ("pass", "pwd", "secret", "key", "token", "authorization")
 _SECRET_NAME: Final = re.compile(
     r"passw(?:or)?d|passphrase|pwd|secret(?:[_-]?key)?|api[ _-]?key|access[_-]?key|private[_-]?key|token|authorization",
     re.IGNORECASE,
@@ -65,9 +66,13 @@ def _key_blocks(text: str) -> str:
 
 
 def _tokens(text: str) -> str:
-    if not any(sign in text and any(stem in text for stem in stems) for sign, stems in _TOKEN_STEMS.items()):
-        return text
+    for sign, stems in _TOKEN_STEMS.items():
+        if sign in text and any(stem in text for stem in stems):
+            return _without_tokens(text)
+    return text
 
+
+def _without_tokens(text: str) -> str:
     def accept(text: str, start: re.Match[str]) -> int | None:
         at = start.start()
         if at and (text[at - 1].isalnum() or text[at - 1] in "_-"):
@@ -89,6 +94,8 @@ def _bearers(text: str) -> str:
 
 
 def _assignments(text: str) -> str:
+    if ":" not in text and "=" not in text:
+        return text
     lower = text.lower()
     if not any(stem in lower for stem in _SECRET_STEMS):
         return text
@@ -107,7 +114,7 @@ def _assignments(text: str) -> str:
 
 
 def _url_logins(text: str) -> str:
-    if "://" not in text or "@" not in text:
+    if "@" not in text or "://" not in text:
         return text
     return replace(text, _URL_LOGIN, "[secret]", lambda _, match: match.end("value"))
 
