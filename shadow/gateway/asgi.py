@@ -13,6 +13,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _DISCONNECT: Final = "http.disconnect"
+_LISTENS_AFTER_S: Final = 0.05
 
 
 class HungUpError(ConnectionError):
@@ -31,10 +32,10 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
     """
     parts: list[bytes] = []
     size = 0
-    async for part in stream_body(receive):
+    more = True
+    while more and size <= 2 * limit:
+        part, more = await _part(receive)
         size += len(part)
-        if size > 2 * limit:
-            break
         if size <= limit:
             parts.append(part)
     if size > limit:
@@ -44,13 +45,18 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
 
 async def stream_body(receive: Receive) -> AsyncIterator[bytes]:
     """The request body as it comes. Raises HungUpError."""
-    while True:
-        message = await receive()
-        if message["type"] == _DISCONNECT:
-            raise HungUpError
-        yield message.get("body", b"")
-        if not message.get("more_body", False):
-            return
+    more = True
+    while more:
+        part, more = await _part(receive)
+        yield part
+
+
+async def _part(receive: Receive) -> tuple[bytes, bool]:
+    """The next part of a request body, and whether there are more."""
+    message = await receive()
+    if message["type"] == _DISCONNECT:
+        raise HungUpError
+    return message.get("body", b""), message.get("more_body", False)
 
 
 class Listener:
@@ -58,23 +64,32 @@ class Listener:
 
     Servers do not do this by themselves: without a listener a gateway would wait for, and
     pay for, the rest of an answer that nobody reads. Made inside the task it is to cancel.
+    It begins to listen a moment late, because an answer that comes at once is over before
+    there is anything to save, and listening takes a task of its own.
     """
 
     def __init__(self, receive: Receive) -> None:
         self.hung_up = False
         self._receive = receive
         self._request = asyncio.current_task()
+        self._soon: asyncio.TimerHandle | None = None
         self._listening: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Listen from now on; the request's body must have been read."""
-        self._listening = asyncio.ensure_future(self._listen())
+        self._soon = asyncio.get_running_loop().call_later(_LISTENS_AFTER_S, self._begin)
 
     def stop(self) -> None:
         """Stop listening; to be called before the last byte goes out, which also ends `receive`."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         if self._listening is not None:
             self._listening.cancel()
             self._listening = None
+
+    def _begin(self) -> None:
+        self._listening = asyncio.ensure_future(self._listen())
 
     async def _listen(self) -> None:
         while (await self._receive())["type"] != _DISCONNECT:

@@ -1,14 +1,18 @@
 """The gateway's Prometheus metrics.
 
-No label holds an id or a name from a request: task labels are the tasks of the settings, so
-a client that makes up task names cannot make up time series.
+Requests only add to plain numbers, on the one thread that serves them; they become metrics
+when somebody looks. No label holds an id or a name from a request: task labels are the tasks
+of the settings, so a client that makes up task names cannot make up time series.
 """
 
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 from typing import Final, TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from shadow.records import Role
@@ -23,64 +27,85 @@ NO_TASK: Final = "none"
 #: Status label of a request whose client hung up before the answer (nginx's convention).
 HUNG_UP: Final = 499
 
-_SECONDS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+#: Upper edges of the histogram's buckets.
+_SECONDS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_EDGES: Final = (*(str(edge) for edge in _SECONDS), "+Inf")
 
 
-class Metrics:
-    """One gateway's figures, in a registry of their own."""
+class _Durations:
+    """How many requests took how long, and how long they took together."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * len(_EDGES)
+        self.sum = 0.0
+
+    def add(self, seconds: float) -> None:
+        self._counts[bisect_left(_SECONDS, seconds)] += 1
+        self.sum += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Per upper edge, how many took at most that long."""
+        return list(zip(_EDGES, accumulate(self._counts), strict=True))
+
+
+class Metrics(Collector):
+    """One gateway's figures, in a registry of their own. `in_flight` is the requests being served now."""
 
     def __init__(self, counts: Callable[[], Counts]) -> None:
+        self.in_flight = 0
+        self._captured = counts
+        self._requests: Counter[tuple[str, int, Role]] = Counter()
+        self._upstream: defaultdict[tuple[str, Role], _Durations] = defaultdict(_Durations)
+        self._unmirrored: Counter[str] = Counter()
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "shadow_gateway_requests",
-            "Requests answered, by task, status sent to the client, and arm that served.",
-            ("task", "status", "arm"),
-            registry=self._registry,
-        )
-        self._upstream = Histogram(
-            "shadow_gateway_upstream_seconds",
-            "From sending a request to the last byte of its answer.",
-            ("task", "arm"),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._unmirrored = Counter(
-            "shadow_gateway_unmirrored",
-            "Requests to mirrored paths that were not offered to the publisher, by reason.",
-            ("reason",),
-            registry=self._registry,
-        )
-        self.in_flight = Gauge(
-            "shadow_gateway_in_flight", "Requests that are being served now.", registry=self._registry
-        )
-        self._registry.register(_Captured(counts))
+        self._registry.register(self)
 
     def served(self, *, task: str | None, arm: Role, status: int, seconds: float) -> None:
         """Count one answered request that took `seconds`."""
-        self._requests.labels(task or NO_TASK, str(status), arm).inc()
-        self._upstream.labels(task or NO_TASK, arm).observe(seconds)
+        label = task or NO_TASK
+        self._requests[label, status, arm] += 1
+        self._upstream[label, arm].add(seconds)
 
     def unmirrored(self, reason: str) -> None:
-        self._unmirrored.labels(reason).inc()
+        self._unmirrored[reason] += 1
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""
         return generate_latest(self._registry)
 
-
-class _Captured(Collector):
-    """Capture's own cumulative counts, read when somebody looks."""
-
-    def __init__(self, counts: Callable[[], Counts]) -> None:
-        self._counts = counts
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        family = CounterMetricFamily(
+    def collect(self) -> Iterator[Metric]:
+        """What the registry asks for when somebody looks."""
+        requests = CounterMetricFamily(
+            "shadow_gateway_requests",
+            "Requests answered, by task, status sent to the client, and arm that served.",
+            labels=("task", "status", "arm"),
+        )
+        for (task, status, arm), number in self._requests.items():
+            requests.add_metric((task, str(status), arm), number)
+        upstream = HistogramMetricFamily(
+            "shadow_gateway_upstream_seconds",
+            "From sending a request to the last byte of its answer.",
+            labels=("task", "arm"),
+        )
+        for labels, durations in self._upstream.items():
+            upstream.add_metric(labels, durations.buckets(), durations.sum)
+        unmirrored = CounterMetricFamily(
+            "shadow_gateway_unmirrored",
+            "Requests to mirrored paths that were not offered to the publisher, by reason.",
+            labels=("reason",),
+        )
+        for reason, number in self._unmirrored.items():
+            unmirrored.add_metric((reason,), number)
+        captured = CounterMetricFamily(
             "shadow_capture_exchanges",
             "Exchanges by outcome of capture; accepted = mirrored + dropped + queued.",
             labels=("task", "outcome"),
         )
-        for task, outcomes in self._counts().items():
-            for outcome, count in outcomes.items():
-                family.add_metric((task, outcome), count)
-        yield family
+        for task, outcomes in self._captured().items():
+            for outcome, number in outcomes.items():
+                captured.add_metric((task, outcome), number)
+        yield requests
+        yield upstream
+        yield unmirrored
+        yield captured
+        yield GaugeMetricFamily("shadow_gateway_in_flight", "Requests that are being served now.", self.in_flight)

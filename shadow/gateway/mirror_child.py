@@ -38,7 +38,8 @@ def serve(connection: socket.socket) -> None:
             if isinstance(order, Left):
                 _count(publisher, order)
             else:
-                publisher.offer(partial(exchange_of, order, settings), task=order.task, size=order.size)
+                for heard in order:
+                    publisher.offer(partial(exchange_of, heard, settings), task=heard.task, size=heard.size)
         publisher.close()
         over.set()
         reporting.join()

@@ -1,4 +1,8 @@
-"""What the gateway and its mirror process say to each other: length, then MessagePack."""
+"""What the gateway and its mirror process say to each other: length, then MessagePack.
+
+The gateway sends the settings, once, and then orders: what it heard, many exchanges together,
+or what it left out. The mirror process answers with its counts.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -11,7 +15,7 @@ from shadow.gateway.mirroring import Heard
 _LENGTH: Final = struct.Struct(">I")
 
 
-class Left(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Left(msgspec.Struct, frozen=True, kw_only=True):
     """Requests the gateway left out since the last such message.
 
     `counts[task][outcome]`, with outcomes `sampled_out` and `dropped:<reason>`.
@@ -27,11 +31,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-decode_order = msgspec.msgpack.Decoder(Heard | Left).decode
+decode_order = msgspec.msgpack.Decoder(list[Heard] | Left).decode
 decode_report = msgspec.msgpack.Decoder(Report).decode
 
 
-def frame(message: Heard | Left | Report) -> tuple[bytes, bytes]:
+def frame(message: list[Heard] | Left | Report) -> tuple[bytes, bytes]:
     """The two parts in which `message` is written."""
     return frame_of(_encode(message))
 

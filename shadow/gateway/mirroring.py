@@ -22,7 +22,7 @@ _BROKEN: Final[dict[Broken, str]] = {
 }
 
 
-class Copy(msgspec.Struct, kw_only=True):
+class Copy(msgspec.Struct, kw_only=True, array_like=True):
     """The first `limit` bytes of an answer, as the chunks they came in, and when each came."""
 
     limit: int
@@ -42,7 +42,7 @@ class Copy(msgspec.Struct, kw_only=True):
             self.times.append(time.perf_counter())
 
 
-class Heard(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Heard(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """All that is known of one user request once its answer has passed.
 
     `model` is the name in [models] that served. `started`, `ended` and the copy's times are

@@ -62,8 +62,11 @@ class Proxy:
         call = Call(target=route.target, method=b"POST", path=_path(scope), headers=passing, body=route.body)
         listener = Listener(receive)
         listener.start()
-        with self._metrics.in_flight.track_inprogress():
+        self._metrics.in_flight += 1
+        try:
             passed = await self._forwarder.forward(call, send, listener, copy)
+        finally:
+            self._metrics.in_flight -= 1
         ended = time.perf_counter()
         self._metrics.served(task=route.task, arm=route.arm, status=passed.status, seconds=ended - started)
         if reason := route.unmirrored or _no_exchange(passed):
@@ -115,8 +118,11 @@ class Proxy:
             length=length,
         )
         started = time.perf_counter()
-        with self._metrics.in_flight.track_inprogress():
+        self._metrics.in_flight += 1
+        try:
             passed = await self._forwarder.forward(call, send, listener)
+        finally:
+            self._metrics.in_flight -= 1
         seconds = time.perf_counter() - started
         self._metrics.served(task=None, arm="frontier", status=passed.status, seconds=seconds)
 

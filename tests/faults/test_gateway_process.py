@@ -122,6 +122,7 @@ def test_a_gateway_without_any_broker_is_ready_and_stops_in_time(start):
 def test_a_killed_gateway_still_delivers_what_it_had_handed_over(start, broker: EmbeddedBroker):
     gateway = start(broker.bootstrap)
     gateway.ask(10)
+    poll_until(lambda: gateway.capture().get("accepted") == 10, timeout=20.0)
     gateway.process.kill()
     poll_until(lambda: len(exchanges(broker.bootstrap)) == 10, timeout=20.0)
 
