@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from shadow.records import Comparison, DeadLetter, Exchange, Reply, ToolCall, Trial, TrialKind, Usage
+from shadow.regret import net_by_source
 from shadow.store import engine, ingest
 from shadow.store.ingest import Arrival
 
@@ -33,7 +34,10 @@ def exchange(number: int = 0, **changes: Any) -> Exchange:
 
 
 def scored(number: int = 0, *, kind: TrialKind = "shadow", candidate: str = "small-7b", **changes: Any) -> Scored:
-    """A pair that agrees; `changes` of the comparison, or `reply`, `exchange`, `probability`."""
+    """A pair that agrees; `changes` of the comparison, or `reply`, `exchange`, `probability`.
+
+    Its regret is what the strongest of its sources says.
+    """
     found = changes.pop("exchange", None) or exchange(number)
     trial = Trial(
         exchange=found,
@@ -43,14 +47,38 @@ def scored(number: int = 0, *, kind: TrialKind = "shadow", candidate: str = "sma
         at=found.at + timedelta(seconds=3),
         inclusion_probability=changes.pop("probability", 1.0),
     )
-    said: dict[str, Any] = {"scorer": "label", "agreement": 1.0}
-    return trial, Comparison(**(said | changes))
+    said: dict[str, Any] = {"scorer": "label", "agreement": 1.0} | changes
+    for source, net in net_by_source(trial, Comparison(**said)).items():
+        said |= {"regret": max(0.0, net), "net_regret": net, "regret_source": source}
+        break
+    return trial, Comparison(**said)
 
 
 def various(n: int, *, seed: int = 1) -> list[Scored]:
     """`n` pairs of all kinds: tasks, segments, rates, failures, sources of regret, hours, languages."""
     chance = random.Random(seed)
     return [_one_of_many(chance, number) for number in range(n)]
+
+
+def asked_twice(n: int, *, seed: int = 2) -> list[list[Scored]]:
+    """`n` exchanges that two candidates and the frontier again were asked about, some in vain; by exchange."""
+    chance = random.Random(seed)
+    asked: tuple[tuple[TrialKind, str, float], ...] = (
+        ("shadow", "small-7b", 1.0), ("shadow", "small-3b", 1.0), ("ceiling", "gpt-x", 0.2)
+    )  # fmt: skip
+    found = []
+    for number in range(n):
+        of = exchange(number, at=START + timedelta(minutes=7 * number), segment={"locale": chance.choice(("de", "en"))})
+        pairs = []
+        for kind, candidate, probability in asked:
+            agreement = chance.choice((None, 0.0, 0.25, chance.random(), 1.0, 1.0))
+            unscored = "candidate_malformed" if agreement is None else None
+            pairs.append(
+                scored(exchange=of, kind=kind, candidate=candidate, probability=probability, agreement=agreement,
+                       unscored=unscored)
+            )  # fmt: skip
+        found.append(pairs)
+    return found
 
 
 def _one_of_many(chance: random.Random, number: int) -> Scored:
@@ -70,6 +98,9 @@ def _one_of_many(chance: random.Random, number: int) -> Scored:
             latency_ms=chance.uniform(0.1, 9_000),
             cost_usd=chance.random() / 1_000,
         ),
+        unit=chance.choice((None, "ann", "bob")),
+        label=chance.choice((None, None, None, "frontier", "tie", "candidate")),
+        judge=chance.choice((None, None, "frontier", "tie", "candidate")),
     )
     reply = Reply(model="small-7b", content="no", latency_ms=chance.uniform(1, 500), cost_usd=chance.random() / 9_000)
     if chance.random() < 0.1:
@@ -79,11 +110,6 @@ def _one_of_many(chance: random.Random, number: int) -> Scored:
     if chance.random() < 0.3:
         right = chance.choice(((1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
         graded = dict(zip(("frontier_correct", "candidate_correct"), right, strict=True))
-        graded |= {
-            "regret": max(0.0, right[0] - right[1]),
-            "net_regret": right[0] - right[1],
-            "regret_source": "reference",
-        }
     return scored(
         exchange=found,
         reply=reply,

@@ -149,6 +149,33 @@ def test_the_tasks_kind_scorer_and_options_are_used_and_a_named_scorer_overrides
     assert compare(pair(say("1"), say("1.0")), None).scorer == "text"
 
 
+JUDGED = Task(frontier="f", kind="classification", judge="j", judge_rate=0.5)
+
+
+def due(trial: Trial, task: Task | None = JUDGED) -> float | None:
+    return compare(trial, task).judge_rate
+
+
+def test_the_judge_is_to_look_at_a_fixed_share_of_the_pairs_and_its_chance_is_kept():
+    asked = [msgspec.structs.replace(pair(say("a"), say("b")).exchange, id=str(number)) for number in range(400)]
+    rates = [due(msgspec.structs.replace(pair(say("a"), say("b")), exchange=exchange)) for exchange in asked]
+    assert set(rates) == {0.5, None}
+    assert 160 < rates.count(0.5) < 240
+    assert rates == [due(msgspec.structs.replace(pair(say("a"), say("b")), exchange=exchange)) for exchange in asked]
+
+
+def test_no_judge_is_asked_where_there_is_nothing_to_compare_or_nothing_left_to_say():
+    always = Task(frontier="f", judge="j")
+    assert due(pair(say("a"), say("b")), always) == 1.0
+    assert due(pair(say("a"), say("a")), always) == 1.0
+    assert due(pair(say("a"), say("I'm sorry, but I can't help with that.")), always) == 1.0
+    assert due(pair(say("a"), failed("timeout")), always) is None
+    assert due(pair(say("a"), say("b"), "ceiling"), always) is None
+    assert due(pair(say("a"), say("b"), judge="tie"), always) is None
+    assert due(pair(say("a"), say("b")), Task(frontier="f")) is None
+    assert due(pair(say("a"), say("b")), Task(frontier="f", judge="j", judge_rate=0.0)) is None
+
+
 def test_a_misconfigured_scorer_is_a_reason_and_not_a_crash():
     unknown = Task(frontier="f", scorer="vibes")
     assert compare(pair(say("1"), say("1")), unknown).unscored == "unknown_scorer"

@@ -46,6 +46,32 @@ def test_every_refused_pair_is_named_at_once():
     assert refused.value.exchange_ids == ("x000000", "x000003", "x000006")
 
 
+def test_who_asked_is_kept_as_a_digest_that_tells_units_apart():
+    first, same, other, nobody = (
+        rows.pair_row(*scored(number, exchange=exchange(number, unit=unit)))
+        for number, unit in enumerate(("ann@example.org", "ann@example.org", "bob", None))
+    )
+    assert first.unit == same.unit != other.unit
+    assert nobody.unit is None
+    assert len(first.unit or "") == 16
+
+
+def test_a_row_says_who_looked_and_with_what_chance():
+    row = rows.pair_row(*scored(exchange=exchange(label="tie", judge="frontier")))
+    assert (row.human, row.human_probability, row.judge, row.judge_probability) == ("tie", 1.0, "frontier", 1.0)
+    assert row.judge_due is None
+    due = rows.pair_row(*scored(judge_rate=0.3))
+    assert (due.judge, due.judge_probability, due.judge_due) == (None, 0.3, True)
+    nobody = rows.pair_row(*scored())
+    assert (nobody.human_probability, nobody.judge_probability, nobody.judge_due) == (None, None, None)
+
+
+def test_a_row_keeps_no_preference_that_its_cells_have_not_counted():
+    late = Reply(model="m", failure="timeout")
+    row = rows.pair_row(*scored(exchange=exchange(label="tie", judge="tie"), reply=late, agreement=None))
+    assert (row.human, row.judge, row.judge_probability) == (None, None, None)
+
+
 @pytest.mark.parametrize("content", ["\\u0000", "\\\\u0000", "C:\\u0000", "\ufffe", "\u2028", "é\u0301🙂"])
 def test_text_that_only_looks_like_nul_is_kept(content):
     (pair,) = rows.encode_pairs([scored(reply=Reply(model="m", content=content))]).values()

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow import counting, tally
-from shadow.tally import ALL, Cell, Combination, Sums, Tally
-from tests.store_samples import Scored, exchange, scored, various
+from shadow.tally import Cell, Sums, Tally
+from tests.store_samples import Scored, various
 
 PAIRS = various(120)
 some_pairs = st.lists(st.sampled_from(PAIRS), max_size=20)
@@ -68,51 +68,10 @@ def test_sums_are_what_their_names_say():
     )
 
 
-def test_a_pair_counts_once_in_the_totals_and_once_per_dimension():
-    tallies = counted([scored()])
-    assert {(cell.dimension, cell.value) for cell in tallies} == {
-        ALL,
-        ("locale", "de"),
-        ("input_length", "<200"),
-        ("has_tools", "no"),
-    }
-    assert {found.pairs for found in tallies.values()} == {1}
-
-
-def test_a_segment_that_calls_itself_all_is_not_added_to_the_totals():
-    tallies = counted([scored(exchange=exchange(segment={"all": "all", "locale": "de"}))])
-    assert sum(found.pairs for cell, found in tallies.items() if cell.dimension == "all") == 1
-
-
-def test_segments_stay_within_their_limits():
-    wild = {f"{'d' * 100}{number:03d}"[-90:]: "v" * 100 for number in range(50)}
-    found = counting.dimensions_of(scored(exchange=exchange(segment=wild))[0])
-    assert len(found) <= 16 + 2
-    assert all(len(name) <= 64 and len(value) <= 64 for name, value in found.items())
-
-
-def test_hours_are_cut_in_utc_whatever_zone_the_event_time_came_in():
-    kathmandu = timezone(timedelta(hours=5, minutes=45))
-    moment = datetime(2026, 3, 1, 0, 20, tzinfo=kathmandu)
-    (hour,) = {cell.hour for cell in counted([scored(exchange=exchange(at=moment))])}
-    assert hour == datetime(2026, 2, 28, 18, tzinfo=UTC)
-
-
 @pytest.mark.parametrize("moment", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)])
 def test_the_ends_of_the_calendar_do_not_overflow(moment):
     for offset in (-10, 10):
         assert tally.utc(moment.replace(tzinfo=timezone(timedelta(hours=offset)))).tzinfo == UTC
-
-
-def test_unscored_pairs_have_a_reason_and_neither_agree_nor_disagree():
-    tallies = counted([scored(agreement=None, unscored="no_reference"), scored(1)])
-    total = tally.total(found for cell, found in tallies.items() if (cell.dimension, cell.value) == ALL)
-    assert (total.pairs, total.agreement.n, total.counts["unscored:no_reference"]) == (2, 1, 1)
-
-
-def test_only_totals_carry_histograms():
-    tallies = counted(PAIRS)
-    assert all(bool(found.histograms) == ((cell.dimension, cell.value) == ALL) for cell, found in tallies.items())
 
 
 @given(st.lists(st.floats(1, 1e7), min_size=1, max_size=200), st.floats(0, 1))
@@ -131,14 +90,3 @@ def test_the_quantile_of_nothing_is_none():
 
 def test_values_below_one_share_the_lowest_bucket():
     assert {tally.bucket(x) for x in (-5.0, 0.0, 0.3, 1.0)} == {0}
-
-
-@given(some_pairs)
-def test_counting_combinations_first_comes_to_the_same(pairs):
-    combinations: dict[Combination, Tally] = {}
-    for pair in pairs:
-        counting.count_combination(combinations, *pair)
-    cells: dict[Cell, Tally] = {}
-    tally.spread(cells, combinations)
-    assert cells == counted(pairs)
-    assert sum(found.pairs for found in combinations.values()) == len(pairs)

@@ -1,0 +1,45 @@
+"""Recorded lines become the tallies that the store would keep."""
+
+from datetime import UTC, datetime
+
+from scoring.replay import Replay
+from shadow.pairs import BadLine, RecordedPair
+from shadow.records import Exchange, Reply
+from shadow.settings import Task
+from shadow.tally import MICRO
+
+AT = datetime(2026, 9, 1, tzinfo=UTC)
+TASKS = {"t": Task(frontier="big", kind="classification")}
+
+
+def line(number: int, candidate: str | None, ceiling: str | None) -> RecordedPair:
+    nobody = Reply(model="", failure="not_asked", failure_detail="not_recorded")
+    return RecordedPair(
+        number=number,
+        exchange=Exchange(
+            id=str(number), task="t", at=AT, request={}, reply=nobody, segment={"locale": "de"},
+            inclusion_probability=0.5,
+        ),
+        candidate_name="small",
+        frontier=Reply(model="big", content="refund"),
+        candidate=None if candidate is None else Reply(model="small", content=candidate),
+        ceiling=None if ceiling is None else Reply(model="big", content=ceiling),
+    )  # fmt: skip
+
+
+def test_a_line_with_a_ceiling_says_how_much_worse_than_the_frontier_itself_the_candidate_agrees():
+    lines = [line(1, "delivery", "refund"), line(2, "refund", "refund"), line(3, "delivery", None), line(4, None, "x")]
+    replay = Replay()
+    assert len(list(replay.judged(lines, TASKS))) == 6
+    cells = {cell: tally for cell, tally in replay.tallies.items() if cell.kind == "excess"}
+    assert {(cell.dimension, cell.value) for cell in cells} >= {("all", "all"), ("locale", "de")}
+    for cell, tally in cells.items():
+        assert (cell.candidate, tally.pairs, tally.agreement.n) == ("small", 2, 2)
+        assert (tally.agreement.weighted, tally.agreement.weight) == (MICRO, 4 * MICRO)
+
+
+def test_broken_lines_and_those_of_other_tasks_are_counted_nowhere():
+    replay = Replay()
+    lines: list[RecordedPair | BadLine] = [BadLine(number=1, reason="torn"), line(2, "refund", None)]
+    assert list(replay.judged(lines, TASKS, only="another")) == []
+    assert (replay.bad, replay.lines, replay.tallies) == (1, 0, {})
