@@ -62,14 +62,24 @@ class SimulatedServer:
     """An ASGI app that answers `/v1/chat/completions`, `/v1/responses` and `/v1/models`.
 
     It sleeps `time_scale` times the latency each reply claims. `seen` holds the last `keep`
-    requests, `requests` counts all, and `hang_ups` those whose client left early.
+    requests, `requests` counts all, and `hang_ups` those whose client left early. A reply that
+    is `rejected` goes out as a 400. Unless `shapes` is off, answers are brought into the shape
+    that a request asks for.
     """
 
     def __init__(
-        self, name: str, answer: Answer, *, time_scale: float = 1.0, fault: Fault | None = None, keep: int = 0
+        self,
+        name: str,
+        answer: Answer,
+        *,
+        time_scale: float = 1.0,
+        fault: Fault | None = None,
+        keep: int = 0,
+        shapes: bool = True,
     ) -> None:
         self._name = name
         self._answer = answer
+        self._shapes = shapes
         self._time_scale = time_scale
         self.fault = fault
         self._numbers = itertools.count(1)
@@ -113,7 +123,12 @@ class SimulatedServer:
         if fault is not None and fault.kind not in ("cut", "malformed"):
             await self._refuse(fault, receive, send)
             return
-        reply = shaped(self._answer(body, number), body)
+        reply = self._answer(body, number)
+        if reply.failure == "rejected":
+            message = reply.failure_detail or "rejected"
+            await _respond(send, 400, openai_format.error(message, kind="invalid_request_error"))
+            return
+        reply = shaped(reply, body) if self._shapes else reply
         created = int(time.time())
         cut = fault is not None and fault.kind == "cut"
         if body.get("stream"):

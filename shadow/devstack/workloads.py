@@ -152,6 +152,39 @@ def answer(reading: Reading, *, right: bool, style: tuple[float, ...]) -> str:
             return _draft_reply(reading, right, style)
 
 
+def is_right(reading: Reading, said: str) -> bool:
+    """Whether an answer is right, whatever else it says after an intent or beside a draft."""
+    match reading.task:
+        case "ticket-intent":
+            opening = said.strip().partition("\n")[0]
+            return opening.strip(" .").lower() == str(reading.facts["intent"])
+        case "invoice-fields":
+            fields = {name: reading.facts[name] for name in INVOICE_SCHEMA["required"]}
+            return bool(_fields_of(said) == fields)
+        case _:
+            return any(way in said for way in ANSWERS[reading.facts["intent"]][reading.locale])
+
+
+def says_more(reading: Reading, said: str) -> bool:
+    """Whether an answer says anything that the simulated models never do."""
+    match reading.task:
+        case "ticket-intent":
+            return said.strip(" .\n").lower() not in INTENTS
+        case "invoice-fields":
+            return not (said.startswith("{") and said.rstrip().endswith("}"))
+        case _:
+            ways = (GREETINGS, SIGN_OFFS, *ANSWERS.values())
+            plain = {line.format(name=reading.facts["name"]) for part in ways for line in part[reading.locale]}
+            return not set(said.strip().split("\n")) <= plain
+
+
+def _fields_of(said: str) -> object:
+    try:
+        return json.JSONDecoder().raw_decode(said, said.index("{"))[0]
+    except ValueError:
+        return None
+
+
 def _name_intent(intent: str, right: bool, style: tuple[float, ...]) -> str:
     said = intent if right else _CONFUSED[intent] if style[0] < 0.7 else pick(INTENTS, style[1])
     return said if style[2] < 0.8 else said.capitalize() if style[2] < 0.95 else f"{said}."
