@@ -51,11 +51,15 @@ def report(pruned: Pruned, *, dry_run: bool) -> list[str]:
             (pruned.payloads, "payloads", pruned.payloads_before),
             (pruned.dead_letter_payloads, "payloads of dead letters", pruned.payloads_before),
             (pruned.comparisons, "comparisons", pruned.rows_before),
+            (pruned.verdicts, "remembered verdicts of judges", pruned.payloads_before),
             (pruned.exchanges, "exchanges", pruned.rows_before),
             (pruned.dead_letters, "dead letters", pruned.rows_before),
         )
         if n
     ]
+    if pruned.never_judged:
+        verb = "Would no longer wait" if dry_run else "No longer waiting"
+        lines.append(f"{verb} for a judge to look at {pruned.never_judged:,} pairs whose payload is gone.")
     if pruned.sources:
         verb = "Would add up" if dry_run else "Added up"
         lines.append(f"{verb} the counts of {pruned.sources:,} capturing processes that are long gone.")

@@ -1,4 +1,4 @@
-"""Stored pairs, one by one: for the page that shows disagreements, and for export."""
+"""Stored pairs, one by one: for the pages that show them, for judges, and for export."""
 
 import heapq
 from collections.abc import Iterator, Mapping
@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, cast, or_, select, tuple_
 
-from shadow.records import Comparison, Exchange, Reply, Role, Trial
+from shadow.records import Comparison, Exchange, Preference, RegretSource, Reply, Role, Trial
 from shadow.store.engine import explained
+from shadow.store.rows import PairKey, clean
 from shadow.store.tables import comparisons, exchanges, ledger, payloads
 
 #: Most pairs of one `find`.
@@ -34,7 +35,10 @@ class Cursor(NamedTuple):
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """A stored trial and what was said of it.
 
-    Where retention has taken the payload (`payload_kept` is false), request and contents are
+    `human` and `judge` are what people and a judge say now, each with the chance in (0, 1] with
+    which the pair was chosen to be looked at; of `judge_probability` that is known before the judge
+    looks. What came with the exchange is in `trial.exchange`. `comparison.regret` is what the
+    strongest source says now. Where retention has taken the payload (`payload_kept` is false), request and contents are
     empty and the frontier's model is not known; times, costs, failures and scores remain.
     """
 
@@ -42,6 +46,16 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     comparison: Comparison
     cursor: Cursor
     payload_kept: bool = True
+    human: Preference | None = None
+    human_probability: float | None = None
+    judge: Preference | None = None
+    judge_probability: float | None = None
+    judge_due: bool = False
+
+    @property
+    def key(self) -> PairKey:
+        """The name of the pair in every table."""
+        return PairKey(clean(self.trial.exchange.task), *self.cursor)
 
 
 def find(
@@ -57,6 +71,9 @@ def find(
     failure: str | None = None,
     text: str | None = None,
     exchange_id: str | None = None,
+    source: RegretSource | None = None,
+    labelled: bool | None = None,
+    judge_due: bool | None = None,
     limit: int = 50,
     before: Cursor | None = None,
 ) -> list[Pair]:
@@ -64,14 +81,17 @@ def find(
 
     `segment` asks for all its dimensions, declared or derived; `max_agreement` for scored pairs
     that agree no more than that; `failure` for a failure of either side; `text` for words, in
-    any case, in the request or one of the replies (only where the payload is kept). The next
-    page is `before` the last pair's cursor.
+    any case, in the request or one of the replies (only where the payload is kept); `source` for
+    pairs whose regret somebody tells and this is the strongest who does; `labelled` for what people
+    have, or have not, looked at; `judge_due` for what a judge is, or is not, still to look at. The
+    next page is `before` the last pair's cursor.
     """
     limit = max(0, min(limit, MAX_LIMIT))
     with explained(connection.engine.url):
         conditions = [
             *_key_conditions(connection, exchange_id, since, until, before),
             *_pair_conditions(candidate, kind, segment, max_agreement, failure),
+            *_opinion_conditions(source, labelled, judge_due),
         ]
         # One task at a time, for the key starts with the task and so gives each in order.
         tasks = [task] if task is not None else list(connection.execute(select(ledger.c.task).distinct()).scalars())
@@ -134,6 +154,21 @@ def _pair_conditions(
     return conditions
 
 
+def _opinion_conditions(
+    source: RegretSource | None, labelled: bool | None, judge_due: bool | None
+) -> list[ColumnElement[bool]]:
+    columns = comparisons.c
+    conditions: list[ColumnElement[bool]] = []
+    if source is not None:
+        conditions.append(columns.regret_source == source)
+    if labelled is not None:
+        conditions.append(columns.human.is_not(None) if labelled else columns.human.is_(None))
+    if judge_due is not None:
+        # As it stands in the index of the few that are due.
+        conditions.append(columns.judge_due if judge_due else columns.judge_due.is_(None))
+    return conditions
+
+
 def _page(connection: Connection, conditions: list[ColumnElement[bool]], words: str | None, limit: int) -> list[Pair]:
     texts = [cast(payloads.c[name], Text).label(f"{name}_text") for name in ("exchange", "reply", "detail")]
     same = and_(*(payloads.c[name] == comparisons.c[name] for name in ("task", *_KEY)))
@@ -175,7 +210,17 @@ def _pair(row: Row[Any]) -> Pair:
         inclusion_probability=row.inclusion_probability,
     )
     cursor = Cursor(row.at, row.exchange_id, row.kind, row.candidate)
-    return Pair(trial=trial, comparison=comparison, cursor=cursor, payload_kept=kept)
+    return Pair(
+        trial=trial,
+        comparison=comparison,
+        cursor=cursor,
+        payload_kept=kept,
+        human=row.human,
+        human_probability=row.human_probability,
+        judge=row.judge,
+        judge_probability=row.judge_probability,
+        judge_due=bool(row.judge_due),
+    )
 
 
 def _tried(row: Row[Any]) -> Role:

@@ -1,4 +1,7 @@
-"""Forget what is past its retention. Rollups and the ledger stay: they hold no content.
+"""Forget what is past its retention. Rollups, labels and the ledger stay.
+
+What people said of a pair outlives the pair: without their notes nobody could tell any more why
+a number is what it is. What judges said goes with the content they quote.
 
 Whole days go as partitions, which costs the same however much was in them.
 """
@@ -13,7 +16,7 @@ from sqlalchemy import Connection, Executable, delete, func, select, table, text
 from shadow.settings import Retention
 from shadow.store import partitions
 from shadow.store.engine import explained
-from shadow.store.tables import capture_counts, dead_letters
+from shadow.store.tables import capture_counts, comparisons, dead_letters, verdicts
 
 #: The capturing process to which those that have long been silent are added.
 EARLIER: Final = "(earlier)"
@@ -23,7 +26,9 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     """How many rows were forgotten, and how many daily partitions with them.
 
     No content is left of events before `payloads_before`, and no row of those before
-    `rows_before`. `sources` counts capturing processes, long silent, whose counts were added up.
+    `rows_before`. `verdicts` counts answers of judges that are no longer remembered, and
+    `never_judged` the pairs that a judge can no longer look at; `sources` capturing processes,
+    long silent, whose counts were added up.
     """
 
     payloads_before: date
@@ -33,6 +38,8 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     exchanges: int
     dead_letter_payloads: int
     dead_letters: int
+    verdicts: int
+    never_judged: int
     sources: int
     partitions: int
 
@@ -55,6 +62,9 @@ def prune(connection: Connection, retention: Retention, now: datetime, *, dry_ru
             rows_before=rows_before,
             dead_letter_payloads=sweep.run(_EMPTY_LETTERS, {"before": payloads_before}),
             dead_letters=sweep.run(_DELETE_LETTERS, {"before": rows_before}),
+            verdicts=sweep.run(_DELETE_VERDICTS, {"before": payloads_before}),
+            # Nothing may wait for ever for what can no longer come.
+            never_judged=sweep.run(_GIVE_UP, {"before": payloads_before}),
             # A source that speaks again would be counted twice, so wait out Kafka's own retention.
             sources=sweep.add_up_silent_sources(payloads_before),
             **{name: sweep.partitions_before(name, first_kept) for name, first_kept in limits.items()},
@@ -108,6 +118,8 @@ class _Sweep:
 _BEFORE: Final = text("at < :before")
 _EMPTY_LETTERS: Final = update(dead_letters).where(_BEFORE, func.length(dead_letters.c.payload) > 0).values(payload=b"")
 _DELETE_LETTERS: Final = delete(dead_letters).where(_BEFORE)
+_DELETE_VERDICTS: Final = delete(verdicts).where(_BEFORE)
+_GIVE_UP: Final = update(comparisons).where(_BEFORE, comparisons.c.judge_due).values(judge_due=None)
 _SILENT_SOURCES: Final = (
     select(capture_counts.c.source)
     .where(capture_counts.c.source != EARLIER)

@@ -1,0 +1,393 @@
+"""What people and judges say is counted at once, exactly, and can be taken back."""
+
+import random
+import threading
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from shadow.errors import StoreError
+from shadow.records import Reply
+from shadow.settings import Retention
+from shadow.store import engine, exchanges, ingest, opinions, prune, tallies, voices
+from shadow.store.opinions import JudgeVerdict, Label, PairName
+from shadow.wire import utc_now
+from tests.services import fresh_database
+from tests.store_samples import START, dump, exchange, scored, store, various
+
+PREFERENCES = opinions.PREFERENCES
+#: What opinions change. Crossings and rollups keep the cells that count nothing any more.
+COUNTED = ("rollups", "rollup_counts", "rollup_histograms", "crossings", "catalogue")
+
+
+@pytest.fixture
+def database(postgres_url):
+    opened = engine.connect(postgres_url)
+    yield opened
+    opened.dispose()
+
+
+def name_of(pair):
+    trial = pair[0]
+    return PairName(trial.exchange.task, trial.exchange.at, trial.exchange.id, trial.kind, trial.candidate)
+
+
+def label(pair, preference="frontier", reviewer="ana", **changes):
+    given = {"labelled_at": START, "reviewer": reviewer, "preference": preference}
+    return Label(**(name_of(pair)._asdict() | given | changes))
+
+
+def verdict(pair, preference="frontier", **changes):
+    return JudgeVerdict(**(name_of(pair)._asdict() | {"judge": "judge-70b", "preference": preference} | changes))
+
+
+def say(database, *labels):
+    with engine.transaction(database) as connection:
+        return opinions.record_labels(connection, labels)
+
+
+def judge(database, *verdicts):
+    with engine.transaction(database) as connection:
+        return opinions.record_verdicts(connection, verdicts)
+
+
+def take_back(database, pair, reviewer="ana"):
+    with engine.transaction(database) as connection:
+        return opinions.remove_label(connection, name_of(pair), reviewer)
+
+
+def stored(database, **question):
+    with engine.browsing(database) as connection:
+        return exchanges.find(connection, **question)
+
+
+def said_by(database, source, **question):
+    """The tally of everything that `source` says."""
+    with engine.snapshot(database) as connection:
+        found = tallies.read(connection, dimension="all", per="window", kinds=("shadow", "reverse"), **question)
+    return next((cell for key, cell in found.items() if key.source == source), None)
+
+
+def test_a_label_is_counted_at_once_with_the_weight_of_its_two_chances(database):
+    pair = scored(1, agreement=0.0, probability=0.5)
+    store(database, [pair])
+    assert say(database, label(pair, probability=0.1)) == opinions.Given(1, ())
+    found = said_by(database, "human")
+    assert (found.pairs, found.agreement.n) == (0, 0)
+    assert (found.regret.n, found.regret.total, found.regret.weight) == (1, 1_000_000, 20_000_000)
+    assert found.counts == {"labelled:none:frontier": 1, "labelled_weight:none:frontier": 20_000_000}
+    (kept,) = stored(database)
+    assert (kept.human, kept.human_probability) == ("frontier", 0.1)
+    assert (kept.comparison.regret, kept.comparison.net_regret, kept.comparison.regret_source) == (1.0, 1.0, "human")
+
+
+def test_a_reviewers_newer_word_replaces_the_older_whichever_comes_first(database):
+    pair = scored(1)
+    store(database, [pair])
+    older, newer = label(pair, "frontier"), label(pair, "candidate", labelled_at=START + timedelta(seconds=1))
+    assert say(database, newer).recorded == 1
+    assert say(database, older).recorded == 0
+    assert say(database, older, newer, older).recorded == 0
+    assert said_by(database, "human").net_regret.total == -1_000_000
+    with engine.browsing(database) as connection:
+        assert list(opinions.iterate_labels(connection)) == [newer]
+
+
+def test_what_most_reviewers_say_counts_once(database):
+    pair = scored(1)
+    store(database, [pair])
+    say(database, label(pair, "candidate", "ana"), label(pair, "frontier", "ben"))
+    assert stored(database)[0].human == "tie"
+    say(database, label(pair, "frontier", "cyd"))
+    found = said_by(database, "human")
+    assert found.regret.n == found.regret.total / 1_000_000 == 1
+    assert stored(database)[0].human == "frontier"
+
+
+def test_regret_is_always_what_the_strongest_source_says(database):
+    graded = {"frontier_correct": 0.0, "candidate_correct": 1.0}
+    pair = scored(1, **graded, judge_rate=0.5)
+    store(database, [pair])
+
+    def regret():
+        (found,) = stored(database)
+        return found.comparison.net_regret, found.comparison.regret_source
+
+    assert regret() == (-1.0, "reference")
+    judge(database, verdict(pair, "frontier"))
+    assert regret() == (-1.0, "reference")
+    say(database, label(pair, "tie"))
+    assert regret() == (0.0, "human")
+    take_back(database, pair)
+    assert regret() == (-1.0, "reference")
+    assert said_by(database, "reference").net_regret.total == -1_000_000
+    assert said_by(database, "judge").net_regret.total == 1_000_000
+
+
+def test_a_verdict_moves_labels_to_what_the_judge_said(database):
+    pair = scored(1, judge_rate=0.25, probability=0.5)
+    store(database, [pair])
+    say(database, label(pair, "tie"))
+    assert judge(database, verdict(pair, "candidate")) == 1
+    counted = {name: n for name, n in said_by(database, "human").counts.items() if n}
+    assert counted == {"labelled:candidate:tie": 1, "labelled_weight:candidate:tie": 2_000_000}
+    assert said_by(database, "judge").counts == {"judged:candidate": 1, "judged_weight:candidate": 8_000_000}
+
+
+def test_the_first_verdict_stays_and_ends_the_wait(database):
+    due, not_due = scored(1, judge_rate=0.25), scored(2)
+    store(database, [due, not_due])
+    assert judge(database, verdict(due, "tie"), verdict(due, "frontier")) == 1
+    assert judge(database, verdict(due, "frontier")) == 0
+    assert judge(database, verdict(not_due, "frontier", probability=0.5)) == 1
+    later, first = stored(database)
+    assert (first.judge, first.judge_probability, first.judge_due) == ("tie", 0.25, False)
+    assert (later.judge, later.judge_probability) == ("frontier", 0.5)
+
+
+def test_giving_up_ends_the_wait_without_a_word(database):
+    pair = scored(1, judge_rate=0.25)
+    store(database, [pair])
+    with engine.transaction(database) as connection:
+        assert opinions.give_up(connection, [name_of(pair)]) == 1
+        assert opinions.give_up(connection, [name_of(pair), name_of(scored(2))]) == 0
+    (found,) = stored(database)
+    assert (found.judge, found.judge_due, found.judge_probability) == (None, False, 0.25)
+    assert said_by(database, "judge") is None
+
+
+def test_labels_of_pairs_that_are_not_stored_are_reported(database):
+    known, pruned, never = scored(1), scored(exchange=exchange(2, at=START - timedelta(days=90))), scored(3)
+    store(database, [known, pruned])
+    say(database, label(pruned))
+    with database.connect() as connection:
+        prune.prune(connection, Retention(payload_days=40, rows_days=40), utc_now())
+    given = say(database, label(known), label(pruned, "tie"), label(never))
+    assert given == opinions.Given(1, tuple(sorted([name_of(pruned), name_of(never)])))
+    assert take_back(database, pruned) is None
+    with engine.browsing(database) as connection:
+        assert len(list(opinions.iterate_labels(connection))) == 2
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        scored(1, kind="ceiling"),
+        scored(1, agreement=None, unscored="candidate_timeout", reply=Reply(model="small-7b", failure="timeout")),
+    ],
+)
+def test_nobody_can_prefer_one_of_fewer_than_two_models_replies(database, pair):
+    store(database, [pair])
+    assert say(database, label(pair)) == opinions.Given(0, (), (name_of(pair),))
+    assert judge(database, verdict(pair)) == 0
+    assert said_by(database, "human") is said_by(database, "judge") is None
+
+
+def test_what_came_with_the_pair_is_one_voice_among_others(database):
+    pair = scored(1, exchange=exchange(1, label="frontier"))
+    store(database, [pair])
+    say(database, label(pair, "candidate", probability=0.1))
+    (found,) = stored(database)
+    assert (found.human, found.human_probability) == ("tie", 1.0)
+    with engine.browsing(database) as connection:
+        assert [voice.reviewer for voice in opinions.iterate_labels(connection)] == ["ana", voices.RECORDED]
+    take_back(database, pair)
+    assert stored(database)[0].human == "frontier"
+    assert take_back(database, pair, voices.RECORDED).preference == "frontier"
+    (found,) = stored(database)
+    assert (found.human, found.human_probability, found.comparison.regret_source) == (None, None, None)
+
+
+def test_a_recorded_label_can_be_taken_back_before_anybody_else_speaks(database):
+    pair = scored(1, exchange=exchange(1, label="frontier", judge="tie"))
+    store(database, [pair])
+    assert take_back(database, pair, voices.RECORDED).reviewer == voices.RECORDED
+    (found,) = stored(database)
+    assert (found.human, found.comparison.regret, found.comparison.regret_source) == (None, 0.0, "judge")
+    assert said_by(database, "human").regret.n == 0
+
+
+def test_taking_back_gives_the_label_and_leaves_nothing_counted(database):
+    pair = scored(1)
+    store(database, [pair])
+    given = label(pair, probability=0.25, stratum="disagreement", note="the amount is wrong")
+    say(database, given)
+    assert take_back(database, pair, "ben") is None
+    assert take_back(database, pair) == given
+    assert take_back(database, pair) is None
+    found = said_by(database, "human")
+    assert not found.regret
+    assert set(found.counts.values()) == {0}
+    (kept,) = stored(database)
+    assert (kept.human, kept.human_probability, kept.comparison.regret) == (None, None, None)
+
+
+def test_names_and_notes_are_mended_and_cut(database):
+    pair = scored(exchange=exchange(id="x" * 400))
+    store(database, [pair])
+    assert say(database, label(pair, reviewer="a\0na", note="\0" + "n" * 5_000, stratum="\ud800")).recorded == 1
+    with engine.browsing(database) as connection:
+        (kept,) = opinions.iterate_labels(connection)
+    assert (kept.reviewer, kept.stratum, len(kept.note)) == ("a\ufffdna", "?", voices.MAX_NOTE)
+    assert take_back(database, pair, "a\0na") == kept
+
+
+@pytest.mark.parametrize("probability", [0.0, -1.0, 1.5, float("nan")])
+def test_an_impossible_probability_is_refused_before_anything_is_written(database, probability):
+    pair = scored(1)
+    store(database, [pair])
+    with pytest.raises(ValueError, match="probability"):
+        say(database, label(pair, reviewer="ben"), label(pair, probability=probability))
+    assert stored(database)[0].human is None
+
+
+def counted(database, *, undone=False):
+    """Rows of rollups that count something; the heaviest weight outlives what was taken back."""
+    rows = dump(database, COUNTED)
+    with database.connect() as connection:
+        for table in ("rollups", "crossings"):
+            columns = connection.execute(text(f"SELECT * FROM {table} LIMIT 0")).keys()
+            kept = ", ".join(name for name in columns if not (undone and name.endswith("_heaviest")))
+            query = f"SELECT ({kept})::text FROM {table} WHERE pairs <> 0 OR regret_n <> 0 ORDER BY 1"
+            rows[table] = "\n".join(connection.execute(text(query)).scalars())
+        query = "SELECT t::text FROM rollup_counts t WHERE n <> 0 OR name LIKE 'correct:%' ORDER BY 1"
+        rows["rollup_counts"] = "\n".join(connection.execute(text(query)).scalars())
+    return rows
+
+
+def from_scratch(server, template, pairs: Iterable, labels, verdicts):
+    with fresh_database(server, template=template) as url:
+        database = engine.connect(url)
+        store(database, list(pairs))
+        judge(database, *verdicts)
+        say(database, *labels)
+        found = counted(database), counted(database, undone=True), dump(database, ["comparisons", "labels"])
+        database.dispose()
+    return found
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_any_sequence_of_labels_verdicts_undos_and_deliveries_counts_as_if_from_scratch(
+    database, postgres_server, migrated_template, seed
+):
+    chance = random.Random(seed)
+    with_judge = [scored(500 + n, agreement=chance.random(), judge_rate=0.5) for n in range(20)]
+    pairs = [*various(40, seed=seed), *with_judge]
+    delivered, labels, verdicts, undone = {}, {}, {}, False
+    for moment in range(120):
+        some = chance.sample(pairs, chance.randrange(1, 6))
+        match chance.choice(("deliver", "label", "label", "judge", "undo")):
+            case "deliver":
+                store(database, some)
+                delivered |= {name_of(pair): pair for pair in some}
+            case "label":
+                at = START + timedelta(minutes=chance.choice((moment, 0)))
+                given = [
+                    label(pair, chance.choice(PREFERENCES), chance.choice(("ana", "ben", "cyd")), labelled_at=at,
+                          probability=chance.choice((1.0, 0.3, 0.07)))
+                    for pair in some
+                ]  # fmt: skip
+                say(database, *given)
+                for one in given:
+                    if one.pair in delivered:
+                        key = one.pair, one.reviewer
+                        labels[key] = max(labels.get(key, one), one, key=lambda x: (
+                            x.labelled_at, x.preference, x.probability))  # fmt: skip
+            case "judge":
+                given = [verdict(pair, chance.choice(PREFERENCES)) for pair in some]
+                judge(database, *given)
+                for one in given:
+                    if one.pair in delivered:
+                        verdicts.setdefault(one.pair, one)
+            case "undo" if labels:
+                (name, reviewer), one = chance.choice(list(labels.items()))
+                with engine.transaction(database) as connection:
+                    taken = opinions.remove_label(connection, name, reviewer)
+                undone = undone or taken is not None
+                del labels[name, reviewer]
+    store(database, pairs)
+    assert undone
+    _, expected, rows = from_scratch(postgres_server, migrated_template, pairs, labels.values(), verdicts.values())
+    assert counted(database, undone=True) == expected
+    assert dump(database, ["comparisons"])["comparisons"] == rows["comparisons"]
+
+
+def test_reviewers_judges_and_deliveries_of_the_same_pairs_neither_block_for_good_nor_miscount(
+    database, postgres_url, postgres_server, migrated_template
+):
+    pairs = [scored(n, agreement=n % 3 / 2, judge_rate=0.5, probability=0.5) for n in range(60)]
+    store(database, pairs[:40])
+    faults = []
+
+    def work(number, act):
+        chance = random.Random(number)
+        mine = engine.connect(postgres_url, pool_size=1)
+        try:
+            for _ in range(12):
+                some = chance.sample(pairs, 20)
+                with engine.transaction(mine) as connection:
+                    act(connection, chance, some)
+        except StoreError as fault:
+            faults.append(fault)
+        finally:
+            mine.dispose()
+
+    def deliver(connection, chance, some):
+        ingest.record_trials(connection, some)
+
+    def label_some(reviewer):
+        def act(connection, chance, some):
+            given = [label(pair, chance.choice(PREFERENCES), reviewer) for pair in some]
+            opinions.record_labels(connection, given)
+
+        return act
+
+    def decide(connection, chance, some):
+        opinions.record_verdicts(connection, [verdict(pair, "tie") for pair in some])
+
+    workers = [
+        threading.Thread(target=work, args=(number, act))
+        for number, act in enumerate((deliver, label_some("ana"), label_some("ben"), decide))
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert faults == []
+    store(database, pairs)
+    with engine.browsing(database) as connection:
+        labels = list(opinions.iterate_labels(connection))
+        judged = {pair.key for pair in exchanges.iterate(connection) if pair.judge is not None}
+    verdicts = [verdict(pair, "tie") for pair in pairs if name_of(pair) in judged]
+    assert labels
+    assert verdicts
+    expected, _, _ = from_scratch(postgres_server, migrated_template, pairs, labels, verdicts)
+    assert counted(database) == expected
+
+
+def test_labels_are_read_page_by_page_of_a_task_and_a_time(database):
+    pairs = [scored(n) for n in range(7)] + [scored(exchange=exchange(7, task="invoice-fields"))]
+    store(database, pairs)
+    given = [label(pair, reviewer=reviewer) for pair in pairs for reviewer in ("ana", "ben")]
+    say(database, *given)
+    with engine.browsing(database) as connection:
+        everything = list(opinions.iterate_labels(connection, page=3))
+        some = list(
+            opinions.iterate_labels(connection, task="ticket-intent", since=START + timedelta(minutes=4), page=2)
+        )
+    assert everything == [*given[14:], *given[:14]]
+    assert some == given[8:14]
+
+
+def test_pairs_that_two_reviewers_labelled_show_how_far_they_agree(database):
+    pairs = [scored(n) for n in range(4)]
+    store(database, pairs)
+    say(database, *(label(pair, "tie", "ana") for pair in pairs))
+    say(database, *(label(pair, said, "ben") for pair, said in zip(pairs, ("tie", "frontier", "tie"), strict=False)))
+    say(database, label(scored(9), "tie", "cyd"))
+    with engine.browsing(database) as connection:
+        (found,) = opinions.reviewer_agreement(connection, task="ticket-intent")
+        assert opinions.reviewer_agreement(connection, task="ticket-intent", since=START + timedelta(minutes=3)) == []
+    assert found == ("ana", "ben", ((0, 0, 0), (1, 2, 0), (0, 0, 0)))
