@@ -3,40 +3,42 @@
 The structs here are the evidence format, field by field (`shadow.evidence/1`). A number that
 cannot be told is null with the reason beside it (`ceiling`, `ceiling_reason`), never 0.
 
-Segments are those that the tallies hold, and two read off the clock, in UTC: `hour` ("13:00")
-and `weekday` ("Mon"). A segment is flagged when its interval lies wholly on the bad side of
-the whole task's: agreement below, or regret above. That looks at each segment by itself; with
-many segments some are flagged by chance.
+Segments are those that the tallies hold, and two read off the clock: `hour` and `weekday`, in
+UTC. They are flagged together, so that few are flagged by mistake (`scoring.flags`).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from scoring.estimates import Estimate, difference, estimates, net_estimates
+from scoring import calls
+from scoring.by_unit import UnitEvidence, unit_evidence
+from scoring.estimates import Estimate, difference, estimates, excess, is_binary, is_equal
+from scoring.flags import Flag, Status, flags
+from scoring.pools import Group, Measured, Pool, grouped, measured, regret_estimates
+from scoring.stats.ceiling import CeilingStatus
+from scoring.trust import JudgeTrust, judge_trust
 from scoring.verdict import LIMIT, Verdict, verdict
-from shadow.records import Role
-from shadow.tally import ALL, Cell, Sums, Tally, quantile
+from scoring.worst import WorstCrossings
+from shadow.records import RegretSource, Role
+from shadow.regret import SOURCES
+from shadow.settings import Task
+from shadow.tally import MICRO, Cell, Sums, Tally
+from shadow.units import Units, UnitTallies
 
 SCHEMA: Final = "shadow.evidence/1"
 
-#: Failures that are always listed, so that a reader can tell "none" from "not looked for".
-_LISTED: Final = ("refusal", "malformed", "timeout")
-
-#: Nobody was asked: no fault of the model's.
-_NOT_FAILURES: Final = ("not_asked", "expired")
+#: Share of flags that may be mistaken, where a task's settings name none.
+FALSE_FLAG_RATE: Final = 0.1
 
 _ROLES: Final[tuple[Role, ...]] = ("frontier", "candidate")
-_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_SOURCES: Final = ("human", "reference", "judge")
 
 _NO_REGRET: Final = "no human label, reference or judge preference"
 _NO_SCORE: Final = "no pair could be scored"
+_NO_CEILING: Final = "the frontier was not asked twice"
 
 Reason: TypeAlias = str | UnsetType
 
@@ -48,8 +50,22 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime = msgspec.field(name="to")
 
 
+class Excess(Estimate, frozen=True, kw_only=True):
+    """How much more the candidate disagrees with the frontier than the frontier with itself.
+
+    In [-1, 1], from exchanges that both were asked about; `status` says on which side of 0 the
+    whole interval lies.
+    """
+
+    status: CeilingStatus
+
+
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """One value of one dimension. `n` counts its pairs, scored or not."""
+    """One value of one dimension. `n` counts its pairs, scored or not.
+
+    `status` is `flagged`, `ok` or `not_enough_data`, which is never a pass; `looked_for` says
+    what would have flagged it, `q_value` the smallest rate of false flags at which it would be.
+    """
 
     dimension: str
     value: str
@@ -61,16 +77,19 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     net_regret: Estimate | None
     net_regret_reason: Reason = UNSET
     flagged: bool
-    q_value: float | None
-    q_value_reason: Reason = UNSET
+    q_value: float
+    status: Status
+    looked_for: str
     verdict: Verdict
 
 
 class TaskEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of one candidate on one task.
 
-    `n` counts pairs; those in `unscored`, by reason, are in no other number. `failures` are
-    the candidate's replies that were none, by kind. `cost_usd` is the mean of one call.
+    `n` counts pairs; those in `unscored`, by reason, are in no other number. `regret` is that of
+    the strongest source that looked at enough pairs; `regret_by_source` holds each by itself.
+    `failures` are the candidate's replies that were none, by kind. `cost_usd` is the mean of one
+    call. `regret_limit` and `false_flag_rate` are those that verdicts and flags were made with.
     """
 
     task: str
@@ -84,12 +103,24 @@ class TaskEvidence(msgspec.Struct, frozen=True, kw_only=True):
     ceiling_reason: Reason = UNSET
     agreement_vs_ceiling: Estimate | None
     agreement_vs_ceiling_reason: Reason = UNSET
+    excess_disagreement: Excess | None
+    excess_disagreement_reason: Reason = UNSET
     regret: Estimate | None
     regret_reason: Reason = UNSET
     net_regret: Estimate | None
     net_regret_reason: Reason = UNSET
+    regret_by_source: dict[RegretSource, Estimate]
+    net_regret_by_source: dict[RegretSource, Estimate]
+    regret_limit: float
     verdict: Verdict
+    judge: JudgeTrust | None
+    judge_reason: Reason = UNSET
+    units: UnitEvidence | None
+    units_reason: Reason = UNSET
     segments: list[Segment]
+    false_flag_rate: float
+    worst_crossings: WorstCrossings | None = None
+    worst_crossings_reason: Reason = "crossings were not searched"
     latency_ms: dict[Role, dict[Literal["p50", "p99"], float | None]]
     latency_ms_reason: Reason = UNSET
     cost_usd: dict[Role, float | None]
@@ -106,53 +137,44 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     tasks: list[TaskEvidence]
 
 
-@dataclass(slots=True)
-class _Pool:
-    """The tally of one segment over all hours and regret sources."""
+class _Asked(NamedTuple):
+    """What a task's owner decided."""
 
-    tally: Tally = field(default_factory=Tally)
-    sources: Counter[str] = field(default_factory=Counter)
-
-    def add(self, cell: Cell, tally: Tally) -> None:
-        self.tally.merge(tally)
-        if tally.regret.n:
-            self.sources[cell.source] += tally.regret.n
+    limit: float
+    false_flag_rate: float
 
 
-@dataclass(slots=True)
-class _Group:
-    """One task and candidate."""
-
-    whole: _Pool = field(default_factory=_Pool)
-    segments: dict[tuple[str, str], _Pool] = field(default_factory=dict)
-    hours: list[datetime] = field(default_factory=list)
-
-
-def evidence(tallies: Mapping[Cell, Tally], *, limit: float = LIMIT) -> list[TaskEvidence]:
+def evidence(
+    tallies: Mapping[Cell, Tally],
+    *,
+    tasks: Mapping[str, Task] | None = None,
+    limit: float = LIMIT,
+    units: UnitTallies | None = None,
+) -> list[TaskEvidence]:
     """Evidence of every task and candidate in `tallies`, by name.
 
     Shadow and reverse pairs are taken together: weighted by their chances they speak for all
-    of the traffic. Ceiling pairs give their task's ceiling. Cells of the dimension `all` must be
-    among the tallies; a candidate without any has no evidence. `limit` is the accepted regret.
+    of the traffic. Ceiling pairs give their task's ceiling, cells of the kind "excess" what the
+    candidate's disagreement exceeds it by. Cells of the dimension `all` must be among the
+    tallies; a candidate without any has no evidence. `tasks` tell the accepted regret and the
+    rate of false flags; a task that is not among them accepts `limit`. `units` holds scores per
+    unit, which no tally knows.
     """
-    groups: dict[tuple[str, str], _Group] = {}
-    ceilings: dict[str, Sums] = {}
-    for cell, tally in tallies.items():
-        if cell.kind == "ceiling":
-            if (cell.dimension, cell.value) == ALL:
-                ceilings.setdefault(cell.task, Sums()).merge(tally.agreement)
+    groups, ceilings = grouped(tallies)
+    found = []
+    for (task, candidate), group in sorted(groups.items()):
+        if not group.hours:
             continue
-        group = groups.setdefault((cell.task, cell.candidate), _Group())
-        for name in _segments_of(cell):
-            group.segments.setdefault(name, _Pool()).add(cell, tally)
-        if (cell.dimension, cell.value) == ALL:
-            group.whole.add(cell, tally)
-            group.hours.append(cell.hour)
-    return [
-        _task(task, candidate, group, ceilings.get(task, Sums()), limit)
-        for (task, candidate), group in sorted(groups.items())
-        if group.hours
-    ]
+        spec = (tasks or {}).get(task)
+        asked = _Asked(spec.regret_limit, spec.false_flag_rate) if spec else _Asked(limit, FALSE_FLAG_RATE)
+        per_unit = None if units is None else units.get((task, candidate), {})
+        found.append(_task(task, candidate, group, ceilings.get(task, Sums()), asked, per_unit))
+    return found
+
+
+def with_crossings(found: TaskEvidence, crossings: WorstCrossings) -> TaskEvidence:
+    """The evidence with what a search for the worst crossings found."""
+    return msgspec.structs.replace(found, worst_crossings=crossings, worst_crossings_reason=UNSET)
 
 
 def to_json(tasks: Sequence[TaskEvidence], *, generated_at: datetime | None = None) -> bytes:
@@ -161,27 +183,26 @@ def to_json(tasks: Sequence[TaskEvidence], *, generated_at: datetime | None = No
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
-def _segments_of(cell: Cell) -> tuple[tuple[str, str], ...]:
-    if (cell.dimension, cell.value) != ALL:
-        return ((cell.dimension, cell.value),)
-    return (("hour", f"{cell.hour:%H}:00"), ("weekday", _WEEKDAYS[cell.hour.weekday()]))
-
-
-def _task(task: str, candidate: str, group: _Group, ceiling: Sums, limit: float) -> TaskEvidence:
-    tally = group.whole.tally
-    pools = [group.whole, *group.segments.values()]
-    whole, *rest = _measured(pools)
-    agreement, regret, net_regret = whole
+def _task(
+    task: str, candidate: str, group: Group, ceiling: Sums, asked: _Asked, per_unit: Units | None
+) -> TaskEvidence:
+    whole, tally = group.whole, group.whole.tally
+    pools = list(group.segments.values())
+    (agreement, regret, net_regret), *rest = measured([whole, *pools])
+    judged = flags(whole, pools, limit=asked.limit, false_flag_rate=asked.false_flag_rate)
     segments = [
-        _segment(name, pool, found, whole, limit)
-        for (name, pool), found in zip(group.segments.items(), rest, strict=True)
+        _segment(name, pool, numbers, flag, asked.limit)
+        for (name, pool), numbers, flag in zip(group.segments.items(), rest, judged, strict=True)
     ]
-    unscored = _counts(tally, "unscored:")
-    above = difference(tally.agreement, ceiling)
-    latency: dict[Role, dict[Literal["p50", "p99"], float | None]] = {
-        role: {"p50": _quantile(tally, role, 0.5), "p99": _quantile(tally, role, 0.99)} for role in _ROLES
-    }
-    cost = {role: _cost(tally, role) for role in _ROLES}
+    unscored = calls.counted(tally, "unscored:")
+    beyond = _excess(group.excess, binary=is_binary(tally.agreement) and is_binary(ceiling))
+    above = _mirrored(beyond) if beyond else difference(tally.agreement, ceiling)
+    sources = [source for source in SOURCES if source in whole.by_source]
+    said = dict(zip(sources, regret_estimates([whole.by_source[source] for source in sources]), strict=True))
+    trust = _trust(whole)
+    by_unit = unit_evidence(per_unit, whole.primary) if per_unit else None
+    latency = {role: calls.latencies(tally, role) for role in _ROLES}
+    cost = {role: calls.cost(tally, role) for role in _ROLES}
     return TaskEvidence(
         task=task,
         candidate=candidate,
@@ -191,46 +212,35 @@ def _task(task: str, candidate: str, group: _Group, ceiling: Sums, limit: float)
         agreement=agreement,
         agreement_reason=_unless(agreement, _NO_SCORE),
         ceiling=estimates([ceiling])[0],
-        ceiling_reason=UNSET if ceiling.n else "the frontier was not asked twice",
+        ceiling_reason=UNSET if ceiling.n else _NO_CEILING,
         agreement_vs_ceiling=above,
         agreement_vs_ceiling_reason=_unless(above, "no ceiling to compare with" if agreement else _NO_SCORE),
+        excess_disagreement=beyond,
+        excess_disagreement_reason=_unless(beyond, "no exchange was answered by both, the candidate and the frontier"),
         regret=regret,
         regret_reason=_unless(regret, _NO_REGRET),
         net_regret=net_regret,
         net_regret_reason=_unless(net_regret, _NO_REGRET),
-        verdict=verdict(tally.pairs, unscored, regret, limit),
+        regret_by_source={source: each.of(source) for source, (each, _) in said.items() if each},
+        net_regret_by_source={source: each.of(source) for source, (_, each) in said.items() if each},
+        regret_limit=asked.limit,
+        verdict=verdict(tally.pairs, unscored, regret, asked.limit),
+        judge=trust,
+        judge_reason=_unless(trust, "no judge has looked"),
+        units=by_unit,
+        units_reason=_unless(by_unit, "no exchange names its unit" if per_unit is not None else "units were not read"),
         segments=sorted(segments, key=_badness),
+        false_flag_rate=asked.false_flag_rate,
         latency_ms=latency,
         latency_ms_reason=_missing("no latency was recorded for", {r: q["p50"] for r, q in latency.items()}),
         cost_usd=cost,
         cost_usd_reason=_missing("no price or token count is known for", cost),
-        failures=_failures(tally, "candidate"),
-        frontier_failures=_failures(tally, "frontier"),
+        failures=calls.failures(tally, "candidate"),
+        frontier_failures=calls.failures(tally, "frontier"),
     )
 
 
-_Measured: TypeAlias = tuple[Estimate | None, Estimate | None, Estimate | None]
-
-
-def _measured(pools: Sequence[_Pool]) -> list[_Measured]:
-    """Agreement, regret and net regret of each pool, all intervals at once."""
-    agreement = estimates([pool.tally.agreement for pool in pools])
-    regret = estimates([pool.tally.regret for pool in pools])
-    net = net_estimates([pool.tally.regret for pool in pools], [pool.tally.net_regret for pool in pools])
-    sourced = [_with_source(found, pool.sources) for found, pool in zip(regret, pools, strict=True)]
-    return list(zip(agreement, sourced, net, strict=True))
-
-
-def _with_source(found: Estimate | None, sources: Counter[str]) -> Estimate | None:
-    if found is None:
-        return None
-    present = {name: sources[name] for name in _SOURCES if sources[name]}
-    return msgspec.structs.replace(
-        found, source="+".join(present) or None, sources=present if len(present) > 1 else None
-    )
-
-
-def _segment(name: tuple[str, str], pool: _Pool, found: _Measured, whole: _Measured, limit: float) -> Segment:
+def _segment(name: tuple[str, str], pool: Pool, found: Measured, flag: Flag, limit: float) -> Segment:
     agreement, regret, net_regret = found
     return Segment(
         dimension=name[0],
@@ -242,15 +252,36 @@ def _segment(name: tuple[str, str], pool: _Pool, found: _Measured, whole: _Measu
         regret_reason=_unless(regret, _NO_REGRET),
         net_regret=net_regret,
         net_regret_reason=_unless(net_regret, _NO_REGRET),
-        flagged=_is_below(agreement, whole[0]) or _is_below(whole[1], regret),
-        q_value=None,
-        q_value_reason="flags look at each segment by itself; no error rate over all segments is controlled",
-        verdict=verdict(pool.tally.pairs, _counts(pool.tally, "unscored:"), regret, limit),
+        flagged=flag.status == "flagged",
+        q_value=float(f"{flag.q_value:.6g}"),
+        status=flag.status,
+        looked_for=flag.looked_for,
+        verdict=verdict(pool.tally.pairs, calls.counted(pool.tally, "unscored:"), regret, limit),
     )
 
 
-def _is_below(a: Estimate | None, b: Estimate | None) -> bool:
-    return a is not None and b is not None and a.high < b.low
+def _excess(sums: Sums, *, binary: bool) -> Excess | None:
+    found = excess(sums, binary=binary)
+    if found is None:
+        return None
+    status: CeilingStatus = "worse" if found.low > 0 else "better" if found.high < 0 else "undecided"
+    return Excess(estimate=found.estimate, low=found.low, high=found.high, n=found.n, status=status)
+
+
+def _mirrored(found: Excess) -> Estimate:
+    """Agreement above the ceiling is disagreement below it."""
+    return Estimate(estimate=0.0 - found.estimate, low=0.0 - found.high, high=0.0 - found.low, n=found.n)
+
+
+def _trust(whole: Pool) -> JudgeTrust | None:
+    """How far the judge can be trusted; None where none has looked."""
+    human, judge = whole.by_source.get("human"), whole.by_source.get("judge")
+    found = judge_trust(
+        whole.tally.counts,
+        heaviest=human.regret.heaviest if human else MICRO,
+        equal=judge is not None and is_equal(judge.regret),
+    )
+    return None if found.reason == "no_judge" else found
 
 
 def _badness(segment: Segment) -> tuple[float, float, str, str]:
@@ -258,25 +289,6 @@ def _badness(segment: Segment) -> tuple[float, float, str, str]:
     regret = segment.regret.low if segment.regret else 0.0
     agreement = segment.agreement.high if segment.agreement else 1.0
     return (-regret, agreement, segment.dimension, segment.value)
-
-
-def _counts(tally: Tally, prefix: str) -> dict[str, int]:
-    return {name.removeprefix(prefix): n for name, n in sorted(tally.counts.items()) if name.startswith(prefix)}
-
-
-def _failures(tally: Tally, role: Role) -> dict[str, int]:
-    found = _counts(tally, f"failure:{role}:")
-    return dict.fromkeys(_LISTED, 0) | {kind: n for kind, n in found.items() if kind not in _NOT_FAILURES}
-
-
-def _quantile(tally: Tally, role: Role, q: float) -> float | None:
-    value = quantile(tally.histograms.get(f"latency_ms:{role}", {}), q)
-    return None if value is None else round(value, 1)
-
-
-def _cost(tally: Tally, role: Role) -> float | None:
-    calls = tally.counts[f"costed:{role}"]
-    return tally.counts[f"cost_nanousd:{role}"] / calls / 1e9 if calls else None
 
 
 def _unless(found: object | None, reason: str) -> Reason:

@@ -1,7 +1,9 @@
 """What the evidence allows one to say, in one word and with reasons.
 
 No data is never a pass: `worse` needs the whole interval of regret above the limit, `not_worse`
-the whole interval at or below it, and everything else is said to be undecided.
+the whole interval at or below it, and everything else is said to be undecided. A judge is cheap
+and biased, so a judge alone may speak against a candidate but never for it: `not_worse`
+takes people or references.
 """
 
 from collections.abc import Mapping
@@ -11,7 +13,7 @@ import msgspec
 
 from scoring.estimates import Estimate
 
-#: Mean regret that a team is taken to accept.
+#: Mean regret that a team is taken to accept where its settings name none.
 LIMIT: Final = 0.02
 
 #: With fewer pairs than this the answer is that there are not enough.
@@ -19,6 +21,8 @@ ENOUGH: Final = 30
 
 #: Above this share of pairs lost to failures of the candidate, the rest cannot speak for all.
 MOST_FAILED: Final = 0.05
+
+JUDGE_ALONE: Final = "a judge alone never raises traffic: add human labels or references"
 
 Status: TypeAlias = Literal["worse", "not_worse", "undecided", "not_enough_data", "no_regret_source"]
 
@@ -34,20 +38,29 @@ def verdict(pairs: int, unscored: Mapping[str, int], regret: Estimate | None, li
     """Judge the regret among `pairs` against `limit`. `unscored` counts pairs by reason."""
     if regret is None:
         return _without_regret(pairs, unscored)
-    reasons = [f"regret {regret.estimate:.3f} ({regret.low:.3f} to {regret.high:.3f}), limit {limit:g}, n {regret.n}"]
-    if regret.interval is not None:
-        reasons.append(f"interval {regret.interval}")
+    known = f"{regret.estimate:.3f} ({regret.low:.3f} to {regret.high:.3f})"
+    by = f", by {regret.source}" if regret.source else ""
+    reasons = [f"regret {known}{by}, limit {limit:g}, n {regret.n}"]
     if regret.low > limit:
         return Verdict(status="worse", reasons=[f"regret above {limit:g}", *reasons])
-    failed = sum(n for reason, n in unscored.items() if reason.startswith("candidate_")) / max(pairs, 1)
-    if regret.high <= limit and failed <= MOST_FAILED:
-        return Verdict(status="not_worse", reasons=[f"regret at most {limit:g}", *reasons])
     if regret.high <= limit:
-        reasons.append(f"the candidate failed on {failed:.1%} of the pairs, and those are not in the regret")
-        return Verdict(status="undecided", reasons=reasons)
+        objections = [*_objections(pairs, unscored, regret)]
+        status: Status = "undecided" if objections else "not_worse"
+        return Verdict(status=status, reasons=[*(objections or [f"regret at most {limit:g}"]), *reasons])
     if regret.n < ENOUGH:
         return Verdict(status="not_enough_data", reasons=[f"fewer than {ENOUGH} pairs with regret", *reasons])
     return Verdict(status="undecided", reasons=["the interval contains the limit: more pairs are needed", *reasons])
+
+
+def _objections(pairs: int, unscored: Mapping[str, int], regret: Estimate) -> list[str]:
+    """Why a regret below the limit does not speak for the candidate."""
+    found = []
+    if regret.source == "judge":
+        found.append(JUDGE_ALONE)
+    failed = sum(n for reason, n in unscored.items() if reason.startswith("candidate_")) / max(pairs, 1)
+    if failed > MOST_FAILED:
+        found.append(f"the candidate failed on {failed:.1%} of the pairs, and those are not in the regret")
+    return found
 
 
 def _without_regret(pairs: int, unscored: Mapping[str, int]) -> Verdict:

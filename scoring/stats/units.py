@@ -42,16 +42,25 @@ def unit_interval(values: ArrayLike, units: Sequence[Hashable] | NDArray[Any], a
     codes = _codes(units)
     if codes.size != x.size:
         raise ValueError(f"{x.size} values but {codes.size} units")
-    if x.size == 0:
+    return unit_interval_of_sums(np.bincount(codes, weights=x), np.bincount(codes), alpha)
+
+
+def unit_interval_of_sums(totals: ArrayLike, calls: ArrayLike, alpha: float = ALPHA) -> UnitInterval:
+    """As `unit_interval`, from each unit's sum of scores and number of calls (from 1 up)."""
+    total, count = np.asarray(totals, dtype=np.float64).ravel(), np.asarray(calls, dtype=np.int64).ravel()
+    if total.size != count.size:
+        raise ValueError(f"{total.size} sums but {count.size} numbers of calls")
+    if not total.size:
         return UnitInterval(interval=Interval(None, 0.0, 1.0, 0), calls=0, units=0, reason="no_calls")
-    calls = np.bincount(codes)
-    means = np.bincount(codes, weights=x) / calls
+    if not ((count >= 1).all() and (total >= 0).all() and (total <= count * (1 + 1e-9)).all()):
+        raise ValueError("every unit must have calls, and scores in [0, 1]")
+    made = int(count.sum())
     return UnitInterval(
         # A mean of ones may come out a hair above 1.
-        interval=bounded_interval(np.minimum(means, 1.0), alpha),
-        calls=x.size,
-        units=calls.size,
-        reason="one_call_a_unit" if calls.size == x.size else None,
+        interval=bounded_interval(np.minimum(total / count, 1.0), alpha),
+        calls=made,
+        units=count.size,
+        reason="one_call_a_unit" if made == count.size else None,
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scoring.stats.betting import BettingState, bounded_interval, interval_of, observe
 from scoring.stats.moments import Moments
 from scoring.stats.sequential import binomial_interval
-from scoring.stats.units import unit_interval
+from scoring.stats.units import unit_interval, unit_interval_of_sums
 from scoring.stats.weighted import interval_of_moments, intervals_of_moments, weighted_interval
 from shadow.tally import Sums
 
@@ -181,6 +181,16 @@ def test_units_with_one_call_each_change_nothing():
     assert (found.interval.low, found.interval.high) == pytest.approx(
         (bounded_interval(scores).low, bounded_interval(scores).high)
     )
+
+
+def test_units_may_come_summed_already():
+    by_call = unit_interval([1, 0.5, 0, 0.25], ["anna", "anna", "ben", "cleo"])
+    assert unit_interval_of_sums([1.5, 0, 0.25], [2, 1, 1]) == by_call
+    assert unit_interval_of_sums([], []).reason == "no_calls"
+    with pytest.raises(ValueError, match="scores in"):
+        unit_interval_of_sums([2.5], [2])
+    with pytest.raises(ValueError, match="1 sums but 2"):
+        unit_interval_of_sums([1], [1, 1])
 
 
 def test_units_without_calls_say_so():

@@ -1,0 +1,114 @@
+"""The worst crossings of segments, such as German *and* long, found on one half and confirmed on the other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+import numpy as np
+
+from scoring.estimates import PLACES
+from scoring.stats.slices import SUPPORT, Slice, SliceSearch, confirming_half, find_slices
+from shadow import sampling
+from shadow.records import RegretSource
+from shadow.units import Measure
+
+Reason: TypeAlias = Literal["found", "nothing_worse", "not_enough_data", "no_dimensions"]
+
+#: With fewer pairs than this, either half is too small to search.
+ENOUGH_ROWS: Final = 4 * SUPPORT
+
+#: So many crossings go to confirmation.
+MOST: Final = 10
+
+
+class Crossing(msgspec.Struct, frozen=True, kw_only=True):
+    """A crossing that the confirming half bears out, and what that half says of it.
+
+    `n` pairs inside have the mean score `rate`, those outside `rest`. `q_value` is the smallest
+    rate of false findings at which it would be confirmed.
+    """
+
+    where: dict[str, str]
+    n: int
+    rate: float
+    rest: float
+    q_value: float
+
+
+class WorstCrossings(msgspec.Struct, frozen=True, kw_only=True):
+    """Confirmed crossings, most surely bad first; where there are none, `reason` says why.
+
+    `measure` is "regret", told by `source`, or "disagreement". `n` pairs were used, and
+    `searched` crossings were frequent enough to be looked at in the searched half.
+    """
+
+    crossings: list[Crossing]
+    reason: Reason
+    measure: Literal["disagreement", "regret"]
+    source: RegretSource | None
+    n: int
+    searched: int
+
+
+def measure_for(source: RegretSource | None, n: int) -> Measure:
+    """What to search for: the regret of `source` where it knows of `n` pairs, else disagreement."""
+    return source if source is not None and n >= ENOUGH_ROWS else "agreement"
+
+
+def worst_crossings(
+    *,
+    ids: Sequence[str],
+    units: Sequence[str | None],
+    dimensions: Mapping[str, Sequence[str]],
+    scores: Sequence[float],
+    probabilities: Sequence[float],
+    measure: Measure = "agreement",
+    false_flag_rate: float = 0.1,
+    most: int = MOST,
+) -> WorstCrossings:
+    """Search columns of one length, such as those of `shadow.store.slices.rows_for_slices`.
+
+    A unit, or an exchange of which no unit is known, is in one half with all its rows. Where
+    rows were seen with unequal chances, those seen more readily are thinned out until all have
+    the chance of the rarest, by a fixed choice: a crossing is not bad because its bad part was
+    sampled more.
+    """
+    kept = _evenly(ids, probabilities)
+    found = SliceSearch(slices=(), searched=0, reason="not_enough_data")
+    if dimensions:
+        seen = np.asarray(scores, dtype=np.float64)[kept]
+        found = find_slices(
+            {name: [values[row] for row in kept] for name, values in dimensions.items()},
+            1 - seen if measure == "agreement" else seen,
+            confirming_half([units[row] or ids[row] for row in kept]),
+            alpha=false_flag_rate,
+            most=most,
+        )
+    return WorstCrossings(
+        crossings=[_crossing(each) for each in found.slices if each.confirmed],
+        reason="no_dimensions" if kept and not dimensions else found.reason,
+        measure="disagreement" if measure == "agreement" else "regret",
+        source=None if measure == "agreement" else measure,
+        n=len(kept),
+        searched=found.searched,
+    )
+
+
+def _evenly(ids: Sequence[str], probabilities: Sequence[float]) -> list[int]:
+    """The rows to keep, so that every pair of the traffic had the same chance of being among them."""
+    rarest = min(probabilities, default=1.0)
+    return [
+        row
+        for row, (name, probability) in enumerate(zip(ids, probabilities, strict=True))
+        if probability <= rarest or sampling.chosen(name, rate=rarest / probability, salt="slices")
+    ]
+
+
+def _crossing(found: Slice) -> Crossing:
+    return Crossing(
+        where=dict(found.where),
+        n=found.n,
+        rate=round(found.rate, PLACES),
+        rest=round(found.rest, PLACES),
+        q_value=round(found.q_value, PLACES),
+    )

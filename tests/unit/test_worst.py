@@ -1,0 +1,79 @@
+"""The worst crossings: found on one half, confirmed on the other, and never made by the sampling."""
+
+import random
+
+import pytest
+
+from scoring.worst import ENOUGH_ROWS, WorstCrossings, measure_for, worst_crossings
+
+PAIRS = 6_000
+
+
+def search(
+    bad: float = 0.1,
+    *,
+    rates: tuple[float, float] = (1.0, 1.0),
+    seed: int = 1,
+    users: int = 0,
+    measure: str = "agreement",
+) -> WorstCrossings:
+    """Pairs that agree 95% of the time, but German long ones less by `bad`; mobile ones are sampled by `rates`."""
+    dice = random.Random(1)
+    rows = []
+    for number in range(PAIRS):
+        locale, length, device = dice.choice(("de", "en", "fr")), dice.choice(("long", "short")), dice.choice("md")
+        rate = rates[device == "m"]
+        if dice.random() < rate:
+            agrees = dice.random() > 0.05 + (bad if (locale, length) == ("de", "long") else 0)
+            rows.append((f"x{number}", f"u{number // 2}", locale, length, device, float(agrees), rate))
+    ids, units, locales, lengths, devices, scores, chances = zip(*rows, strict=True)
+    return worst_crossings(
+        ids=ids,
+        units=units,
+        dimensions={"locale": locales, "length": lengths, "device": devices},
+        scores=scores if measure == "agreement" else [1 - score for score in scores],
+        probabilities=chances,
+        measure="agreement" if measure == "agreement" else "reference",
+    )
+
+
+@pytest.mark.parametrize("measure", ["agreement", "reference"])
+def test_the_planted_crossing_is_found_and_confirmed(measure: str):
+    found = search(0.15, measure=measure)
+    assert found.reason == "found"
+    worst = found.crossings[0]
+    assert worst.where == {"locale": "de", "length": "long"}
+    assert worst.rate == pytest.approx(0.2, abs=0.06)
+    assert worst.rest == pytest.approx(0.05, abs=0.02)
+    assert worst.q_value <= 0.1
+    assert (found.measure, found.source) == (
+        ("disagreement", None) if measure == "agreement" else ("regret", "reference")
+    )
+    assert (found.n, found.searched > 10) == (PAIRS, True)
+
+
+def test_where_nothing_is_worse_that_is_said():
+    found = search(0.0)
+    assert (found.crossings, found.reason) == ([], "nothing_worse")
+
+
+def test_too_few_pairs_and_no_dimensions_are_reasons_of_their_own():
+    nothing = worst_crossings(ids=[], units=[], dimensions={}, scores=[], probabilities=[])
+    assert (nothing.reason, nothing.n) == ("not_enough_data", 0)
+    many = [str(i) for i in range(500)]
+    plain = worst_crossings(ids=many, units=[None] * 500, dimensions={}, scores=[1.0] * 500, probabilities=[1.0] * 500)
+    assert plain.reason == "no_dimensions"
+
+
+def test_pairs_that_were_sampled_more_readily_are_thinned_out_to_the_rarest():
+    found = search(0.3, rates=(1.0, 0.5))
+    assert found.n == pytest.approx(PAIRS / 2, rel=0.05)
+    assert found.crossings[0].where == {"locale": "de", "length": "long"}
+    # The choice is fixed.
+    assert search(0.3, rates=(1.0, 0.5)) == found
+
+
+def test_regret_is_searched_where_enough_of_it_is_known():
+    assert measure_for("human", ENOUGH_ROWS) == "human"
+    assert measure_for("human", ENOUGH_ROWS - 1) == "agreement"
+    assert measure_for(None, 10_000) == "agreement"
