@@ -1,7 +1,7 @@
 """Stored pairs, one by one: for the pages that show them, for judges, and for export."""
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, cast, or_, select, tuple_
 
 from shadow.records import Comparison, Exchange, Preference, RegretSource, Reply, Role, Trial
+from shadow.store import staging
 from shadow.store.engine import explained
 from shadow.store.rows import PairKey, clean
 from shadow.store.tables import comparisons, exchanges, ledger, payloads
@@ -18,6 +19,8 @@ from shadow.store.tables import comparisons, exchanges, ledger, payloads
 MAX_LIMIT: Final = 1_000
 
 _KEY: Final = ("at", "exchange_id", "kind", "candidate")
+_TEXTS: Final = [cast(payloads.c[name], Text).label(f"{name}_text") for name in ("exchange", "reply", "detail")]
+_wanted: Final = staging.staged(*comparisons.primary_key.columns)
 _exchange = msgspec.json.Decoder(Exchange)
 _reply = msgspec.json.Decoder(Reply)
 _detail = msgspec.json.Decoder(dict[str, Any])
@@ -112,6 +115,23 @@ def iterate(connection: Connection, *, page: int = 500, **conditions: Any) -> It
         before = pairs[-1].cursor
 
 
+def by_key(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, Pair]:
+    """Those of the named pairs that are stored."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    moments = [key.at for key in wanted]
+    query = _with_payload().where(
+        # The first says nothing new, but it is what PostgreSQL can rule out partitions by.
+        comparisons.c.at.between(min(moments), max(moments)),
+        *(comparisons.c[name] == _wanted.c[name] for name in PairKey._fields),
+    )
+    with explained(connection.engine.url):
+        rows = connection.execute(query, {"rows": staging.document([key._asdict() for key in wanted])})
+        found = [_pair(row) for row in rows]
+    return {pair.key: pair for pair in found}
+
+
 def _key_conditions(
     connection: Connection,
     exchange_id: str | None,
@@ -170,20 +190,17 @@ def _opinion_conditions(
 
 
 def _page(connection: Connection, conditions: list[ColumnElement[bool]], words: str | None, limit: int) -> list[Pair]:
-    texts = [cast(payloads.c[name], Text).label(f"{name}_text") for name in ("exchange", "reply", "detail")]
-    same = and_(*(payloads.c[name] == comparisons.c[name] for name in ("task", *_KEY)))
-    query: Select[Any] = (
-        select(comparisons, *texts)
-        .join(payloads, same, isouter=True)
-        .where(*conditions)
-        .order_by(*(comparisons.c[name].desc() for name in _KEY))
-        .limit(limit)
-    )
+    query = _with_payload().where(*conditions).order_by(*(comparisons.c[name].desc() for name in _KEY)).limit(limit)
     if words:
         # Payloads are JSON text, in which a quotation mark or a line break is written with a backslash.
         written = msgspec.json.encode(words)[1:-1].decode()
-        query = query.where(or_(*(part.element.icontains(written, autoescape=True) for part in texts[:2])))
+        query = query.where(or_(*(part.element.icontains(written, autoescape=True) for part in _TEXTS[:2])))
     return [_pair(row) for row in connection.execute(query)]
+
+
+def _with_payload() -> Select[Any]:
+    same = and_(*(payloads.c[name] == comparisons.c[name] for name in PairKey._fields))
+    return select(comparisons, *_TEXTS).join(payloads, same, isouter=True)
 
 
 def _pair(row: Row[Any]) -> Pair:

@@ -1,0 +1,162 @@
+"""People are asked about the pairs that tell most, each with a chance that is known."""
+
+from datetime import timedelta
+
+import pytest
+
+from shadow.records import Reply
+from shadow.settings import Retention
+from shadow.store import engine, opinions, prune, review
+from shadow.store.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, STRATA
+from tests.integration.test_store_opinions import judge, label, name_of, say, take_back, verdict
+from tests.store_samples import START, exchange, scored, store
+
+EVERYTHING = dict.fromkeys(STRATA, 1.0)
+WINDOW = {"task": "ticket-intent", "candidate": "small-7b", "threshold": 0.9, "since": START}
+
+
+@pytest.fixture
+def database(postgres_url):
+    opened = engine.connect(postgres_url)
+    yield opened
+    opened.dispose()
+
+
+def awaiting(database, reviewer="ana", **question):
+    asked = WINDOW | {"limit": 1_000, "probabilities": EVERYTHING, "second_opinions": 0.0, "reviewer": reviewer}
+    with engine.browsing(database) as connection:
+        return review.awaiting_label(connection, **(asked | question))
+
+
+def progress(database, **question):
+    with engine.browsing(database) as connection:
+        return review.review_progress(connection, **(WINDOW | {"probabilities": EVERYTHING} | question))
+
+
+def names(found):
+    return [chosen.pair.key for chosen in found]
+
+
+def many(n=400):
+    """Pairs of which a quarter disagree, and a judge looked at half: that is, all four strata."""
+    return [
+        scored(
+            n, exchange=exchange(n, judge=(None, None, "frontier", "tie")[n % 4]), agreement=0.0 if n % 8 < 4 else 1.0
+        )
+        for n in range(n)
+    ]
+
+
+def test_a_pair_comes_from_what_is_known_of_it(database):
+    store(database, many(8))
+    strata = {int(chosen.pair.trial.exchange.id[1:]): chosen.stratum for chosen in awaiting(database)}
+    assert [strata[n] for n in range(8)] == [
+        *(DISAGREEMENT, DISAGREEMENT, JUDGED_WORSE, JUDGED_FINE),
+        *(AGREEMENT, AGREEMENT, JUDGED_WORSE, JUDGED_FINE),
+    ]
+
+
+def test_each_stratum_is_chosen_with_its_own_probability(database):
+    store(database, many(2_000))
+    chances = {JUDGED_WORSE: 1.0, JUDGED_FINE: 0.2, DISAGREEMENT: 0.5}
+    found = awaiting(database, probabilities=chances)
+    drawn = {stratum: [pair for pair in found if pair.stratum == stratum] for stratum in STRATA}
+    assert len(drawn[JUDGED_WORSE]) == 500
+    assert 70 < len(drawn[JUDGED_FINE]) < 130
+    assert 215 < len(drawn[DISAGREEMENT]) < 285
+    assert drawn[AGREEMENT] == []
+    assert all(pair.probability == chances[pair.stratum] for pair in found)
+
+
+def test_a_higher_probability_keeps_what_was_chosen_and_every_reviewer_gets_the_same(database):
+    store(database, many())
+    few, more = (awaiting(database, probabilities=dict.fromkeys(STRATA, chance)) for chance in (0.1, 0.3))
+    assert set(names(few)) < set(names(more))
+    assert names(more)[: len(few)] == names(few)
+    assert awaiting(database, "ben", probabilities=dict.fromkeys(STRATA, 0.1)) == few
+    assert names(awaiting(database, limit=7)) == names(awaiting(database))[:7]
+
+
+def test_what_somebody_labelled_is_not_offered_again_until_it_is_taken_back(database):
+    pairs = many(20)
+    store(database, pairs)
+    first = awaiting(database)[0].pair.key
+    (pair,) = (pair for pair in pairs if name_of(pair) == first)
+    say(database, label(pair))
+    assert first not in names(awaiting(database)) + names(awaiting(database, "ben"))
+    take_back(database, pair)
+    assert names(awaiting(database))[0] == first
+
+
+def test_some_pairs_are_shown_to_a_second_reviewer_first_and_to_no_third(database):
+    pairs = many(200)
+    store(database, pairs)
+    say(database, *(label(pair, probability=0.25, stratum="disagreement") for pair in pairs[:100]))
+    second = [found for found in awaiting(database, "ben", second_opinions=0.3) if found.pair.human]
+    assert 15 < len(second) < 45
+    assert all((found.probability, found.stratum) == (0.25, "disagreement") for found in second)
+    assert awaiting(database, "ben", second_opinions=0.3, limit=5) == second[:5]
+    assert not [found for found in awaiting(database, "ana", second_opinions=1.0) if found.pair.human]
+    ben = {found.pair.key for found in second}
+    say(database, *(label(pair, reviewer="ben") for pair in pairs if name_of(pair) in ben))
+    assert not [found for found in awaiting(database, "cyd", second_opinions=0.3) if found.pair.human]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        scored(1, judge_rate=0.5),
+        scored(1, kind="ceiling"),
+        scored(1, candidate="other"),
+        scored(1, exchange=exchange(1, task="invoice-fields")),
+        scored(1, exchange=exchange(1, label="tie")),
+        scored(1, exchange=exchange(at=START - timedelta(seconds=1))),
+        scored(1, agreement=None, unscored="candidate_timeout", reply=Reply(model="small-7b", failure="timeout")),
+    ],
+    ids=["a judge is to look first", "ceiling", "candidate", "task", "labelled", "too old", "one reply"],
+)
+def test_nobody_is_asked_about(database, pair):
+    store(database, [pair, scored(2)])
+    assert [found.pair.trial.exchange.id for found in awaiting(database)] == ["x000002"]
+
+
+def test_a_reply_that_no_scorer_could_read_is_a_disagreement(database):
+    broken = Reply(model="small-7b", content="{", failure="malformed")
+    store(database, [scored(1, agreement=None, unscored="candidate_malformed", reply=broken)])
+    assert [found.stratum for found in awaiting(database)] == [DISAGREEMENT]
+
+
+def test_nobody_is_asked_about_content_that_is_gone(database):
+    kept = [scored(18 * 24 * 60 + n) for n in range(3)]
+    store(database, [*many(40), *kept])
+    with database.connect() as connection:
+        prune.prune(connection, Retention(payload_days=5), START + timedelta(days=20))
+    assert set(names(awaiting(database, limit=3))) == {name_of(pair) for pair in kept}
+
+
+def test_progress_counts_what_is_chosen_labelled_and_waiting(database):
+    pairs = [*many(80), scored(500, judge_rate=0.5), scored(501, judge_rate=0.5)]
+    store(database, pairs)
+    chances = dict.fromkeys(STRATA, 0.5)
+    chosen = awaiting(database, probabilities=chances)
+    by_name = {name_of(pair): pair for pair in pairs}
+    for found, reviewer in zip(chosen[:3], ("ana", "ana", "ben"), strict=True):
+        say(database, label(by_name[found.pair.key], reviewer=reviewer, stratum=found.stratum))
+    found = progress(database, probabilities=chances)
+    assert {stratum: part.pairs for stratum, part in found.strata.items()} == dict.fromkeys(STRATA, 20)
+    assert sum(part.chosen for part in found.strata.values()) == len(chosen)
+    assert sum(part.labelled for part in found.strata.values()) == 3
+    assert {reviewer: sum(n.values()) for reviewer, n in found.labels.items()} == {"ana": 2, "ben": 1}
+    assert found.awaiting_judge == 2
+    judge(database, verdict(pairs[-1], "frontier"))
+    with engine.transaction(database) as connection:
+        opinions.give_up(connection, [name_of(pairs[-2])])
+    found = progress(database)
+    assert (found.awaiting_judge, found.strata[JUDGED_WORSE].pairs, found.strata[AGREEMENT].pairs) == (0, 21, 21)
+
+
+def test_before_there_is_anything_there_is_nothing_to_do(database):
+    assert awaiting(database) == []
+    assert awaiting(database, probabilities={}) == []
+    found = progress(database)
+    assert (set(found.strata), found.labels, found.awaiting_judge) == (set(STRATA), {}, 0)
