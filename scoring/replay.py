@@ -1,7 +1,8 @@
 """Recorded pairs judged, and counted into the same tallies that the store keeps.
 
 Nothing here reads a file or a database: lines come in, scored pairs go out one at a time, and
-what is left in memory is the tallies, whose size does not depend on the number of lines.
+what is left in memory is the tallies, whose size does not depend on the number of lines, and
+a few numbers for each unit.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scoring.compare import scored
-from shadow import counting, tally
+from shadow import counting, tally, units
 from shadow.pairs import BadLine, RecordedPair, trials
 from shadow.records import Comparison, Trial
 from shadow.settings import Task
 from shadow.tally import Cell, Combination, Tally
+from shadow.units import UnitTallies
 
 #: So many broken lines are kept to be shown; all are counted.
 MOST_BAD_LINES: Final = 20
@@ -24,6 +26,7 @@ class Replay:
     """What has come of the lines so far. `bad_lines` are the first broken ones, `bad` counts all."""
 
     tallies: dict[Cell, Tally] = field(default_factory=dict)
+    units: UnitTallies = field(default_factory=dict)
     lines: int = 0
     bad: int = 0
     bad_lines: list[tuple[str, BadLine]] = field(default_factory=list)
@@ -58,6 +61,7 @@ class Replay:
         counted: dict[Combination, Tally] = {}
         for pair in pairs:
             counting.count_combination(counted, *pair)
+            units.count(self.units, *pair)
         counting.count_excess(counted, pairs)
         tally.spread(self.tallies, counted)
 

@@ -155,7 +155,8 @@ def _search(codes: Codes, x: Floats, n: Floats, support: int) -> tuple[list[_Fou
                 )
                 for k in np.flatnonzero(scores)
             ]
-    return sorted(found, key=lambda each: (-each.score, each.columns, each.values)), searched
+    # Of equals the simplest: what all of a slice has in common besides says nothing more.
+    return sorted(found, key=lambda each: (-each.score, len(each.columns), each.columns, each.values)), searched
 
 
 def _crossing(codes: Codes, columns: tuple[int, ...], frequent: Mapping[tuple[int, ...], Codes]) -> Codes:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from msgspec import UNSET
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +13,8 @@ from rich.text import Text
 
 from scoring.estimates import Estimate
 from scoring.evidence import Segment, TaskEvidence, to_json
-from scoring.verdict import LIMIT
+from scoring.trust import JudgeTrust
+from scoring.worst import Reason, WorstCrossings
 from shadow.errors import UsageError
 from shadow.identify import CALENDAR
 
@@ -30,6 +32,12 @@ _STATUS: Final = {
     "no_regret_source": "–",
 }
 
+_NO_CROSSING: Final[dict[Reason, str]] = {
+    "nothing_worse": "nothing that looked worse on one half was confirmed on the other",
+    "not_enough_data": "too few pairs to search one half and confirm on the other",
+    "no_dimensions": "the pairs have no segments to cross",
+}
+
 
 def show(tasks: Sequence[TaskEvidence], *, dimension: str | None = None) -> None:
     """Print each task's verdict and its segments (of one dimension, if named) to standard output."""
@@ -44,6 +52,8 @@ def show(tasks: Sequence[TaskEvidence], *, dimension: str | None = None) -> None
         thin = len(task.segments) - len(shown)
         if thin and dimension is None:
             console.print(f"and {thin} hours and weekdays with too little data: --segment hour, --segment weekday")
+        if task.worst_crossings is not None and dimension is None:
+            _show_crossings(console, task.worst_crossings)
 
 
 def write_json(file: Path, found: Sequence[TaskEvidence]) -> None:
@@ -63,8 +73,15 @@ def sentences(task: TaskEvidence) -> list[str]:
     name = f"{plain(task.task)}: {plain(task.candidate)}"
     lines = [f"{name} {_verdict(task)}"]
     if task.agreement is not None:
-        ceiling = "" if task.ceiling is None else f"; the frontier agrees with itself {interval(task.ceiling)}"
-        lines.append(f"  agreement {interval(task.agreement)}, n {task.agreement.n:,}{ceiling}")
+        lines.append(f"  agreement {interval(task.agreement)}, n {task.agreement.n:,}{_ceiling(task)}")
+    for source, regret in task.regret_by_source.items():
+        net = task.net_regret_by_source.get(source)
+        lines.append(f"  regret by {source} {interval(regret)}, net {interval(net)}, n {regret.n:,}")
+    if task.judge is not None:
+        lines.append(f"  judge {_trust(task.judge)}")
+    if task.units is not None and task.units.agreement is not None:
+        units = task.units
+        lines.append(f"  by unit: agreement {interval(units.agreement)}, {units.n:,} units, {units.calls:,} calls")
     if task.unscored:
         reasons = ", ".join(f"{plain(reason)} {n:,}" for reason, n in task.unscored.items())
         lines.append(f"  unscored {sum(task.unscored.values()):,} of {task.n:,} pairs: {reasons}")
@@ -75,8 +92,7 @@ def interval(estimate: Estimate | None) -> str:
     """`60.3% (51.6–68.7)`; a dash where there is nothing to tell."""
     if estimate is None:
         return "–"
-    approximate = " ~" if estimate.interval else ""
-    return f"{100 * estimate.estimate:.1f}% ({100 * estimate.low:.1f}–{100 * estimate.high:.1f}){approximate}"
+    return f"{100 * estimate.estimate:.1f}% ({100 * estimate.low:.1f}–{100 * estimate.high:.1f})"
 
 
 def plain(text: str) -> str:
@@ -89,9 +105,9 @@ def _verdict(task: TaskEvidence) -> str:
     known = f"regret {interval(regret)}, by {regret.source}, n {regret.n:,}" if regret else ""
     match task.verdict.status:
         case "worse":
-            return f"is WORSE than the frontier: {known}; the limit is {LIMIT:.0%}"
+            return f"is WORSE than the frontier: {known}; the limit is {task.regret_limit:.3g}"
         case "not_worse":
-            return f"is not worse than the frontier by more than {LIMIT:.0%}: {known}"
+            return f"is not worse than the frontier by more than {task.regret_limit:.3g}: {known}"
         case "undecided":
             return f"is UNDECIDED: {known}; {task.verdict.reasons[-1] if not regret else task.verdict.reasons[0]}"
         case "not_enough_data":
@@ -100,11 +116,46 @@ def _verdict(task: TaskEvidence) -> str:
             return f"cannot be judged: {task.verdict.reasons[0]}"
 
 
+def _ceiling(task: TaskEvidence) -> str:
+    """The frontier's agreement with itself, and what the candidate's disagreement exceeds it by."""
+    own = "" if task.ceiling is None else f"; the frontier agrees with itself {interval(task.ceiling)}"
+    beyond = task.excess_disagreement
+    if beyond is None:
+        return own
+    return f"{own}; disagreement beyond the frontier's own {interval(beyond)}, n {beyond.n:,}: {beyond.status}"
+
+
+def _trust(judge: JudgeTrust) -> str:
+    if judge.reason is not UNSET:
+        return f"looked at {judge.judged:,} pairs; no label says yet how far to trust it"
+    kappa, ac1 = ("–" if share is None else f"{share:.2f}" for share in (judge.kappa, judge.ac1))
+    return (
+        f"against people: κ {kappa}, AC1 {ac1}, n {judge.n:,}; finds {interval(judge.sensitivity)} of what is worse, "
+        f"passes {interval(judge.specificity)} of the rest"
+    )
+
+
+def _show_crossings(console: Console, found: WorstCrossings) -> None:
+    by = f"regret by {found.source}" if found.source else found.measure
+    title = "worst crossings, found on one half and confirmed on the other"
+    if not found.crossings:
+        console.print(f"{title}: none; {_NO_CROSSING.get(found.reason, found.reason)} (n {found.n:,})", soft_wrap=True)
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(title, no_wrap=True, overflow="ellipsis", max_width=80)
+    for column in ("n", by, "elsewhere", "q"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for each in found.crossings:
+        where = " & ".join(f"{name}={value}" for name, value in each.where.items())
+        table.add_row(Text(plain(where)), f"{each.n:,}", f"{each.rate:.1%}", f"{each.rest:.1%}", f"{each.q_value:.2g}")
+    console.print(table)
+
+
 def _is_shown(segment: Segment, dimension: str | None) -> bool:
     """Of the dimension asked for; else all but thin hours and weekdays, of which there are many."""
     if dimension is not None:
         return segment.dimension == dimension
-    return segment.dimension not in CALENDAR or segment.verdict.status != "not_enough_data"
+    return segment.dimension not in CALENDAR or segment.status != "not_enough_data"
 
 
 def _table(segments: Sequence[Segment]) -> Table:
@@ -113,6 +164,7 @@ def _table(segments: Sequence[Segment]) -> Table:
     table.add_column("n", justify="right", no_wrap=True)
     for title in ("agreement (95%)", "regret (95%)", "net regret (95%)"):
         table.add_column(title, no_wrap=True)
+    table.add_column("q", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for segment in segments:
         table.add_row(
@@ -121,6 +173,7 @@ def _table(segments: Sequence[Segment]) -> Table:
             interval(segment.agreement),
             interval(segment.regret),
             interval(segment.net_regret),
+            "–" if segment.status == "not_enough_data" else f"{segment.q_value:.2g}",
             Text(f"{_STATUS[segment.verdict.status]}{' · flagged' if segment.flagged else ''}"),
         )
     return table

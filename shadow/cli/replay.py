@@ -73,7 +73,7 @@ def command(
                     keeper.keep(*pair)
         if keeper is not None:
             keeper.flush()
-    found = evidence(replay.tallies)
+    found = evidence(replay.tallies, tasks=settings.tasks, units=replay.units)
     if json is not None:
         write_json(json, found)
     if json != STANDARD:

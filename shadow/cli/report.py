@@ -1,21 +1,27 @@
 """`shadow report`"""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from sqlalchemy import Connection
 
-from scoring.evidence import evidence
+from scoring.evidence import TaskEvidence, evidence, with_crossings
+from scoring.worst import measure_for, worst_crossings
 from shadow.cli import evidence_table
 from shadow.cli.evidence_table import STANDARD, write_json
 from shadow.cli.storage import database
 from shadow.errors import UsageError
-from shadow.records import TrialKind
+from shadow.regret import SOURCES
 from shadow.settings import load
-from shadow.store import engine, tallies
+from shadow.store import engine, slices, tallies
+from shadow.store import units as stored_units
+from shadow.tally import Cell, CellKind, Tally
+from shadow.units import Measure, UnitTallies
 
-_KINDS: Final[tuple[TrialKind, ...]] = ("shadow", "reverse", "ceiling")
+_KINDS: Final[tuple[CellKind, ...]] = ("shadow", "reverse", "ceiling", "excess")
 
 
 def command(
@@ -30,14 +36,20 @@ def command(
 ) -> None:
     """Print, or write as JSON, the evidence that is stored, worst segment first.
 
-    Reads the database of shadow.toml, or the embedded one in .shadow/postgres.
+    Reads the database of shadow.toml, or the embedded one in .shadow/postgres. Regret is told by
+    source, segments are flagged together at the task's false_flag_rate, and the worst crossings
+    of segments are searched on one half of the newest pairs and confirmed on the other.
 
     Example: shadow report --task ticket-intent --since 2026-09-01 --json evidence.json
     """
     settings = load(config)
     moment = since.replace(tzinfo=UTC) if since else None
     with database(settings) as opened, engine.snapshot(opened) as connection:
-        found = evidence(tallies.read(connection, task=task, kinds=_KINDS, since=moment))
+        counted = tallies.read(connection, task=task, kinds=_KINDS, since=moment)
+        units = _units(connection, counted, moment)
+        found = [
+            _with_crossings(connection, each, moment) for each in evidence(counted, tasks=settings.tasks, units=units)
+        ]
     if not found:
         asked = "".join([f" of task {task!r}" if task else "", f" since {moment:%Y-%m-%d %H:%M}" if moment else ""])
         raise UsageError(f"no pair{asked} is stored")
@@ -45,3 +57,35 @@ def command(
         write_json(json, found)
     if json != STANDARD:
         evidence_table.show(found, dimension=segment)
+
+
+def _units(connection: Connection, counted: Mapping[Cell, Tally], since: datetime | None) -> UnitTallies:
+    """Scores per unit of every candidate, for agreement and each source of regret that it has."""
+    sources: dict[tuple[str, str], set[str]] = {}
+    for cell, tally in counted.items():
+        if cell.kind in ("shadow", "reverse"):
+            known = sources.setdefault((cell.task, cell.candidate), set())
+            if tally.regret.n:
+                known.add(cell.source)
+    found: UnitTallies = {}
+    for (task, candidate), known in sources.items():
+        measures: list[Measure] = ["agreement", *(source for source in SOURCES if source in known)]
+        found[task, candidate] = stored_units.read(
+            connection, task=task, candidate=candidate, measures=measures, since=since
+        )
+    return found
+
+
+def _with_crossings(connection: Connection, found: TaskEvidence, since: datetime | None) -> TaskEvidence:
+    measure = measure_for(found.regret.source, found.regret.n) if found.regret else "agreement"
+    rows = slices.rows_for_slices(connection, task=found.task, candidate=found.candidate, since=since, measure=measure)
+    crossings = worst_crossings(
+        ids=rows.ids,
+        units=rows.units,
+        dimensions=rows.dimensions,
+        scores=rows.scores,
+        probabilities=rows.probabilities,
+        measure=measure,
+        false_flag_rate=found.false_flag_rate,
+    )
+    return with_crossings(found, crossings)

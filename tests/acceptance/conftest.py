@@ -1,0 +1,34 @@
+"""The command line, run as its users run it."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shadow import cli
+from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE
+from tests.acceptance.commands import Result
+
+
+@pytest.fixture
+def shadow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Result]:
+    """`shadow(*arguments)` runs the real command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+    monkeypatch.delenv(POSTGRES_VARIABLE, raising=False)
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["shadow", *map(str, arguments)])
+        code: Any = 0
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            code = leaving.code
+        printed = capsys.readouterr()
+        return Result(int(code or 0), printed.out, printed.err)
+
+    return run
