@@ -1,0 +1,210 @@
+"""The monitor: a loop that reads rollups, and opens and closes incidents.
+
+One monitor is active, others stand by: the active one holds an advisory lock, and does all its
+work on the session that holds it. Whoever loses the session loses lock and work at once, so two
+monitors can never both write. A frozen one is thrown out by the server after a while, and
+stands by when it wakes.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection
+
+from consumers import watching
+from consumers.backoff import Backoff
+from consumers.health import Vitals
+from consumers.running import pause, unless, until_told
+from scoring.monitor.events import Opened
+from scoring.monitor.task import Found, incident_of
+from shadow.errors import StoreError
+from shadow.settings import Settings
+from shadow.store import engine as database
+from shadow.store import incidents, watch
+from shadow.store.incidents import Heartbeat
+
+SERVICE: Final = "monitor"
+
+#: Rounds that the active monitor may miss before the server takes its session away.
+ROUNDS_MISSED: Final = 10
+SHORTEST_SILENCE: Final = timedelta(seconds=60)
+#: Longest wait between tries for the lock.
+STANDBY_S: Final = 5.0
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings, *, once: bool = False) -> None:
+    """Watch until SIGTERM or SIGINT; with `once` until there is nothing more to take in.
+
+    Raises ConfigError where no database is named, and with `once` StoreError where it fails.
+    """
+    settings.postgres_url()
+    until_told(partial(serve, settings, once=once))
+
+
+async def serve(
+    settings: Settings, stopping: asyncio.Event, vitals: Vitals | None = None, *, once: bool = False
+) -> None:
+    """`run`, until `stopping` is set."""
+    monitor = Monitor(settings, vitals or Vitals(), stopping)
+    if once:
+        await asyncio.to_thread(monitor.catch_up)
+        return
+    endpoint = await monitor.vitals.serve(settings.monitor.health_host, settings.monitor.health_port)
+    log.info("started", action="started", service=SERVICE)
+    try:
+        await monitor.watch()
+    finally:
+        await endpoint.cleanup()
+    log.info("stopped", action="stopped", service=SERVICE)
+
+
+class Monitor:
+    """Rounds over all tasks, for as long as this process is the active one."""
+
+    def __init__(self, settings: Settings, vitals: Vitals, stopping: asyncio.Event) -> None:
+        self.vitals = vitals
+        self._settings = settings
+        self._stopping = stopping
+        self._name = f"{socket.gethostname()}/{os.getpid()}"
+        self._open: Final = vitals.gauge(
+            "shadow_monitor_open_incidents", "Incidents that are open.", "task", "detector"
+        )
+        self._active: Final = vitals.gauge("shadow_monitor_active", "1 for the monitor that watches, 0 standing by.")
+        self._last_step: Final = vitals.gauge(
+            "shadow_monitor_last_step_timestamp_seconds", "When the last round of this monitor ended."
+        )
+
+    async def watch(self) -> None:
+        """Stand by or watch, whatever becomes of the database, until told to end."""
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            try:
+                await self._session()
+            except StoreError as fault:
+                self.vitals.trouble("database", str(fault))
+                log.warning("no session with the database; standing by", action="session_lost", error=str(fault))
+                await unless(self._stopping, backoff.wait())
+            else:
+                backoff = Backoff()
+            finally:
+                self._active.set(0)
+
+    def catch_up(self) -> None:
+        """Take in all there is, waiting as long as the newest hours have to settle, and end.
+
+        Raises StoreError where another monitor is active, and for a task that cannot be watched.
+        """
+        settle_s = self._settings.monitor.settle_s
+        with self._connected() as connection:
+            if not watch.try_lock(connection):
+                raise StoreError("another monitor is watching this database")
+            waited_since = time.monotonic()
+            while not self._stopping.is_set():
+                begun = time.monotonic()
+                if self._round(connection):
+                    waited_since = begun
+                elif self.vitals.troubles:
+                    raise StoreError("\n".join(self.vitals.troubles))
+                elif begun - waited_since > settle_s + 1:
+                    return
+                time.sleep(min(1.0, settle_s / 4))
+
+    async def _session(self) -> None:
+        """One session with the database: stand by until the lock is ours, then round after round."""
+        async with AsyncExitStack() as stack:
+            session = self._connected()
+            connection = await asyncio.to_thread(session.__enter__)
+            stack.push_async_callback(asyncio.to_thread, session.__exit__, None, None, None)
+            self.vitals.trouble("database", None)
+            every_s = self._settings.monitor.every_s
+            while not await asyncio.to_thread(watch.try_lock, connection):
+                await pause(self._stopping, min(every_s, STANDBY_S))
+                if self._stopping.is_set():
+                    return
+            self._active.set(1)
+            log.info("watching", action="watching")
+            while not self._stopping.is_set():
+                await asyncio.to_thread(self._round, connection)
+                await pause(self._stopping, every_s)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A session of our own with a database that has our schema."""
+        url = self._settings.postgres_url()
+        silence = max(timedelta(seconds=ROUNDS_MISSED * self._settings.monitor.every_s), SHORTEST_SILENCE)
+        engine = database.connect(url, pool_size=1, application="shadow-monitor")
+        try:
+            with watch.session(engine, most_silence=silence) as connection:
+                with watch.transaction(connection):
+                    database.require_schema(connection)
+                yield connection
+        finally:
+            engine.dispose()
+
+    def _round(self, connection: Connection) -> int:
+        """Every task, as far as its hours are complete; how many hours were taken in."""
+        with watch.transaction(connection):
+            beats = incidents.heartbeats(connection)
+            names = sorted({*watch.tasks(connection), *self._settings.tasks})
+        taken = 0
+        details: dict[str, Any] = {}
+        for name in names:
+            try:
+                hours, details[name] = self._watch_task(connection, name, beats)
+                taken += hours
+            except StoreError:
+                raise
+            except Exception as fault:  # one task must not keep the others from being watched
+                self.vitals.trouble(f"task {name}", f"task {name} cannot be watched: {fault!r}")
+                log.exception("a task cannot be watched", action="task_failed", task=name)
+                details[name] = {"trouble": repr(fault)}
+        with watch.transaction(connection):
+            incidents.heartbeat(connection, SERVICE, {"active": self._name, "tasks": details})
+            self._count(incidents.count_open(connection))
+        self._last_step.set_to_current_time()
+        return taken
+
+    def _watch_task(
+        self, connection: Connection, name: str, beats: Mapping[str, Heartbeat]
+    ) -> tuple[int, dict[str, Any]]:
+        """Step after step until a task is up to date; the hours taken in, and how it stands."""
+        taken = 0
+        while True:
+            step = watching.step(connection, self._settings, name, beats, now=datetime.now(UTC))
+            taken += step.hours
+            for found in step.found:
+                _tell(name, found)
+            if not step.more or self._stopping.is_set():
+                self.vitals.trouble(f"task {name}", None)
+                return taken, step.detail
+
+    def _count(self, found: dict[tuple[str, str], int]) -> None:
+        self._open.clear()
+        for (name, detector), n in found.items():
+            self._open.labels(name, detector).set(n)
+
+
+def _tell(name: str, found: Found) -> None:
+    event = found.event
+    candidate, kind, detector, subject = incident_of(found)
+    what, words = ("opened", event.summary) if isinstance(event, Opened) else ("closed", event.because)
+    log.warning(
+        words,
+        action=f"incident_{what}",
+        task=name,
+        candidate=candidate,
+        kind=kind,
+        detector=detector,
+        subject=subject,
+        at=event.at.isoformat(),
+    )

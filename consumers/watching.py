@@ -1,0 +1,237 @@
+"""One step of the monitor for one task: what has become complete goes through its detectors.
+
+States, incidents and how far the hours have been taken in are committed together. A monitor that
+is killed has therefore done a step or has not, and the next one goes on from there: the same
+rollups give the same incidents.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from scoring.monitor import flow, hours, judge, task
+from scoring.monitor.events import Opened
+from scoring.monitor.flow import FlowState, Look
+from scoring.monitor.hours import Progress, cut
+from scoring.monitor.judge import JudgeState
+from scoring.monitor.task import FLOWING, JUDGE, JUDGED, PARTS, SCORED, Found, Key, Part, Rules, States, Taken
+from shadow.settings import Settings, Task
+from shadow.store import incidents, ledger, tallies, verdicts, watch
+from shadow.store.incidents import Heartbeat, Incident
+from shadow.store.watch import DetectorState
+from shadow.tally import Cell, Tally
+
+#: Hours with data that one transaction takes in: a week, so that catching up shows progress.
+MOST_HOURS: Final = 168
+
+#: Labels that come later than this after their pair are not held against the judge.
+LABEL_WINDOW: Final = timedelta(days=30)
+
+#: A judge that was not heard of for so long is not running.
+JUDGE_SILENT: Final = timedelta(minutes=10)
+
+_MARKS: Final[dict[Part, Key]] = {"scored": SCORED, "judged": JUDGED}
+_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Step(NamedTuple):
+    """What a step has come to: hours taken in, whether there are more, what happened, how things stand."""
+
+    hours: int
+    more: bool
+    found: list[Found]
+    detail: dict[str, Any]
+
+
+class Watch:
+    """The states of one task, from the database and back, within one transaction."""
+
+    def __init__(self, connection: Connection, settings: Settings, name: str, now: datetime) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._name = name
+        self._now = now
+        self._rules = Rules.of(settings, name)
+        self._spec = settings.tasks.get(name)
+        saved = watch.load(connection, name)
+        self._before: States = {}
+        self._next: dict[Key, datetime] = {}
+        for row in saved:
+            key = Key(row.candidate, row.kind, row.detector, row.subject)
+            self._before[key] = task.restored(key, row.state)
+            self._next[key] = row.next_hour
+        self._saved_next = dict(self._next)
+        self._states = dict(self._before)
+        self._found: list[Found] = []
+
+    def step(self, beats: Mapping[str, Heartbeat]) -> Step:
+        """Take in what has become complete, and look at what is on its way."""
+        stored = watch.stored(self._connection, self._name)
+        due = verdicts.oldest_due(self._connection, self._name)
+        self._look(due, beats)
+        taken, more = 0, False
+        if stored is not None:
+            ends = self._settle(stored, due)
+            for part in PARTS:
+                count, left = self._take_in(part, ends[part], stored)
+                taken, more = taken + count, more or left
+            self._judge_drift(stored.last_hour)
+        self._write()
+        return Step(taken, more, self._found, self._detail())
+
+    def _look(self, due: datetime | None, beats: Mapping[str, Heartbeat]) -> None:
+        """Lag, drops, and the judge's backlog: by the clock."""
+        state = self._states.get(FLOWING)
+        counted = ledger.read(self._connection, task=self._name)
+        look = Look(
+            now=self._now,
+            oldest_in_flight_at=counted.oldest_in_flight_at,
+            accepted=counted.accepted,
+            dropped=counted.dropped,
+            judge_due_at=due if self._spec is not None and self._spec.judge else None,
+            judge_trouble=_judge_trouble(beats.get("judge"), self._name, self._now),
+        )
+        flowing, events = flow.step(
+            state if isinstance(state, FlowState) else FlowState(),
+            look,
+            task=self._name,
+            most_lag=timedelta(seconds=self._settings.monitor.most_lag_s),
+            most_dropped=self._settings.monitor.most_dropped,
+        )
+        self._states[FLOWING] = flowing
+        self._found += [Found(FLOWING, event) for event in events]
+
+    def _settle(self, stored: watch.Stored, due: datetime | None) -> dict[Part, datetime | None]:
+        """Up to where each part may be taken in."""
+        monitor = self._settings.monitor
+        lateness = timedelta(seconds=monitor.lateness_s)
+        max_age = timedelta(seconds=(self._spec or Task(frontier="")).max_age_s)
+        progress = Progress(
+            now=self._now,
+            last_hour=stored.last_hour,
+            pairs=stored.pairs,
+            in_flight_at=watch.oldest_in_flight(self._connection, self._name, self._now - max_age - lateness),
+            judge_due_at=due,
+        )
+        mark = self._mark("scored")
+        settling = hours.step(mark.settling, progress, lateness=lateness, settle=timedelta(seconds=monitor.settle_s))
+        self._states[SCORED] = msgspec.structs.replace(mark, settling=settling)
+        return {"scored": settling.settled, "judged": settling.judged}
+
+    def _take_in(self, part: Part, end: datetime | None, stored: watch.Stored) -> tuple[int, bool]:
+        """Hand the complete hours to their detectors; how many there were, and whether there are more."""
+        key, start = _MARKS[part], self._next.get(_MARKS[part], cut(stored.first_hour))
+        mark, count, more = self._mark(part), 0, False
+        if end is not None and end > start:
+            wanted = watch.hours(self._connection, self._name, start, end, MOST_HOURS + 1)
+            more = len(wanted) > MOST_HOURS
+            # Empty hours up to the end are taken in as well: what still comes for them is late.
+            until = wanted[MOST_HOURS] if more else end
+            count = len(wanted[:MOST_HOURS])
+            if count:
+                self._through_detectors(part, start, until)
+            mark = msgspec.structs.replace(
+                mark, taken=mark.taken + watch.pairs_from(self._connection, self._name, start, until)
+            )
+            start = until
+        before = stored.pairs - watch.pairs_from(self._connection, self._name, start)
+        self._states[key] = msgspec.structs.replace(mark, late=max(0, before - mark.taken))
+        self._next[key] = start
+        return count, more
+
+    def _through_detectors(self, part: Part, start: datetime, until: datetime) -> None:
+        cells = tallies.read(
+            self._connection, task=self._name, kinds=watch.KINDS, since=start, until=until, histograms=False
+        )
+        by_hour: dict[datetime, dict[Cell, Tally]] = {}
+        for cell, found in cells.items():
+            by_hour.setdefault(cell.hour, {})[cell] = found
+        for hour in sorted(by_hour):
+            self._states, found_now = task.step(part, self._name, self._states, hour, by_hour[hour], self._rules)
+            self._found += found_now
+
+    def _judge_drift(self, last_hour: datetime) -> None:
+        since = (min(last_hour, self._now) - LABEL_WINDOW).replace(hour=0, minute=0, second=0, microsecond=0)
+        counted = watch.labels_by_day(self._connection, self._name, since)
+        days = {day: judge.labels_of(counts) for day, counts in counted.items()}
+        state = self._states.get(JUDGE)
+        if days or state is not None:
+            known = state if isinstance(state, JudgeState) else JudgeState()
+            self._states[JUDGE], events = judge.step(known, days, last_hour, task=self._name)
+            self._found += [Found(JUDGE, event) for event in events]
+
+    def _write(self) -> None:
+        for found in self._found:
+            _write_incident(self._connection, self._name, found, self._now)
+        marks = {part: self._next.get(_MARKS[part], _START) for part in PARTS}
+        rows = [
+            DetectorState(**key._asdict(), next_hour=next_hour, state=msgspec.to_builtins(state))
+            for key, state in sorted(self._states.items(), key=itemgetter(0))
+            if (next_hour := marks[task.part_of(key)]) != self._saved_next.get(key) or state != self._before.get(key)
+        ]
+        watch.save(self._connection, self._name, rows)
+
+    def _mark(self, part: Part) -> Taken:
+        state = self._states.get(_MARKS[part])
+        return state if isinstance(state, Taken) else Taken()
+
+    def _detail(self) -> dict[str, Any]:
+        """How the task stands, for whoever reads the heartbeat."""
+        detail: dict[str, Any] = {
+            part: {
+                "next_hour": next_hour.isoformat() if (next_hour := self._next.get(_MARKS[part])) else None,
+                "late": self._mark(part).late,
+            }
+            for part in PARTS
+        }
+        return detail | {"detectors": task.described(self._states)}
+
+
+def step(
+    connection: Connection, settings: Settings, name: str, beats: Mapping[str, Heartbeat], *, now: datetime
+) -> Step:
+    """One transaction: everything that has become complete, up to MOST_HOURS of it."""
+    with watch.transaction(connection):
+        return Watch(connection, settings, name, now).step(beats)
+
+
+def _write_incident(connection: Connection, name: str, found: Found, now: datetime) -> None:
+    candidate, kind, detector, subject = task.incident_of(found)
+    event = found.event
+    opened_at = event.at if isinstance(event, Opened) else event.opened_at
+    # The key tells apart two sources of regret that both flag a segment.
+    identity = incidents.identity(name, *found.key, detector, subject, opened_at=opened_at)
+    if not isinstance(event, Opened):
+        incidents.close_incident(connection, identity, event.at, event.because)
+        return
+    incidents.open_incident(
+        connection,
+        Incident(
+            id=identity,
+            task=name,
+            candidate=candidate,
+            kind=kind,
+            detector=detector,
+            subject=subject,
+            severity=event.severity,
+            summary=event.summary,
+            opened_at=opened_at,
+            noticed_at=now,
+            detail=event.detail,
+        ),
+    )
+
+
+def _judge_trouble(beat: Heartbeat | None, name: str, now: datetime) -> str | None:
+    """What keeps the judge service from judging this task, as far as it said so itself."""
+    if beat is None:
+        return "no judge service has ever run"
+    if now - beat.at > JUDGE_SILENT:
+        return f"the judge service was last heard of at {beat.at:%Y-%m-%d %H:%M}"
+    said = beat.detail.get("tasks", {}).get(name, {})
+    trouble = said.get("trouble") if isinstance(said, dict) else None
+    return str(trouble) if trouble else None

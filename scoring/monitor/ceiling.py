@@ -1,0 +1,34 @@
+"""The frontier itself has changed: it disagrees with itself, or fails, more than is usual.
+
+Everything else is read relative to the frontier. When it moves, agreement and regret move with
+it although the candidate is the same, and whoever looks at them should know.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from scoring.monitor import rise
+from scoring.monitor.events import Event
+from scoring.monitor.figures import disagreement, failing
+from scoring.monitor.rise import RiseState, Wording
+from shadow.tally import Sums, Tally
+
+DETECTOR: Final = "ceiling"
+AGREEMENT: Final = "agreement"
+FAILURES: Final = "failures"
+
+
+def step_agreement(
+    state: RiseState, hour: datetime, agreement: Sums, *, task: str, frontier: str, horizon: int
+) -> tuple[RiseState, Event | None]:
+    """One hour of ceiling pairs: how well the frontier agreed with itself."""
+    wording = Wording(what=f"disagreement of {frontier} with itself on {task}", subject=AGREEMENT)
+    return rise.step(state, hour, disagreement(agreement, state.heaviest), wording, horizon=horizon)
+
+
+def step_failures(
+    state: RiseState, hour: datetime, tally: Tally, *, task: str, horizon: int
+) -> tuple[RiseState, Event | None]:
+    """One hour of the replies that the frontier served."""
+    wording = Wording(what=f"the share of the frontier's replies on {task} that failed", subject=FAILURES)
+    return rise.step(state, hour, failing(tally, "frontier"), wording, horizon=horizon)

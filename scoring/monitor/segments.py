@@ -1,0 +1,155 @@
+"""A segment has turned bad: its regret is above what the owner accepts.
+
+The evidence of each segment is an e-value from sums, half of it from the whole watch and half
+from last week and this one (from Monday 0:00 UTC). The mean of two e-values is one; the fresh half
+finds a segment that turns bad after months of being good, which the whole alone would take as long
+again to notice. It holds a whole week at least, because traffic has a week in it, and the busy
+days alone may be worse than the limit where their week is not. e-BH over all segments keeps the
+share of mistaken flags at the task's rate at any look within a week, however much segments overlap.
+
+A flag opens one incident per segment. `recovery` closes it, by the accepted limit, and the
+segment's evidence starts from nothing.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+
+from scoring.monitor import recovery
+from scoring.monitor.events import Closed, Event, Opened
+from scoring.monitor.figures import as_detail, interval, moments, percent, told
+from scoring.monitor.recovery import HOUR, Recovery
+from scoring.stats.moments import MICRO, Floats, Moments
+from scoring.stats.segments import SegmentReading, e_values_above, judge_segments
+from shadow.records import RegretSource
+from shadow.tally import Sums
+
+DETECTOR: Final = "bad_segment"
+
+WEEK: Final = timedelta(days=7)
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
+    """One segment: its regret over the whole watch, last week and this one, and its incident if it has one."""
+
+    whole: Moments = Moments()
+    last_week: Moments = Moments()
+    week: Moments = Moments()
+    opened_at: datetime | None = None
+    recovery: Recovery = Recovery()
+
+    @property
+    def fresh(self) -> Moments:
+        return self.last_week + self.week
+
+
+class SegmentsState(msgspec.Struct, frozen=True, kw_only=True):
+    """All segments by name, "locale=de". `monday` is the start of the week in which their `week` is."""
+
+    monday: datetime | None = None
+    heaviest: int = MICRO
+    segments: dict[str, Watched] = {}
+
+    @property
+    def open(self) -> list[str]:
+        return sorted(name for name, watched in self.segments.items() if watched.opened_at is not None)
+
+
+class _Recovered(NamedTuple):
+    """A segment after an hour of its incident, and how one can tell that it is over, if it is."""
+
+    watched: Watched
+    because: str = ""
+
+
+def step(
+    state: SegmentsState,
+    hour: datetime,
+    regrets: Mapping[str, Sums],
+    *,
+    task: str,
+    candidate: str,
+    source: RegretSource,
+    limit: float,
+    false_flag_rate: float,
+) -> tuple[SegmentsState, list[Event]]:
+    """One hour of the regret of each segment that had any rows in it."""
+    heaviest = max([state.heaviest, *(sums.heaviest for sums in regrets.values())])
+    seen = {name: moments(sums, state.heaviest) for name, sums in regrets.items() if sums.n}
+    if not seen:
+        return state, []
+    monday = _monday(hour)
+    known = _in_week(state, monday)
+    segments = known | {name: _added(known.get(name, Watched()), each) for name, each in seen.items()}
+    readings = _read(segments, limit, false_flag_rate)
+    events: list[Event] = []
+    for name in sorted(segments):
+        watched, reading = segments[name], readings[name]
+        if watched.opened_at is None and reading.status == "worse":
+            segments[name] = msgspec.structs.replace(watched, opened_at=hour)
+            by = " by its judge" if source == "judge" else ""
+            what = f"regret of {candidate} on {task}{by} where {name}"
+            opened = _opened(name, hour, what, watched, reading, limit)
+            events.append(msgspec.structs.replace(opened, detail=opened.detail | {"source": source}))
+        elif watched.opened_at is not None and name in seen:
+            recovered = _recovering(watched, hour, seen[name], limit)
+            segments[name] = recovered.watched
+            if recovered.because:
+                events.append(
+                    Closed(subject=name, opened_at=watched.opened_at, at=hour + HOUR, because=recovered.because)
+                )
+    return SegmentsState(monday=monday, heaviest=heaviest, segments=segments), events
+
+
+def _monday(hour: datetime) -> datetime:
+    return hour.replace(hour=0) - timedelta(days=hour.weekday())
+
+
+def _in_week(state: SegmentsState, monday: datetime) -> dict[str, Watched]:
+    """The segments as they are when the week that starts on `monday` goes on, or begins."""
+    if state.monday is None or monday == state.monday:
+        return state.segments
+    is_next = monday - state.monday == WEEK
+    return {
+        name: msgspec.structs.replace(watched, last_week=watched.week if is_next else Moments(), week=Moments())
+        for name, watched in state.segments.items()
+    }
+
+
+def _added(watched: Watched, seen: Moments) -> Watched:
+    return msgspec.structs.replace(watched, whole=watched.whole + seen, week=watched.week + seen)
+
+
+def _read(segments: Mapping[str, Watched], limit: float, rate: float) -> dict[str, SegmentReading]:
+    many = list(segments.values())
+    both: Floats = e_values_above(limit, [each for watched in many for each in (watched.whole, watched.fresh)])
+    readings = judge_segments(both.reshape(-1, 2).mean(axis=1), [watched.whole.n for watched in many], rate)
+    return dict(zip(segments, readings, strict=True))
+
+
+def _opened(name: str, hour: datetime, what: str, watched: Watched, reading: SegmentReading, limit: float) -> Opened:
+    whole, fresh = interval(watched.whole), interval(watched.fresh)
+    worse, since = max((whole, "since the watch began"), (fresh, "since last week"), key=lambda each: each[0].low)
+    return Opened(
+        subject=name,
+        at=hour,
+        severity="critical" if worse.low > 2 * limit else "warning",
+        summary=f"{what} is above the accepted {percent(limit)}; {since} {told(worse)}",
+        detail={
+            "limit": limit,
+            "whole_watch": as_detail(whole),
+            "since_last_week": as_detail(fresh),
+            "e_value": reading.e_value,
+            "q_value": reading.q_value,
+        },
+    )
+
+
+def _recovering(watched: Watched, hour: datetime, seen: Moments, limit: float) -> _Recovered:
+    period_now, period = recovery.step(watched.recovery, hour, seen, limit)
+    if period is None or not period.is_calm:
+        return _Recovered(msgspec.structs.replace(watched, recovery=period_now))
+    rate = f"over {period.hours} h it was {percent(period.rate)}, n {period.n:,}"
+    return _Recovered(Watched(), f"{rate}: within the accepted {percent(limit)}")

@@ -1,0 +1,267 @@
+"""The detectors of a task, and an hour of its rollups handed to each.
+
+Two parts, because judges come later than scorers: what is `scored` (failures, coverage, the
+ceiling, regret by reference) takes an hour in when its pairs are complete, what is `judged` when
+the judge is done with it as well.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from scoring.monitor import ceiling, failures, flow, judge, regret, segments, unscored
+from scoring.monitor.events import Event
+from scoring.monitor.flow import FlowState
+from scoring.monitor.hours import Settling
+from scoring.monitor.judge import JudgeState
+from scoring.monitor.rise import RiseState
+from scoring.monitor.segments import SegmentsState
+from scoring.monitor.unscored import UnscoredState
+from shadow import tally
+from shadow.records import RegretSource
+from shadow.settings import Settings, Task
+from shadow.tally import ALL, Cell, Sums, Tally
+
+Part: TypeAlias = Literal["scored", "judged"]
+PARTS: Final[tuple[Part, ...]] = ("scored", "judged")
+
+#: Where the hours themselves stand; its subjects are the parts.
+HOURS: Final = "hours"
+FLOW: Final = "flow"
+
+_SOURCES: Final[dict[Part, RegretSource]] = {"scored": "reference", "judged": "judge"}
+
+
+class Key(NamedTuple):
+    """What a state is of, within its task. `subject` is the source of regret, or what else it watches."""
+
+    candidate: str
+    kind: str
+    detector: str
+    subject: str
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What has been taken in: `taken` pairs, and `late` ones that came when their hour had been."""
+
+    settling: Settling = Settling()
+    taken: int = 0
+    late: int = 0
+
+
+State: TypeAlias = RiseState | SegmentsState | UnscoredState | FlowState | JudgeState | Taken
+States: TypeAlias = dict[Key, State]
+
+SCORED: Final = Key("", "", HOURS, "scored")
+JUDGED: Final = Key("", "", HOURS, "judged")
+FLOWING: Final = Key("", "", FLOW, "")
+JUDGE: Final = Key("", "", judge.DETECTOR, "")
+
+_TYPES: Final[dict[str, type[State]]] = {
+    regret.DETECTOR: RiseState,
+    failures.DETECTOR: RiseState,
+    ceiling.DETECTOR: RiseState,
+    segments.DETECTOR: SegmentsState,
+    unscored.DETECTOR: UnscoredState,
+    judge.DETECTOR: JudgeState,
+    FLOW: FlowState,
+    HOURS: Taken,
+}
+
+
+class Found(NamedTuple):
+    """What happened, and to whose state."""
+
+    key: Key
+    event: Event
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What the owner of a task has set."""
+
+    regret_limit: float
+    false_flag_rate: float
+    horizon: int
+    most_unscored: float
+
+    @classmethod
+    def of(cls, settings: Settings, task: str) -> "Rules":
+        """Those of `task`, or the defaults where it is not configured (any more)."""
+        spec = settings.tasks.get(task) or Task(frontier="")
+        return cls(
+            regret_limit=spec.regret_limit,
+            false_flag_rate=spec.false_flag_rate,
+            horizon=settings.monitor.horizon,
+            most_unscored=settings.monitor.most_unscored,
+        )
+
+
+def restored(key: Key, saved: Mapping[str, object]) -> State:
+    """A state from its JSON. Raises msgspec.ValidationError for one that this version cannot read."""
+    return msgspec.convert(saved, type=_TYPES[key.detector])
+
+
+def part_of(key: Key) -> Part:
+    """The part by whose hours a state goes."""
+    return "judged" if key.subject in ("judge", "judged") else "scored"
+
+
+def step(
+    part: Part, task: str, states: States, hour: datetime, cells: Mapping[Cell, Tally], rules: Rules
+) -> tuple[States, list[Found]]:
+    """The states after an hour, and what happened in it. `cells` are all of the task's in that hour."""
+    watch = _Watch(task, hour, rules, states)
+    for (candidate, kind), group in sorted(_groups(cells).items()):
+        if kind in ("shadow", "reverse"):
+            watch.regret(candidate, kind, group, _SOURCES[part])
+            if part == "scored":
+                watch.pairs(candidate, kind, group.whole)
+        elif kind == "ceiling" and part == "scored":
+            watch.ceiling(candidate, group.whole.agreement)
+    if part == "scored":
+        watch.frontier(cells)
+    return watch.states, watch.found
+
+
+class _Group:
+    """The cells of one candidate and kind in one hour."""
+
+    def __init__(self, cells: Iterable[tuple[Cell, Tally]]) -> None:
+        self.regret: dict[str, Sums] = {}
+        self.segments: dict[str, dict[str, Sums]] = {}
+        totals: list[Tally] = []
+        for cell, found in cells:
+            if (cell.dimension, cell.value) == ALL:
+                totals.append(found)
+                self.regret[cell.source] = found.regret
+            else:
+                self.segments.setdefault(cell.source, {})[f"{cell.dimension}={cell.value}"] = found.regret
+        self.whole = tally.total(totals)
+
+
+def _groups(cells: Mapping[Cell, Tally]) -> dict[tuple[str, str], _Group]:
+    parted: dict[tuple[str, str], list[tuple[Cell, Tally]]] = {}
+    for cell, found in cells.items():
+        parted.setdefault((cell.candidate, cell.kind), []).append((cell, found))
+    return {key: _Group(members) for key, members in parted.items()}
+
+
+class _Watch:
+    """The states of a task while one hour goes through them."""
+
+    def __init__(self, task: str, hour: datetime, rules: Rules, states: States) -> None:
+        self.states = dict(states)
+        self.found: list[Found] = []
+        self._task = task
+        self._hour = hour
+        self._rules = rules
+
+    def regret(self, candidate: str, kind: str, group: _Group, source: RegretSource) -> None:
+        """Drift of the whole, and segments above the limit, by one source."""
+        rules = self._rules
+        if sums := group.regret.get(source):
+            key = Key(candidate, kind, regret.DETECTOR, source)
+            state, event = regret.step(
+                self._rise(key),
+                self._hour,
+                sums,
+                task=self._task,
+                candidate=candidate,
+                source=source,
+                limit=rules.regret_limit,
+                horizon=rules.horizon,
+            )
+            self._keep(key, state, event)
+        if regrets := group.segments.get(source):
+            key = Key(candidate, kind, segments.DETECTOR, source)
+            known = self.states.get(key)
+            watched, events = segments.step(
+                known if isinstance(known, SegmentsState) else SegmentsState(),
+                self._hour,
+                regrets,
+                task=self._task,
+                candidate=candidate,
+                source=source,
+                limit=rules.regret_limit,
+                false_flag_rate=rules.false_flag_rate,
+            )
+            self._keep(key, watched, *events)
+
+    def pairs(self, candidate: str, kind: str, whole: Tally) -> None:
+        """Failures of the candidate, and what could not be scored."""
+        key = Key(candidate, kind, failures.DETECTOR, "")
+        state, event = failures.step(
+            self._rise(key), self._hour, whole, task=self._task, candidate=candidate, horizon=self._rules.horizon
+        )
+        self._keep(key, state, event)
+        key = Key(candidate, kind, unscored.DETECTOR, unscored.UNSCORED)
+        known = self.states.get(key)
+        coverage, event = unscored.step(
+            known if isinstance(known, UnscoredState) else UnscoredState(),
+            self._hour,
+            whole,
+            task=self._task,
+            candidate=candidate,
+            most=self._rules.most_unscored,
+        )
+        self._keep(key, coverage, event)
+
+    def ceiling(self, frontier: str, agreement: Sums) -> None:
+        """The frontier's agreement with itself."""
+        key = Key(frontier, "ceiling", ceiling.DETECTOR, ceiling.AGREEMENT)
+        state, event = ceiling.step_agreement(
+            self._rise(key), self._hour, agreement, task=self._task, frontier=frontier, horizon=self._rules.horizon
+        )
+        self._keep(key, state, event)
+
+    def frontier(self, cells: Mapping[Cell, Tally]) -> None:
+        """The frontier's own failures.
+
+        Each exchange that it served is in the pairs of every candidate that shadowed it: one
+        candidate's are enough, and those with the most leave out the fewest.
+        """
+        groups = _groups({cell: found for cell, found in cells.items() if cell.kind == "shadow"})
+        if groups:
+            most = max(groups.items(), key=lambda each: (each[1].whole.pairs, each[0]))[1].whole
+            key = Key("", "shadow", ceiling.DETECTOR, ceiling.FAILURES)
+            state, event = ceiling.step_failures(
+                self._rise(key), self._hour, most, task=self._task, horizon=self._rules.horizon
+            )
+            self._keep(key, state, event)
+
+    def _rise(self, key: Key) -> RiseState:
+        known = self.states.get(key)
+        return known if isinstance(known, RiseState) else RiseState()
+
+    def _keep(self, key: Key, state: State, *events: Event | None) -> None:
+        self.states[key] = state
+        self.found += [Found(key, event) for event in events if event is not None]
+
+
+def incident_of(found: Found) -> tuple[str, str, str, str]:
+    """Candidate, kind, detector and subject under which people see it."""
+    detector = flow.DETECTOR if found.key.detector == FLOW else found.key.detector
+    return found.key.candidate, found.key.kind, detector, found.event.subject
+
+
+def described(states: States) -> list[dict[str, str]]:
+    """How each detector stands: learning, watching, open."""
+    return [
+        {**key._asdict(), "status": status}
+        for key, state in sorted(states.items(), key=lambda each: each[0])
+        if (status := _status(state)) is not None
+    ]
+
+
+def _status(state: State) -> str | None:
+    match state:
+        case RiseState() | JudgeState():
+            return state.status
+        case SegmentsState() | FlowState():
+            return f"open: {', '.join(state.open)}" if state.open else "watching"
+        case UnscoredState():
+            return "open" if state.opened_at else "watching"
+        case Taken():
+            return None

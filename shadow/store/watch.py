@@ -1,0 +1,162 @@
+"""What the monitor keeps and asks: its lock, its detectors' states, and how far the hours have come."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from shadow.records import TrialKind
+from shadow.store import outcomes
+from shadow.store.engine import explained
+from shadow.store.tables import catalogue, detectors, exchanges, rollup_counts, rollups
+from shadow.tally import ALL
+
+#: The kinds of pairs; other cells are made of these.
+KINDS: Final[tuple[TrialKind, ...]] = ("shadow", "reverse", "ceiling")
+
+_LOCK: Final = 7_308_604_895_151_520
+
+
+class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `detectors`: all hours before `next_hour` are in `state`."""
+
+    candidate: str
+    kind: str
+    detector: str
+    subject: str
+    next_hour: datetime
+    state: dict[str, Any]
+
+
+class Stored(NamedTuple):
+    """The hours of a task's first and newest pair, and how many pairs there are."""
+
+    first_hour: datetime
+    last_hour: datetime
+    pairs: int
+
+
+@contextmanager
+def session(engine: Engine, *, most_silence: timedelta) -> Iterator[Connection]:
+    """A connection of its own, whose session ends with the block, and its locks with it.
+
+    The server ends it too when nothing was heard for `most_silence`: a process that is frozen, or a
+    machine that is gone, must not keep the lock. Every transaction sees one moment.
+    """
+    with explained(engine.url):
+        connection = engine.connect()
+    try:
+        with explained(engine.url):
+            silence = f"{round(most_silence.total_seconds() * 1000)}ms"
+            connection.execute(text("SELECT set_config('idle_session_timeout', :silence, false)"), {"silence": silence})
+            connection.commit()
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+    finally:
+        # Not given back to the pool: a session that lives on would keep its locks.
+        connection.invalidate()
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """One transaction of a session, committed at the end of the block; StoreError for every fault."""
+    with explained(connection.engine.url), connection.begin():
+        yield
+
+
+def try_lock(connection: Connection) -> bool:
+    """Whether this session is now the one that watches. It stays so until the session ends."""
+    with transaction(connection):
+        return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar())
+
+
+def load(connection: Connection, task: str) -> list[DetectorState]:
+    """Every state of `task`."""
+    query = select(*(detectors.c[name] for name in DetectorState.__struct_fields__)).where(detectors.c.task == task)
+    with explained(connection.engine.url):
+        return [DetectorState(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - see `incidents`
+
+
+def save(connection: Connection, task: str, states: Sequence[DetectorState]) -> None:
+    """Keep states, in place of those there are of the same detectors."""
+    if not states:
+        return
+    statement = insert(detectors)
+    changed = {name: statement.excluded[name] for name in ("next_hour", "state", "updated_at")}
+    key = list(detectors.primary_key.columns)
+    now = datetime.now(UTC)
+    rows = [{"task": task, "updated_at": now, **msgspec.structs.asdict(state)} for state in states]
+    with explained(connection.engine.url):
+        connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+
+
+def tasks(connection: Connection) -> list[str]:
+    """Every task with stored pairs."""
+    with explained(connection.engine.url):
+        return list(connection.execute(select(catalogue.c.task).distinct().order_by(catalogue.c.task)).scalars())
+
+
+def stored(connection: Connection, task: str) -> Stored | None:
+    """What there is of a task; None where there is nothing."""
+    query = select(func.min(catalogue.c.first_hour), func.max(catalogue.c.last_hour), func.sum(catalogue.c.pairs))
+    with explained(connection.engine.url):
+        first, last, pairs = connection.execute(
+            query.where(catalogue.c.task == task, catalogue.c.kind.in_(KINDS))
+        ).one()
+    return None if first is None else Stored(first, last, int(pairs))
+
+
+def oldest_in_flight(connection: Connection, task: str, since: datetime) -> datetime | None:
+    """When the oldest exchange that is still on its way was made, of those made at `since` or after."""
+    query = select(func.min(exchanges.c.at)).where(
+        exchanges.c.task == task, exchanges.c.at >= since, exchanges.c.outcome == outcomes.IN_FLIGHT
+    )
+    with explained(connection.engine.url):
+        return connection.execute(query).scalar()
+
+
+def hours(connection: Connection, task: str, since: datetime, until: datetime, limit: int) -> list[datetime]:
+    """The first `limit` hours in [since, until) that have any pairs, oldest first."""
+    query = select(rollups.c.hour).distinct().where(*_totals(task), rollups.c.hour >= since, rollups.c.hour < until)
+    with explained(connection.engine.url):
+        return list(connection.execute(query.order_by(rollups.c.hour).limit(limit)).scalars())
+
+
+def pairs_from(connection: Connection, task: str, hour: datetime, until: datetime | None = None) -> int:
+    """How many pairs there are in `hour` and later, before `until`."""
+    query = select(func.coalesce(func.sum(rollups.c.pairs), 0)).where(*_totals(task), rollups.c.hour >= hour)
+    if until is not None:
+        query = query.where(rollups.c.hour < until)
+    with explained(connection.engine.url):
+        return int(connection.execute(query).scalar_one())
+
+
+def labels_by_day(connection: Connection, task: str, since: datetime) -> Mapping[str, Counter[str]]:
+    """Counts `labelled:<judge>:<human>` of the pairs of each day (UTC) from `since` on."""
+    day = func.date_trunc("day", rollup_counts.c.hour, "UTC").label("day")
+    query = (
+        select(day, rollup_counts.c.name, func.sum(rollup_counts.c.n).label("n"))
+        .where(
+            rollup_counts.c.task == task,
+            rollup_counts.c.hour >= since,
+            rollup_counts.c.source == "human",
+            rollup_counts.c.dimension == ALL[0],
+            rollup_counts.c.name.like("labelled:%"),
+        )
+        .group_by("day", rollup_counts.c.name)
+    )
+    found: dict[str, Counter[str]] = {}
+    with explained(connection.engine.url):
+        for row in connection.execute(query):
+            found.setdefault(f"{row.day:%Y-%m-%d}", Counter())[row.name] += int(row.n)
+    return found
+
+
+def _totals(task: str) -> tuple[Any, ...]:
+    return rollups.c.task == task, rollups.c.dimension == ALL[0], rollups.c.kind.in_(KINDS)
