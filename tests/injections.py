@@ -26,9 +26,15 @@ def attempts() -> list[Attempt]:
 
 
 def asks(task: str, n: int) -> list[dict[str, Any]]:
-    """The bodies of the world's first `n` requests of a task."""
-    found = (WORLD.ask(index, NOW) for index in range(10_000))
-    return [ask.body for ask, _ in zip((ask for ask in found if ask.task == task), range(n), strict=False)]
+    """The bodies of the world's first `n` requests of a task, no two alike."""
+    found: dict[str, dict[str, Any]] = {}
+    for index in range(100_000):
+        ask = WORLD.ask(index, NOW)
+        if ask.task == task:
+            found.setdefault(ask.body["messages"][-1]["content"], ask.body)
+        if len(found) == n:
+            break
+    return list(found.values())
 
 
 def a_trial(body: dict[str, Any], frontier: str, candidate: str, *, number: int = 0) -> Trial:

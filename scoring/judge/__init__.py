@@ -21,8 +21,23 @@ shape; each pair is asked twice with the replies' places exchanged, and where th
 the verdict is a tie; and people's labels tell how often the judge is wrong all the same.
 """
 
-from scoring.judge.asking import Judge, Judgement, Unjudged, Verdict
-from scoring.judge.money import Price, price_of
+from scoring.judge.asking import TRIES, Bill, Judge, Judgement, Unjudged, Verdict, free
+from scoring.judge.money import NANO, Price, price_of
+from scoring.judge.prompt import digest
 from scoring.judge.shown import Question, question_of
 
-__all__ = ["Judge", "Judgement", "Price", "Question", "Unjudged", "Verdict", "price_of", "question_of"]
+__all__ = [
+    "NANO",
+    "TRIES",
+    "Bill",
+    "Judge",
+    "Judgement",
+    "Price",
+    "Question",
+    "Unjudged",
+    "Verdict",
+    "digest",
+    "free",
+    "price_of",
+    "question_of",
+]

@@ -1,5 +1,6 @@
 """A judge at work: each pair asked twice with the places exchanged, and read without guessing."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -48,6 +49,14 @@ class Unjudged:
     passing: bool
 
 
+@dataclass(slots=True)
+class Bill:
+    """Calls made so far, and what they cost (nanodollars)."""
+
+    calls: int = 0
+    cost_nanousd: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
     """What has come of one question, and what it cost (nanodollars)."""
@@ -83,16 +92,22 @@ class Judge:
         self._way = 0
         self.proven = False
 
-    def most_cost(self, question: Question, rubric: str | None) -> int:
-        """Nanodollars that judging `question` may cost, every try needed: guessed from above."""
-        asked = [prompt.messages(question, rubric, swapped=swapped) for swapped in (False, True)]
-        return TRIES * sum(map(self._price.at_most, asked))
+    def likely_cost(self, question: Question, rubric: str | None) -> int:
+        """Nanodollars that two calls about `question` cost, guessed from above.
 
-    async def judge(self, question: Question, rubric: str | None) -> Judgement:
-        """The verdict, or why there is none. Raises nothing but cancellation."""
+        Answers that cannot be read make it more, but never more than TRIES times as much.
+        """
+        asked = [prompt.messages(question, rubric, swapped=swapped) for swapped in (False, True)]
+        return sum(map(self._price.at_most, asked))
+
+    async def judge(self, question: Question, rubric: str | None, bill: Bill | None = None) -> Judgement:
+        """The verdict, or why there is none. Raises nothing but cancellation.
+
+        `bill` grows with each call, so that it is known also after a cancellation.
+        """
         if (known := free(question)) is not None:
             return known
-        bill = _Bill()
+        bill = Bill() if bill is None else bill
         try:
             answers = [await self._answer(question, rubric, swapped=swapped, bill=bill) for swapped in (False, True)]
         except _NoAnswerError as fault:
@@ -104,7 +119,7 @@ class Judge:
         verdict = Verdict(preference=settled(first, second, "tie"), first=first, second=second, reason=reason)
         return Judgement(outcome=verdict, calls=bill.calls, cost_nanousd=bill.cost_nanousd)
 
-    async def _answer(self, question: Question, rubric: str | None, *, swapped: bool, bill: "_Bill") -> Answer:
+    async def _answer(self, question: Question, rubric: str | None, *, swapped: bool, bill: Bill) -> Answer:
         """The answer to one order. Raises _NoAnswerError; each try is made with a new marker word."""
         for tries_left in reversed(range(TRIES)):
             reply = await self._put(prompt.messages(question, rubric, swapped=swapped), bill)
@@ -120,11 +135,15 @@ class Judge:
                 return read
         raise AssertionError("the last try returns or raises")
 
-    async def _put(self, messages: list[dict[str, str]], bill: "_Bill") -> Reply:
+    async def _put(self, messages: list[dict[str, str]], bill: Bill) -> Reply:
         """Ask in the way that is known to be accepted, else in the first that is."""
         for way in range(self._way, len(WAYS)):
-            reply = await self._ask({"messages": messages, **WAYS[way]})
             bill.calls += 1
+            try:
+                reply = await self._ask({"messages": messages, **WAYS[way]})
+            except asyncio.CancelledError:
+                bill.cost_nanousd += self._price.at_most(messages)
+                raise
             bill.cost_nanousd += self._price.of(reply, messages)
             if reply.status == 200:
                 self._way = max(self._way, way)
@@ -142,12 +161,6 @@ class _NoAnswerError(Exception):
     def __init__(self, unjudged: Unjudged) -> None:
         super().__init__(unjudged.reason)
         self.unjudged = unjudged
-
-
-@dataclass
-class _Bill:
-    calls: int = 0
-    cost_nanousd: int = 0
 
 
 def _meant(better: Better, *, swapped: bool) -> Preference:

@@ -322,18 +322,17 @@ async def test_what_was_counted_is_what_it_costs_and_a_guess_where_nothing_was()
     judge = Judge(Asked(better("A")), PRICE)
     guessed = await judge.judge(QUESTION, None)
     assert guessed.cost_nanousd > 2 * 400 * 30_000
-    assert judge.most_cost(QUESTION, None) == TRIES * guessed.cost_nanousd
+    assert judge.likely_cost(QUESTION, None) == guessed.cost_nanousd
 
 
 async def test_an_error_costs_nothing_and_an_answer_that_came_too_late_does():
-    costs = []
-    for reply in (
+    faults = (
         Reply(model="judge", failure="endpoint_error"),
         Reply(model="judge", failure="endpoint_error", status=500),
         Reply(model="judge", failure="timeout"),
-    ):
-        costs.append((await Judge(Asked(reply), PRICE).judge(QUESTION, None)).cost_nanousd > 0)
-    assert costs == [False, False, True]
+    )
+    judged = [await Judge(Asked(reply), PRICE).judge(QUESTION, None) for reply in faults]
+    assert [judgement.cost_nanousd > 0 for judgement in judged] == [False, False, True]
 
 
 def test_a_judge_without_a_price_is_refused_by_name():

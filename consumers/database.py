@@ -1,0 +1,39 @@
+"""The database, waited for: services start before it, and outlive its restarts."""
+
+import asyncio
+
+import structlog
+from sqlalchemy import Engine
+
+from consumers.backoff import Backoff
+from consumers.health import Vitals
+from shadow.errors import StoreError
+from shadow.store import engine as database
+
+log = structlog.get_logger()
+
+
+async def connected(url: str, *, pool_size: int, service: str, vitals: Vitals) -> Engine:
+    """An engine, once the database is there with our schema in it; until then a trouble of `vitals`."""
+    backoff = Backoff()
+    while True:
+        try:
+            engine = await asyncio.to_thread(_open, url, pool_size, f"shadow-{service}")
+        except StoreError as fault:
+            vitals.trouble("database", str(fault))
+            log.warning("waiting for the database", action="waiting_for_database", error=str(fault))
+            await backoff.wait()
+        else:
+            vitals.trouble("database", None)
+            return engine
+
+
+def _open(url: str, pool_size: int, application: str) -> Engine:
+    engine = database.connect(url, pool_size=pool_size, application=application)
+    try:
+        with database.transaction(engine) as connection:
+            database.require_schema(connection)
+    except StoreError:
+        engine.dispose()
+        raise
+    return engine

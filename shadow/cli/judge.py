@@ -1,0 +1,78 @@
+"""`shadow judge`: run the service that asks judges, and hold a judge against people."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consumers import judge
+from scoring.judge import calibration
+from shadow.cli import calibration_table, logs
+from shadow.cli.storage import database
+from shadow.errors import UsageError
+from shadow.settings import load
+from shadow.store import engine, tallies
+
+command = typer.Typer(
+    help="Ask a model which of two replies is better, and measure how often it is right.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")]
+
+
+@command.command()
+def run(config: Config = None) -> None:
+    """Ask the judge of each task about stored pairs, within its daily budget.
+
+    A pair is asked about in both orders, and a flip is a tie. Runs until Ctrl-C or SIGTERM; of
+    several such processes one judges each task and the others stand by.
+
+    Example: shadow judge run --config shadow.toml
+    """
+    settings = load(config)
+    judge.prices(settings)  # a mistake shows before anything is waited for
+    logs.configure()
+    judge.run(settings)
+
+
+@command.command()
+def calibrate(
+    task: Annotated[str, typer.Option(help="The task whose judge is held against people.")],
+    candidate: Annotated[str | None, typer.Option(help="Count the pairs of this candidate alone.")] = None,
+    half_width: Annotated[
+        float, typer.Option(min=0.0001, max=0.5, help="Wanted half-width of the regret's interval.")
+    ] = 0.02,
+    json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """Measure a judge against people's labels, and say how many more labels are needed.
+
+    Cohen's kappa and Gwet's AC1, sensitivity and specificity for "the candidate is worse", and
+    the regret that labels and verdicts give together. Exits 1 where no pair has both.
+
+    Example: shadow judge calibrate --task ticket-intent --half-width 0.01
+    """
+    settings = load(config)
+    with database(settings) as opened, engine.snapshot(opened) as connection:
+        cells = tallies.read(
+            connection,
+            task=task,
+            candidate=candidate,
+            kinds=("shadow", "reverse"),
+            dimension="all",
+            per="window",
+            histograms=False,
+        )
+    if not cells:
+        raise UsageError(f"no pair of task {task!r}{f' and candidate {candidate!r}' if candidate else ''} is stored")
+    spec = settings.tasks.get(task)
+    found = calibration.calibrate(cells, half_width=half_width)
+    if json:
+        sys.stdout.buffer.write(calibration_table.to_json(task, spec.judge if spec else None, found))
+    else:
+        calibration_table.show(task, spec.judge if spec else None, found)
+    if found.reason is not None:
+        raise typer.Exit(1)
