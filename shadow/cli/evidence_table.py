@@ -49,9 +49,9 @@ def show(tasks: Sequence[TaskEvidence], *, dimension: str | None = None) -> None
             console.print(line, soft_wrap=True)
         shown = [segment for segment in task.segments if _is_shown(segment, dimension)]
         console.print(_table(shown))
-        thin = len(task.segments) - len(shown)
-        if thin and dimension is None:
-            console.print(f"and {thin} hours and weekdays with too little data: --segment hour, --segment weekday")
+        rest = len(task.segments) - len(shown)
+        if rest and dimension is None:
+            console.print(f"and {rest} hours and weekdays that are not flagged: --segment hour, --segment weekday")
         if task.worst_crossings is not None and dimension is None:
             _show_crossings(console, task.worst_crossings)
 
@@ -105,9 +105,9 @@ def _verdict(task: TaskEvidence) -> str:
     known = f"regret {interval(regret)}, by {regret.source}, n {regret.n:,}" if regret else ""
     match task.verdict.status:
         case "worse":
-            return f"is WORSE than the frontier: {known}; the limit is {task.regret_limit:.3g}"
+            return f"is WORSE than the frontier: {known}; the limit is {100 * task.regret_limit:.3g}%"
         case "not_worse":
-            return f"is not worse than the frontier by more than {task.regret_limit:.3g}: {known}"
+            return f"is not worse than the frontier by more than {100 * task.regret_limit:.3g}%: {known}"
         case "undecided":
             return f"is UNDECIDED: {known}; {task.verdict.reasons[-1] if not regret else task.verdict.reasons[0]}"
         case "not_enough_data":
@@ -147,15 +147,19 @@ def _show_crossings(console: Console, found: WorstCrossings) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     for each in found.crossings:
         where = " & ".join(f"{name}={value}" for name, value in each.where.items())
-        table.add_row(Text(plain(where)), f"{each.n:,}", f"{each.rate:.1%}", f"{each.rest:.1%}", f"{each.q_value:.2g}")
+        table.add_row(Text(plain(where)), f"{each.n:,}", f"{each.rate:.1%}", f"{each.rest:.1%}", _q(each.q_value))
     console.print(table)
 
 
+def _q(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def _is_shown(segment: Segment, dimension: str | None) -> bool:
-    """Of the dimension asked for; else all but thin hours and weekdays, of which there are many."""
+    """Of the dimension asked for; else all but hours and weekdays, of which there are many, that are not flagged."""
     if dimension is not None:
         return segment.dimension == dimension
-    return segment.dimension not in CALENDAR or segment.status != "not_enough_data"
+    return segment.dimension not in CALENDAR or segment.flagged
 
 
 def _table(segments: Sequence[Segment]) -> Table:
@@ -173,7 +177,7 @@ def _table(segments: Sequence[Segment]) -> Table:
             interval(segment.agreement),
             interval(segment.regret),
             interval(segment.net_regret),
-            "–" if segment.status == "not_enough_data" else f"{segment.q_value:.2g}",
+            "–" if segment.status == "not_enough_data" else _q(segment.q_value),
             Text(f"{_STATUS[segment.verdict.status]}{' · flagged' if segment.flagged else ''}"),
         )
     return table

@@ -36,9 +36,10 @@ def command(
 ) -> None:
     """Print, or write as JSON, the evidence that is stored, worst segment first.
 
-    Reads the database of shadow.toml, or the embedded one in .shadow/postgres. Regret is told by
-    source, segments are flagged together at the task's false_flag_rate, and the worst crossings
-    of segments are searched on one half of the newest pairs and confirmed on the other.
+    Reads the database of shadow.toml, or the embedded one in .shadow/postgres.
+    Regret is told by source: human, reference, judge. Segments are flagged by
+    the task's regret_limit and false_flag_rate. The worst crossings of segments
+    are found on one half of the newest pairs and confirmed on the other.
 
     Example: shadow report --task ticket-intent --since 2026-09-01 --json evidence.json
     """
