@@ -11,15 +11,46 @@ was asked. Opinions that come later are counted, and taken back, by the same fun
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from shadow import identify
 from shadow.records import Comparison, Preference, RegretSource, Reply, Role, Trial, candidate_reply, frontier_reply
 from shadow.regret import NET, net_by_source
 from shadow.tally import ALL, Cell, Combination, Tally, bucket, combination, micros, spread, tally_at
 
+
+class _Names:
+    """What is counted of one side's replies, by name. Put together once: it is done for every pair."""
+
+    def __init__(self, role: Role) -> None:
+        self.failure = f"failure:{role}:"
+        self.costed, self.cost_nanousd = f"costed:{role}", f"cost_nanousd:{role}"
+        self.graded, self.correct = f"graded:{role}", f"correct:{role}"
+        self.latency_ms, self.output_chars = f"latency_ms:{role}", f"output_chars:{role}"
+
+
+_FRONTIER: Final = _Names("frontier")
+_CANDIDATE: Final = _Names("candidate")
+
 #: Stands for the judge's preference in the counts of labels, where no judge has looked.
 NO_JUDGE: Final = "none"
+
+
+class Facts(NamedTuple):
+    """What both the row and the cells of a pair need to know, worked out once.
+
+    `segments` are declared and derived, `input_chars` the length of what was asked, and `nets`
+    the net regret that each source says, strongest first.
+    """
+
+    segments: dict[str, str]
+    input_chars: int
+    nets: dict[RegretSource, float]
+
+
+def facts_of(trial: Trial, comparison: Comparison) -> Facts:
+    input_chars = identify.input_characters(trial.exchange.request)
+    return Facts(_segments(trial, input_chars), input_chars, net_by_source(trial, comparison))
 
 
 def count(tallies: dict[Cell, Tally], trial: Trial, comparison: Comparison) -> None:
@@ -33,26 +64,21 @@ def count(tallies: dict[Cell, Tally], trial: Trial, comparison: Comparison) -> N
 
 
 def count_combination(
-    combinations: dict[Combination, Tally],
-    trial: Trial,
-    comparison: Comparison,
-    dimensions: Mapping[str, str] | None = None,
+    combinations: dict[Combination, Tally], trial: Trial, comparison: Comparison, facts: Facts | None = None
 ) -> None:
     """Count one scored pair into the tallies of exactly its segments, to be `spread` later.
 
     For a batch of pairs with few combinations that is several times faster than `count`.
-    `dimensions` are the pair's segments, `dimensions_of(trial)` if left out.
     """
+    segments, input_chars, nets = facts or facts_of(trial, comparison)
     exchange = trial.exchange
-    segments = dimensions_of(trial) if dimensions is None else dimensions
-    said = dict(_said(trial, comparison))
-    strongest = next(iter(said), "")
-    key = combination(exchange.task, trial.candidate, trial.kind, strongest, segments, exchange.at)
+    key = combination(exchange.task, trial.candidate, trial.kind, next(iter(nets), ""), segments, exchange.at)
     tally = tally_at(combinations, key)
     _count_scores(tally, trial, comparison)
-    _count_sizes(tally, trial)
-    for source, regret in said.items():
-        tally_at(combinations, key._replace(source=source)).merge(regret)
+    _count_sizes(tally, trial, input_chars)
+    if nets:
+        for source, regret in _said(trial, nets):
+            tally_at(combinations, key._replace(source=source)).merge(regret)
 
 
 def count_excess(combinations: dict[Combination, Tally], pairs: Iterable[tuple[Trial, Comparison]]) -> None:
@@ -101,18 +127,21 @@ def excess(agreement: float, ceiling: float, probability: float) -> Tally:
 
 def dimensions_of(trial: Trial) -> dict[str, str]:
     """Declared and derived segments of a pair, within the limits on what may be one."""
+    return _segments(trial, identify.input_characters(trial.exchange.request))
+
+
+def _segments(trial: Trial, input_chars: int) -> dict[str, str]:
     declared = {
         name[: identify.MAX_VALUE]: value[: identify.MAX_VALUE]
         for name, value in islice(trial.exchange.segment.items(), identify.MAX_DIMENSIONS)
         if name != ALL[0]  # would be counted among the totals
     }
-    return declared | identify.derived(trial.exchange.request)
+    return declared | identify.derived(trial.exchange.request, input_chars)
 
 
-def _said(trial: Trial, comparison: Comparison) -> Iterator[tuple[RegretSource, Tally]]:
-    """What each source says of a pair, strongest first."""
+def _said(trial: Trial, nets: Mapping[RegretSource, float]) -> Iterator[tuple[RegretSource, Tally]]:
+    """What the cells of each source count of a pair."""
     exchange, probability = trial.exchange, trial.inclusion_probability
-    nets = net_by_source(trial, comparison)
     judge = exchange.judge if "judge" in nets else None
     for source, net in nets.items():
         if source == "human" and exchange.label is not None:
@@ -130,41 +159,37 @@ def _with_regret(tally: Tally, net: float, probability: float) -> Tally:
 
 
 def _count_scores(tally: Tally, trial: Trial, comparison: Comparison) -> None:
-    counts = tally.counts
     tally.pairs += 1
     if comparison.agreement is None:
-        counts[f"unscored:{comparison.unscored or 'unknown'}"] += 1
+        tally.counts[f"unscored:{comparison.unscored or 'unknown'}"] += 1
     else:
         tally.agreement.add(comparison.agreement, trial.inclusion_probability)
-    for role, reply, correct in _sides(trial, comparison):
-        if reply.failure is not None:
-            counts[f"failure:{role}:{reply.failure}"] += 1
-        if reply.cost_usd is not None:
-            counts[f"costed:{role}"] += 1
-            counts[f"cost_nanousd:{role}"] += round(reply.cost_usd * 1e9)
-        if correct is not None:
-            counts[f"graded:{role}"] += 1
-            counts[f"correct:{role}"] += micros(correct)
+    _count_reply(tally.counts, _FRONTIER, frontier_reply(trial), comparison.frontier_correct)
+    _count_reply(tally.counts, _CANDIDATE, candidate_reply(trial), comparison.candidate_correct)
 
 
-def _count_sizes(tally: Tally, trial: Trial) -> None:
-    _into(tally, "input_chars", identify.input_characters(trial.exchange.request))
-    for role, reply in (("frontier", frontier_reply(trial)), ("candidate", candidate_reply(trial))):
+def _count_reply(counts: Counter[str], names: _Names, reply: Reply, correct: float | None) -> None:
+    if reply.failure is not None:
+        counts[names.failure + reply.failure] += 1
+    if reply.cost_usd is not None:
+        counts[names.costed] += 1
+        counts[names.cost_nanousd] += round(reply.cost_usd * 1e9)
+    if correct is not None:
+        counts[names.graded] += 1
+        counts[names.correct] += micros(correct)
+
+
+def _count_sizes(tally: Tally, trial: Trial, input_chars: int) -> None:
+    histograms = tally.histograms
+    _into(histograms, "input_chars", input_chars)
+    for names, reply in ((_FRONTIER, frontier_reply(trial)), (_CANDIDATE, candidate_reply(trial))):
         if reply.latency_ms is not None:
-            _into(tally, f"latency_ms:{role}", reply.latency_ms)
+            _into(histograms, names.latency_ms, reply.latency_ms)
         if reply.content is not None:
-            _into(tally, f"output_chars:{role}", len(reply.content))
+            _into(histograms, names.output_chars, len(reply.content))
 
 
-def _into(tally: Tally, measure: str, x: float) -> None:
-    histogram = tally.histograms.get(measure)
-    if histogram is None:
-        histogram = tally.histograms[measure] = Counter()
+def _into(histograms: dict[str, Counter[int]], measure: str, x: float) -> None:
+    if (histogram := histograms.get(measure)) is None:
+        histogram = histograms[measure] = Counter()
     histogram[bucket(x)] += 1
-
-
-def _sides(trial: Trial, comparison: Comparison) -> tuple[tuple[Role, Reply, float | None], ...]:
-    return (
-        ("frontier", frontier_reply(trial), comparison.frontier_correct),
-        ("candidate", candidate_reply(trial), comparison.candidate_correct),
-    )

@@ -50,8 +50,12 @@ def segment_of(
     spec = settings.tasks.get(task)
     metadata = _metadata(body)
     found = {name: str(metadata[name]) for name in (spec.segments if spec else ()) if name in metadata}
-    found |= parse_header(headers.get(SEGMENT_HEADER, ""))
-    found |= {str(name): str(value) for name, value in (argument or {}).items()}
+    if header := headers.get(SEGMENT_HEADER):
+        found |= parse_header(header)
+    if argument:
+        found |= {str(name): str(value) for name, value in argument.items()}
+    if not found:
+        return found
     cut = {name: value[:MAX_VALUE] for name, value in found.items() if name not in (*DERIVED, *CALENDAR)}
     return dict(list(cut.items())[:MAX_DIMENSIONS])
 
@@ -68,16 +72,16 @@ def parse_header(value: str) -> dict[str, str]:
     return {name.strip(): found.strip() for name, equals, found in pairs if equals and name.strip() and found.strip()}
 
 
-def derived(request: Mapping[str, Any]) -> dict[str, str]:
-    """The dimensions the platform adds: `input_length` and `has_tools`."""
-    return {
-        "input_length": length_bucket(input_characters(request)),
-        "has_tools": "yes" if request.get("tools") else "no",
-    }
+def derived(request: Mapping[str, Any], characters: int) -> dict[str, str]:
+    """The dimensions the platform adds: `input_length`, of the `input_characters`, and `has_tools`."""
+    return {"input_length": length_bucket(characters), "has_tools": "yes" if request.get("tools") else "no"}
 
 
 def length_bucket(characters: int) -> str:
-    return next((name for edge, name in LENGTH_EDGES if characters < edge), LONGEST)
+    for edge, name in LENGTH_EDGES:
+        if characters < edge:
+            return name
+    return LONGEST
 
 
 def input_characters(request: Mapping[str, Any]) -> int:

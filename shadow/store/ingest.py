@@ -23,7 +23,7 @@ from shadow.records import CaptureCounts, DeadLetter
 from shadow.store import excess, outcomes, partitions, rollups, rows, staging
 from shadow.store.engine import explained
 from shadow.store.outcomes import Key, Outcomes
-from shadow.store.rows import Arrival, Pair, PairKey, Scored
+from shadow.store.rows import Arrival, Pair, PairKey, PairRow, Payload, Scored
 from shadow.store.tables import PARTITIONED, capture_counts, comparisons, dead_letters, payloads
 from shadow.tally import Combination, Tally, utc
 
@@ -58,7 +58,7 @@ def record(
             partitions.ensure(connection, PARTITIONED, (key.at for key in pairs))
         if arrivals:
             partitions.ensure(connection, ("exchanges",), (utc(arrival.at) for arrival in arrivals))
-        fresh = _insert_pairs(connection, pairs)
+        fresh = _insert_pairs(connection, pairs) if pairs else {}
         new_letters = _insert_letters(connection, letters)
         _outcomes(connection, arrivals, fresh, new_letters).write(connection)
         if fresh:
@@ -99,16 +99,13 @@ class CountRow(msgspec.Struct, frozen=True):
 
 def _insert_pairs(connection: Connection, pairs: Mapping[PairKey, Pair]) -> dict[PairKey, Pair]:
     """Those of `pairs` that are new."""
-    fresh: dict[PairKey, Pair] = {}
-    for part in staging.parts(sorted(pairs), size=lambda key: len(pairs[key].row)):
-        inserted = connection.execute(_INSERT_PAIRS, {"rows": staging.join(pairs[key].row for key in part)})
-        # Nearly always all of them are new, and reading the keys back would only say so.
-        new = part if inserted.rowcount == len(part) else [PairKey(*row) for row in inserted]
-        fresh |= {key: pairs[key] for key in new}
-    if fresh:
-        # No conflicts to mind: a payload never outlives the comparison it came with.
-        staging.copy(connection, payloads, ((*key, *pair.payload) for key, pair in fresh.items()))
-    return fresh
+    in_order = [pairs[key] for key in sorted(pairs)]
+    new = staging.copy_new(connection, comparisons, PairRow._fields, [pair.row for pair in in_order])
+    fresh = pairs if new is None else {key: pairs[key] for key in (PairKey(*row) for row in new)}
+    # No conflicts to mind: a payload never outlives the comparison it came with.
+    names = (*PairKey._fields, *Payload._fields)
+    staging.copy(connection, payloads.name, names, ((*key, *fresh[key].payload) for key in sorted(fresh)))
+    return dict(fresh)
 
 
 def _insert_letters(connection: Connection, letters: Sequence[DeadLetter]) -> list[str]:
@@ -134,7 +131,7 @@ def _outcomes(
 def _counted(fresh: Mapping[PairKey, Pair]) -> dict[Combination, Tally]:
     combinations: dict[Combination, Tally] = {}
     for pair in fresh.values():
-        counting.count_combination(combinations, pair.trial, pair.comparison, pair.segment)
+        counting.count_combination(combinations, pair.trial, pair.comparison, pair.facts)
     return combinations
 
 
@@ -152,8 +149,5 @@ def _write_counts(connection: Connection, counts: Sequence[CaptureCounts]) -> No
         connection.execute(_COUNTS, {"rows": staging.document(found)})
 
 
-_INSERT_PAIRS: Final = (
-    staging.insert_rows(comparisons).on_conflict_do_nothing().returning(*comparisons.primary_key.columns)
-)
 _INSERT_LETTERS: Final = staging.insert_rows(dead_letters).on_conflict_do_nothing().returning(dead_letters.c.id)
 _COUNTS: Final = staging.add_up(capture_counts, n=func.greatest, at=func.greatest)

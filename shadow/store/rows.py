@@ -14,10 +14,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from shadow import counting
+from shadow.counting import Facts, facts_of
 from shadow.errors import UnstorableError
 from shadow.records import Comparison, DeadLetter, Trial, candidate_reply, frontier_reply
-from shadow.regret import net_by_source
 from shadow.tally import utc
 
 #: Longer names and ids are cut; a digest of the whole keeps them apart.
@@ -57,8 +56,8 @@ class PairKey(NamedTuple):
     candidate: str
 
 
-class PairRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A row of `comparisons`. What is null is left out, which is most of it."""
+class PairRow(NamedTuple):
+    """A row of `comparisons` as it comes; `segment` is JSON."""
 
     task: str
     at: datetime
@@ -66,28 +65,28 @@ class PairRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     candidate: str
     answered_at: datetime
-    segment: dict[str, str]
+    segment: str
     inclusion_probability: float
     scorer: str
-    agreement: float | None = None
-    unscored: str | None = None
-    frontier_correct: float | None = None
-    candidate_correct: float | None = None
-    regret: float | None = None
-    net_regret: float | None = None
-    regret_source: str | None = None
-    frontier_failure: str | None = None
-    candidate_failure: str | None = None
-    frontier_latency_ms: float | None = None
-    candidate_latency_ms: float | None = None
-    frontier_cost_usd: float | None = None
-    candidate_cost_usd: float | None = None
-    unit: str | None = None
-    human: str | None = None
-    human_probability: float | None = None
-    judge: str | None = None
-    judge_probability: float | None = None
-    judge_due: bool | None = None
+    agreement: float | None
+    unscored: str | None
+    frontier_correct: float | None
+    candidate_correct: float | None
+    regret: float | None
+    net_regret: float | None
+    regret_source: str | None
+    frontier_failure: str | None
+    candidate_failure: str | None
+    frontier_latency_ms: float | None
+    candidate_latency_ms: float | None
+    frontier_cost_usd: float | None
+    candidate_cost_usd: float | None
+    unit: str | None
+    human: str | None
+    human_probability: float | None
+    judge: str | None
+    judge_probability: float | None
+    judge_due: bool | None
 
 
 class Payload(NamedTuple):
@@ -103,8 +102,8 @@ class Pair(NamedTuple):
 
     trial: Trial
     comparison: Comparison
-    segment: dict[str, str]
-    row: bytes
+    facts: Facts
+    row: PairRow
     payload: Payload
 
 
@@ -118,14 +117,13 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, Pair]:
     refused: dict[str, str] = {}
     for trial, comparison in scored:
         try:
-            row = pair_row(trial, comparison)
+            facts = facts_of(trial, comparison)
+            row = pair_row(trial, comparison, facts)
             key = PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate)
             if key not in pairs:
                 _check_numbers(row)
-                payload = Payload(
-                    *(_encode(part).decode() for part in (trial.exchange, trial.reply, comparison.detail))
-                )
-                pairs[key] = Pair(trial, comparison, row.segment, _encode(row), payload)
+                payload = Payload(_encode(trial.exchange), _encode(trial.reply), _encode(comparison.detail))
+                pairs[key] = Pair(trial, comparison, facts, row, payload)
         except ValueError as fault:
             refused[trial.exchange.id] = str(fault)
     if refused:
@@ -134,13 +132,12 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, Pair]:
     return pairs
 
 
-def pair_row(trial: Trial, comparison: Comparison) -> PairRow:
+def pair_row(trial: Trial, comparison: Comparison, facts: Facts) -> PairRow:
     exchange, frontier, candidate = trial.exchange, frontier_reply(trial), candidate_reply(trial)
     # What counts for nothing, such as a preference between replies that never came, is not kept
     # here either: a row says what its cells have counted.
-    sources = net_by_source(trial, comparison)
-    human = exchange.label if "human" in sources else None
-    judge = exchange.judge if "judge" in sources else None
+    human = exchange.label if "human" in facts.nets else None
+    judge = exchange.judge if "judge" in facts.nets else None
     return PairRow(
         task=clean(exchange.task),
         at=utc(exchange.at),
@@ -148,7 +145,7 @@ def pair_row(trial: Trial, comparison: Comparison) -> PairRow:
         kind=trial.kind,
         candidate=clean(trial.candidate),
         answered_at=utc(trial.at),
-        segment=counting.dimensions_of(trial),
+        segment=_encode(facts.segments),
         inclusion_probability=trial.inclusion_probability,
         scorer=comparison.scorer,
         agreement=comparison.agreement,
@@ -216,7 +213,7 @@ def _check_numbers(row: PairRow) -> None:
             raise ValueError(f"a cost of {cost} USD")
 
 
-def _encode(value: Any) -> bytes:
+def _encode(value: Any) -> str:
     try:
         encoded = _encoder.encode(value)
     except UnicodeEncodeError:
@@ -225,4 +222,4 @@ def _encode(value: Any) -> bytes:
         raise ValueError(f"not JSON: {fault}") from None
     if b"\\u0000" in encoded and _NUL.search(encoded):
         raise ValueError("NUL character")
-    return encoded
+    return encoded.decode()

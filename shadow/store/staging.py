@@ -1,16 +1,17 @@
 """Rows on their way into a table.
 
-Rows that may be there already travel as one JSON document, a single bound parameter, which
-PostgreSQL unfolds. For rows of numbers and names that is as fast as COPY into a temporary
-table, leaves nothing behind in the catalogue and works through a transaction-pooling proxy.
-Payloads, which are long and known to be new, go by COPY.
+Few rows that may be there already travel as one JSON document, a single bound parameter, which
+PostgreSQL unfolds: that leaves nothing behind in the catalogue and works through a
+transaction-pooling proxy. Many rows go by COPY, which takes PostgreSQL a fifth of the time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Column, Connection, Table, Text, bindparam, cast, column, func, select
+from psycopg.errors import UniqueViolation
+from sqlalchemy import Column, Connection, Table, Text, bindparam, cast, column, func, select, text
+from sqlalchemy import table as sa_table
 from sqlalchemy.dialects.postgresql import JSON, Insert, insert
 from sqlalchemy.sql.selectable import TableValuedAlias
 
@@ -50,14 +51,39 @@ def staged(*columns: Column[Any]) -> TableValuedAlias:
     return func.json_to_recordset(parameter).table_valued(*typed).render_derived(name="staged", with_types=True)
 
 
-def copy(connection: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> None:
-    """COPY rows, in the order of the table's columns, none of which may be there already."""
+def copy(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """COPY rows into the columns `names` of `table`; none of them may be there already."""
     driver = connection.connection.driver_connection
     assert driver is not None
-    names = ", ".join(table.columns.keys())
-    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as writer:
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as writer:
         for row in rows:
             writer.write_row(row)
+
+
+def copy_new(
+    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> list[tuple[Any, ...]] | None:
+    """COPY those of `rows` that are not there yet; their keys, or None where that was all of them.
+
+    `rows` are in key order. Nearly always all are new. Where one is not, which only a COPY that
+    fails can tell, they go into a table of this transaction's own first.
+    """
+    try:
+        with connection.begin_nested():
+            copy(connection, table.name, names, rows)
+    except UniqueViolation:
+        pass
+    else:
+        return None
+    key = table.primary_key.columns
+    arrived = sa_table("arrived", *(column(name) for name in names))
+    connection.execute(text(f"CREATE TEMPORARY TABLE arrived (LIKE {table.name})"))
+    copy(connection, arrived.name, names, rows)
+    in_key_order = select(arrived).order_by(*(arrived.c[each.name] for each in key))
+    new = insert(table).from_select(list(names), in_key_order).on_conflict_do_nothing().returning(*key)
+    found = connection.execute(new).all()
+    connection.execute(text("DROP TABLE arrived"))
+    return [tuple(row) for row in found]
 
 
 def insert_rows(table: Table) -> Insert:

@@ -91,7 +91,7 @@ def _compare_and_store(database: Engine, batches: Sequence[Sequence[bytes]]) -> 
 
 def _copy(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
     """The least anybody could do: decode, and COPY the same columns into a table without an index."""
-    names = ", ".join((*rows.PairRow.__struct_fields__, *rows.Payload._fields))
+    names = ", ".join((*rows.PairRow._fields, *rows.Payload._fields))
     for batch in batches:
         with database.begin() as connection:
             driver = connection.connection.driver_connection
@@ -127,6 +127,12 @@ def _columns(trial: Trial) -> tuple[object, ...]:
         reply.latency_ms,
         exchange.reply.cost_usd,
         reply.cost_usd,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
         encode(exchange).decode(),
         encode(reply).decode(),
         "{}",
@@ -267,7 +273,7 @@ _NEWEST = f"at > '{(START + timedelta(days=20)).isoformat()}'"
 _TENFOLD = (
     "SET LOCAL statement_timeout = 0",
     _copies("exchanges", outcomes.Row.__struct_fields__),
-    _copies("comparisons", rows.PairRow.__struct_fields__),
+    _copies("comparisons", rows.PairRow._fields),
     # Pages show the newest; nobody reads the other payloads here.
     _copies("payloads", (*rows.PairKey._fields, *rows.Payload._fields), _NEWEST),
     "UPDATE rollups SET pairs = 10 * pairs, agreement_n = 10 * agreement_n, agreement_total = 10 * agreement_total",

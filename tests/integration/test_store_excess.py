@@ -15,7 +15,7 @@ from shadow.tally import Cell, Combination, Tally
 from tests.services import fresh_database
 from tests.store_samples import Scored, asked_twice, dump, scored, store
 
-EXCHANGES = asked_twice(40)
+EXCHANGES = asked_twice(30)
 TRIALS = [pair for pairs in EXCHANGES for pair in pairs]
 SHADOW = scored(1, agreement=0.25)
 CEILING = scored(1, kind="ceiling", candidate="gpt-x", probability=0.5)
@@ -50,7 +50,7 @@ def test_stored_excess_is_exactly_what_is_counted_in_memory(database):
 
 def test_three_deliveries_in_any_order_and_batch_leave_the_same_bytes(postgres_server, migrated_template):
     dumps = []
-    for seed, times, batch in ((1, 1, 1_000), (2, 3, 23), (3, 3, 1)):
+    for seed, times, batch in ((1, 1, 1_000), (2, 3, 23), (3, 3, 7)):
         with fresh_database(postgres_server, template=migrated_template) as url:
             database = engine.connect(url)
             shuffled = TRIALS * times

@@ -6,12 +6,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from shadow.counting import facts_of
 from shadow.errors import StoreError, UnstorableError
-from shadow.records import Reply
+from shadow.records import Comparison, Reply, Trial
 from shadow.store import engine, outcomes, rows
 from tests.store_samples import exchange, letter, scored
 
 NUL = "\0"
+
+
+def row_of(trial: Trial, comparison: Comparison) -> rows.PairRow:
+    return rows.pair_row(trial, comparison, facts_of(trial, comparison))
+
+
 SURROGATE = "\ud800"
 
 
@@ -48,7 +55,7 @@ def test_every_refused_pair_is_named_at_once():
 
 def test_who_asked_is_kept_as_a_digest_that_tells_units_apart():
     first, same, other, nobody = (
-        rows.pair_row(*scored(number, exchange=exchange(number, unit=unit)))
+        row_of(*scored(number, exchange=exchange(number, unit=unit)))
         for number, unit in enumerate(("ann@example.org", "ann@example.org", "bob", None))
     )
     assert first.unit == same.unit != other.unit
@@ -57,18 +64,18 @@ def test_who_asked_is_kept_as_a_digest_that_tells_units_apart():
 
 
 def test_a_row_says_who_looked_and_with_what_chance():
-    row = rows.pair_row(*scored(exchange=exchange(label="tie", judge="frontier")))
+    row = row_of(*scored(exchange=exchange(label="tie", judge="frontier")))
     assert (row.human, row.human_probability, row.judge, row.judge_probability) == ("tie", 1.0, "frontier", 1.0)
     assert row.judge_due is None
-    due = rows.pair_row(*scored(judge_rate=0.3))
+    due = row_of(*scored(judge_rate=0.3))
     assert (due.judge, due.judge_probability, due.judge_due) == (None, 0.3, True)
-    nobody = rows.pair_row(*scored())
+    nobody = row_of(*scored())
     assert (nobody.human_probability, nobody.judge_probability, nobody.judge_due) == (None, None, None)
 
 
 def test_a_row_keeps_no_preference_that_its_cells_have_not_counted():
     late = Reply(model="m", failure="timeout")
-    row = rows.pair_row(*scored(exchange=exchange(label="tie", judge="tie"), reply=late, agreement=None))
+    row = row_of(*scored(exchange=exchange(label="tie", judge="tie"), reply=late, agreement=None))
     assert (row.human, row.judge, row.judge_probability) == (None, None, None)
 
 
