@@ -1,4 +1,8 @@
-"""The worst crossings of segments, such as German *and* long, found on one half and confirmed on the other."""
+"""The worst crossings of segments, such as German *and* long, found on one half and confirmed on the other.
+
+Confirmation takes pairs for independent. Keeping a unit's pairs in one half prevents that a unit
+confirms itself, but a crossing with few units still deserves a look at who they are.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias

@@ -74,7 +74,13 @@ def test_units_of_a_window_and_of_nobody(connection: Connection):
 def test_rows_for_slices_are_the_newest_with_a_score(connection: Connection):
     found = slices.rows_for_slices(connection, task="ticket-intent", candidate="small-7b")
     assert found.ids == [f"x{number:06d}" for number in reversed(range(38))]
-    columns = (found.ids, found.units, found.scores, found.probabilities, *found.dimensions.values())
+    columns: tuple[list[Any], ...] = (
+        found.ids,
+        found.units,
+        found.scores,
+        found.probabilities,
+        *found.dimensions.values(),
+    )
     assert {len(column) for column in columns} == {38}
     assert found.dimensions["locale"][-3:] == ["de", "en", ""]
     assert found.units[-4] is None
