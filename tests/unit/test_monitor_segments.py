@@ -1,0 +1,96 @@
+"""Segments that turn bad."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from scoring.monitor import segments
+from scoring.monitor.events import Closed, Opened
+from scoring.monitor.segments import SegmentsState
+from shadow.tally import Sums
+from tests.watching import HOUR, MONDAY, WEEK
+
+NAMES = [f"locale={n}" for n in range(10)]
+
+
+def through(hours, rate_of, *, state=None, first=0, rows=12, seed=1, limit=0.02):
+    roll = np.random.default_rng(seed)
+    state, events = state or SegmentsState(), []
+    for hour in range(first, first + hours):
+        regrets = {}
+        for name in NAMES:
+            sums = regrets[name] = Sums()
+            for is_regret in roll.random(rows) < rate_of(name, hour):
+                sums.add(float(is_regret), 1.0)
+        state, now = segments.step(
+            state,
+            MONDAY + hour * HOUR,
+            regrets,
+            task="t",
+            candidate="small-7b",
+            source="reference",
+            limit=limit,
+            false_flag_rate=0.1,
+        )
+        events += now
+    return state, events
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_segments_within_the_limit_raise_no_flag_in_three_weeks(seed):
+    assert through(3 * WEEK, lambda _, __: 0.015, seed=seed)[1] == []
+
+
+def test_a_bad_segment_is_found_and_told_with_its_numbers():
+    state, (opened,) = through(WEEK, lambda name, _: 0.12 if name == "locale=3" else 0.01)
+    assert opened.subject == "locale=3"
+    assert opened.summary.startswith("regret of small-7b on t where locale=3 is above the accepted 2.0%; since")
+    assert opened.detail["q_value"] <= 0.1
+    assert state.open == ["locale=3"]
+
+
+def test_a_segment_that_turns_bad_after_good_weeks_is_found_within_days():
+    def rate(name, hour):
+        return 0.12 if name == "locale=3" and hour >= 8 * WEEK else 0.003
+
+    _, (opened,) = through(9 * WEEK, rate, rows=4)
+    assert MONDAY + 8 * WEEK * HOUR <= opened.at < MONDAY + 8 * WEEK * HOUR + timedelta(days=4)
+
+
+def test_an_incident_closes_when_the_segment_is_back_within_the_limit_and_can_open_again():
+    def rate(name, hour):
+        is_bad = name == "locale=3" and (hour < 60 or hour >= 300)
+        return 0.2 if is_bad else 0.005
+
+    state, events = through(360, rate)
+    assert [(type(event), event.subject) for event in events] == [
+        (Opened, "locale=3"),
+        (Closed, "locale=3"),
+        (Opened, "locale=3"),
+    ]
+    assert events[1].opened_at == events[0].at
+    assert events[2].at >= MONDAY + 300 * HOUR
+    assert state.open == ["locale=3"]
+
+
+def test_a_segment_that_stays_bad_stays_one_incident():
+    _, events = through(2 * WEEK, lambda name, _: 0.1 if name == "locale=3" else 0.01)
+    assert len(events) == 1
+
+
+def test_an_hour_without_regret_known_is_no_hour():
+    state, _ = through(3, lambda _, __: 0.5)
+    told = segments.step(
+        state, MONDAY + 3 * HOUR, {"locale=1": Sums()}, task="t", candidate="c", source="judge", limit=0.02,
+        false_flag_rate=0.1,
+    )  # fmt: skip
+    assert told == (state, [])
+
+
+def test_evidence_of_weeks_long_past_is_not_fresh():
+    state, _ = through(24, lambda _, __: 0.01)
+    later, _ = through(24, lambda _, __: 0.01, state=state, first=5 * WEEK)
+    watched = later.segments["locale=1"]
+    assert watched.whole.n == 2 * watched.fresh.n
+    assert watched.last_week.n == 0
