@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "replay": "Judge recorded pairs from a file; needs no broker.",
     "report": "Print, or write as JSON, the evidence that is stored.",
     "export": "Write stored pairs as JSON lines.",
+    "label": "Bring in what people say of pairs of replies, and take it out.",
     "prune": "Delete payloads and rows that are past their retention.",
 }
 

@@ -15,8 +15,10 @@ from shadow import pairs
 from shadow.cli.evidence_table import STANDARD
 from shadow.cli.storage import database
 from shadow.errors import UsageError
+from shadow.records import Trial
 from shadow.settings import load
 from shadow.store import engine, exchanges
+from shadow.store.exchanges import Pair
 
 
 def command(
@@ -30,7 +32,8 @@ def command(
 ) -> None:
     """Write stored pairs as JSON lines, newest first, in the format that `shadow replay` reads.
 
-    Pairs whose payload retention has taken are left out, and counted on standard error.
+    `label` and `judge` are what people and judges say now. Pairs whose payload retention has
+    taken are left out, and counted on standard error.
 
     Example: shadow export --task ticket-intent --out pairs.jsonl.gz
     """
@@ -38,12 +41,12 @@ def command(
     moment = since.replace(tzinfo=UTC) if since else None
     encoder = msgspec.json.Encoder()
     written = gone = 0
-    with database(settings) as opened, engine.browsing(opened) as connection, _output(out) as file:
+    with database(settings) as opened, engine.browsing(opened) as connection, output(out) as file:
         for pair in exchanges.iterate(connection, task=task, since=moment):
             if not pair.payload_kept:
                 gone += 1
                 continue
-            file.write(encoder.encode(pairs.line(pair.trial)) + b"\n")
+            file.write(encoder.encode(pairs.line(_as_said_now(pair))) + b"\n")
             written += 1
             if written % 1_000 == 0 and sys.stderr.isatty():
                 print(f"\r{written:,} pairs", end="", file=sys.stderr)
@@ -53,8 +56,13 @@ def command(
     )
 
 
+def _as_said_now(pair: Pair) -> Trial:
+    exchange = msgspec.structs.replace(pair.trial.exchange, label=pair.human, judge=pair.judge)
+    return msgspec.structs.replace(pair.trial, exchange=exchange)
+
+
 @contextmanager
-def _output(out: Path) -> Iterator[BinaryIO]:
+def output(out: Path) -> Iterator[BinaryIO]:
     """Where to write. A file comes into being whole or not at all."""
     if out == STANDARD:
         yield sys.stdout.buffer

@@ -132,6 +132,23 @@ def by_key(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, Pai
     return {pair.key: pair for pair in found}
 
 
+def keys_of(connection: Connection, exchange_ids: Iterable[str]) -> dict[str, list[PairKey]]:
+    """The stored pairs of these exchanges that set two models against each other (all but ceilings)."""
+    same = and_(comparisons.c.at == exchanges.c.at, comparisons.c.exchange_id == exchanges.c.id)
+    query = (
+        select(*comparisons.primary_key.columns)
+        # The time of an exchange leads to its partition and, with task and id, into the key.
+        .join_from(exchanges, comparisons, and_(same, comparisons.c.task == exchanges.c.task))
+        .where(exchanges.c.id.in_(set(exchange_ids)), comparisons.c.kind != "ceiling")
+        .order_by(*comparisons.primary_key.columns)
+    )
+    found: dict[str, list[PairKey]] = {}
+    with explained(connection.engine.url):
+        for row in connection.execute(query):
+            found.setdefault(row.exchange_id, []).append(PairKey(*row))
+    return found
+
+
 def _key_conditions(
     connection: Connection,
     exchange_id: str | None,

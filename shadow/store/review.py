@@ -38,6 +38,10 @@ STRATA: Final = (JUDGED_WORSE, JUDGED_FINE, DISAGREEMENT, AGREEMENT)
 FIRST_DRAW: Final = 7_308_604_895_151_520
 SECOND_DRAW: Final = 7_308_604_895_151_521
 
+#: Chosen pairs, the surest first, among which those with a payload are looked for: without a
+#: bound, a window of a million pairs that are all chosen would have to be sorted whole.
+MOST_CONSIDERED: Final = 10_000
+
 
 class ReviewPair(NamedTuple):
     """A pair to label, with the chance in (0, 1] with which it was chosen, and what from."""
@@ -84,8 +88,9 @@ def awaiting_label(
     First those that one other person labelled and that, with the chance `second_opinions`, are
     to have two: they keep the probability and stratum of their first label. Then pairs that
     nobody labelled, chosen with the probability of their stratum (STRATA; 0 where left out), the
-    surest first. `threshold` parts agreement from disagreement. Pairs without two replies to
-    compare, and those whose payload is gone, are not among them.
+    surest first. `threshold` parts agreement from disagreement. Pairs without two replies to compare,
+    and those whose payload is gone, are not among them; choose `since` within the retention of
+    payloads.
     """
     window = _window(task, candidate, probabilities, threshold, since)
     second = window | {"reviewer": clean(reviewer), "share": second_opinions, "limit": limit}
@@ -172,6 +177,7 @@ _UNLABELLED: Final = text(f"""
         CROSS JOIN LATERAL (SELECT {_PROBABILITY} AS probability) AS weighed
         WHERE draw < :highest AND draw < probability AND {_COMPARABLE} AND human IS NULL AND judge_due IS NULL
         ORDER BY turn, {_KEY}
+        LIMIT {MOST_CONSIDERED}
     )
     SELECT chosen.* FROM chosen {_STILL_THERE} ORDER BY turn, {_KEY} LIMIT :limit
 """)  # noqa: S608 - made from constants alone

@@ -12,8 +12,8 @@ from shadow.errors import StoreError
 from shadow.records import Reply
 from shadow.settings import Retention
 from shadow.store import engine, exchanges, ingest, opinions, prune, tallies, voices
-from shadow.store.opinions import JudgeVerdict, Label, PairName
 from shadow.wire import utc_now
+from tests.opinion_samples import judge, label, name_of, say, take_back, verdict
 from tests.services import fresh_database
 from tests.store_samples import START, dump, exchange, scored, store, various
 
@@ -27,35 +27,6 @@ def database(postgres_url):
     opened = engine.connect(postgres_url)
     yield opened
     opened.dispose()
-
-
-def name_of(pair):
-    trial = pair[0]
-    return PairName(trial.exchange.task, trial.exchange.at, trial.exchange.id, trial.kind, trial.candidate)
-
-
-def label(pair, preference="frontier", reviewer="ana", **changes):
-    given = {"labelled_at": START, "reviewer": reviewer, "preference": preference}
-    return Label(**(name_of(pair)._asdict() | given | changes))
-
-
-def verdict(pair, preference="frontier", **changes):
-    return JudgeVerdict(**(name_of(pair)._asdict() | {"judge": "judge-70b", "preference": preference} | changes))
-
-
-def say(database, *labels):
-    with engine.transaction(database) as connection:
-        return opinions.record_labels(connection, labels)
-
-
-def judge(database, *verdicts):
-    with engine.transaction(database) as connection:
-        return opinions.record_verdicts(connection, verdicts)
-
-
-def take_back(database, pair, reviewer="ana"):
-    with engine.transaction(database) as connection:
-        return opinions.remove_label(connection, name_of(pair), reviewer)
 
 
 def stored(database, **question):

@@ -8,7 +8,7 @@ from shadow.records import Reply
 from shadow.settings import Retention
 from shadow.store import engine, opinions, prune, review
 from shadow.store.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, STRATA
-from tests.integration.test_store_opinions import judge, label, name_of, say, take_back, verdict
+from tests.opinion_samples import judge, label, name_of, say, take_back, verdict
 from tests.store_samples import START, exchange, scored, store
 
 EVERYTHING = dict.fromkeys(STRATA, 1.0)

@@ -1,0 +1,172 @@
+"""`shadow label`: a round trip changes nothing, and what is of no use is said line by line."""
+
+import gzip
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from shadow.cli import application
+from shadow.cli import export as export_command
+from shadow.cli import label as label_command
+from shadow.settings import POSTGRES_VARIABLE
+from shadow.store import engine, exchanges, opinions
+from tests.opinion_samples import judge as decide
+from tests.opinion_samples import label, say, verdict
+from tests.store_samples import ROLLUPS, START, dump, exchange, scored, store
+
+TABLES = (*ROLLUPS, "labels", "comparisons")
+COMMANDS = {"label": label_command.command, "export": export_command.command}
+
+
+@pytest.fixture
+def database(postgres_url, monkeypatch, tmp_path):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    monkeypatch.chdir(tmp_path)
+    opened = engine.connect(postgres_url)
+    yield opened
+    opened.dispose()
+
+
+def shadow(*words, code=0, given=None):
+    words = [str(word) for word in words]
+    result = CliRunner().invoke(application.build(words[0], COMMANDS[words[0]]), words, input=given)
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+def lines(*given):
+    return "".join(json.dumps(line) + "\n" for line in given)
+
+
+def brought_in(*given, code=0):
+    return shadow("label", "import", "-", given=lines(*given), code=code).stderr
+
+
+def labels(database):
+    with engine.browsing(database) as connection:
+        return list(opinions.iterate_labels(connection))
+
+
+def test_an_export_read_again_changes_nothing(database, tmp_path):
+    pairs = [*(scored(n) for n in range(5)), scored(5, exchange=exchange(5, task="invoice-fields", label="tie"))]
+    store(database, pairs)
+    say(database, *(label(pair, "candidate", stratum="disagreement", note="ü", probability=0.1) for pair in pairs))
+    before = dump(database, TABLES)
+    for name in ("labels.jsonl", "labels.jsonl.gz"):
+        assert "7 labels written" in shadow("label", "export", tmp_path / name).stderr
+        assert "0 labels newly recorded, 7 known" in shadow("label", "import", tmp_path / name).stderr
+        assert dump(database, TABLES) == before
+    assert gzip.decompress((tmp_path / "labels.jsonl.gz").read_bytes()) == (tmp_path / "labels.jsonl").read_bytes()
+
+
+def test_an_export_brings_the_same_regret_to_another_database(
+    database, postgres_server, migrated_template, monkeypatch
+):
+    from tests.services import fresh_database
+
+    pairs = [scored(n, agreement=0.5) for n in range(4)]
+    store(database, pairs)
+    say(database, *(label(pair, reviewer=name) for pair in pairs for name in ("ana", "ben")))
+    written = shadow("label", "export").stdout
+    with fresh_database(postgres_server, template=migrated_template) as url:
+        monkeypatch.setenv(POSTGRES_VARIABLE, url)
+        other = engine.connect(url)
+        store(other, pairs)
+        shadow("label", "import", "-", given=written)
+        assert dump(other, TABLES) == dump(database, TABLES)
+        other.dispose()
+
+
+def test_an_export_is_of_a_task_and_a_time(database):
+    pairs = [scored(1), scored(3 * 24 * 60), scored(3, exchange=exchange(3, task="invoice-fields"))]
+    store(database, pairs)
+    say(database, *map(label, pairs))
+    day = (pairs[1][0].exchange.at).date().isoformat()
+    written = shadow("label", "export", "--task", "ticket-intent", "--since", day).stdout
+    (line,) = map(json.loads, written.splitlines())
+    assert line == {
+        "task": "ticket-intent", "id": "x004320", "at": pairs[1][0].exchange.at.isoformat().replace("+00:00", "Z"),
+        "kind": "shadow", "candidate": "small-7b", "reviewer": "ana", "label": "frontier", "probability": 1.0,
+        "stratum": "", "note": "", "labelled_at": START.isoformat().replace("+00:00", "Z"),
+    }  # fmt: skip
+
+
+def test_three_words_are_enough_where_they_can_mean_one_pair_only(database):
+    own = scored(exchange=exchange(id="invoice-fields/7", task="invoice-fields"))
+    store(database, [scored(1), own])
+    said = brought_in(
+        {"id": "x000001", "label": "frontier", "reviewer": "ana"},
+        {"id": 7, "task": "invoice-fields", "label": "tie", "reviewer": "ana", "probability": 0.25},
+    )
+    assert "2 lines read, 0 of no use, 2 labels newly recorded" in said
+    assert [(kept.exchange_id, kept.preference, kept.probability) for kept in labels(database)] == [
+        ("invoice-fields/7", "tie", 0.25),
+        ("x000001", "frontier", 1.0),
+    ]
+
+
+def test_every_line_of_no_use_is_named_and_the_others_count(database):
+    ceiling = scored(2, kind="ceiling")
+    store(database, [scored(1), scored(1, candidate="other"), ceiling, scored(3)])
+    good = {"id": "x000001", "label": "frontier", "reviewer": "ana"}
+    given = [
+        good,
+        good | {"candidate": "other"},
+        good | {"label": "me"},
+        good | {"id": "x9"},
+        {"id": "x000003", "label": "tie"},
+        good | {"id": "x000002"},
+        {"id": "x000002", "kind": "ceiling", "label": "tie", "reviewer": "ana"},
+        good | {"id": "x000003", "probability": 0},
+        good | {"id": "x000003", "candidate": "somebody"},
+    ]
+    said = shadow("label", "import", "-", given="not json\n\n" + lines(*given), code=3).stderr.splitlines()
+    assert [line.split(":", 2)[1] for line in said[:-1]] == ["1", "3", "5", "6", "7", "8", "9", "10", "11"]
+    assert "2 stored pairs fit; say which by `task`, `candidate`, `kind` or `at`" in said[1]
+    assert "frontier" not in said[0]
+    assert "`$.label`" in said[2]
+    assert "no such pair is stored" in said[3]
+    assert "reviewer" in said[4]
+    assert "probability" in said[7]
+    assert said[-1] == "10 lines read, 9 of no use, 1 labels newly recorded"
+    assert [(kept.exchange_id, kept.candidate) for kept in labels(database)] == [("x000001", "other")]
+
+
+def test_many_lines_of_no_use_are_counted_and_not_all_shown(database):
+    said = brought_in(*({"id": n, "label": "tie", "reviewer": "ana"} for n in range(700)), code=3).splitlines()
+    assert len(said) == 22
+    assert said[-2:] == ["… and 680 more", "700 lines read, 700 of no use, 0 labels newly recorded"]
+
+
+def test_what_is_private_in_a_note_is_not_kept(database):
+    store(database, [scored(1)])
+    brought_in({"id": "x000001", "label": "tie", "reviewer": "ana", "note": "ask bob@example.org, the amount is wrong"})
+    assert [kept.note for kept in labels(database)] == ["ask [email], the amount is wrong"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n"])
+def test_an_empty_file_is_a_mistake(database, tmp_path, content):
+    (tmp_path / "labels.jsonl").write_bytes(content)
+    shadow("label", "import", "labels.jsonl", code=1)
+
+
+def test_a_torn_file_is_read_as_far_as_it_goes(database, tmp_path):
+    store(database, [scored(1)])
+    whole = gzip.compress(lines({"id": "x000001", "label": "tie", "reviewer": "ana"}).encode() * 3)
+    (tmp_path / "labels.gz").write_bytes(whole[:-4])
+    assert "damaged" in shadow("label", "import", "labels.gz", code=3).stderr
+    assert len(labels(database)) == 1
+
+
+def test_exported_pairs_say_what_people_and_judges_say_now(database):
+    pairs = [scored(1), scored(2, exchange=exchange(2, label="frontier")), scored(3, judge_rate=0.5)]
+    store(database, pairs)
+    say(database, label(pairs[0], "candidate"), label(pairs[1], "frontier"))
+    with engine.transaction(database) as connection:
+        opinions.remove_label(connection, opinions.PairName(*exchanges.find(connection)[1].key), "ana")
+        opinions.remove_label(connection, opinions.PairName(*exchanges.find(connection)[1].key), "recorded")
+    decide(database, verdict(pairs[2], "tie"))
+    written = map(json.loads, shadow("export").stdout.splitlines())
+    said = {line["id"]: (line.get("label"), line.get("judge")) for line in written}
+    assert said == {"x000001": ("candidate", None), "x000002": (None, None), "x000003": (None, "tie")}
