@@ -32,7 +32,7 @@ class Silence(TimeoutError):  # noqa: N818 - it is what happened
     """The endpoint sent nothing for too long."""
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class Origin(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """The server behind a base URL, and the path there that answers to `/v1`."""
 
     secure: bool

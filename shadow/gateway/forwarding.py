@@ -96,7 +96,7 @@ class Forwarder:
                 # Beside the reading: an endpoint may refuse an upload before its end.
                 uploading = asyncio.ensure_future(_upload(connection, call.body, chunked=call.length is None))
         try:
-            await _first(connection.head(), uploading)
+            await (connection.head() if uploading is None else _first(connection.head(), uploading))
             passed.status = passed.answered = status = connection.status
             fields = headers.answer(connection.headers, status)
             passed.content_type = headers.value_of(fields, b"content-type")
@@ -140,13 +140,14 @@ class Forwarder:
 
 def _head(origin: Origin, call: Call) -> bytes:
     """The request line and headers."""
-    lines = [call.method + b" " + origin.prefix + call.path + b" HTTP/1.1", b"host: " + origin.host_header]
+    lines = [b"%b %b%b HTTP/1.1" % (call.method, origin.prefix, call.path), b"host: " + origin.host_header]
     lines += [name + b": " + value for name, value in call.headers]
     if isinstance(call.body, bytes):
         lines.append(b"content-length: %d" % len(call.body))
     elif call.body is not None:
         lines.append(b"transfer-encoding: chunked" if call.length is None else b"content-length: %d" % call.length)
-    return b"\r\n".join([*lines, b"", b""])
+    lines += (b"", b"")
+    return b"\r\n".join(lines)
 
 
 async def _upload(connection: Connection, body: AsyncIterable[bytes], *, chunked: bool) -> None:
@@ -158,10 +159,8 @@ async def _upload(connection: Connection, body: AsyncIterable[bytes], *, chunked
         connection.write_more(b"0\r\n\r\n")
 
 
-async def _first(reading: Coroutine[None, None, None], uploading: asyncio.Task[None] | None) -> None:
+async def _first(reading: Coroutine[None, None, None], uploading: asyncio.Task[None]) -> None:
     """Await `reading`, unless `uploading` fails first: then there will be no answer."""
-    if uploading is None:
-        return await reading
     answer = asyncio.ensure_future(reading)
     try:
         done, _ = await asyncio.wait({answer, uploading}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,7 @@
 """Which headers pass through the gateway, in each direction, and which it reads itself."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 #: Names in lower case where they come from a client; values byte for byte.
@@ -17,6 +18,8 @@ _HOP_BY_HOP: Final = frozenset(
 #: Also not sent on: they are about the gateway's own address, or about bytes already received.
 _OWN: Final = frozenset({b"host", b"content-length", b"expect"})
 _STOP: Final = _HOP_BY_HOP | _OWN
+
+_NONE: Final[frozenset[bytes]] = frozenset()
 
 #: Where clients put credentials. All of them give way when the gateway has a key of its own.
 _CREDENTIALS: Final = frozenset({b"authorization", b"api-key", b"x-api-key"})
@@ -68,17 +71,17 @@ def readable(passing: Headers) -> Headers:
     accepts a format that we can read too. Without the header any coding would be allowed
     (RFC 9110 §12.5.3), so there always is one.
     """
-    accepted = b",".join(value for name, value in passing if name == b"accept-encoding")
-    codings = (part.strip() for part in accepted.split(b","))
-    known = [coding for coding in codings if coding.partition(b";")[0].strip().lower() in READABLE_ENCODINGS]
+    accepted = b",".join([value for name, value in passing if name == b"accept-encoding"])
     kept = [header for header in passing if header[0] != b"accept-encoding"]
-    return [*kept, (b"accept-encoding", b", ".join(known) or b"identity")]
+    kept.append((b"accept-encoding", _known(accepted)))
+    return kept
 
 
 def answer(raw: RawHeaders, status: int) -> Headers:
     """The endpoint's headers as the client gets them; names in lower case, values byte for byte."""
     lowered = [(name.lower(), value) for name, value in raw]
-    dropped = _HOP_BY_HOP | _listed(lowered)
+    listed = _listed(lowered)
+    dropped = _HOP_BY_HOP | listed if listed else _HOP_BY_HOP
     if status in (204, 304):  # no body follows, whatever length is told
         dropped |= {b"content-length"}
     return [header for header in lowered if header[0] not in dropped]
@@ -86,10 +89,21 @@ def answer(raw: RawHeaders, status: int) -> Headers:
 
 def value_of(headers: Headers, wanted: bytes) -> str:
     """The first value of the header `wanted`, or an empty text."""
-    return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
+    for name, value in headers:
+        if name == wanted:
+            return value.decode("latin-1")
+    return ""
+
+
+@lru_cache(maxsize=64)  # there are as many as there are kinds of clients
+def _known(accepted: bytes) -> bytes:
+    """The codings of `accepted` that the copy can be read in."""
+    codings = (part.strip() for part in accepted.split(b","))
+    known = [coding for coding in codings if coding.partition(b";")[0].strip().lower() in READABLE_ENCODINGS]
+    return b", ".join(known) or b"identity"
 
 
 def _listed(raw: RawHeaders) -> frozenset[bytes]:
     """Headers that `connection` declares to be of this connection too."""
     values = [value for name, value in raw if name == b"connection"]
-    return frozenset(part.strip().lower() for value in values for part in value.split(b","))
+    return frozenset([part.strip().lower() for value in values for part in value.split(b",")]) if values else _NONE
