@@ -34,7 +34,8 @@ class Price:
     def at_most(self, messages: Sequence[Mapping[str, str]]) -> int:
         """Nanodollars that one call with `messages` costs, guessed from above."""
         size = sum(len(message["content"].encode()) for message in messages)
-        return self._nano(Usage(prompt_tokens=size // _BYTES_PER_TOKEN + _AROUND, completion_tokens=MOST_ANSWER_TOKENS))
+        usage = Usage(prompt_tokens=size // _BYTES_PER_TOKEN + _AROUND, completion_tokens=MOST_ANSWER_TOKENS)
+        return _nano(prices.cost_usd(self._model, self._sent_name, usage) or 0.0)
 
     def of(self, reply: Reply, messages: Sequence[Mapping[str, str]]) -> int:
         """Nanodollars that the call which brought `reply` cost.
@@ -43,12 +44,9 @@ class Price:
         budget has to hold also then. An error costs nothing.
         """
         if reply.cost_usd is not None:
-            return ceil(reply.cost_usd * NANO)
+            return _nano(reply.cost_usd)
         answered = reply.status == 200 or reply.failure == "timeout"
         return self.at_most(messages) if answered else 0
-
-    def _nano(self, usage: Usage) -> int:
-        return ceil((prices.cost_usd(self._model, self._sent_name, usage) or 0.0) * NANO)
 
 
 def price_of(name: str, model: Model) -> Price:
@@ -64,3 +62,8 @@ def price_of(name: str, model: Model) -> Price:
             "and output_usd_per_million (0 for a model that costs nothing per call)"
         )
     return Price(model, sent_name)
+
+
+def _nano(usd: float) -> int:
+    """Dollars as nanodollars, rounded up; what a sum of doubles is off by does not count."""
+    return ceil(round(usd * NANO, 3))

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from scoring.judge import price_of
 from scoring.scorers import mistakes, name_for
 from shadow import topics
-from shadow.errors import ShadowError
+from shadow.errors import ConfigError, ShadowError
 from shadow.settings import Settings, load
 from shadow.store import engine, migrate
 from shadow.upstream.probe import probe
@@ -57,6 +58,22 @@ def _tasks(settings: Settings) -> Iterator[tuple[bool, str]]:
             yield False, f"tasks.{name}.candidates: none, so nothing is compared; name a model of [models]"
         if not task.mirror_rate:
             yield False, f"tasks.{name}.mirror_rate: 0 mirrors nothing; set a share above 0"
+        if task.judge:
+            yield from _judge(settings, name, task.judge)
+
+
+def _judge(settings: Settings, name: str, judge: str) -> Iterator[tuple[bool, str]]:
+    """Whether the task's judge may do anything. That its endpoint answers is asked of every model."""
+    task = settings.tasks[name]
+    if not task.judge_rate:
+        yield False, f"tasks.{name}.judge_rate: 0 shows the judge nothing; set a share above 0, or leave `judge` out"
+    try:
+        price = price_of(judge, settings.models[judge])
+    except ConfigError as fault:
+        yield False, str(fault)
+    else:
+        if price.at_most([]) and not task.judge_usd_per_day:
+            yield False, f"tasks.{name}.judge_usd_per_day: 0 pays for no verdict of {judge}; set an amount above 0"
 
 
 def _broker(settings: Settings) -> Iterator[tuple[bool, str]]:

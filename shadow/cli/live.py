@@ -1,4 +1,4 @@
-"""Replies that a pairs file lacks, asked for live while the file is being read."""
+"""Replies and judge votes that a pairs file lacks, asked for live while the file is being read."""
 
 import asyncio
 from collections import deque
@@ -8,6 +8,7 @@ from typing import Self, TypeAlias
 
 import msgspec
 
+from shadow.cli.votes import Votes
 from shadow.errors import UsageError
 from shadow.pairs import BadLine, RecordedPair
 from shadow.records import Role
@@ -18,18 +19,19 @@ Line: TypeAlias = RecordedPair | BadLine
 
 
 class Live:
-    """The models to ask, by role. Use as a context manager; it owns an event loop.
+    """The models to ask, by role, and the judge of what they say. Use as a context manager; it owns an event loop.
 
     Raises UsageError for a name that is not in [models].
     """
 
-    def __init__(self, settings: Settings, names: dict[Role, str]) -> None:
+    def __init__(self, settings: Settings, names: dict[Role, str], votes: Votes | None = None) -> None:
         known = ", ".join(sorted(settings.models)) or "none; is there a shadow.toml?"
         for role, name in names.items():
             if name not in settings.models:
                 raise UsageError(f"--{role} {name}: no such model in [models] (known: {known})")
         self._names = names
         self._settings = settings
+        self._votes = votes
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
         self._endpoints: dict[Role, Endpoint] = {}
@@ -39,6 +41,8 @@ class Live:
         for role, name in self._names.items():
             endpoint = Endpoint(name, self._settings.models[name])
             self._endpoints[role] = self._runner.run(self._stack.enter_async_context(endpoint))
+        if self._votes is not None:
+            self._runner.run(self._votes.open(self._stack))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,17 +50,17 @@ class Live:
         self._runner.close()
 
     def complete(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """The same lines in the same order, with missing replies filled in.
+        """The same lines in the same order, with missing replies and votes filled in.
 
         As many lines are read ahead as the endpoints take requests at once, and no more.
         """
         loop = self._runner.get_loop()
         ahead = sum(self._settings.models[name].concurrency for name in self._names.values())
+        ahead += self._votes.concurrency if self._votes else 0
         waiting: deque[Line | asyncio.Task[Line]] = deque()
         try:
             for line in lines:
-                roles = self._missing(line)
-                waiting.append(loop.create_task(self._filled(line, roles)) if roles else line)
+                waiting.append(loop.create_task(self._whole(line)) if self._lacks_something(line) else line)
                 if len(waiting) > ahead:
                     yield self._done(waiting.popleft())
             while waiting:
@@ -66,14 +70,22 @@ class Live:
                 if isinstance(task, asyncio.Task):
                     task.cancel()
 
+    def _lacks_something(self, line: Line) -> bool:
+        return bool(self._missing(line)) or (self._votes is not None and self._votes.wanted(line))
+
+    async def _whole(self, line: Line) -> Line:
+        assert isinstance(line, RecordedPair)
+        if roles := self._missing(line):
+            line = await self._filled(line, roles)
+        return line if self._votes is None else await self._votes.fill(line)
+
     def _missing(self, line: Line) -> list[Role]:
         if isinstance(line, BadLine):
             return []
         recorded: dict[Role, object] = {"frontier": line.frontier, "candidate": line.candidate}
         return [role for role in self._endpoints if recorded[role] is None]
 
-    async def _filled(self, line: Line, roles: list[Role]) -> Line:
-        assert isinstance(line, RecordedPair)
+    async def _filled(self, line: RecordedPair, roles: list[Role]) -> RecordedPair:
         exchange = line.exchange
         replies = {role: await self._endpoints[role].ask(exchange.request, api=exchange.api) for role in roles}
         self.asked += len(roles)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scoring.evidence import evidence
+from scoring.judge import NANO
 from scoring.replay import Replay
 from scoring.scorers import SCORERS
 from shadow import pairs
@@ -18,12 +19,13 @@ from shadow.cli import evidence_table
 from shadow.cli.evidence_table import STANDARD, plain, write_json
 from shadow.cli.live import Line, Live
 from shadow.cli.storage import Keeper, database
+from shadow.cli.votes import Votes
 from shadow.errors import UsageError
 from shadow.pairs import RecordedPair
 from shadow.records import Role
 from shadow.settings import load
 
-#: Exit code when everything was done, but some lines could not be read or kept.
+#: Exit code when everything was done, but some lines could not be read, kept or paid for.
 INCOMPLETE: Final = 3
 
 _EVERY: Final = 500  # lines between two updates of the progress bar
@@ -38,13 +40,16 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
     candidate: Annotated[str | None, typer.Option(help="Model of shadow.toml to ask for missing candidates.")] = None,
     frontier: Annotated[str | None, typer.Option(help="Model of shadow.toml to ask for missing frontiers.")] = None,
+    judge: Annotated[str | None, typer.Option(help="Model of shadow.toml to ask for missing judge votes.")] = None,
+    judge_usd: Annotated[float, typer.Option(min=0, help="Most money the judge may cost in this run.")] = 5.0,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")] = None,
 ) -> None:
     """Judge recorded pairs from files: score, store and show where the candidate is worse.
 
     Stores to the database of shadow.toml, or to an embedded PostgreSQL in .shadow/postgres.
     A file replayed twice is stored once. Exits 0 when every line was read and 3 when some
-    were broken; those are listed by number, and the rest is judged all the same.
+    were broken; those are listed by number, and the rest is judged all the same. With --judge,
+    what a model prefers is asked for where nobody has said, in both orders.
 
     Example: shadow replay pairs.jsonl.gz --scorer numeric --json evidence.json
     """
@@ -60,8 +65,10 @@ def command(
     with ExitStack() as stack:
         # Everything is opened first: a mistake should show before a long file is read.
         streams = [(file, stack.enter_context(_opened(file))) for file in files]
-        live = stack.enter_context(Live(settings, asked)) if asked else None
-        keeper = None if dry_run else Keeper(stack.enter_context(database(settings, create=True)))
+        engine = None if dry_run else stack.enter_context(database(settings, create=True))
+        votes = Votes(settings, judge, usd=judge_usd, engine=engine) if judge else None
+        live = stack.enter_context(Live(settings, asked, votes)) if asked or votes else None
+        keeper = None if engine is None else Keeper(engine)
         progress = stack.enter_context(_progress())
         for file, stream in streams:
             lines = _watched(pairs.read(stream), stream, file, progress)
@@ -73,12 +80,14 @@ def command(
                     keeper.keep(*pair)
         if keeper is not None:
             keeper.flush()
+        if engine is not None and votes is not None:
+            votes.record(engine)
     found = evidence(replay.tallies, tasks=settings.tasks, units=replay.units)
     if json is not None:
         write_json(json, found)
     if json != STANDARD:
         evidence_table.show(found, dimension=segment)
-    _finish(replay, keeper, live, task)
+    _finish(replay, keeper, live, votes, task)
 
 
 @contextmanager
@@ -116,20 +125,31 @@ def _is_of_another(line: Line, task: str) -> bool:
     return isinstance(line, RecordedPair) and line.exchange.task != task
 
 
-def _finish(replay: Replay, keeper: Keeper | None, live: Live | None, task: str | None) -> None:
+def _finish(replay: Replay, keeper: Keeper | None, live: Live | None, votes: Votes | None, task: str | None) -> None:
     """Say on standard error what was done, and exit by whether all of it could be."""
     for name, line in replay.bad_lines:
         print(f"{plain(name)}:{line.number}: {plain(line.reason)}", file=sys.stderr)
     if replay.bad > len(replay.bad_lines):
         print(f"… and {replay.bad - len(replay.bad_lines):,} more", file=sys.stderr)
     done = f"{replay.lines:,} lines read, {replay.bad:,} broken"
-    if live is not None:
+    if live is not None and live.asked:
         done += f", {live.asked:,} replies asked for"
+    if votes is not None:
+        done += _voted(votes)
     done += ", nothing stored" if keeper is None else f", {keeper.new:,} pairs newly stored"
     if keeper is not None and keeper.refused:
         done += f", {len(keeper.refused):,} cannot be stored (first: {plain(keeper.refused[0])})"
     print(done, file=sys.stderr)
     if not replay.lines and not replay.bad:
         raise UsageError("there was no line to judge" + (f" of task {task!r}" if task else ""))
-    if replay.bad or (keeper is not None and keeper.refused):
+    if replay.bad or (keeper is not None and keeper.refused) or (votes is not None and votes.unaffordable):
         raise typer.Exit(INCOMPLETE)
+
+
+def _voted(votes: Votes) -> str:
+    said = f", {votes.judged:,} pairs judged by {votes.name} for ${votes.cost_nanousd / NANO:.4f}"
+    if votes.unjudged:
+        said += f", {len(votes.unjudged):,} unjudged (first: {votes.unjudged[0]})"
+    if votes.unaffordable:
+        said += f", {votes.unaffordable:,} not asked about: --judge-usd leaves no room"
+    return said

@@ -88,6 +88,20 @@ def test_a_key_that_is_not_set_is_named(check, big, serve):
     assert "models.small.api_key_env: NO_SUCH_KEY is not set; export it" in said
 
 
+def test_a_judge_that_could_never_judge_is_told_with_what_keeps_it(check):
+    judged = 'judge = "small"\njudge_rate = 0'
+    said, code = check("--file-only", big="http://big.example", small="http://small.example", task_more=judged)
+    assert code == 1
+    assert "models.small.input_usd_per_million: no price is known, so a judge's budget cannot be kept" in said
+    assert "tasks.intent.judge_rate: 0 shows the judge nothing" in said
+    penniless = 'judge = "small"\njudge_usd_per_day = 0'
+    priced = "input_usd_per_million = 1\noutput_usd_per_million = {}"
+    where = {"big": "http://big.example", "small": "http://small.example", "task_more": penniless}
+    assert "judge_usd_per_day: 0 pays for no verdict" in check("--file-only", **where, small_more=priced.format(1))[0]
+    free = "input_usd_per_million = 0\noutput_usd_per_million = 0"
+    assert check("--file-only", **where, small_more=free)[1] == 0
+
+
 def test_a_database_without_our_schema_says_how_to_make_it(check, big, serve, postgres_server):
     said, code = check(big=big, small=serve(echo_app(name="small")), postgres=postgres_server.url)
     assert code == 1
