@@ -145,9 +145,9 @@ def _said(trial: Trial, nets: Mapping[RegretSource, float]) -> Iterator[tuple[Re
     judge = exchange.judge if "judge" in nets else None
     for source, net in nets.items():
         if source == "human" and exchange.label is not None:
-            yield source, labelled(exchange.label, probability, judge)
+            yield source, labelled(exchange.label, probability * exchange.label_probability, judge)
         elif source == "judge" and judge is not None:
-            yield source, judged(judge, probability)
+            yield source, judged(judge, probability * exchange.judge_probability)
         else:
             yield source, _with_regret(Tally(), net, probability)
 

@@ -9,6 +9,9 @@ from it. Required are id, task, at (with its time zone), request, and one of fro
 candidate. Reading takes constant memory, whatever the size of the file, and a broken line
 does not stop the rest: it comes out as a `BadLine` among the pairs.
 
+Where not every pair was shown to a person or a judge, `label_probability` and `judge_probability`
+say with which chance this one was.
+
 Beyond what people write by hand, exported lines carry what a round trip needs: `unit`, `api`,
 `candidate_name` (the candidate's name where its replies name it otherwise), and
 `"id_scope": "global"` for ids that are unique over all tasks. Other ids are unique within their
@@ -60,7 +63,9 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     served_by: Role = "frontier"
     reference: Any = None
     label: Preference | None = None
+    label_probability: _Probability = 1.0
     judge: Preference | None = None
+    judge_probability: _Probability = 1.0
     inclusion_probability: _Probability = 1.0
     unit: str | None = None
     api: Api | None = None
@@ -151,12 +156,18 @@ def line(trial: Trial) -> dict[str, Any]:
         **recorded,
         "reference": exchange.reference,
         "label": exchange.label,
+        "label_probability": _unless_certain(exchange.label_probability),
         "judge": exchange.judge,
+        "judge_probability": _unless_certain(exchange.judge_probability),
         "inclusion_probability": trial.inclusion_probability,
         "unit": exchange.unit,
         "candidate_name": trial.candidate,
     }
     return {name: value for name, value in written.items() if value is not None and value != {}}
+
+
+def _unless_certain(probability: float) -> float | None:
+    return None if probability == 1 else probability
 
 
 def _trial(exchange: Exchange, kind: Literal["shadow", "reverse", "ceiling"], candidate: str, reply: Reply) -> Trial:
@@ -197,7 +208,9 @@ def _pair(number: int, line: _Line) -> RecordedPair:
         inclusion_probability=line.inclusion_probability,
         reference=_reference(line.reference),
         label=line.label,
+        label_probability=line.label_probability,
         judge=line.judge,
+        judge_probability=line.judge_probability,
     )
     frontier, candidate = _recorded(line.frontier, "frontier"), _recorded(line.candidate, "candidate")
     return RecordedPair(

@@ -76,7 +76,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `at` is the event time (UTC): when the request was made. `inclusion_probability` is the
     chance, in (0, 1], with which this exchange was chosen to be mirrored. `request` is the
     JSON body as the application sent it, without its secrets. `reference` is the right
-    answer and `label`/`judge` a person's/judge's preference, where somebody already knows.
+    answer and `label`/`judge` a person's/judge's preference, where somebody already knows;
+    `label_probability`/`judge_probability` is the chance, in (0, 1], of their having been asked.
     """
 
     id: str
@@ -91,7 +92,9 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     inclusion_probability: float = 1.0
     reference: str | None = None
     label: Preference | None = None
+    label_probability: float = 1.0
     judge: Preference | None = None
+    judge_probability: float = 1.0
     traceparent: str | None = None
     truncated: bool = False
 

@@ -57,7 +57,13 @@ def command(
 
 
 def _as_said_now(pair: Pair) -> Trial:
-    exchange = msgspec.structs.replace(pair.trial.exchange, label=pair.human, judge=pair.judge)
+    exchange = msgspec.structs.replace(
+        pair.trial.exchange,
+        label=pair.human,
+        label_probability=pair.human_probability or 1.0,
+        judge=pair.judge,
+        judge_probability=(pair.judge_probability or 1.0) if pair.judge else 1.0,
+    )
     return msgspec.structs.replace(pair.trial, exchange=exchange)
 
 

@@ -2,9 +2,9 @@
 
 Of each reviewer the newest word counts, and of several reviewers what most of them say
 (`shadow.regret.consensus`). A label that came with a pair, in a pairs file, is one voice among
-these: that of the reviewer RECORDED, who had to be asked (probability 1). Reviewers share one draw
-of the pairs to look at, so a pair has been chosen with the largest probability that any of its
-labels names. All of it is the same in whatever order labels and verdicts come.
+these, that of the reviewer `voices.RECORDED`. Reviewers share one draw of the pairs to look at, so
+a pair has been chosen with the largest probability that any of its labels names. All of it is the
+same in whatever order labels and verdicts come.
 
 Every function takes part in the caller's transaction, which should be short: the rows of its
 pairs are locked until it ends. Call one of them once in a transaction, before anything else is

@@ -163,9 +163,9 @@ def pair_row(trial: Trial, comparison: Comparison, facts: Facts) -> PairRow:
         candidate_cost_usd=candidate.cost_usd,
         unit=None if exchange.unit is None else digest(exchange.unit),
         human=human,
-        human_probability=None if human is None else 1.0,
+        human_probability=None if human is None else exchange.label_probability,
         judge=judge,
-        judge_probability=comparison.judge_rate if judge is None else 1.0,
+        judge_probability=comparison.judge_rate if judge is None else exchange.judge_probability,
         judge_due=True if comparison.judge_rate is not None else None,
     )
 
@@ -208,6 +208,9 @@ def mended(words: str) -> str:
 def _check_numbers(row: PairRow) -> None:
     if not SMALLEST_PROBABILITY <= row.inclusion_probability <= 1:
         raise ValueError(f"inclusion probability {row.inclusion_probability} is not in (0, 1]")
+    for probability in (row.human_probability, row.judge_probability):
+        if probability is not None and not SMALLEST_PROBABILITY <= probability <= 1:
+            raise ValueError(f"a label's or a verdict's probability {probability} is not in (0, 1]")
     for cost in (row.frontier_cost_usd, row.candidate_cost_usd):
         if cost is not None and not 0 <= cost <= MOST_USD:
             raise ValueError(f"a cost of {cost} USD")

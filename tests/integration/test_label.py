@@ -1,18 +1,22 @@
 """`shadow label`: a round trip changes nothing, and what is of no use is said line by line."""
 
 import gzip
+import io
 import json
 
 import pytest
 from typer.testing import CliRunner
 
+from shadow import pairs
 from shadow.cli import application
 from shadow.cli import export as export_command
 from shadow.cli import label as label_command
+from shadow.records import Comparison
 from shadow.settings import POSTGRES_VARIABLE
-from shadow.store import engine, exchanges, opinions
+from shadow.store import engine, exchanges, opinions, tallies
 from tests.opinion_samples import judge as decide
 from tests.opinion_samples import label, say, verdict
+from tests.services import fresh_database
 from tests.store_samples import ROLLUPS, START, dump, exchange, scored, store
 
 TABLES = (*ROLLUPS, "labels", "comparisons")
@@ -49,9 +53,9 @@ def labels(database):
 
 
 def test_an_export_read_again_changes_nothing(database, tmp_path):
-    pairs = [*(scored(n) for n in range(5)), scored(5, exchange=exchange(5, task="invoice-fields", label="tie"))]
-    store(database, pairs)
-    say(database, *(label(pair, "candidate", stratum="disagreement", note="ü", probability=0.1) for pair in pairs))
+    some = [*(scored(n) for n in range(5)), scored(5, exchange=exchange(5, task="invoice-fields", label="tie"))]
+    store(database, some)
+    say(database, *(label(pair, "candidate", stratum="disagreement", note="ü", probability=0.1) for pair in some))
     before = dump(database, TABLES)
     for name in ("labels.jsonl", "labels.jsonl.gz"):
         assert "7 labels written" in shadow("label", "export", tmp_path / name).stderr
@@ -63,30 +67,28 @@ def test_an_export_read_again_changes_nothing(database, tmp_path):
 def test_an_export_brings_the_same_regret_to_another_database(
     database, postgres_server, migrated_template, monkeypatch
 ):
-    from tests.services import fresh_database
-
-    pairs = [scored(n, agreement=0.5) for n in range(4)]
-    store(database, pairs)
-    say(database, *(label(pair, reviewer=name) for pair in pairs for name in ("ana", "ben")))
+    some = [scored(n, agreement=0.5) for n in range(4)]
+    store(database, some)
+    say(database, *(label(pair, reviewer=name) for pair in some for name in ("ana", "ben")))
     written = shadow("label", "export").stdout
     with fresh_database(postgres_server, template=migrated_template) as url:
         monkeypatch.setenv(POSTGRES_VARIABLE, url)
         other = engine.connect(url)
-        store(other, pairs)
+        store(other, some)
         shadow("label", "import", "-", given=written)
         assert dump(other, TABLES) == dump(database, TABLES)
         other.dispose()
 
 
 def test_an_export_is_of_a_task_and_a_time(database):
-    pairs = [scored(1), scored(3 * 24 * 60), scored(3, exchange=exchange(3, task="invoice-fields"))]
-    store(database, pairs)
-    say(database, *map(label, pairs))
-    day = (pairs[1][0].exchange.at).date().isoformat()
+    some = [scored(1), scored(3 * 24 * 60), scored(3, exchange=exchange(3, task="invoice-fields"))]
+    store(database, some)
+    say(database, *map(label, some))
+    day = (some[1][0].exchange.at).date().isoformat()
     written = shadow("label", "export", "--task", "ticket-intent", "--since", day).stdout
     (line,) = map(json.loads, written.splitlines())
     assert line == {
-        "task": "ticket-intent", "id": "x004320", "at": pairs[1][0].exchange.at.isoformat().replace("+00:00", "Z"),
+        "task": "ticket-intent", "id": "x004320", "at": some[1][0].exchange.at.isoformat().replace("+00:00", "Z"),
         "kind": "shadow", "candidate": "small-7b", "reviewer": "ana", "label": "frontier", "probability": 1.0,
         "stratum": "", "note": "", "labelled_at": START.isoformat().replace("+00:00", "Z"),
     }  # fmt: skip
@@ -160,13 +162,45 @@ def test_a_torn_file_is_read_as_far_as_it_goes(database, tmp_path):
 
 
 def test_exported_pairs_say_what_people_and_judges_say_now(database):
-    pairs = [scored(1), scored(2, exchange=exchange(2, label="frontier")), scored(3, judge_rate=0.5)]
-    store(database, pairs)
-    say(database, label(pairs[0], "candidate"), label(pairs[1], "frontier"))
+    some = [scored(1), scored(2, exchange=exchange(2, label="frontier")), scored(3, judge_rate=0.5)]
+    store(database, some)
+    say(database, label(some[0], "candidate"), label(some[1], "frontier"))
     with engine.transaction(database) as connection:
         opinions.remove_label(connection, opinions.PairName(*exchanges.find(connection)[1].key), "ana")
         opinions.remove_label(connection, opinions.PairName(*exchanges.find(connection)[1].key), "recorded")
-    decide(database, verdict(pairs[2], "tie"))
+    decide(database, verdict(some[2], "tie"))
     written = map(json.loads, shadow("export").stdout.splitlines())
     said = {line["id"]: (line.get("label"), line.get("judge")) for line in written}
     assert said == {"x000001": ("candidate", None), "x000002": (None, None), "x000003": (None, "tie")}
+
+
+def test_exported_pairs_weigh_the_same_where_they_are_read(database, postgres_server, migrated_template):
+    some = [scored(n, judge_rate=0.25, probability=0.5) for n in range(4)]
+    store(database, some)
+    decide(database, *(verdict(pair, "frontier") for pair in some[:2]))
+    say(database, label(some[0], "tie", probability=0.1), label(some[2], "candidate", probability=0.2))
+    written = shadow("export").stdout.encode()
+    read = [trial for line in pairs.read(io.BytesIO(written)) for trial in pairs.trials(line)]
+    with fresh_database(postgres_server, template=migrated_template) as url:
+        other = engine.connect(url)
+        store(other, [(trial, Comparison(scorer="label", agreement=1.0)) for trial in read])
+        there, here = (cells_of(found, ("human", "judge")) for found in (other, database))
+        other.dispose()
+    assert there == here
+    assert here == {
+        "human": (2, -1.0, 30.0, {"labelled:frontier:tie": 1, "labelled:none:candidate": 1}),
+        "judge": (2, 2.0, 16.0, {"judged:frontier": 2}),
+    }
+
+
+def cells_of(database, sources):
+    """What each source says: number, sum and weight of its net regrets, and its counts."""
+    with engine.snapshot(database) as connection:
+        read = tallies.read(connection, dimension="all", per="window")
+    return {
+        cell.source: (
+            found.net_regret.n, found.net_regret.total / 1e6, found.net_regret.weight / 1e6,
+            {name: n for name, n in found.counts.items() if n and name.startswith(("judged:", "labelled:"))},
+        )
+        for cell, found in read.items() if cell.source in sources
+    }  # fmt: skip
