@@ -16,8 +16,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from scoring.estimates import PLACES, Estimate, of_interval
-from scoring.stats.judges import agreement_of_table
+from scoring.stats.judges import JudgeQuality, RaterAgreement, agreement_of_table
 from scoring.stats.moments import Moments
+from scoring.stats.sequential import Interval
 from scoring.stats.two_phase import TwoPhase, two_phase_interval
 from scoring.stats.weighted import interval_of_moments
 from shadow.records import Preference
@@ -29,9 +30,9 @@ TrustReason: TypeAlias = Literal["no_judge", "no_labels"]
 ONE_LOOK: Final = "for one look, planned beforehand"
 
 #: The candidate's reply is worse, or it is not.
-_WORSE: Final[tuple[Preference, ...]] = ("frontier",)
-_FINE: Final[tuple[Preference, ...]] = ("tie", "candidate")
-_PREFERENCES: Final = (*_WORSE, *_FINE)
+WORSE: Final[tuple[Preference, ...]] = ("frontier",)
+FINE: Final[tuple[Preference, ...]] = ("tie", "candidate")
+PREFERENCES: Final[tuple[Preference, ...]] = (*WORSE, *FINE)
 
 
 class JudgeTrust(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,42 +63,56 @@ def judge_trust(counts: Mapping[str, int], *, heaviest: int = MICRO, equal: bool
     `heaviest` of the human regret sums). `equal` says whether all verdicts had the same chance
     of being seen: only then do plain counts give a two-phase rate.
     """
-    labels = _Labels(counts, heaviest)
-    judged = sum(counts.get(f"judged:{said}", 0) for said in _PREFERENCES)
-    n, _ = labels.sum(_PREFERENCES, _PREFERENCES)
-    if not n:
-        return JudgeTrust(judged=judged, n=0, reason="no_labels" if judged else "no_judge")
-    found = agreement_of_table([[labels.sum([j], [h])[1] / MICRO for h in _PREFERENCES] for j in _PREFERENCES], n)
-    together = two_phase(counts) if equal else None
+    found = agreement(counts)
+    together = two_phase(counts)
+    if not found.n:
+        return JudgeTrust(judged=together.judged, n=0, reason="no_labels" if together.judged else "no_judge")
+    right = quality(counts, heaviest=heaviest)
     return JudgeTrust(
-        judged=judged,
-        n=n,
+        judged=together.judged,
+        n=found.n,
         observed=_rounded(found.observed),
         kappa=_rounded(found.kappa),
         ac1=_rounded(found.ac1),
-        sensitivity=labels.share(_WORSE, among=_WORSE),
-        specificity=labels.share(_FINE, among=_FINE),
-        two_phase=of_interval(two_phase_interval(together).interval, n, only=ONE_LOOK) if together else None,
+        sensitivity=of_interval(right.sensitivity, round(right.sensitivity.n)),
+        specificity=of_interval(right.specificity, round(right.specificity.n)),
+        two_phase=of_interval(two_phase_interval(together).interval, found.n, only=ONE_LOOK) if equal else None,
     )
 
 
-def two_phase(counts: Mapping[str, int]) -> TwoPhase | None:
-    """The counters as two-phase sampling has them; None where more were labelled than judged."""
-    labels = _Labels(counts, MICRO)
-    judged_worse, judged_fine = (
-        sum(counts.get(f"judged:{said}", 0) for said in verdicts) for verdicts in (_WORSE, _FINE)
+def agreement(counts: Mapping[str, int]) -> RaterAgreement:
+    """How well judge and people agree, weighted back to the traffic."""
+    labels = _Labels(counts)
+    n, _ = labels.sum(PREFERENCES, PREFERENCES)
+    return agreement_of_table([[labels.sum([j], [h])[1] / MICRO for h in PREFERENCES] for j in PREFERENCES], n)
+
+
+def quality(counts: Mapping[str, int], *, heaviest: int) -> JudgeQuality:
+    """Sensitivity and specificity for "the candidate is worse", under continuous looking.
+
+    `heaviest` is the largest weight of a label, in millionths.
+    """
+    labels = _Labels(counts)
+    return JudgeQuality(
+        sensitivity=labels.share(WORSE, among=WORSE, heaviest=heaviest),
+        specificity=labels.share(FINE, among=FINE, heaviest=heaviest),
     )
-    try:
-        return TwoPhase(
-            judged_worse=judged_worse,
-            judged_fine=judged_fine,
-            labelled_worse=labels.sum(_WORSE, _PREFERENCES)[0],
-            labelled_fine=labels.sum(_FINE, _PREFERENCES)[0],
-            worse_of_worse=labels.sum(_WORSE, _WORSE)[0],
-            worse_of_fine=labels.sum(_FINE, _WORSE)[0],
-        )
-    except ValueError:
-        return None
+
+
+def two_phase(counts: Mapping[str, int]) -> TwoPhase:
+    """Worse and fine, said by the judge, labelled, and confirmed."""
+    labels = _Labels(counts)
+    judged_worse, judged_fine = (sum(counts.get(f"judged:{said}", 0) for said in side) for side in (WORSE, FINE))
+    labelled_worse, labelled_fine = (labels.sum(side, PREFERENCES)[0] for side in (WORSE, FINE))
+    return TwoPhase(
+        # Never fewer verdicts than labels of pairs with one, should a window part the two.
+        judged_worse=max(judged_worse, labelled_worse),
+        judged_fine=max(judged_fine, labelled_fine),
+        labelled_worse=labelled_worse,
+        labelled_fine=labelled_fine,
+        worse_of_worse=labels.sum(WORSE, WORSE)[0],
+        worse_of_fine=labels.sum(FINE, WORSE)[0],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +120,6 @@ class _Labels:
     """Labels of pairs that a judge looked at, by what both said: how many, and their weight in millionths."""
 
     counts: Mapping[str, int]
-    heaviest: int
 
     def sum(self, judge: Iterable[Preference], human: Iterable[Preference]) -> tuple[int, int]:
         """How many, and their weight, among these verdicts of the judge and these labels."""
@@ -113,11 +127,11 @@ class _Labels:
         number = sum(self.counts.get(f"labelled:{name}", 0) for name in both)
         return number, sum(self.counts.get(f"labelled_weight:{name}", 0) for name in both)
 
-    def share(self, judge: Iterable[Preference], *, among: Sequence[Preference]) -> Estimate | None:
+    def share(self, judge: Iterable[Preference], *, among: Sequence[Preference], heaviest: int) -> Interval:
         """Of pairs with these labels, the share with these verdicts; under continuous looking."""
-        (ones, of_ones), (n, of_all) = self.sum(judge, among), self.sum(_PREFERENCES, among)
-        squares = [self._most_squares(ones, of_ones), self._most_squares(n - ones, of_all - of_ones)]
-        found = interval_of_moments(
+        (ones, of_ones), (n, of_all) = self.sum(judge, among), self.sum(PREFERENCES, among)
+        squares = [_most_squares(*side, heaviest) for side in ((ones, of_ones), (n - ones, of_all - of_ones))]
+        return interval_of_moments(
             Moments(
                 n=n,
                 total=ones * MICRO,
@@ -126,18 +140,18 @@ class _Labels:
                 weight_squares=sum(squares),
                 weighted=of_ones,
                 weighted_squares=squares[0],
-                heaviest=self.heaviest,
+                heaviest=heaviest,
             )
         )
-        return of_interval(found, n)
 
-    def _most_squares(self, n: int, weight: int) -> int:
-        """The most that n squared weights add up to, all being between 1 and the heaviest.
 
-        Counters do not hold squares. A bet that takes them for larger than they are wins less,
-        so the interval stays valid. For w in [1, h], (w - 1)(w - h) is at most 0.
-        """
-        return (MICRO + self.heaviest) * weight // MICRO - n * self.heaviest
+def _most_squares(n: int, weight: int, heaviest: int) -> int:
+    """The most that n squared weights add up to, all being between 1 and the heaviest.
+
+    Counters do not hold squares. A bet that takes them for larger than they are wins less, so
+    the interval stays valid. For w in [1, h], (w - 1)(w - h) is at most 0.
+    """
+    return (MICRO + heaviest) * weight // MICRO - n * heaviest
 
 
 def _rounded(share: float | None) -> float | None:
