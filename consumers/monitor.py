@@ -165,9 +165,11 @@ class Monitor:
             except StoreError:
                 raise
             except Exception as fault:  # one task must not keep the others from being watched
-                self.vitals.trouble(f"task {name}", f"task {name} cannot be watched: {fault!r}")
-                log.exception("a task cannot be watched", action="task_failed", task=name)
                 details[name] = {"trouble": repr(fault)}
+                trouble = f"task {name} cannot be watched: {fault!r}"
+                if trouble not in self.vitals.troubles:
+                    log.exception(trouble, action="task_failed", task=name)
+                self.vitals.trouble(f"task {name}", trouble)
         with watch.transaction(connection):
             incidents.heartbeat(connection, SERVICE, {"active": self._name, "tasks": details})
             self._count(incidents.count_open(connection))

@@ -8,9 +8,13 @@ days alone may be worse than the limit where their week is not. e-BH over all se
 share of mistaken flags at the task's rate at any look within a week, however much segments overlap.
 
 A flag opens one incident per segment. `recovery` closes it, by the accepted limit, and the
-segment's evidence starts from nothing.
+segment's evidence starts from nothing. The whole of the traffic is judged among them: where
+everything is above the limit that is one incident and not one for each segment, and only a
+segment that is surely worse than the whole opens another. A dimension of which only one value has
+been seen divides nothing, and is left out.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -29,6 +33,9 @@ from shadow.tally import Sums
 DETECTOR: Final = "bad_segment"
 
 WEEK: Final = timedelta(days=7)
+
+#: Stands for all of the traffic among the segments.
+WHOLE: Final = "all=all"
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +82,7 @@ def step(
     limit: float,
     false_flag_rate: float,
 ) -> tuple[SegmentsState, list[Event]]:
-    """One hour of the regret of each segment that had any rows in it."""
+    """One hour of the regret of each segment that had any rows in it, and of the WHOLE."""
     heaviest = max([state.heaviest, *(sums.heaviest for sums in regrets.values())])
     seen = {name: moments(sums, state.heaviest) for name, sums in regrets.items() if sums.n}
     if not seen:
@@ -85,21 +92,21 @@ def step(
     segments = known | {name: _added(known.get(name, Watched()), each) for name, each in seen.items()}
     readings = _read(segments, limit, false_flag_rate)
     events: list[Event] = []
-    for name in sorted(segments):
-        watched, reading = segments[name], readings[name]
-        if watched.opened_at is None and reading.status == "worse":
-            segments[name] = msgspec.structs.replace(watched, opened_at=hour)
-            by = " by its judge" if source == "judge" else ""
-            what = f"regret of {candidate} on {task}{by} where {name}"
-            opened = _opened(name, hour, what, watched, reading, limit)
-            events.append(msgspec.structs.replace(opened, detail=opened.detail | {"source": source}))
-        elif watched.opened_at is not None and name in seen:
+    # The whole first: what it is decides about the others.
+    for name in sorted(segments, key=lambda name: (name != WHOLE, name)):
+        watched, reading = segments[name], readings.get(name)
+        if watched.opened_at is not None and name in seen:
             recovered = _recovering(watched, hour, seen[name], limit)
             segments[name] = recovered.watched
             if recovered.because:
-                events.append(
-                    Closed(subject=name, opened_at=watched.opened_at, at=hour + HOUR, because=recovered.because)
-                )
+                closed = Closed(subject=name, opened_at=watched.opened_at, at=hour + HOUR, because=recovered.because)
+                events.append(closed)
+        elif watched.opened_at is None and reading is not None and _stands_out(name, segments, reading):
+            segments[name] = msgspec.structs.replace(watched, opened_at=hour)
+            what = f"regret of {candidate} on {task}" + (" by its judge" if source == "judge" else "")
+            what += "" if name == WHOLE else f" where {name}"
+            opened = _opened(name, hour, what, watched, reading, limit)
+            events.append(msgspec.structs.replace(opened, detail=opened.detail | {"source": source}))
     return SegmentsState(monday=monday, heaviest=heaviest, segments=segments), events
 
 
@@ -123,10 +130,23 @@ def _added(watched: Watched, seen: Moments) -> Watched:
 
 
 def _read(segments: Mapping[str, Watched], limit: float, rate: float) -> dict[str, SegmentReading]:
-    many = list(segments.values())
-    both: Floats = e_values_above(limit, [each for watched in many for each in (watched.whole, watched.fresh)])
-    readings = judge_segments(both.reshape(-1, 2).mean(axis=1), [watched.whole.n for watched in many], rate)
-    return dict(zip(segments, readings, strict=True))
+    """What can be said of each segment that is one."""
+    values = Counter(name.partition("=")[0] for name in segments)
+    judged = {name: each for name, each in segments.items() if name == WHOLE or values[name.partition("=")[0]] > 1}
+    e_values: Floats = e_values_above(limit, [each for one in judged.values() for each in (one.whole, one.fresh)])
+    means = e_values.reshape(-1, 2).mean(axis=1)
+    readings = judge_segments(means, [one.whole.n for one in judged.values()], rate)
+    return dict(zip(judged, readings, strict=True))
+
+
+def _stands_out(name: str, segments: Mapping[str, Watched], reading: SegmentReading) -> bool:
+    """Whether a flag is worth an incident of its own."""
+    if reading.status != "worse":
+        return False
+    whole = segments.get(WHOLE)
+    if name == WHOLE or whole is None or whole.opened_at is None:
+        return True
+    return interval(segments[name].fresh).low > (whole.fresh.estimate or 0.0)
 
 
 def _opened(name: str, hour: datetime, what: str, watched: Watched, reading: SegmentReading, limit: float) -> Opened:

@@ -174,7 +174,7 @@ class _Watch:
                 horizon=rules.horizon,
             )
             self._keep(key, state, event)
-        if regrets := group.segments.get(source):
+            regrets = {**group.segments.get(source, {}), segments.WHOLE: sums}
             key = Key(candidate, kind, segments.DETECTOR, source)
             known = self.states.get(key)
             watched, events = segments.step(

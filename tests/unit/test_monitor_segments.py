@@ -79,6 +79,28 @@ def test_a_segment_that_stays_bad_stays_one_incident():
     assert len(events) == 1
 
 
+def test_where_everything_is_bad_that_is_one_incident_and_a_segment_that_is_worse_another():
+    def rate(name, _):
+        return 0.7 if name == "locale=3" else 0.3
+
+    state, events = SegmentsState(), []
+    roll = np.random.default_rng(1)
+    for hour in range(48):
+        regrets = {name: Sums() for name in (*NAMES, segments.WHOLE, "plan=pro")}
+        for name in NAMES:
+            for is_regret in roll.random(12) < rate(name, hour):
+                for each in (name, segments.WHOLE, "plan=pro"):
+                    regrets[each].add(float(is_regret), 1.0)
+        state, now = segments.step(
+            state, MONDAY + hour * HOUR, regrets, task="t", candidate="c", source="judge", limit=0.02,
+            false_flag_rate=0.1,
+        )  # fmt: skip
+        events += now
+    assert {event.subject for event in events} == {segments.WHOLE, "locale=3"}
+    whole = next(event for event in events if isinstance(event, Opened) and event.subject == segments.WHOLE)
+    assert whole.summary.startswith("regret of c on t by its judge is above the accepted 2.0%")
+
+
 def test_an_hour_without_regret_known_is_no_hour():
     state, _ = through(3, lambda _, __: 0.5)
     told = segments.step(

@@ -1,0 +1,259 @@
+"""The monitor against a real PostgreSQL: what it takes in, what it raises, who may."""
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from consumers import monitor, watching
+from consumers.health import Vitals
+from shadow.devstack.processes import free_port
+from shadow.errors import StoreError
+from shadow.records import CaptureCounts
+from shadow.store import incidents, ingest, watch
+from shadow.store.engine import connect, transaction
+from tests.consuming import until
+from tests.services import TEMPLATE, fresh_database
+from tests.store_samples import START, arrival, exchange, scored, store
+from tests.watching import HOUR, settings_for, traffic
+
+#: Regret rises in the second week, and one segment is bad from the start.
+RISE = 200
+HOURS = 260
+
+
+def risen(hour):
+    return 0.04 if hour < RISE else 0.4
+
+
+@pytest.fixture
+def engine(postgres_url):
+    engine = connect(postgres_url)
+    yield engine
+    engine.dispose()
+
+
+def found(engine):
+    with engine.connect() as connection:
+        return incidents.read(connection)
+
+
+def state_of(engine):
+    with engine.connect() as connection:
+        return incidents.heartbeats(connection)["monitor"].detail["tasks"]["ticket-intent"]
+
+
+@asynccontextmanager
+async def watching_loop(settings):
+    stopping, vitals = asyncio.Event(), Vitals()
+    serving = asyncio.create_task(monitor.serve(settings, stopping, vitals))
+    try:
+        yield vitals
+    finally:
+        stopping.set()
+        await asyncio.wait_for(serving, 20)
+
+
+LAST_STEP = "shadow_monitor_last_step_timestamp_seconds"
+
+
+def active(vitals):
+    return vitals.registry.get_sample_value("shadow_monitor_active")
+
+
+def test_a_rise_and_a_bad_segment_become_incidents(engine, postgres_url):
+    store(engine, traffic(HOURS, risen, start=START, bad="fr"), batch=2_000)
+    monitor.run(settings_for(postgres_url), once=True)
+    by_detector = {(incident.detector, incident.subject): incident for incident in found(engine)}
+    drift, segment = by_detector["regret_drift", "reference"], by_detector["bad_segment", "locale=fr"]
+    assert (drift.task, drift.candidate, drift.kind, drift.subject) == (
+        "ticket-intent",
+        "small-7b",
+        "shadow",
+        "reference",
+    )
+    assert START + RISE * HOUR <= drift.opened_at < START + (RISE + 24) * HOUR
+    assert "regret of small-7b on ticket-intent rose above its usual" in drift.summary
+    assert segment.opened_at < drift.opened_at
+    assert {incident.closed_at for incident in (drift, segment)} == {None}
+
+
+def test_calm_weeks_raise_nothing_and_the_heartbeat_says_how_far_it_is(engine, postgres_url):
+    store(engine, traffic(100, lambda _: 0.03, start=START), batch=2_000)
+    monitor.run(settings_for(postgres_url), once=True)
+    assert found(engine) == []
+    state = state_of(engine)
+    statuses = {(each["detector"], each["subject"]): each["status"] for each in state["detectors"]}
+    assert statuses["regret_drift", "reference"] == "learning"
+    assert statuses["bad_segment", "reference"] == "watching"
+    assert state["scored"]["late"] == 0
+    assert datetime.fromisoformat(state["scored"]["next_hour"]) > START + 100 * HOUR
+
+
+def test_the_order_of_delivery_changes_nothing(postgres_server, migrated_template):
+    pairs = traffic(HOURS, risen, start=START, bad="fr")
+    shuffled = random.Random(1).sample(pairs, len(pairs))
+    outcomes = []
+    for delivered in (pairs, shuffled + pairs[:500]):
+        with fresh_database(postgres_server, template=TEMPLATE) as url:
+            engine = connect(url)
+            store(engine, delivered, batch=2_000)
+            monitor.run(settings_for(url), once=True)
+            outcomes.append([msgspec.structs.replace(each, noticed_at=START) for each in found(engine)])
+            engine.dispose()
+    assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0]) >= 2
+
+
+def test_a_second_run_goes_on_where_the_first_stopped(engine, postgres_url):
+    pairs = traffic(HOURS, risen, start=START)
+    settings = settings_for(postgres_url)
+    store(engine, pairs[:1_500], batch=2_000)
+    # Traffic goes on: only what is followed by later pairs is complete.
+    step_at(engine, settings, pairs[1_499][0].exchange.at)
+    assert found(engine) == []
+    store(engine, pairs[1_500:], batch=2_000)
+    monitor.run(settings, once=True)
+    assert [incident.detector for incident in found(engine)][-1] == "regret_drift"
+    assert state_of(engine)["scored"]["late"] == 0
+
+
+def step_at(engine, settings, now, *, looks=2):
+    """Steps as they would have been at `now`, a minute apart."""
+    for look in range(looks):
+        with watch.session(engine, most_silence=timedelta(minutes=1)) as connection:
+            at = now + look * timedelta(minutes=1)
+            result = watching.step(connection, settings, "ticket-intent", {}, now=at)
+    return result
+
+
+def test_hours_that_are_still_filling_are_not_taken_in(engine, postgres_url):
+    settings = settings_for(postgres_url)
+    pairs = traffic(30, lambda _: 0.03, start=START)
+    stuck = exchange(9_999, at=START + 10 * HOUR)
+    store(engine, pairs)
+    with transaction(engine) as connection:
+        ingest.record_arrivals(connection, [arrival(stuck)])
+    now = START + 30 * HOUR
+    assert step_at(engine, settings, now).detail["scored"]["next_hour"] == (START + 10 * HOUR).isoformat()
+    store(engine, [scored(exchange=stuck)])
+    assert step_at(engine, settings, now).detail["scored"]["next_hour"] == (START + 29 * HOUR).isoformat()
+
+
+def test_an_exchange_that_was_lost_does_not_hold_up_the_hours_for_good(engine, postgres_url):
+    store(engine, traffic(60, lambda _: 0.03, start=START))
+    with transaction(engine) as connection:
+        ingest.record_arrivals(connection, [arrival(exchange(9_999, at=START + 10 * HOUR))])
+    settings = settings_for(postgres_url)
+    assert step_at(engine, settings, START + 33 * HOUR).detail["scored"]["next_hour"] == (START + 10 * HOUR).isoformat()
+    assert step_at(engine, settings, START + 60 * HOUR).detail["scored"]["next_hour"] > (START + 50 * HOUR).isoformat()
+
+
+def test_late_pairs_are_counted_and_not_used(engine, postgres_url):
+    settings = settings_for(postgres_url)
+    store(engine, traffic(30, lambda _: 0.03, start=START))
+    step_at(engine, settings, START + 30 * HOUR)
+    states = states_of(engine)
+    late = [scored(50_000 + n, exchange=exchange(50_000 + n, at=START + 5 * HOUR), agreement=0.0) for n in range(7)]
+    store(engine, late)
+    assert step_at(engine, settings, START + 30 * HOUR).detail["scored"]["late"] == 7
+    assert states_of(engine) == states
+
+
+def states_of(engine):
+    with engine.connect() as connection:
+        query = text("SELECT detector, subject, state::text FROM detectors WHERE candidate <> '' ORDER BY 1, 2")
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def test_what_capture_drops_and_what_is_stuck_become_incidents(engine, postgres_url):
+    settings = settings_for(postgres_url, most_lag_s=60)
+    now = datetime.now(UTC)
+
+    def counts(accepted, dropped):
+        told = {"ticket-intent": {"accepted": accepted, "mirrored": accepted - dropped, "dropped:queue_full": dropped}}
+        with transaction(engine) as connection:
+            ingest.record_counts(connection, [CaptureCounts(source="app", at=now, counts=told)])
+
+    with transaction(engine) as connection:
+        ingest.record_arrivals(connection, [arrival(exchange(1, at=now - timedelta(minutes=5)))])
+    counts(1_000, 500)
+    step_at(engine, settings, now)
+    counts(2_000, 600)
+    step_at(engine, settings, now + timedelta(minutes=2))
+    raised = {incident.subject: incident for incident in found(engine)}
+    assert set(raised) == {"lag", "dropped"}
+    assert raised["dropped"].detector == raised["lag"].detector == "coverage"
+    assert raised["dropped"].summary.startswith("capture dropped 10.0% of 1,000 exchanges")
+    store(engine, [scored(exchange=exchange(1, at=now - timedelta(minutes=5)))])
+    step_at(engine, settings, now + timedelta(minutes=4))
+    with engine.connect() as connection:
+        assert [incident.subject for incident in incidents.read(connection, open_only=True)] == ["dropped"]
+
+
+async def test_one_monitor_is_active_and_the_next_takes_over(engine, postgres_url):
+    settings = settings_for(postgres_url)
+    async with watching_loop(settings) as second_to_stop:
+        await until(lambda: active(second_to_stop) == 1)
+        async with watching_loop(settings) as standby:
+            await asyncio.sleep(0.3)
+            assert active(standby) == 0
+            with pytest.raises(StoreError, match="another monitor"):
+                await monitor.serve(settings, asyncio.Event(), once=True)
+            terminate(engine, "shadow-monitor", only_the_holder=True)
+            await until(lambda: active(standby) == 1 or active(second_to_stop) == 1)
+            assert active(standby) + active(second_to_stop) == 1
+
+
+def terminate(engine, application, *, only_the_holder):
+    """Cut the session that holds the lock, as a failing network would."""
+    holders = "AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')" if only_the_holder else ""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                f" WHERE datname = current_database() AND application_name = :application {holders}"
+            ),
+            {"application": application},
+        )
+
+
+async def test_its_measures_and_readiness_can_be_asked_for(engine, postgres_url):
+    store(engine, traffic(HOURS, risen, start=START), batch=2_000)
+    port = free_port()
+    settings = settings_for(postgres_url, health_port=port)
+    async with watching_loop(settings) as vitals, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
+        labels = {"task": "ticket-intent", "detector": "regret_drift"}
+        await until(lambda: vitals.registry.get_sample_value("shadow_monitor_open_incidents", labels) == 1)
+        async with client.get("/metrics") as answer:
+            shown = await answer.text()
+        assert 'shadow_monitor_open_incidents{detector="regret_drift",task="ticket-intent"} 1.0' in shown
+        assert "shadow_monitor_active 1.0" in shown
+        assert "shadow_monitor_last_step_timestamp_seconds" in shown
+        async with client.get("/readyz") as answer:
+            assert answer.status == 200
+
+
+async def test_without_tables_it_waits_and_says_so(postgres_server):
+    with fresh_database(postgres_server) as url:
+        async with watching_loop(settings_for(url)) as vitals:
+            await until(lambda: any("shadow migrate" in trouble for trouble in vitals.troubles))
+
+
+async def test_a_task_that_cannot_be_watched_does_not_keep_the_others_from_it(engine, postgres_url):
+    other = exchange(1, task="invoice-fields")
+    store(engine, [*traffic(30, lambda _: 0.03, start=START), scored(exchange=other)])
+    broken = watch.DetectorState(
+        candidate="", kind="", detector="hours", subject="scored", next_hour=START, state={"taken": "none"}
+    )
+    with transaction(engine) as connection:
+        watch.save(connection, "invoice-fields", [broken])
+    async with watching_loop(settings_for(postgres_url)) as vitals:
+        await until(lambda: any("invoice-fields cannot be watched" in trouble for trouble in vitals.troubles))
+        await until(lambda: vitals.registry.get_sample_value(LAST_STEP) > 0)
+        await until(lambda: state_of(engine)["scored"]["next_hour"] is not None)
