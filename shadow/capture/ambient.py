@@ -14,7 +14,7 @@ class Ambient(NamedTuple):
     unit: str | None = None
 
 
-current: Final[ContextVar[Ambient]] = ContextVar("shadow_ambient", default=Ambient())  # noqa: B039 - it is never changed
+current: Final[ContextVar[Ambient | None]] = ContextVar("shadow_ambient", default=None)
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def context(
 
     It goes before what `mirror(...)` was given: `with context(segment={"locale": "de"}): …`
     """
-    outer = current.get()
+    outer = current.get() or Ambient()
     inner = Ambient(task or outer.task, {**outer.segment, **(segment or {})}, unit or outer.unit)
     token = current.set(inner)
     try:

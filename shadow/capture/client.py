@@ -86,58 +86,52 @@ class _Mirrored:
 
     with_options = copy
 
-    def _begin(self, options: Any) -> Call | None:
-        return None if self._shadow is None else self._shadow.begin(options, getattr(self, "_custom_headers", None))
-
-    def _heard(self, answer: Any) -> None:
-        call = _under_way.get()
-        if call is not None and self._shadow is not None:
-            self._shadow.heard(call, answer.get("response"))
-
-    def _answered(self, call: Call | None) -> None:
-        if call is not None and self._shadow is not None:
-            self._shadow.answered(call)
-
-    def _failed(self, call: Call | None, fault: BaseException) -> None:
-        if call is not None and self._shadow is not None:
-            self._shadow.failed(call, fault)
-
 
 class _MirroredSync(_Mirrored):
     def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
-        call = self._begin(options)
+        recorder = self._shadow
+        call = None if recorder is None else recorder.begin(options, getattr(self, "_custom_headers", None))
         token = _under_way.set(call)
         try:
             answer = super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
         except BaseException as fault:
-            self._failed(call, fault)
+            if call is not None and recorder is not None:
+                recorder.failed(call, fault)
             raise
         finally:
             _under_way.reset(token)
-        self._answered(call)
+        if call is not None and recorder is not None and call.body is not None:
+            recorder.missed(call)
         return answer
 
     def _process_response(self, **kwargs: Any) -> Any:
-        self._heard(kwargs)
+        call = _under_way.get()
+        if call is not None and self._shadow is not None:
+            self._shadow.heard(call, kwargs.get("response"))
         return super()._process_response(**kwargs)  # type: ignore[misc] # of the SDK's client
 
 
 class _MirroredAsync(_Mirrored):
     async def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
-        call = self._begin(options)
+        recorder = self._shadow
+        call = None if recorder is None else recorder.begin(options, getattr(self, "_custom_headers", None))
         token = _under_way.set(call)
         try:
             answer = await super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
         except BaseException as fault:
-            self._failed(call, fault)
+            if call is not None and recorder is not None:
+                recorder.failed(call, fault)
             raise
         finally:
             _under_way.reset(token)
-        self._answered(call)
+        if call is not None and recorder is not None and call.body is not None:
+            recorder.missed(call)
         return answer
 
     async def _process_response(self, **kwargs: Any) -> Any:
-        self._heard(kwargs)
+        call = _under_way.get()
+        if call is not None and self._shadow is not None:
+            self._shadow.heard(call, kwargs.get("response"))
         return await super()._process_response(**kwargs)  # type: ignore[misc] # of the SDK's client
 
 

@@ -2,20 +2,22 @@
 
 Everything here runs on the application's thread, between its question and its answer. So it is
 short, it keeps references instead of copies, and nothing of it may raise into the application.
+Short is meant literally: between two calls to a model the processor has forgotten this code,
+and each further function or object costs about a microsecond to fetch again.
 """
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
+from time import perf_counter, time
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
 from shadow import identify, sampling
-from shadow.capture import ambient
-from shadow.capture.call import TRACEPARENT, Call, Heard, exchange_of, failure_of, new_id
+from shadow.capture.ambient import current
+from shadow.capture.call import TRACEPARENT, Call, failure_of, new_id
+from shadow.capture.exchange import exchange_of
 from shadow.capture.process import warn_once
 from shadow.capture.tape import Tape, record
 from shadow.publisher.accounts import Finish
@@ -32,7 +34,7 @@ APIS: Final[dict[str, Api]] = {"/chat/completions": "chat", "/responses": "respo
 _HEADERS: Final = frozenset(
     {identify.TASK_HEADER, identify.SEGMENT_HEADER, identify.UNIT_HEADER, TRACEPARENT},
 )
-_NO_SEGMENT: Final[Mapping[str, str]] = {}
+_NONE: Final[Mapping[str, str]] = {}
 
 
 class Sink(Protocol):
@@ -44,16 +46,27 @@ class Sink(Protocol):
     def count_sampled_out(self, task: str) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
 class Recorder:
-    """What one mirrored client knows of its requests. `rate` None: the task's `mirror_rate`."""
+    """What one mirrored client knows of its requests. `rate` None: each task's `mirror_rate`."""
 
-    settings: Settings
-    publisher: Sink
-    task: str | None = None
-    segment: SegmentSource | None = None
-    unit: str | None = None
-    rate: float | None = None
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        publisher: Sink,
+        task: str | None = None,
+        segment: SegmentSource | None = None,
+        unit: str | None = None,
+        rate: float | None = None,
+    ) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._task = task
+        self._unit = unit
+        self._segment = {} if segment is None or callable(segment) else dict(segment)
+        self._segment_of = segment if callable(segment) else None
+        self._rates = {name: spec.mirror_rate for name, spec in settings.tasks.items()} if rate is None else {}
+        self._rate = 1.0 if rate is None else rate
 
     def begin(self, options: Any, default_headers: Any) -> Call | None:
         """The call that a request starts, or None if it is not to be mirrored.
@@ -62,112 +75,102 @@ class Recorder:
         and `extra_json`), the path (`url`) and the caller's headers.
         """
         try:
-            api = APIS.get(options.url)
-            if api is None or options.method.lower() != "post":
+            api, body = APIS.get(options.url), options.json_data
+            if api is None or options.method.lower() != "post" or not isinstance(body, dict):
                 return None
-            return self._begin(api, options, default_headers)
+            if options.extra_json:
+                body = {**body, **options.extra_json}
+            if body.get("background"):
+                return None  # its answer comes with some later request
+            headers = _NONE
+            if default_headers or options.headers:
+                headers = _read(default_headers) | _read(options.headers)
+            task, unit = self._task, self._unit
+            around = current.get()
+            if around is not None:
+                task, unit = around.task or task, around.unit or unit
+            task = task or identify.task_of(self._settings, body, headers)
+            if task is None:
+                warn_once(
+                    "no_task",
+                    "a request names no task and is not mirrored: use mirror(…, task=…) or the header x-shadow-task",
+                )
+                return None
+            call = Call(api, task, unit, headers, body, self._rates.get(task, self._rate), self._segment)
+            if call.rate < 1.0 and not self._chosen(call, body):
+                return None
+            if self._segment_of is not None:
+                call.segment = _ask(self._segment_of, body)
+            if around is not None:
+                call.segment = {**call.segment, **around.segment}
+            call.started = perf_counter()
         except Exception as bug:  # noqa: BLE001 - the application goes first
-            self._excuse(bug)
+            _excuse(bug)
             return None
-
-    def _begin(self, api: Api, options: Any, default_headers: Any) -> Call | None:
-        body = options.json_data
-        if not isinstance(body, dict):
-            return None
-        if options.extra_json:
-            body = {**body, **options.extra_json}
-        if body.get("background"):
-            return None  # its answer comes with some later request
-        headers = _read(default_headers) | _read(options.headers)
-        around = ambient.current.get()
-        task = around.task or self.task or identify.task_of(self.settings, body, headers)
-        if task is None:
-            warn_once(
-                "no_task",
-                "a request names no task and is not mirrored: use mirror(…, task=…) or the header x-shadow-task",
-            )
-            return None
-        unit = around.unit or self.unit
-        at = time.time()
-        rate = self._rate(task)
-        name = ""
-        if rate < 1:
-            name = new_id(at)
-            if not sampling.chosen(identify.unit_of(body, headers, unit) or name, rate=rate, salt="mirror"):
-                self.publisher.count_sampled_out(task)
-                return None
-        segment = self._segment(body)
-        return Call(
-            id=name,
-            api=api,
-            task=task,
-            segment={**segment, **around.segment} if around.segment else segment,
-            unit=unit,
-            headers=headers,
-            probability=rate,
-            at=at,
-            started=time.perf_counter(),
-            body=body,
-        )
+        return call
 
     def heard(self, call: Call, response: Any) -> None:
         """The SDK has an HTTP response with a good status: all of it, or the start of a stream."""
         try:
-            call.request, call.body = _sent(response) or _encoded(call.body), None
-            status = response.status_code
+            call.ended = perf_counter()
+            call.status = response.status_code
+            call.request, call.body = _sent(response, call.body), None
             if response.is_closed:
-                self._offer(call, Heard(body=response.content, status=status))
-                return
-            headers = response.headers
-            kind, coding = headers.get("content-type", ""), headers.get("content-encoding", "").strip().lower()
-
-            def ended(tape: Tape) -> None:
-                last = tape.times[-1] if tape.times else time.perf_counter()
-                self._offer(call, Heard(ended=last, tape=tape, coding=coding, content_type=kind, status=status))
-
-            record(response, Tape(ended))
+                call.answer = response.content
+                self._offer(call, len(call.request) + len(call.answer))
+            else:
+                call.answer_headers = response.headers
+                record(response, Tape(partial(self._streamed, call)))
         except Exception as bug:  # noqa: BLE001 - as in begin()
-            self._excuse(bug)
+            _excuse(bug)
 
     def failed(self, call: Call, fault: BaseException) -> None:
         """The request ended in an exception."""
         if call.body is None:
             return  # heard before: what failed is how the SDK read the answer
         try:
-            call.request, call.body = _sent(fault) or _encoded(call.body), None
-            self._offer(call, failure_of(fault))
+            call.ended = perf_counter()
+            call.failure, call.detail, call.status = failure_of(fault)
+            call.request, call.body = _sent(fault, call.body), None
+            self._offer(call, len(call.request))
         except Exception as bug:  # noqa: BLE001 - as in begin()
-            self._excuse(bug)
+            _excuse(bug)
 
-    def answered(self, call: Call) -> None:
-        """The request ended well. Counts it as dropped if the answer was not seen on its way."""
-        if call.body is not None:
-            call.body = None
-            self._offer(call, Heard())
+    def missed(self, call: Call) -> None:
+        """The request ended well, but its answer was not seen on its way. Counts as dropped."""
+        call.body = None
+        self._offer(call, 0)
 
-    def _offer(self, call: Call, heard: Heard) -> None:
-        build = partial(exchange_of, call, heard, self.settings)
-        self.publisher.offer(build, task=call.task, size=call.size(heard))
+    def _streamed(self, call: Call, tape: Tape) -> None:
+        call.tape = tape
+        if tape.pieces:
+            call.ended = tape.pieces[-1][1]
+        self._offer(call, len(call.request) + tape.size)
 
-    def _rate(self, task: str) -> float:
-        if self.rate is not None:
-            return self.rate
-        spec = self.settings.tasks.get(task)
-        return 1.0 if spec is None else spec.mirror_rate
+    def _offer(self, call: Call, size: int) -> None:
+        self._publisher.offer(partial(exchange_of, call, self._settings), task=call.task, size=size)
 
-    def _segment(self, body: Request) -> Mapping[str, str]:
-        if not callable(self.segment):
-            return self.segment or _NO_SEGMENT
-        try:
-            return dict(self.segment(dict(body)))
-        except Exception as fault:  # noqa: BLE001 - the application's own function; its request goes on
-            warn_once("segment_failed", f"segment={self.segment!r} raised {type(fault).__name__}; mirrored without it")
-            return _NO_SEGMENT
+    def _chosen(self, call: Call, body: Request) -> bool:
+        """Whether the call is among those that its task's rate mirrors; counts it if not."""
+        call.id = new_id(time())
+        if sampling.chosen(identify.unit_of(body, call.headers, call.unit) or call.id, rate=call.rate, salt="mirror"):
+            return True
+        self._publisher.count_sampled_out(call.task)
+        return False
 
-    def _excuse(self, bug: Exception) -> None:
-        if "PYTEST_VERSION" in os.environ:
-            raise bug
-        warn_once("capture_bug", f"a request was not mirrored, through a fault of ours: {bug!r}")
+
+def _ask(segment_of: Callable[[Request], Mapping[str, str]], body: Request) -> Mapping[str, str]:
+    try:
+        return dict(segment_of(dict(body)))
+    except Exception as fault:  # noqa: BLE001 - the application's own function; its request goes on
+        warn_once("segment_failed", f"segment={segment_of!r} raised {type(fault).__name__}; mirrored without it")
+        return _NONE
+
+
+def _excuse(bug: Exception) -> None:
+    if "PYTEST_VERSION" in os.environ:
+        raise bug
+    warn_once("capture_bug", f"a request was not mirrored, through a fault of ours: {bug!r}")
 
 
 def _read(headers: Any) -> dict[str, str]:
@@ -178,17 +181,17 @@ def _read(headers: Any) -> dict[str, str]:
     }
 
 
-def _sent(holder: Any) -> bytes:
-    """The bytes of the request that a response, or an exception of the SDK, belongs to."""
+def _sent(holder: Any, body: Request | None) -> bytes:
+    """The bytes of the request that a response, or an exception of the SDK, belongs to.
+
+    Of one that was never sent, or sent as a stream, the `body` as it is now; empty if that is no JSON.
+    """
     try:
         content = holder.request.content
-    except (AttributeError, RuntimeError):  # never sent, or sent as a stream
-        return b""
-    return content if isinstance(content, bytes) else b""
-
-
-def _encoded(body: Request | None) -> bytes:
-    """The body of a request that was never sent, as it is now."""
+        if isinstance(content, bytes):
+            return content
+    except (AttributeError, RuntimeError):
+        pass
     try:
         return msgspec.json.encode(body, enc_hook=_plain)
     except (TypeError, ValueError, UnicodeError, RecursionError):

@@ -5,11 +5,10 @@ SDK's `Stream`, a raw response, `iter_lines`) gets the very pieces, at the very 
 keeps a reference to each and is told when the stream is closed. Nothing is read ahead.
 """
 
-import sys
-import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from functools import cache
+from time import perf_counter
 from typing import Any, Final
 
 #: Of a longer answer only the beginning is kept.
@@ -17,25 +16,24 @@ LIMIT_BYTES: Final = 4 * 2**20
 
 
 class Tape:
-    """The pieces of one answer, in the encoding they came in; times are `time.perf_counter()`."""
+    """The pieces of one answer, in the encoding they came in, each with its `time.perf_counter()`."""
 
-    __slots__ = ("_ended", "cut", "fault", "pieces", "size", "times")
+    __slots__ = ("_ended", "cut", "fault", "pieces", "size")
 
     def __init__(self, ended: "Callable[[Tape], None]") -> None:
-        self.pieces: list[bytes] = []
-        self.times: list[float] = []
+        self.pieces: list[tuple[bytes, float]] = []
         self.size = 0
         self.cut = False
         self.fault: str | None = None
         self._ended: Callable[[Tape], None] | None = ended
 
     def add(self, piece: bytes) -> None:
-        if self.size + len(piece) > LIMIT_BYTES:
+        size = self.size + len(piece)
+        if self.cut or size > LIMIT_BYTES:
             self.cut = True
-        if not self.cut:
-            self.pieces.append(piece)
-            self.size += len(piece)
-            self.times.append(time.perf_counter())
+            return
+        self.size = size
+        self.pieces.append((piece, perf_counter()))
 
     def broke(self, fault: BaseException) -> None:
         """The stream raised. A generator that is closed early is not a fault of the stream."""
@@ -54,7 +52,8 @@ class Tape:
 
 def record(response: Any, tape: Tape) -> None:
     """Put `tape` in front of the byte stream of an HTTP response that was not read yet."""
-    response.stream = _recorded(_library(response))(response.stream, tape)
+    stream = response.stream
+    response.stream = _recorded(stream.__class__)(stream, tape)
 
 
 def decoded(tape: Tape, coding: str) -> Iterator[tuple[bytes, float]]:
@@ -62,35 +61,29 @@ def decoded(tape: Tape, coding: str) -> Iterator[tuple[bytes, float]]:
 
     Raises ValueError for a coding we do not know, or for bytes that are not in it.
     """
-    timed = zip(tape.pieces, tape.times, strict=True)
     if coding in ("", "identity"):
-        yield from timed
+        yield from tape.pieces
         return
     if coding not in ("gzip", "deflate"):
         raise ValueError(f"unknown content coding {coding!r}")
     unzip = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: tell gzip from zlib by the header
     try:
-        for piece, at in timed:
+        for piece, at in tape.pieces:
             yield unzip.decompress(piece), at
     except zlib.error as fault:
         raise ValueError(str(fault)) from None
 
 
-def _library(response: Any) -> str:
-    """`httpx2`, or `httpx` with an older client: whose response this is."""
-    return type(response).__module__.partition(".")[0]
-
-
 @cache
-def _recorded(library: str) -> Any:
-    """A byte stream of `library` that goes through a tape.
+def _recorded(kind: type[Any]) -> Any:
+    """The class of byte streams like `kind`, synchronous or not, that go through a tape.
 
-    Made at run time because the library is the application's, and it checks the type.
+    Made at run time because the HTTP library is the application's (`httpx2`, or `httpx` with an
+    older client), and it checks the type.
     """
-    module = sys.modules[library]
-    synchronous, asynchronous = module.SyncByteStream, module.AsyncByteStream
+    base: Any = next(base for base in kind.__mro__ if base.__name__ in ("SyncByteStream", "AsyncByteStream"))
 
-    class SyncRecorded(synchronous):  # type: ignore[misc, valid-type] # the base is known only at run time
+    class SyncRecorded(base):  # type: ignore[misc] # the base is known only at run time
         def __init__(self, stream: Any, tape: Tape) -> None:
             self._stream, self._tape = stream, tape
 
@@ -112,7 +105,7 @@ def _recorded(library: str) -> Any:
         def __getattr__(self, name: str) -> Any:
             return getattr(self._stream, name)  # `elapsed`, which the response looks up here
 
-    class AsyncRecorded(asynchronous):  # type: ignore[misc, valid-type] # as above
+    class AsyncRecorded(base):  # type: ignore[misc] # as above
         def __init__(self, stream: Any, tape: Tape) -> None:
             self._stream, self._tape = stream, tape
 
@@ -138,7 +131,4 @@ def _recorded(library: str) -> Any:
         def __getattr__(self, name: str) -> Any:
             return getattr(self._stream, name)
 
-    def wrap(stream: Any, tape: Tape) -> Any:
-        return (SyncRecorded if isinstance(stream, synchronous) else AsyncRecorded)(stream, tape)
-
-    return wrap
+    return SyncRecorded if base.__name__ == "SyncByteStream" else AsyncRecorded

@@ -1,11 +1,12 @@
 """What became of every exchange that was offered. No I/O, no clock, safe in threads.
 
-`accepted = mirrored + dropped + queued` holds per task in every snapshot, because an exchange
-is counted and moved under one lock, and settles only once, whoever settles it first.
+`accepted = mirrored + dropped + queued` holds per task in every snapshot. The application's
+threads only put a ticket into the inbox; from there it is moved into the books under one lock,
+before anybody looks at them, and settles there once, whoever settles it first.
 """
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -59,54 +60,61 @@ class Snapshot:
 
 
 class Accounts:
-    """The byte budget and the counts.
+    """The byte budget, the counts, and what waits for the publishing thread.
 
     The lock is re-entrant because garbage collection may finish an abandoned stream, and so
     come back in here, at any moment, on the very thread that holds it.
     """
 
     def __init__(self, *, max_bytes: int, max_waiting: int) -> None:
-        self._max_bytes = max_bytes
+        self._room = max_bytes
         self._max_waiting = max_waiting
+        self._inbox: deque[Ticket] = deque()
+        self._closed = False
         self._lock = threading.RLock()
-        self._counts: dict[str, Counter[str]] = {}
-        self._queued: Counter[str] = Counter()
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._open: set[Ticket] = set()
+        self._waiting: deque[Ticket] = deque()
         self._bytes = 0
         self._in_flight = 0
         self._in_flight_bytes = 0
-        self._closed = False
 
-    def admit(self, task: str, size: int, finish: Finish | None = None, offered_at: float = 0.0) -> Ticket | None:
-        """Accept an exchange of about `size` bytes; None where there is no room (counted)."""
-        charge = size + OVERHEAD_BYTES
+    def admit(self, task: str, size: int, finish: Finish | None = None, offered_at: float = 0.0) -> bool:
+        """Accept an exchange of about `size` bytes; False where there is no room (counted).
+
+        The application waits for this, so it takes no lock: between looking for room and having
+        taken it nothing is called, and only at a call may another thread come in between.
+        """
+        ticket = Ticket(task, size + OVERHEAD_BYTES, finish, offered_at)
+        if self._closed:
+            reason = "closed"
+        elif len(self._inbox) + len(self._open) - self._in_flight >= self._max_waiting:
+            reason = "queue_full"
+        elif ticket.size > self._room:
+            reason = "byte_budget"
+        else:
+            self._room -= ticket.size
+            self._inbox.append(ticket)
+            return True
+        self.refuse(task, reason)
+        return False
+
+    def take(self) -> Ticket | None:
+        """The oldest ticket that waits, which is then the caller's to send or to drop."""
         with self._lock:
-            if self._closed:
-                self.refuse(task, "closed")
-                return None
-            if len(self._open) - self._in_flight >= self._max_waiting:
-                self.refuse(task, "queue_full")
-                return None
-            if self._bytes + charge > self._max_bytes:
-                self.refuse(task, "byte_budget")
-                return None
-            ticket = Ticket(task, charge, finish, offered_at)
-            self._of(task)["accepted"] += 1
-            self._queued[task] += 1
-            self._open.add(ticket)
-            self._bytes += charge
-        return ticket
+            self._book()
+            return self._waiting.popleft() if self._waiting else None
 
     def refuse(self, task: str, reason: str) -> None:
         """Count an exchange that was wanted but could not even be queued."""
         with self._lock:
-            counts = self._of(task)
+            counts = self._counts[task]
             counts["accepted"] += 1
             counts[f"dropped:{reason}"] += 1
 
     def sampled_out(self, task: str) -> None:
         with self._lock:
-            self._of(task)["sampled_out"] += 1
+            self._counts[task]["sampled_out"] += 1
 
     def sent(self, ticket: Ticket) -> bool:
         """The ticket was handed to the producer. False if it has settled meanwhile."""
@@ -126,28 +134,35 @@ class Accounts:
         """It is lost. False if the ticket had settled before."""
         return self._settle(ticket, f"dropped:{reason}")
 
-    def recall(self) -> list[Ticket]:
-        """Take back everything in flight, oldest first: its producer is given up."""
+    def recall(self) -> int:
+        """Put everything in flight back in front of what waits, oldest first: its producer is given up."""
         with self._lock:
             found = sorted((t for t in self._open if t.in_flight), key=lambda ticket: ticket.offered_at)
             for ticket in found:
                 ticket.in_flight = False
                 ticket.attempt += 1
+            self._waiting.extendleft(reversed(found))
             self._in_flight = self._in_flight_bytes = 0
-        return found
+        return len(found)
+
+    def shut(self) -> None:
+        """Refuse whatever comes later; what is open goes on."""
+        self._closed = True
 
     def close(self) -> None:
-        """Settle what is open as dropped:closed, and refuse whatever comes later."""
+        """Refuse whatever comes later, and settle what is open as dropped:closed."""
         with self._lock:
             self._closed = True
+            self._book()
             for ticket in list(self._open):
                 self.dropped(ticket, "closed")
 
     def snapshot(self) -> Snapshot:
         with self._lock:
+            self._book()
             return Snapshot(
                 counts={task: dict(counts) for task, counts in self._counts.items()},
-                queued=dict(+self._queued),
+                queued=dict(Counter(ticket.task for ticket in self._open)),
                 bytes=self._bytes,
                 waiting=len(self._open) - self._in_flight,
                 in_flight=self._in_flight,
@@ -157,6 +172,7 @@ class Accounts:
     def counts(self) -> dict[str, dict[str, int]]:
         """`Snapshot.counts` alone, which does not have to look at every open ticket."""
         with self._lock:
+            self._book()
             return {task: dict(counts) for task, counts in self._counts.items()}
 
     @property
@@ -170,24 +186,27 @@ class Accounts:
     @property
     def open(self) -> int:
         """Tickets whose fate is still open."""
-        return len(self._open)
+        return len(self._inbox) + len(self._open)
+
+    def _book(self) -> None:
+        """Enter what was admitted since. Needs the lock."""
+        while self._inbox:
+            ticket = self._inbox.popleft()
+            self._open.add(ticket)
+            self._waiting.append(ticket)
+            self._counts[ticket.task]["accepted"] += 1
+            self._bytes += ticket.size
 
     def _settle(self, ticket: Ticket, outcome: str) -> bool:
         with self._lock:
             if ticket not in self._open:
                 return False
             self._open.remove(ticket)
-            self._queued[ticket.task] -= 1
-            self._of(ticket.task)[outcome] += 1
+            self._counts[ticket.task][outcome] += 1
             self._bytes -= ticket.size
+            self._room += ticket.size
             if ticket.in_flight:
                 self._in_flight -= 1
                 self._in_flight_bytes -= ticket.size
         ticket.finish = ticket.message = None  # let go now, and not with the last reference to the ticket
         return True
-
-    def _of(self, task: str) -> "Counter[str]":
-        found = self._counts.get(task)
-        if found is None:
-            found = self._counts[task] = Counter()
-        return found

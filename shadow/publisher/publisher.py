@@ -9,9 +9,7 @@ import os
 import secrets
 import socket
 import threading
-import time
-from collections import deque
-from queue import Empty, SimpleQueue
+from time import monotonic, sleep
 from typing import Final
 
 from shadow import wire
@@ -67,13 +65,8 @@ class Publisher:
         `size` is about how many bytes `finish` keeps alive; it is charged until the exchange is
         delivered or dropped. False means dropped, and counted.
         """
-        if self._closing_at is not None:
-            self._accounts.refuse(task, "closed")
+        if not self._accounts.admit(task, size, finish, monotonic()):
             return False
-        ticket = self._accounts.admit(task, size, finish, time.monotonic())
-        if ticket is None:
-            return False
-        self._queue.put(ticket)
         if self._thread is None:
             self._start()
         return True
@@ -99,12 +92,13 @@ class Publisher:
         with self._starting:
             if self._closing_at is None:
                 budget = self._limits.drain_timeout_s if timeout_s is None else timeout_s
-                self._closing_at = time.monotonic() + budget
+                self._closing_at = monotonic() + budget
+                self._accounts.shut()
+                self._closing.set()
             thread = self._thread
         lifecycle.closed(self)
         if thread is not None and thread is not threading.current_thread():
-            self._queue.put(None)
-            thread.join(max(0.0, self._closing_at - time.monotonic()) + _LAST_WORDS_S)
+            thread.join(max(0.0, self._closing_at - monotonic()) + _LAST_WORDS_S)
             if thread.is_alive():  # stuck inside the Kafka client
                 self._connection.give_up()
         self._accounts.close()
@@ -115,16 +109,15 @@ class Publisher:
     def _reset(self) -> None:
         """As new: at first, and in the child after a fork, where nothing of the parent's is ours."""
         self._accounts = Accounts(max_bytes=self._limits.queue_bytes, max_waiting=self._limits.queue_items)
-        self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
         self._held = None
-        self._again: deque[Ticket] = deque()
         self._thread = None
         self._starting = threading.RLock()
         self._closing_at = None
-        self._progress_at = self._busy_at = time.monotonic()
+        self._closing = threading.Event()
+        self._progress_at = self._busy_at = monotonic()
         self._report = Reporter()
         self._connection = Connection(self.settings, self._report, lambda: lifecycle.close_at_exit(self))
-        self._counts_due_at = time.monotonic() + self._limits.counts_every_s
+        self._counts_due_at = monotonic() + self._limits.counts_every_s
         self._told: dict[str, dict[str, int]] = {}
         self._bug = None
         # Counts are cumulative per source, so a source must never start again from nothing
@@ -145,7 +138,7 @@ class Publisher:
             try:
                 thread.start()
             except RuntimeError:  # the interpreter is shutting down
-                self._closing_at = time.monotonic()
+                self._closing_at = monotonic()
                 self._accounts.close()
                 return
             self._thread = thread
@@ -159,20 +152,20 @@ class Publisher:
             except Exception as bug:  # noqa: BLE001 - this thread must live; the bug is kept and shown
                 self._bug = self._bug or bug
                 self._report.warn("publisher_bug", "the publisher failed; exchanges may be dropped", fault=bug)
-                time.sleep(_RETRY_S)
+                sleep(_RETRY_S)
         self._finish()
 
     def _done(self) -> bool:
         if self._closing_at is None:
             return False
-        return self._accounts.open == 0 or time.monotonic() > self._closing_at
+        return self._accounts.open == 0 or monotonic() > self._closing_at
 
     def _step(self) -> None:
-        now = time.monotonic()
+        now = monotonic()
         self._look_after_producer(now)
         self._tell_counts(now)
         if self._accounts.in_flight_bytes >= min(_IN_FLIGHT_BYTES, self._limits.queue_bytes // 2):
-            time.sleep(0.005)
+            sleep(0.005)
             return
         ticket = self._held = self._held or self._take()
         if ticket is None:
@@ -180,31 +173,29 @@ class Publisher:
         if self._forward(ticket):
             self._held = None
         else:
-            time.sleep(_RETRY_S)
+            sleep(_RETRY_S)
 
     def _forward(self, ticket: Ticket) -> bool:
         """Whether we are done with the ticket: it is with the producer, or has settled."""
-        if time.monotonic() - ticket.offered_at > self._limits.delivery_timeout_s:
+        if monotonic() - ticket.offered_at > self._limits.delivery_timeout_s:
             self._accounts.dropped(ticket, "delivery_timeout")
             return True
         message = ticket.message or self._prepare(ticket)
         return message is None or self._send_exchange(ticket, message)
 
     def _take(self) -> Ticket | None:
-        """The next ticket: first those a producer was given up with, then the queue."""
-        if self._again:
-            return self._again.popleft()
-        # While there is traffic the thread looks at the queue now and then instead of waiting in
-        # it: a thread that waits would be woken by the very offer, and compete with the caller
-        # for the interpreter just before it gets its answer.
-        resting = self._closing_at is None and time.monotonic() - self._busy_at > _RESTS_AFTER_S
-        try:
-            ticket = self._queue.get(timeout=_TICK_S) if resting else self._queue.get_nowait()
-        except Empty:
-            if not resting:
-                time.sleep(_PAUSE_S)
-            return None
-        self._busy_at = time.monotonic()
+        """The next ticket; None after a pause, where none waits.
+
+        Nobody wakes this thread, it looks now and then: waking it would cost the caller, who
+        would moreover compete with it for the interpreter just before it gets its answer.
+        """
+        ticket = self._accounts.take()
+        if ticket is not None:
+            self._busy_at = monotonic()
+        elif monotonic() - self._busy_at < _RESTS_AFTER_S or self._closing.is_set():
+            sleep(_PAUSE_S)
+        else:
+            self._closing.wait(_TICK_S)
         return ticket
 
     def _prepare(self, ticket: Ticket) -> Message | None:
@@ -212,7 +203,7 @@ class Publisher:
         if ticket.finish is None:
             return None
         # Let a waiting application thread have the interpreter between two exchanges.
-        time.sleep(0)
+        sleep(0)
         try:
             ticket.message = self._build(ticket.finish)
         except Dropped as outcome:
@@ -237,13 +228,13 @@ class Publisher:
 
         def done(reason: str | None) -> None:
             if reason is None:
-                self._progress_at = time.monotonic()
+                self._progress_at = monotonic()
                 accounts.mirrored(ticket)
             elif ticket.attempt == attempt:
                 accounts.dropped(ticket, reason)
 
         if accounts.in_flight == 0:
-            self._progress_at = time.monotonic()  # nothing was owed until now
+            self._progress_at = monotonic()  # nothing was owed until now
         try:
             sent = self._connection.send(message, done)
         except Dropped as outcome:
@@ -262,9 +253,9 @@ class Publisher:
         owes = self._accounts.in_flight > 0 and now - self._progress_at > self._limits.stalled_after_s
         if owes and self._connection.courier is not None:
             # In this order: what the old producer says while it is given up no longer counts.
-            self._again.extend(self._accounts.recall())
+            recalled = self._accounts.recall()
             self._connection.give_up()
-            self._report.warn("producer_rebuilt", f"nothing delivered for too long: {len(self._again)} are sent again")
+            self._report.warn("producer_rebuilt", f"nothing delivered for too long: {recalled} are sent again")
 
     def _tell_counts(self, now: float, *, last: bool = False) -> None:
         """Report the counts when they are due and have changed."""
@@ -283,5 +274,5 @@ class Publisher:
 
     def _finish(self) -> None:
         self._accounts.close()
-        self._tell_counts(time.monotonic(), last=True)
+        self._tell_counts(monotonic(), last=True)
         self._connection.close(_LAST_WORDS_S)
