@@ -77,6 +77,53 @@ def test_pairs_are_found_by(database, find, question, numbers):
     assert ids(find(**question)) == [f"x{number:06d}" for number in numbers]
 
 
+@pytest.mark.parametrize(
+    ("question", "numbers"),
+    [
+        ({"source": "human"}, [2]),
+        ({"source": "judge"}, [1]),
+        ({"source": "reference"}, [3]),
+        ({"labelled": True}, [2]),
+        ({"labelled": False, "max_agreement": 0.5}, [4]),
+        ({"judge_due": True}, [4]),
+        ({"judge_due": False}, [3, 2, 1]),
+    ],
+)
+def test_pairs_are_found_by_who_looked_at_them(database, find, question, numbers):
+    store(
+        database,
+        [
+            scored(1, exchange=exchange(1, judge="tie")),
+            scored(2, exchange=exchange(2, judge="tie", label="frontier", label_probability=0.5)),
+            scored(3, frontier_correct=1.0, candidate_correct=0.0),
+            scored(4, agreement=0.0, judge_rate=0.25),
+        ],
+    )
+    assert ids(find(**question)) == [f"x{number:06d}" for number in numbers]
+
+
+def test_a_pair_says_who_looked_at_it_and_with_which_chance(database, find):
+    said = exchange(1, judge="tie", label="frontier", label_probability=0.5)
+    store(database, [scored(1, exchange=said), scored(2, judge_rate=0.25)])
+    due, known = find()
+    assert (due.human, due.judge, due.judge_probability, due.judge_due) == (None, None, 0.25, True)
+    assert (known.human, known.human_probability) == ("frontier", 0.5)
+    assert (known.judge, known.judge_probability, known.judge_due) == ("tie", 1.0, False)
+
+
+def test_named_pairs_are_found_whatever_else_is_named(database, find):
+    store(database, PAIRS)
+    keys = [pair.key for pair in find()]
+    with engine.browsing(database) as connection:
+        found = exchanges.by_key(connection, [*keys[:3], keys[0]._replace(kind="ceiling"), keys[0]])
+        assert found == {pair.key: pair for pair in find()[:3]}
+        assert exchanges.by_key(connection, []) == {}
+        assert exchanges.keys_of(connection, ["x000007", "x000001", "nobody's"]) == {
+            "x000007": [keys[0]],
+            "x000001": [keys[-1]],
+        }
+
+
 def test_pages_continue_where_the_last_one_ended_across_tasks_and_days(database, find):
     pairs = various(90, seed=4)
     together = [scored(exchange=exchange(9_000 + n, at=START), candidate=c) for n in range(3) for c in ("a", "b")]

@@ -288,7 +288,9 @@ def test_any_sequence_of_labels_verdicts_undos_and_deliveries_counts_as_if_from_
 def test_reviewers_judges_and_deliveries_of_the_same_pairs_neither_block_for_good_nor_miscount(
     database, postgres_url, postgres_server, migrated_template
 ):
-    pairs = [scored(n, agreement=n % 3 / 2, judge_rate=0.5, probability=0.5) for n in range(60)]
+    both = [scored(n, agreement=n % 3 / 2, judge_rate=0.5, probability=0.5) for n in range(60)]
+    # A second answer of the frontier changes the row of the candidate's.
+    pairs = both + [scored(n, kind="ceiling", candidate="gpt-x", probability=0.2) for n in range(0, 60, 3)]
     store(database, pairs[:40])
     faults = []
 
