@@ -233,5 +233,10 @@ def _judge_trouble(beat: Heartbeat | None, name: str, now: datetime) -> str | No
     if now - beat.at > JUDGE_SILENT:
         return f"the judge service was last heard of at {beat.at:%Y-%m-%d %H:%M}"
     said = beat.detail.get("tasks", {}).get(name, {})
-    trouble = said.get("trouble") if isinstance(said, dict) else None
-    return str(trouble) if trouble else None
+    match said.get("state"):
+        case "budget_spent":
+            return f"its budget of ${said.get('budget_usd', 0):g} a day is spent"
+        case "endpoint_fails":
+            return "the judge cannot be asked"
+        case _:
+            return None

@@ -16,7 +16,7 @@ import aiokafka
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
-from consumers import scorer, service, worker
+from consumers import judge, monitor, scorer, service, worker
 from consumers.health import Health
 from consumers.service import Service
 from shadow import wire
@@ -202,7 +202,7 @@ def _serve(name: str, settings: Settings, folder: Path) -> None:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     logs.configure()
-    {"worker": worker, "scorer": scorer}[name].run(settings)
+    {"worker": worker, "scorer": scorer, "judge": judge, "monitor": monitor}[name].run(settings)
 
 
 # Loading all that a scorer needs takes seconds of processor time. A server that has loaded it

@@ -102,6 +102,8 @@ def fit_baseline(weekly: Weekly, standard_errors: float = 1.0) -> Baseline | Non
     regrets = np.array(weekly.regrets, dtype=np.float64) / MICRO
     if not n.sum():
         return None
+    # A rate of 0 has no logarithm: where hardly any regret was seen, half of one stands for it.
+    regrets = regrets + max(0.0, 0.5 - regrets.sum()) * n / n.sum()
     waves, variance = _waves(n, regrets)
     rate, own = _single_hours(n, regrets, waves)
     cautious = rate * np.exp(standard_errors * np.sqrt(variance + own))

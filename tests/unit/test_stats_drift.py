@@ -124,6 +124,14 @@ def test_without_data_there_is_no_baseline_and_without_regrets_it_is_not_0():
     assert min(calm.expected) > 0
 
 
+@pytest.mark.parametrize("rows", [1, 4, 10, 100, 10_000])
+def test_a_week_without_a_single_regret_leaves_a_detector_that_sees(rows):
+    """A rate of 0 has no logarithm, and a fit that runs off towards it would allow anything."""
+    calm = fit_baseline(weekly(np.full(HOURS, rows), np.zeros(HOURS)))
+    assert calm is not None
+    assert max(calm.cautious) <= max(5 / (HOURS * rows), 2e-4)
+
+
 def test_hours_of_several_weeks_add_up():
     monday = datetime(2026, 8, 31, 7, tzinfo=UTC)
     weeks = [Weekly.of([(monday + timedelta(weeks=w), Moments.of_counts(w, 10))]) for w in range(3)]
