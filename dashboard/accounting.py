@@ -5,13 +5,14 @@ from datetime import datetime
 
 import streamlit as st
 
+from dashboard import explained
 from dashboard.text import ago, plain, whole, words
 from shadow.store.ledger import Ledger
 
 
 def show(ledger: Ledger, now: datetime) -> None:
     """Accepted = mirrored + dropped;  mirrored = compared + unscored + dead-lettered + expired + in flight."""
-    st.markdown("##### Where every exchange went", help=_HELP)
+    explained.heading("Where every exchange went", "ledger")
     dropped, unscored, letters = (
         sum(each.values()) for each in (ledger.dropped, ledger.unscored, ledger.dead_lettered)
     )
@@ -67,11 +68,3 @@ def _term(label: str, n: int, note: str) -> None:
     with st.container(width="content", gap=None):
         st.markdown(f"**{whole(n)}**", width="content")
         st.caption(label + (f"  \n{plain(note)}" if note else ""), width="content")
-
-
-_HELP = (
-    "Counted since the database was set up, not by window. *Accepted*: chosen by sampling and handed to the "
-    "publisher. *Mirrored*: seen on the topic. *Compared*: both replies scored. *Unscored*: answered, but could not be "
-    "scored. *Dead-lettered*: could not be processed and is kept aside. *Expired*: too old when its turn came. "
-    "*In flight*: mirrored, with no outcome yet."
-)

@@ -5,8 +5,8 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import empty, frames
-from dashboard.views import exchanges, over_time, overview, segments, shift
+from dashboard import empty, frames, navigation
+from dashboard.views import exchanges, over_time, overview, regret, segments, shift
 
 #: Ours, from disk: an icon by name would be fetched from somebody else's server.
 _ICON: Final = Path(__file__).with_name("icon.svg").read_text(encoding="utf-8")
@@ -15,16 +15,15 @@ _ICON: Final = Path(__file__).with_name("icon.svg").read_text(encoding="utf-8")
 def main() -> None:
     st.set_page_config(page_title="shadow-regret", page_icon=_ICON, layout="wide")
     st.logo(_ICON, size="small")
-    page = st.navigation(
-        [
-            st.Page(overview.show, title="Overview", icon=":material/monitoring:", default=True),
-            st.Page(segments.show, title="Segments", icon=":material/segment:", url_path="segments"),
-            st.Page(over_time.show, title="Over time", icon=":material/schedule:", url_path="time"),
-            st.Page(shift.show, title="Shift", icon=":material/compare_arrows:", url_path="shift"),
-            st.Page(exchanges.show, title="Exchanges", icon=":material/forum:", url_path="exchanges"),
-        ],
-        position="top",
-    )
+    pages = [
+        st.Page(overview.show, title="Overview", icon=":material/monitoring:", default=True),
+        st.Page(segments.show, title="Segments", icon=":material/segment:", url_path="segments"),
+        st.Page(regret.show, title="Regret", icon=":material/trending_down:", url_path="regret"),
+        st.Page(over_time.show, title="Over time", icon=":material/schedule:", url_path="time"),
+        st.Page(shift.show, title="Shift", icon=":material/compare_arrows:", url_path="shift"),
+        st.Page(exchanges.show, title="Exchanges", icon=":material/forum:", url_path="exchanges"),
+    ]
+    page = st.navigation(navigation.offer(pages), position="top")
     trouble = frames.trouble()
     if trouble is None:
         empty.guarded(page.run)()

@@ -7,24 +7,16 @@ from typing import Final, Literal
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, configured, filters
+from dashboard import charts, configured, explained, filters
 from dashboard.accounting import reasons
-from dashboard.text import between, dollars, milliseconds, moment, percent, plain, ratio, whole, words
+from dashboard.text import between, dollars, milliseconds, moment, percent, plain, rate, ratio, whole, words
+from scoring.estimates import Estimate
 from scoring.evidence import TaskEvidence
-from scoring.verdict import Status
+from scoring.stats.ceiling import CeilingStatus
 from shadow.records import Role
 
 ROLES: Final[tuple[Role, ...]] = ("frontier", "candidate")
 QUANTILES: Final[tuple[Literal["p50", "p99"], ...]] = ("p50", "p99")
-
-#: Verdict on regret -> how it is said, and in which colour.
-VERDICTS: Final[dict[Status, tuple[str, Literal["red", "green", "orange", "gray"]]]] = {
-    "worse": ("worse than the limit", "red"),
-    "not_worse": ("within the limit", "green"),
-    "undecided": ("undecided", "orange"),
-    "not_enough_data": ("not enough data", "gray"),
-    "no_regret_source": ("regret unknown", "gray"),
-}
 
 
 def show(evidence: TaskEvidence, newest: datetime | None) -> None:
@@ -40,52 +32,71 @@ def show(evidence: TaskEvidence, newest: datetime | None) -> None:
 
 def _head(evidence: TaskEvidence, newest: datetime | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(plain(evidence.task), anchor=False, width="content")
-        frontier = configured.frontier_of(evidence.task)
-        st.caption(f"{plain(evidence.candidate)} against {plain(frontier or 'the frontier')}", width="content")
-        label, colour = VERDICTS[evidence.verdict.status]
-        st.badge(label, color=colour, help=plain("; ".join(evidence.verdict.reasons)))
-        filters.mark_simulated(evidence.task, evidence.candidate)
-        # Rollups know the hour of the newest exchange, not its minute.
-        st.caption(f"{whole(evidence.n)} pairs · newest from the hour of {moment(newest)}", width="content")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(plain(evidence.task), anchor=False, width="content")
+            frontier = configured.frontier_of(evidence.task)
+            st.caption(f"{plain(evidence.candidate)} against {plain(frontier or 'the frontier')}", width="content")
+            label, colour = filters.VERDICTS[evidence.verdict.status]
+            st.badge(label, color=colour, help=plain("; ".join(evidence.verdict.reasons)))
+            filters.mark_simulated(evidence.task, evidence.candidate)
+            # Rollups know the hour of the newest exchange, not its minute.
+            st.caption(f"{whole(evidence.n)} pairs · newest from the hour of {moment(newest)}", width="content")
+        explained.behind("agreement", "ceiling", "regret", "unscored", "prices")
 
 
 def _agreement(evidence: TaskEvidence) -> None:
     found = evidence.agreement
     if found is None:
-        st.metric("Agreement", "–", help=_AGREEMENT)
+        st.metric("Agreement", "–", help=explained.tip("agreement"))
         st.caption("No pair could be scored.")
         return
     ceiling = evidence.ceiling
     st.metric(
         "Agreement", percent(found.estimate), delta=between(found.low, found.high),
-        delta_color="off", delta_arrow="off", help=_AGREEMENT,
+        delta_color="off", delta_arrow="off", help=explained.tip("agreement"),
     )  # fmt: skip
     st.altair_chart(charts.ruler(found.estimate, found.low, found.high, ceiling.estimate if ceiling else None))
-    st.caption(
-        f"n {whole(found.n)} · "
-        + (f"ceiling {percent(ceiling.estimate)} (n {whole(ceiling.n)})" if ceiling else "ceiling unknown")
-    )
+    st.caption(f"n {whole(found.n)} · " + (f"ceiling {percent(ceiling.estimate)}" if ceiling else "ceiling unknown"))
+
+
+def _excess(evidence: TaskEvidence) -> None:
+    found = evidence.excess_disagreement
+    if found is None:
+        st.metric("Excess disagreement", "–", help=explained.tip("ceiling"))
+        st.caption("The frontier was not asked twice: its ceiling\\_rate is 0.")
+        return
+    st.metric(
+        "Excess disagreement", f"{100 * found.estimate:+.1f} points", delta=_points(found),
+        delta_color="off", delta_arrow="off", help=explained.tip("ceiling"),
+    )  # fmt: skip
+    st.caption(f"{_AGAINST_CEILING[found.status]} n {whole(found.n)}")
+
+
+def _points(found: Estimate) -> str:
+    return f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
 
 
 def _regret(evidence: TaskEvidence) -> None:
     found = evidence.regret
     if found is None:
         agreement = evidence.agreement
-        st.metric("Disagreement", percent(1 - agreement.estimate if agreement else None), help=_DISAGREEMENT)
+        share = percent(1 - agreement.estimate if agreement else None)
+        st.metric("Disagreement", share, help="1 - agreement. It is not regret.")
         st.caption("Regret unknown: no label, reference or judge says which reply is better.")
         return
+    limit = evidence.regret_limit
+    most = next(each for each in _SCALES if each >= min(1.0, max(found.high, 1.5 * limit)))
     st.metric(
-        "Regret", percent(found.estimate), delta=between(found.low, found.high),
-        delta_color="off", delta_arrow="off", help=_REGRET,
+        "Regret", rate(found.estimate), delta=between(found.low, found.high),
+        delta_color="off", delta_arrow="off", help=explained.tip("regret"),
     )  # fmt: skip
-    st.altair_chart(charts.ruler(found.estimate, found.low, found.high, worst=True))
-    st.caption(f"n {whole(found.n)} · by {plain(found.source or '')}")
+    st.altair_chart(charts.ruler(found.estimate, found.low, found.high, worst=True, most=most, limit=limit))
+    st.caption(f"n {whole(found.n)} · by {plain(found.source or '')} · limit {percent(limit)}")
 
 
 def _lost(evidence: TaskEvidence) -> None:
     unscored = sum(evidence.unscored.values())
-    st.metric("Unscored", percent(unscored / evidence.n if evidence.n else None), help=_UNSCORED)
+    st.metric("Unscored", percent(unscored / evidence.n if evidence.n else None), help=explained.tip("unscored"))
     st.caption(plain(reasons(evidence.unscored)) or "Every pair was scored.")
 
 
@@ -112,20 +123,19 @@ def _side_by_side(evidence: TaskEvidence) -> None:
 
 #: What a block is made of, and how many pixels wide each part is.
 PARTS: Final[dict[Callable[[TaskEvidence], None], int]] = {
-    _agreement: 250,
-    _regret: 250,
-    _lost: 150,
-    _side_by_side: 430,
+    _agreement: 200,
+    _excess: 180,
+    _regret: 200,
+    _lost: 130,
+    _side_by_side: 400,
 }
 
-_AGREEMENT = (
-    "The mean agreement of the scored pairs, each weighted by 1 / its chance of being sampled, with a 95% interval "
-    "that stays valid however often you look. The violet mark is the ceiling: how often the frontier agrees with "
-    "itself. Unscored pairs are not in it."
-)
-_REGRET = (
-    "How much worse the candidate's reply is than the frontier's, from 0 to 1, where somebody knows: a person's "
-    "label first, then the right answer, then a judge."
-)
-_DISAGREEMENT = "1 − agreement. It is not regret: where they disagree, the candidate may be the one that is right."
-_UNSCORED = "Share of pairs that no scorer could judge, with the reason. Never counted as 0, nor as agreement."
+#: Ends of a scale for rates, of which the first that holds everything is taken.
+_SCALES: Final = (0.05, 0.1, 0.2, 0.4, 1.0)
+
+_AGAINST_CEILING: Final[dict[CeilingStatus, str]] = {
+    "worse": "It disagrees more than the frontier does with itself.",
+    "better": "It disagrees less than the frontier does with itself.",
+    "undecided": "No clear difference from the frontier's own.",
+    "no_ceiling": "",
+}

@@ -12,16 +12,28 @@ from dashboard.measures import Step
 Picture: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 
 
-def ruler(estimate: float, low: float, high: float, ceiling: float | None = None, *, worst: bool = False) -> Picture:
-    """One share with its interval on a line from 0 to 1, and the ceiling as a mark on it."""
-    frame = pd.DataFrame([{"estimate": estimate, "low": low, "high": high, "zero": 0.0, "one": 1.0}])
+def ruler(
+    estimate: float,
+    low: float,
+    high: float,
+    ceiling: float | None = None,
+    *,
+    worst: bool = False,
+    most: float = 1.0,
+    limit: float | None = None,
+) -> Picture:
+    """One share with its interval on a line from 0 to `most`, with the ceiling or the limit as a mark on it."""
+    frame = pd.DataFrame([{"estimate": estimate, "low": low, "high": min(high, most), "zero": 0.0, "most": most}])
     colour = WORSE if worst else CANDIDATE
     base = alt.Chart(frame)
-    axis = alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], title=None, grid=False, domain=False, ticks=False)
-    scale = alt.Scale(domain=[0, 1])
+    axis = alt.Axis(
+        format=".0%" if most >= 0.2 else ".1~%", values=[most * part / 4 for part in range(5)], title=None,
+        grid=False, domain=False, ticks=False,
+    )  # fmt: skip
+    scale = alt.Scale(domain=[0, most])
     layers = [
         base.mark_rule(color=THIN, opacity=0.35, strokeWidth=6, strokeCap="round").encode(
-            x=alt.X("zero:Q", axis=axis, scale=scale), x2="one:Q"
+            x=alt.X("zero:Q", axis=axis, scale=scale), x2="most:Q"
         ),
         base.mark_rule(color=colour, opacity=0.45, strokeWidth=6, strokeCap="round").encode(x="low:Q", x2="high:Q"),
         base.mark_point(color=colour, filled=True, size=90, opacity=1).encode(x="estimate:Q"),
@@ -29,17 +41,25 @@ def ruler(estimate: float, low: float, high: float, ceiling: float | None = None
     if ceiling is not None:
         frame["ceiling"] = ceiling
         layers.append(base.mark_tick(color=CEILING, thickness=3, size=18).encode(x="ceiling:Q"))
+    if limit is not None:
+        frame["limit"] = limit
+        layers.append(base.mark_tick(color=FRONTIER, thickness=2, size=18).encode(x="limit:Q"))
     return alt.layer(*layers).properties(height=34)
 
 
-def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreement") -> Picture:
-    """Interval plot, in the order of the rows: `label, estimate, low, high, n, enough, status`."""
+def segments(
+    frame: pd.DataFrame, average: float | None, *, title: str = "Agreement", limit: float | None = None
+) -> Picture:
+    """Interval plot, in the order of the rows: `label, estimate, low, high, n, q_value, enough, status`.
+
+    The task's average is a dashed line, the limit a red one.
+    """
     order = list(frame["label"])
     colour = alt.Color(
         "status:N",
         title=None,
-        scale=alt.Scale(domain=[measures.WORSE, measures.IN_LINE, measures.THIN], range=[WORSE, CANDIDATE, THIN]),
-        legend=alt.Legend(orient="top", direction="horizontal", symbolOpacity=1),
+        scale=alt.Scale(domain=[measures.FLAGGED, measures.NOT_FLAGGED, measures.THIN], range=[WORSE, CANDIDATE, THIN]),
+        legend=alt.Legend(orient="top", direction="horizontal", symbolOpacity=1, labelLimit=300),
     )
     tooltip = [
         alt.Tooltip("label:N", title="Segment"),
@@ -47,6 +67,7 @@ def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreem
         alt.Tooltip("low:Q", title="from", format=".1%"),
         alt.Tooltip("high:Q", title="to", format=".1%"),
         alt.Tooltip("n:Q", title="n", format=","),
+        alt.Tooltip("q_value:Q", title="q", format=".3f"),
         alt.Tooltip("status:N", title="Judgement"),
     ]
     y = alt.Y("label:N", sort=order, title=None, axis=drawing.names(220))
@@ -61,13 +82,13 @@ def segments(frame: pd.DataFrame, average: float | None, *, title: str = "Agreem
         base.mark_rule(strokeWidth=5, opacity=0.4, strokeCap="round", clip=True).encode(x=x, x2="high:Q"),
         base.mark_point(filled=True, size=80, opacity=1, clip=True).encode(x="estimate:Q"),
     ]
-    if average is not None:
-        line = pd.DataFrame([{"average": average, "name": "task average"}])
-        layers.append(
-            alt.Chart(line)
-            .mark_rule(strokeDash=[5, 4], color=FRONTIER, strokeWidth=1.5)
-            .encode(x="average:Q", tooltip=[alt.Tooltip("average:Q", title="Task average", format=".1%")])
-        )
+    for place, name, shade in ((average, "Task average", FRONTIER), (limit, "Limit", WORSE)):
+        if place is not None:
+            layers.append(
+                alt.Chart(pd.DataFrame([{"place": place}]))
+                .mark_rule(strokeDash=[5, 4], color=shade, strokeWidth=1.5, clip=True)
+                .encode(x="place:Q", tooltip=[alt.Tooltip("place:Q", title=name, format=".1%")])
+            )
     return alt.layer(*layers).properties(height=alt.Step(drawing.ROW))
 
 
@@ -177,77 +198,6 @@ def stacked(frame: pd.DataFrame, *, title: str, step: Step) -> Picture:
                 alt.Tooltip("when:N", title="When"),
                 alt.Tooltip("what:N", title="What"),
                 alt.Tooltip("n:Q", title=title, format=","),
-            ],
-        )
-        .properties(height=230)
-    )
-    return picture
-
-
-def effects(frame: pd.DataFrame) -> Picture:
-    """How far each thing moved (`name, effect, chance`), with a tick for what chance alone gives."""
-    order = list(frame["name"])
-    furthest = min(1.0, 1.15 * float(frame[["effect", "chance"]].max().max()) + 0.02)
-    y = alt.Y("name:N", sort=order, title=None, axis=drawing.names(200))
-    base = alt.Chart(frame).encode(
-        y=y,
-        tooltip=[
-            alt.Tooltip("name:N", title="What"),
-            alt.Tooltip("effect:Q", title="Effect size", format=".3f"),
-            alt.Tooltip("chance:Q", title="Chance alone, up to", format=".3f"),
-        ],
-    )
-    bars = base.mark_bar(cornerRadiusEnd=3, height=14).encode(
-        x=alt.X(
-            "effect:Q",
-            title="Effect size (0 the same, 1 nothing in common)",
-            scale=alt.Scale(domain=[0, furthest]),
-            axis=alt.Axis(tickCount=6),
-        ),
-        color=alt.condition(alt.datum.effect > alt.datum.chance, alt.value(CANDIDATE), alt.value(THIN)),
-    )
-    ticks = base.mark_tick(thickness=2, size=20, color=CEILING).encode(x="chance:Q")
-    return alt.layer(bars, ticks).properties(height=alt.Step(drawing.ROW))
-
-
-def mix(frame: pd.DataFrame) -> Picture:
-    """Shares of each value in both windows (`value, window, share, n`), in the order of the rows."""
-    order = list(dict.fromkeys(frame["value"]))
-    picture: alt.Chart = (
-        alt.Chart(frame)
-        .mark_bar(cornerRadiusEnd=3)
-        .encode(
-            y=alt.Y("value:N", sort=order, title=None, axis=drawing.names(180)),
-            yOffset=alt.YOffset("window:N", sort=["reference", "current"]),
-            x=alt.X("share:Q", title="Share of exchanges", axis=drawing.PERCENT),
-            color=drawing.window_colour(),
-            tooltip=[
-                alt.Tooltip("value:N", title="Value"),
-                alt.Tooltip("window:N", title="Window"),
-                alt.Tooltip("share:Q", title="Share", format=".1%"),
-                alt.Tooltip("n:Q", title="n", format=","),
-            ],
-        )
-        .properties(height=alt.Step(11))
-    )
-    return picture
-
-
-def distribution(frame: pd.DataFrame, *, title: str) -> Picture:
-    """Two distributions over logarithmic buckets (`x, window, share`)."""
-    picture: alt.Chart = (
-        alt.Chart(frame)
-        .mark_area(interpolate="monotone", opacity=0.25, line={"strokeWidth": 2})
-        .encode(
-            x=alt.X(
-                "x:Q", title=title, scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", grid=False)
-            ),
-            y=alt.Y("share:Q", title="Share", axis=drawing.PERCENT, stack=None),
-            color=drawing.window_colour(),
-            tooltip=[
-                alt.Tooltip("x:Q", title=title, format=",.0f"),
-                alt.Tooltip("window:N", title="Window"),
-                alt.Tooltip("share:Q", title="Share", format=".1%"),
             ],
         )
         .properties(height=230)

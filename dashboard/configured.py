@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from shadow.settings import Settings, load
+from scoring.verdict import LIMIT
+from shadow.settings import Settings, Task, load
 
 
 @st.cache_resource(ttl=30, show_spinner=False)
@@ -26,3 +27,15 @@ def disagreement_below(task: str) -> float:
     """The agreement under which a pair counts as a disagreement."""
     spec = settings().tasks.get(task)
     return spec.agreement_threshold if spec else 0.9
+
+
+def regret_limit(task: str) -> float:
+    """The mean regret that the task's owner accepts."""
+    spec = settings().tasks.get(task)
+    return spec.regret_limit if spec else LIMIT
+
+
+def false_flag_rate(task: str) -> float:
+    """The share of flagged segments that may be flagged by mistake."""
+    spec = settings().tasks.get(task)
+    return spec.false_flag_rate if spec else Task.model_fields["false_flag_rate"].default

@@ -18,6 +18,7 @@ FRONTIER: Final = "#8794a8"
 WORSE: Final = "#e5534b"
 THIN: Final = "#9aa5b4"
 CEILING: Final = "#9b7bea"
+AMBER: Final = "#e9973f"
 
 #: What is stacked over time keeps its colour, whatever else is there; told apart without red and green.
 COLOURS: Final = {

@@ -1,13 +1,24 @@
 """The row of pickers at the top of a page: which task, which candidate, which times."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import configured, frames, state
 from dashboard.text import moment, plain
+from scoring.verdict import Status
+
+#: Verdict on regret -> how it is said, and in which colour.
+VERDICTS: Final[dict[Status, tuple[str, Literal["red", "green", "orange", "gray"]]]] = {
+    "worse": ("worse than the limit", "red"),
+    "not_worse": ("within the limit", "green"),
+    "undecided": ("undecided", "orange"),
+    "not_enough_data": ("not enough data", "gray"),
+    "no_regret_source": ("regret unknown", "gray"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +51,10 @@ def row() -> DeltaGenerator:
 def times(newest: datetime | None) -> tuple[state.Window, datetime]:
     """Let the reader choose a window; returns it, and the time it is now."""
     now = datetime.now(UTC)
-    label = state.switch("window", "Window (UTC)", list(state.WINDOWS), default=1)
+    label = state.switch("window", "Window (UTC)", [*state.WINDOWS, state.DATES], default=1)
+    if label == state.DATES:
+        last = (newest or now).date()
+        return state.window_of_days(*state.days("from", "to", first=last - timedelta(days=6), last=last)), now
     end = state.switch(
         "until",
         "ending",

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import pandas as pd
 
-from scoring.estimates import Estimate, estimates
-from scoring.evidence import Segment, TaskEvidence
+from scoring.estimates import estimates
+from scoring.evidence import TaskEvidence
 from scoring.verdict import ENOUGH
 from shadow.records import Comparison, Reply, Role, Trial, candidate_reply, frontier_reply
 from shadow.tally import ALL, Cell, Sums, Tally
@@ -21,10 +21,11 @@ Measure: TypeAlias = Literal["agreement", "regret"]
 Tallies: TypeAlias = Mapping[Cell, Tally]
 Buckets: TypeAlias = dict[datetime, Tally]
 
-#: How a segment stands against its task.
-WORSE: Final = "worse"
-IN_LINE: Final = "in line"
+#: How a segment stands: `scoring.evidence` decides, these are the words for it.
+FLAGGED: Final = "flagged: worse"
+NOT_FLAGGED: Final = "not flagged"
 THIN: Final = "not enough data"
+_STATUSES: Final = {"flagged": FLAGGED, "ok": NOT_FLAGGED, "not_enough_data": THIN}
 
 #: Characters of a text that a list shows.
 MOST_LISTED: Final = 200
@@ -51,7 +52,7 @@ def trend(buckets: Buckets, step: Step) -> pd.DataFrame:
     """Agreement over time: `at, when, estimate, low, high, n`, one row per step with data."""
     rows = sorted((at, tally.agreement) for at, tally in buckets.items() if tally.agreement.n)
     frame = with_intervals([found for _, found in rows])
-    return _with_times(frame, [at for at, _ in rows], step)
+    return with_times(frame, [at for at, _ in rows], step)
 
 
 def week(buckets: Buckets) -> pd.DataFrame:
@@ -92,30 +93,39 @@ def volume(buckets: Buckets, step: Step) -> pd.DataFrame:
     return _counted(Counter({key: n for key, n in counts.items() if n}), step)
 
 
-def ranking(evidence: TaskEvidence, measure: Measure) -> pd.DataFrame:
-    """`dimension, value, label, n, estimate, low, high, enough, status`: surely worst first, thin ones last.
+def ranking(judged: TaskEvidence, measure: Measure) -> pd.DataFrame:
+    """Segments, flagged and worst first, thin ones last.
 
-    A segment is `worse` when its interval lies wholly on the bad side of the whole task's.
+    `dimension, value, label, n, estimate, low, high, q_value, enough, status, looked_for`
     """
-    whole = _of(evidence, measure)
     rows = []
-    for each in evidence.segments:
-        found = _of(each, measure)
-        if found is None or whole is None:
+    for each in judged.segments:
+        found = each.agreement if measure == "agreement" else each.regret
+        # What holds every pair is no part of the traffic.
+        if found is None or each.n == judged.n:
             continue
-        worse = found.high < whole.low if measure == "agreement" else found.low > whole.high
-        enough = found.n >= ENOUGH
-        status = THIN if not enough else WORSE if worse else IN_LINE
+        status = _STATUSES[each.status]
         # By the end of the interval that speaks for the segment: doubt is in its favour.
         badness = found.high if measure == "agreement" else -found.low
         label = f"{each.dimension} = {each.value}"
-        order = (not enough, badness, label)
-        rows.append(
-            (order, each.dimension, each.value, label, found.n, found.estimate, found.low, found.high, enough, status)
-        )
+        order = (status == THIN, status != FLAGGED, badness, label)
+        numbers = (found.n, found.estimate, found.low, found.high, each.q_value)
+        rows.append((order, each.dimension, each.value, label, *numbers, found.n >= ENOUGH, status, each.looked_for))
     return pd.DataFrame(
-        [row for _, *row in sorted(rows)],
-        columns=["dimension", "value", "label", "n", "estimate", "low", "high", "enough", "status"],
+        [row for _, *row in sorted(rows, key=lambda row: row[0])],
+        columns=[
+            "dimension",
+            "value",
+            "label",
+            "n",
+            "estimate",
+            "low",
+            "high",
+            "q_value",
+            "enough",
+            "status",
+            "looked_for",
+        ],
     )
 
 
@@ -149,7 +159,7 @@ def listing(pairs: Iterable[tuple[Trial, Comparison]]) -> pd.DataFrame:
                 "failure": ", ".join(f"{role}: {kind}".replace("_", " ") for role, kind in failures if kind),
                 "frontier": _gist(frontier),
                 "candidate": _gist(candidate),
-                "input": _last_words(trial.exchange.request),
+                "input": last_words(trial.exchange.request),
                 "segment": ", ".join(f"{name}={value}" for name, value in sorted(trial.exchange.segment.items())),
             }
         )
@@ -179,14 +189,6 @@ def pairs_by_value(tallies: Tallies, dimension: str) -> Counter[str]:
     return counts
 
 
-def histogram(tallies: Tallies, measure: str) -> Counter[int]:
-    """One measure's histogram over all of the traffic."""
-    buckets: Counter[int] = Counter()
-    for tally in tallies.values():
-        buckets.update(tally.histograms.get(measure, {}))
-    return buckets
-
-
 def value_of(cell: Cell, dimension: str) -> str | None:
     """The value a cell has in `dimension`, or None when it says nothing about it."""
     if dimension == "hour":
@@ -196,25 +198,21 @@ def value_of(cell: Cell, dimension: str) -> str | None:
     return cell.value if cell.dimension == dimension else None
 
 
-def _of(evidence: TaskEvidence | Segment, measure: Measure) -> Estimate | None:
-    return evidence.agreement if measure == "agreement" else evidence.regret
-
-
 def _gist(reply: Reply) -> str:
     calls = " ".join(f"{call.name}({call.arguments})" for call in reply.tool_calls)
     return _one_line(reply.content or reply.refusal or calls)
 
 
-def _last_words(request: Mapping[str, Any]) -> str:
-    """What the user said last, or the start of the whole request."""
+def last_words(request: Mapping[str, Any], *, most: int = MOST_LISTED) -> str:
+    """What the user said last, or the start of the whole request; in one line of at most `most` characters."""
     messages = request.get("messages") or request.get("input") or ""
     last = messages[-1] if isinstance(messages, list) and messages else messages
     content = last.get("content") if isinstance(last, Mapping) else last
-    return _one_line(content if isinstance(content, str) else str(content or ""))
+    return _one_line(content if isinstance(content, str) else str(content or ""), most)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text[:2_000].split())[:MOST_LISTED]
+def _one_line(text: str, most: int = MOST_LISTED) -> str:
+    return " ".join(text[: 10 * most].split())[:most]
 
 
 def _is_everything(cell: Cell) -> bool:
@@ -224,10 +222,11 @@ def _is_everything(cell: Cell) -> bool:
 def _counted(counts: Counter[tuple[datetime, str]], step: Step) -> pd.DataFrame:
     rows = sorted(counts.items())
     frame = pd.DataFrame({"what": [what for (_, what), _ in rows], "n": [n for _, n in rows]})
-    return _with_times(frame, [at for (at, _), _ in rows], step)
+    return with_times(frame, [at for (at, _), _ in rows], step)
 
 
-def _with_times(frame: pd.DataFrame, starts: list[datetime], step: Step) -> pd.DataFrame:
+def with_times(frame: pd.DataFrame, starts: list[datetime], step: Step) -> pd.DataFrame:
+    """The frame with `at`, when each row starts, and `when`, the same as text in UTC."""
     frame["at"] = pd.to_datetime(pd.Series(starts, dtype="datetime64[ns, UTC]"))
     # As text too: a browser would show a time in its own zone.
     pattern = "%a %Y-%m-%d %H:%M UTC" if step == "hour" else "%a %Y-%m-%d"

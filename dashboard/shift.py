@@ -1,89 +1,124 @@
-"""How far two windows are apart: the mix of a dimension, the shape of a distribution.
+"""How far two windows are apart, as tables and words: what `scoring.stats.shift` says of rollups.
 
-An effect size comes first, because with a million exchanges every difference is "significant".
-Each comes with what chance alone would reach in 19 of 20 windows of these sizes, so that a
-small sample does not look like a shift either. Shift explains a change; it does not alarm.
+Effect first, then chance: see there. Here is only what becomes a picture or a sentence, and
+whether the candidate does worse where the traffic grew.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp2, log, log2, sqrt
-from typing import Final
+from math import exp2
+from typing import Final, Literal, TypeAlias
 
 import pandas as pd
-from scipy.stats import chi2
 
-from dashboard.measures import WEEKDAYS
-from shadow.tally import BUCKETS_PER_DOUBLING, bucket_value
+from dashboard.measures import WEEKDAYS, Tallies, value_of
+from scoring.estimates import Estimate, difference, estimates
+from scoring.stats.shift import Shift, ShiftStatus, histogram_shift
+from scoring.verdict import ENOUGH
+from shadow.tally import BUCKETS_PER_DOUBLING, Sums, bucket_value
 
-#: Kolmogorov's distance that chance exceeds once in 20, times sqrt(nm / (n + m)).
-_KOLMOGOROV_95: Final = 1.358
+Judgement: TypeAlias = Literal["worse", "better", "no clear difference", "not enough data"]
 
+#: How each status is said.
+STATUSES: Final[dict[ShiftStatus, str]] = {
+    "shifted": "shifted",
+    "too_small_to_matter": "real, but too small to matter",
+    "within_chance": "within chance",
+    "no_data": "no data",
+    "not_judged": "not judged",
+}
 
 #: More values of one dimension than a reader takes in.
 MOST_VALUES: Final = 24
 
+#: A share that grew by less than this is not what a shift is about.
+_GREW: Final = 0.01
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Effect:
-    """How far something moved. `size` and `chance` are in [0, 1]; `factor` is for distributions:
-    how many times larger (or smaller) values have typically become, counting moves either way.
-    None where one of the windows holds nothing to compare.
+class Contrast:
+    """One part of the current traffic against the rest of it, by agreement or regret."""
+
+    measure: Literal["agreement", "regret"]
+    there: Estimate
+    elsewhere: Estimate
+    judgement: Judgement
+
+
+def numbers(name: str, current: Mapping[int, int], reference: Mapping[int, int]) -> Shift:
+    """The shift of a histogram with logarithmic buckets; `wasserstein` counts doublings."""
+    return histogram_shift(name, current, reference, value_of=lambda bucket: bucket / BUCKETS_PER_DOUBLING)
+
+
+def factor(shift: Shift, current: Mapping[int, int], reference: Mapping[int, int]) -> float | None:
+    """How many times larger (or smaller) numbers have typically become, counting moves either way."""
+    if shift.wasserstein is None:
+        return None
+    return exp2(shift.wasserstein if _mean(current) >= _mean(reference) else -shift.wasserstein)
+
+
+def grown(shift: Shift) -> tuple[str, float] | None:
+    """The value whose share grew most, and by how much; None where none did to speak of."""
+    rises = [(value, rise) for value, rise in shift.telling if rise >= _GREW]
+    return max(rises, key=lambda each: each[1]) if shift.kind == "mix" and rises else None
+
+
+def contrasts(tallies: Tallies, dimension: str, value: str, source: str | None) -> list[Contrast]:
+    """How the candidate does in one value of a dimension, against all its other values.
+
+    Agreement, and regret by `source` where there is one.
     """
-
-    name: str
-    size: float | None
-    chance: float | None
-    factor: float | None
-    n: int
-    n_reference: int
-
-
-def of_mix(name: str, current: Mapping[str, int], reference: Mapping[str, int]) -> Effect:
-    """Jensen-Shannon distance (base 2) of two mixes of the same dimension."""
-    n, m = sum(current.values()), sum(reference.values())
-    values = [value for value in {*current, *reference} if current.get(value, 0) + reference.get(value, 0)]
-    if not n or not m:
-        return Effect(name=name, size=None, chance=None, factor=None, n=n, n_reference=m)
-    distance = jensen_shannon([current.get(v, 0) / n for v in values], [reference.get(v, 0) / m for v in values])
-    return Effect(name=name, size=distance, chance=_chance_of_mix(len(values), n, m), factor=None, n=n, n_reference=m)
+    agreement, regret = (Sums(), Sums()), (Sums(), Sums())
+    for cell, tally in tallies.items():
+        found = value_of(cell, dimension)
+        if found is None:
+            continue
+        side = int(found != value)
+        agreement[side].merge(tally.agreement)
+        if cell.source == source:
+            regret[side].merge(tally.regret)
+    return [*contrast("agreement", *agreement), *contrast("regret", *regret)]
 
 
-def of_distribution(name: str, current: Mapping[int, int], reference: Mapping[int, int]) -> Effect:
-    """Kolmogorov's distance of two histograms with logarithmic buckets, and the typical factor."""
-    n, m = sum(current.values()), sum(reference.values())
-    if not n or not m:
-        return Effect(name=name, size=None, chance=None, factor=None, n=n, n_reference=m)
-    gaps = _gaps(current, reference)
-    # Wasserstein's distance along the logarithm is the mean distance moved, in buckets.
-    moved = sum(abs(gap) for gap in gaps) / BUCKETS_PER_DOUBLING
-    net = -sum(gaps)
-    factor = exp2(moved if net >= 0 else -moved)
-    chance = min(1.0, _KOLMOGOROV_95 * sqrt((n + m) / (n * m)))
-    return Effect(name=name, size=max(map(abs, gaps)), chance=chance, factor=factor, n=n, n_reference=m)
+def contrast(measure: Literal["agreement", "regret"], there: Sums, elsewhere: Sums) -> list[Contrast]:
+    """The comparison of two sums; empty where one side has no data."""
+    here, others = estimates([there, elsewhere])
+    apart = difference(there, elsewhere)
+    if here is None or others is None or apart is None:
+        return []
+    # Low agreement and high regret are both bad.
+    up, down = ("better", "worse") if measure == "agreement" else ("worse", "better")
+    judgement: Judgement = "no clear difference"
+    if min(here.n, others.n) < ENOUGH:
+        judgement = "not enough data"
+    elif apart.low > 0:
+        judgement = "better" if up == "better" else "worse"
+    elif apart.high < 0:
+        judgement = "worse" if down == "worse" else "better"
+    return [Contrast(measure=measure, there=here, elsewhere=others, judgement=judgement)]
 
 
-def jensen_shannon(p: list[float], q: list[float]) -> float:
-    """The distance (square root of the divergence, base 2) of two distributions; in [0, 1]."""
-    divergence = sum(_half(a, (a + b) / 2) + _half(b, (a + b) / 2) for a, b in zip(p, q, strict=True))
-    return sqrt(min(1.0, max(0.0, divergence)))
-
-
-def sizes(effects: list[Effect]) -> pd.DataFrame:
-    """`name, effect, chance, factor, n, n_reference`, largest effect first, without what cannot be told."""
-    told = [each for each in effects if each.size is not None]
-    told.sort(key=lambda each: (-(each.size or 0.0), each.name))
+def sizes(shifts: list[Shift]) -> pd.DataFrame:
+    """`name, effect, q_value, status, said`, in the given order, without what cannot be told."""
+    told = [each for each in shifts if each.effect is not None]
     return pd.DataFrame(
         {
             "name": [each.name for each in told],
-            "effect": [each.size for each in told],
-            "chance": [each.chance for each in told],
-            "factor": [each.factor for each in told],
-            "n": [each.n for each in told],
-            "n_reference": [each.n_reference for each in told],
+            "effect": [each.effect for each in told],
+            "q_value": [each.q_value for each in told],
+            "status": [STATUSES[each.status] for each in told],
+            "said": [f"{each.effect:.2f}  ·  {chance(each.q_value)}" for each in told],
         }
     )
+
+
+def chance(q_value: float | None) -> str:
+    """A corrected p-value as `q 0.031` or `q < 0.001`."""
+    if q_value is None:
+        return ""
+    # 999 permutations cannot tell smaller ones, and correction makes them larger.
+    return f"q {q_value:.3f}" if q_value >= 0.001 else "q < 0.001"
 
 
 def mix(current: Mapping[str, int], reference: Mapping[str, int], *, most: int = MOST_VALUES) -> pd.DataFrame:
@@ -122,30 +157,13 @@ def densities(current: Mapping[int, int], reference: Mapping[int, int]) -> pd.Da
     return pd.DataFrame(rows, columns=["x", "window", "share"])
 
 
-def _gaps(current: Mapping[int, int], reference: Mapping[int, int]) -> list[float]:
-    """Difference of the cumulative shares (current − reference) after each bucket."""
-    n, m = sum(current.values()), sum(reference.values())
-    below: Counter[str] = Counter()
-    gaps: list[float] = []
-    present = {*current, *reference}
-    for index in range(min(present), max(present) + 1):
-        below["current"] += current.get(index, 0)
-        below["reference"] += reference.get(index, 0)
-        gaps.append(below["current"] / n - below["reference"] / m)
-    return gaps
+def _mean(counts: Mapping[int, int]) -> float:
+    return sum(bucket * n for bucket, n in counts.items()) / max(1, sum(counts.values()))
 
 
-def _half(a: float, middle: float) -> float:
-    return a * log2(a / middle) / 2 if a else 0.0
-
-
-def _chance_of_mix(values: int, n: int, m: int) -> float:
-    """The distance that two samples of one mix exceed once in 20.
-
-    For close mixes the divergence is Σ(p−q)²/p / (8 ln 2), and Σ(p−q)²/p is a chi-square
-    with (values − 1) degrees of freedom times (1/n + 1/m).
-    """
-    if values < 2:
-        return 0.0
-    quantile = float(chi2.ppf(0.95, values - 1))
-    return min(1.0, sqrt(quantile * (1 / n + 1 / m) / (8 * log(2))))
+def histogram(tallies: Tallies, measure: str) -> Counter[int]:
+    """One measure's histogram over all of the traffic."""
+    found: Counter[int] = Counter()
+    for tally in tallies.values():
+        found.update(tally.histograms.get(measure, {}))
+    return found

@@ -6,7 +6,8 @@ the address, ignores values that are no longer on offer, and carries it from pag
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from math import ceil
 from typing import Final, Literal, get_args
 
 import streamlit as st
@@ -16,7 +17,10 @@ from shadow.tally import ALL
 
 EVERY: Final = "all"
 
-#: What the window picker offers: label -> length (None = everything).
+#: A window between two days of the reader's choice.
+DATES: Final = "dates"
+
+#: What the window picker offers beside `DATES`: label -> length (None = everything).
 WINDOWS: Final[dict[str, timedelta | None]] = {
     "24 h": timedelta(hours=24),
     "7 d": timedelta(days=7),
@@ -32,7 +36,11 @@ WIDTH: Final = 190
 
 #: What a window can be compared with.
 BEFORE: Final = "the window before"
+SAME_DAYS: Final = "same weekdays before"
 ALL_BEFORE: Final = "everything before"
+REFERENCES: Final = (BEFORE, SAME_DAYS, ALL_BEFORE, DATES)
+
+_WEEK: Final = timedelta(days=7)
 
 End = Literal["now", "newest data"]
 ENDS: Final[tuple[End, ...]] = ("now", "newest data")
@@ -91,9 +99,48 @@ def write(key: str, label: str, *, help: str | None = None) -> str:  # noqa: A00
     return st.text_input(label, key=key, help=help, bind="query-params", width=WIDTH) or ""
 
 
+def toggle(key: str, label: str, *, help: str | None = None) -> bool:  # noqa: A002 - Streamlit's own word
+    """Something that is off until it is asked for, bound to the query parameter `key`."""
+    return st.toggle(label, key=key, help=help, bind="query-params")
+
+
 def share(key: str, label: str, default: float) -> float:
     """A share from 0 to 1, bound to the query parameter `key`."""
     return st.slider(label, 0.0, 1.0, default, 0.05, key=key, bind="query-params", width=WIDTH)
+
+
+def days(first_key: str, last_key: str, *, first: date, last: date) -> tuple[date, date]:
+    """Two days (UTC), in order, kept in the query parameters of those names; at first `first` and `last`."""
+    chosen = _day(first_key, "First day (UTC)", first), _day(last_key, "Last day", last)
+    return min(chosen), max(chosen)
+
+
+def _day(key: str, label: str, suggested: date) -> date:
+    """A day that stands in the address even where it is the suggested one: tomorrow that will be another.
+
+    A bound widget would leave its default out, so this one is read and written by hand. The session
+    remembers the day from page to page.
+    """
+    remembered = f"day {key}"
+    known = st.query_params.get(key) or st.session_state.get(remembered)
+    found = st.date_input(label, _parsed(known) or suggested, key=f"picked {key}", format="YYYY-MM-DD", width=WIDTH)
+    day = found if isinstance(found, date) else suggested
+    st.session_state[remembered] = day.isoformat()
+    # Always: on the way from page to page the browser drops it from the address, and does not tell us.
+    st.query_params[key] = day.isoformat()
+    return day
+
+
+def _parsed(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def window_of_days(first: date, last: date) -> Window:
+    """Both days and those between."""
+    return Window(label=DATES, since=_midnight(first), until=_midnight(last) + timedelta(days=1))
 
 
 def window(label: str, end: str, *, now: datetime, newest: datetime | None) -> Window:
@@ -108,14 +155,29 @@ def window(label: str, end: str, *, now: datetime, newest: datetime | None) -> W
 
 
 def reference(current: Window, choice: str, *, first: datetime | None, now: datetime) -> Window:
-    """The window that `current` is compared with: just before it, or everything before it."""
+    """The window that `current` is compared with: just before it, whole weeks before it, or everything before it."""
     ends = current.since or first
     if ends is None:
         return Window(label=choice, since=None, until=None)
     # A window that ends now has begun its last hour; the reference is as long in whole hours.
     length = (current.until or _hour(now)) - ends
+    if choice == SAME_DAYS:
+        # As few weeks as keep the two apart.
+        earlier = max(1, ceil(length / _WEEK)) * _WEEK
+        return Window(label=choice, since=ends - earlier, until=ends - earlier + length)
     since = None if choice == ALL_BEFORE else ends - length
     return Window(label=choice, since=since, until=ends)
+
+
+def overlap(a: Window, b: Window) -> bool:
+    """Whether some hour is in both."""
+    starts = [each.since for each in (a, b) if each.since is not None]
+    ends = [each.until for each in (a, b) if each.until is not None]
+    return not starts or not ends or max(starts) < min(ends)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=UTC)
 
 
 def _hour(at: datetime) -> datetime:

@@ -37,6 +37,11 @@ def between(low: float | None, high: float | None) -> str:
     return NOTHING if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}%"
 
 
+def rate(share: float | None) -> str:
+    """A share that is mostly small: `12.4%`, and `0.35%` below one in a hundred."""
+    return percent(share, 2 if share is not None and 0 < abs(share) < 0.00995 else 1)
+
+
 def whole(n: float | None) -> str:
     """12345 as `12,345`."""
     return NOTHING if n is None else f"{n:,.0f}"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard import charts, empty, filters, frames, state
+from dashboard import charts, empty, explained, filters, frames, state
 from dashboard.measures import Step
 from dashboard.state import Subject
 from shadow.records import Role
@@ -38,33 +38,19 @@ def _live(subject: Subject, step: Step, failed: Role) -> None:
         empty.nothing("No scored pairs in this window.")
         return
     with st.container(border=True):
-        st.markdown("##### Agreement", help=_TREND)
+        explained.heading("Agreement", "trend", "agreement")
         st.altair_chart(charts.trend(trend, title="Agreement"))
     with st.container(border=True):
-        st.markdown("##### Hour and weekday", help=_WEEK)
+        explained.heading("Hour and weekday", "week")
         st.altair_chart(charts.week(frames.week(subject)))
     left, right = st.columns(2)
     with left, st.container(border=True):
-        st.markdown(f"##### Failed replies of the {failed}", help=_FAILURES)
+        explained.heading(f"Failed replies of the {failed}", "counts")
         found = frames.failures(subject, failed, step)
         if found.empty:
             st.caption("No reply failed in this window.")
         else:
             st.altair_chart(charts.stacked(found, title="Failed replies", step=step))
     with right, st.container(border=True):
-        st.markdown("##### Pairs", help=_VOLUME)
+        explained.heading("Pairs", "counts", "unscored")
         st.altair_chart(charts.stacked(frames.volume(subject, step), title="Pairs", step=step))
-
-
-_TREND = (
-    "Mean agreement of the pairs of each day or hour, by the time of the request (UTC). The band is the 95% interval "
-    "of that point alone. Grey dots have too few pairs to say: choose days instead of hours, or a larger segment."
-)
-_WEEK = (
-    "Agreement by hour of the week, UTC, over the whole window, with every weekday together in the last row and every "
-    "hour together in the last column. Grey fields have too few pairs to say."
-)
-_FAILURES = (
-    "Replies that could not be had or read, by kind and by the time of the request. Never counted as disagreement."
-)
-_VOLUME = "Pairs whose agreement could be told, and pairs that could not be scored."

@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import accounting, block, empty, filters, frames, state
+from dashboard import accounting, block, empty, filters, frames, state, watching
 from dashboard.text import plain
 
 #: Exchanges arrive all the time; the reads behind this are cached for as long.
@@ -25,10 +25,12 @@ def show() -> None:
 @st.fragment(run_every=REFRESH)
 @empty.guarded
 def _live(task: str | None, window: state.Window) -> None:
+    now = datetime.now(UTC)
+    watching.lines(task)
     found = frames.overview(task, window)
     newest = {each.task: each.last for each in frames.catalogue()}
     shown = [each for each in found if each.n]
-    st.caption(f"{filters.describe(window)} · updates by itself")
+    st.caption(f"{filters.describe(window)} · updates by itself · {watching.heartbeat(now)}")
     for evidence in shown:
         block.show(evidence, newest.get(evidence.task))
     if not shown:
@@ -36,4 +38,4 @@ def _live(task: str | None, window: state.Window) -> None:
     for name in sorted({each.task for each in found if not each.n}):
         st.caption(f"{plain(name)}: no pairs in this window")
     with st.container(border=True):
-        accounting.show(frames.ledger(task), datetime.now(UTC))
+        accounting.show(frames.ledger(task), now)

@@ -1,15 +1,19 @@
 """Segments: where the candidate is worse, worst first."""
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
+import pandas as pd
 import streamlit as st
 
-from dashboard import charts, empty, filters, frames, state
+from dashboard import charts, configured, empty, explained, filters, frames, measures, navigation, regrets, state
 from dashboard.filters import Scope
 from dashboard.measures import Measure
-from dashboard.text import percent
+from dashboard.text import percent, plain, whole
+from scoring.worst import Reason
 from shadow.identify import CALENDAR
+from shadow.records import RegretSource
+from shadow.store.slices import MOST
 
 #: More rows than a reader takes in; the table below the chart has all of them.
 MOST_ROWS: Final = 30
@@ -24,6 +28,7 @@ def show() -> None:
         dimension = state.choose("dimension", "Dimension", [state.EVERY, *dimensions, *CALENDAR], help=_DIMENSION)
         regret = state.switch("measure", "Measure", ("agreement", "regret"), help=_MEASURE) == "regret"
     _ranking(scope, dimension, "regret" if regret else "agreement")
+    _worst(scope, "regret" if regret else "agreement")
     _crossing(scope, dimensions)
 
 
@@ -37,11 +42,20 @@ def _ranking(scope: Scope, dimension: str, measure: Measure) -> None:
         empty.nothing(f"No pairs with known {measure} in this window.")
         return
     rows = found.rows
+    by_regret = measure == "regret"
+    limit = configured.regret_limit(scope.task)
     with st.container(border=True):
-        st.markdown("##### Worst first", help=_RANKING)
-        st.altair_chart(charts.segments(rows.head(MOST_ROWS), found.average, title=measure.capitalize()))
+        explained.heading("Worst first", "segments", measure)
+        _counts(rows)
+        st.altair_chart(
+            charts.segments(
+                rows.head(MOST_ROWS), found.average, title=measure.capitalize(), limit=limit if by_regret else None
+            )
+        )
         st.caption(
-            f"Dashed line: the task as a whole, {percent(found.average)}. {filters.describe(scope.window)}."
+            f"Grey dashes: the task as a whole, {percent(found.average)}. "
+            + (f"Red dashes: the limit, {percent(limit)}. " if by_regret else "")
+            + _what_flags_mean(scope, found.source)
             + (f" The worst {MOST_ROWS} of {len(rows)} segments." if len(rows) > MOST_ROWS else "")
         )
     with st.expander("As a table", icon=":material/table:"):
@@ -52,14 +66,73 @@ def _ranking(scope: Scope, dimension: str, measure: Measure) -> None:
                 "estimate": st.column_config.NumberColumn(measure, format="percent"),
                 "low": st.column_config.NumberColumn("from", format="percent"),
                 "high": st.column_config.NumberColumn("to", format="percent"),
+                "q_value": st.column_config.NumberColumn("q", format="%.3f"),
                 "status": st.column_config.TextColumn("judgement"),
+                "looked_for": st.column_config.TextColumn("flagged for"),
             },
         )
 
 
+def _counts(rows: pd.DataFrame) -> None:
+    """How many segments are in which state: thin ones are a state of their own, and no good sign."""
+    with st.container(horizontal=True, gap="small"):
+        for status, (name, colour) in _STATES.items():
+            if n := int((rows["status"] == status).sum()):
+                st.badge(f"{n} {name}", color=colour)
+
+
+def _what_flags_mean(scope: Scope, source: RegretSource | None) -> str:
+    by = f"regret above the limit, according to {regrets.BY[source]}" if source else "less agreement than the rest"
+    share = percent(configured.false_flag_rate(scope.task), 0)
+    return f"Flagged for {by}; at most {share} of the flags are expected to be wrong."
+
+
+@empty.guarded
+def _worst(scope: Scope, measure: Measure) -> None:
+    with st.container(border=True):
+        explained.heading("Worst crossing", "worst_crossing")
+        if not state.toggle("crossings", "Search all crossings of this window"):
+            st.caption(
+                "A weakness often hides where several dimensions meet. The search reads up to "
+                f"{MOST:,} of the newest pairs and takes a few seconds."
+            )
+            return
+        with st.spinner("Searching one half, confirming on the other …"):
+            worst = frames.worst(scope.task, scope.candidate, scope.window, measure)
+        if worst is None:
+            empty.nothing(f"No pairs with known {measure} in this window.")
+            return
+        _crossings(worst)
+
+
+def _crossings(worst: frames.Worst) -> None:
+    found = worst.found
+    by = f" according to {regrets.BY[found.source]}" if found.source else ""
+    looked = (
+        f"{found.searched:,} crossings searched among {whole(found.n)} pairs, by {found.measure}{by}: "
+        "found on one half, confirmed on the other." + (" Older pairs were left out." if worst.cut else "")
+    )
+    if not found.crossings:
+        st.info(_NONE_WORSE[found.reason], icon=":material/search_off:")
+    for each in found.crossings:
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            where = " and ".join(f"{plain(name)} = {plain(value)}" for name, value in each.where.items())
+            st.markdown(f"**{where}**", width="content")
+            st.badge("confirmed", color="red", icon=":material/check:")
+            st.caption(
+                f"{found.measure} {percent(each.rate)} there, {percent(each.rest)} elsewhere · n {whole(each.n)} · "
+                f"q {each.q_value:.3g}",
+                width="content",
+            )
+            if found.crossings.index(each) == 0 and len(each.where) == 1:
+                ((name, value),) = each.where.items()
+                navigation.link("Exchanges", "Read its pairs", dimension=name, value=value)
+    st.caption(looked)
+
+
 def _crossing(scope: Scope, dimensions: list[str]) -> None:
     with st.container(border=True):
-        st.markdown("##### Two dimensions crossed", help=_CROSSING)
+        explained.heading("Two dimensions crossed", "crossing", "agreement")
         if len(dimensions) < 2:
             st.caption("This task has fewer than two stored dimensions.")
             return
@@ -78,13 +151,14 @@ _DIMENSION = (
     "*hour* and *weekday* are read off the clock (UTC)."
 )
 _MEASURE = "Regret is known only where a person's label, the right answer or a judge is."
-_RANKING = (
-    "Each segment's estimate with a 95% interval that stays valid however often you look. *Worse* means that "
-    "the interval lies wholly on the bad side of the whole task's. That looks at each segment by itself: of many, some "
-    "are called worse by chance. Segments with few pairs say *not enough data*: that is no verdict, least of all a "
-    "good one. Ordered by the end of the interval that speaks for the segment."
-)
-_CROSSING = (
-    "Agreement where two dimensions meet, and the number of pairs. A weakness often hides in one field of this table. "
-    "Fields in grey have too few pairs to say. Kept by the day, so a window counts every day it touches."
-)
+_STATES: Final[dict[str, tuple[str, Literal["red", "blue", "gray"]]]] = {
+    measures.FLAGGED: ("flagged: worse", "red"),
+    measures.NOT_FLAGGED: ("not flagged", "blue"),
+    measures.THIN: ("with not enough data", "gray"),
+}
+_NONE_WORSE: Final[dict[Reason, str]] = {
+    "found": "What looked worst on one half was not borne out by the other: most likely luck.",
+    "nothing_worse": "No crossing is worse than the rest.",
+    "not_enough_data": "There are too few pairs to search: either half would be too small.",
+    "no_dimensions": "These pairs have no dimensions to cross.",
+}

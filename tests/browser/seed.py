@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from shadow.store import engine, ingest
+from shadow.store import engine, incidents, ingest
 from shadow.store.ingest import Arrival
 from tests.browser import world
 
@@ -18,8 +18,11 @@ COUNT: Final = 4_000
 def fill(url: str, *, count: int = COUNT, end: datetime | None = None) -> None:
     """Trials of three weeks, their arrivals, some in flight, dead letters and capture's counts."""
     until = end or world.last_hour()
-    scored = [*world.pairs(count, end=until), *world.ceiling(count // 15, end=until)]
-    arrivals = [Arrival(id=trial.exchange.id, task=trial.exchange.task, at=trial.exchange.at) for trial, _ in scored]
+    about_candidates = list(world.pairs(count, end=until))
+    scored = [*about_candidates, *world.ceiling(about_candidates)]
+    arrivals = [
+        Arrival(id=trial.exchange.id, task=trial.exchange.task, at=trial.exchange.at) for trial, _ in about_candidates
+    ]
     arrivals += [Arrival(id=f"waiting-{n}", task="ticket-intent", at=until - timedelta(seconds=n)) for n in range(6)]
     letters = world.letters(until)
     arrivals += [Arrival(id=letter.id, task=letter.task, at=letter.at) for letter in letters]
@@ -32,6 +35,12 @@ def fill(url: str, *, count: int = COUNT, end: datetime | None = None) -> None:
             ingest.record_trials(connection, pairs)
     with engine.transaction(database) as connection:
         ingest.record_dead_letters(connection, letters)
+    with engine.transaction(database) as connection:
+        for incident in world.incidents(until):
+            incidents.open_incident(connection, incident)
+            if incident.closed_at is not None:
+                incidents.close_incident(connection, incident.id, incident.closed_at, incident.closed_because or "")
+        incidents.heartbeat(connection, "monitor", {})
     mirrored = Counter(arrival.task for arrival in arrivals)
     with engine.transaction(database) as connection:
         ingest.record_counts(connection, [world.counts(dict(mirrored), until)])

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 PAGES = {
     "Overview": "Where every exchange went",
     "Segments": "Worst first",
+    "Regret": "What was sampled",
     "Over time": "Hour and weekday",
     "Shift": "What moved most",
     "Exchanges": "Select a row to read both replies.",
@@ -119,15 +120,25 @@ def test_what_models_and_callers_write_is_shown_and_does_nothing(browser: Browse
         expect(marked).to_have_count(2, timeout=30_000)
         settle(page)
         expect(marked.first).to_contain_text('<img src="http://attacker.example/a.png" onerror="alert(1)">')
-        assert page.locator("main img[src*=attacker], main iframe, a[href*=attacker], a[href^=javascript]").count() == 0
+        harmless(page)
         page.get_by_text("What the scorer noted").click()
         page.get_by_text("as text", exact=True).click()
         expect(marked).to_have_count(0)
         settle(page)
-        for name in ("Segments", "Shift"):
-            page.get_by_role("link", name=name).click()
+        for name in ("Overview", "Segments", "Regret", "Shift"):
+            page.get_by_role("link", name=name, exact=True).click()
             expect(page.get_by_text(PAGES[name]).first).to_be_visible(timeout=30_000)
             settle(page)
+            harmless(page)
+        page.get_by_text("Compare words too").click()
+        expect(page.get_by_text("words of the requests").first).to_be_attached(timeout=30_000)
+        settle(page)
+        harmless(page)
+
+
+def harmless(page: Page) -> None:
+    """Nothing an attacker wrote has become an image, a frame or a link."""
+    assert page.locator("main img[src*=attacker], main iframe, a[href*=attacker], a[href^=javascript]").count() == 0
 
 
 def test_a_link_shows_its_reader_what_its_sender_saw(browser: Browser, dashboard: Served) -> None:
@@ -142,6 +153,46 @@ def test_a_link_shows_its_reader_what_its_sender_saw(browser: Browser, dashboard
         expect(page.get_by_text("Worst first")).to_be_visible(timeout=30_000)
         expect(page.get_by_role("radio", name="28 d")).to_be_checked()
         expect(page.get_by_role("combobox", name="Task")).to_have_value("reply-draft")
+
+
+def test_chosen_days_stand_in_the_address_and_go_along_to_other_pages(browser: Browser, dashboard: Served) -> None:
+    with opened(browser, dashboard, "/regret?task=ticket-intent&window=dates") as page:
+        expect(page.get_by_text("What was sampled").first).to_be_visible(timeout=30_000)
+        settle(page)
+        page.wait_for_url("**from=*")
+        chosen = {key: value for key, value in parse_qs(urlsplit(page.url).query).items() if key in ("from", "to")}
+        assert set(chosen) == {"from", "to"}
+        page.get_by_role("link", name="Shift", exact=True).click()
+        expect(page.get_by_text("What moved most").first).to_be_visible(timeout=30_000)
+        page.wait_for_url("**to=*")
+        carried = parse_qs(urlsplit(page.url).query)
+        assert {key: carried[key] for key in chosen} == chosen
+
+
+def test_an_open_incident_leads_to_the_regret_of_its_task(browser: Browser, dashboard: Served) -> None:
+    with opened(browser, dashboard) as page:
+        expect(page.get_by_text("regret rose from 8.1% to 14.0%")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("monitor last looked").or_(page.get_by_text("monitor has been silent"))).to_be_visible()
+        page.get_by_role("link", name="Look").first.click()
+        expect(page.get_by_text("Who says so")).to_be_visible(timeout=30_000)
+        assert parse_qs(urlsplit(page.url).query)["task"] == ["ticket-intent"]
+
+
+def test_behind_a_number_stands_how_it_is_computed(browser: Browser, dashboard: Served) -> None:
+    with opened(browser, dashboard, "/regret?task=ticket-intent") as page:
+        expect(page.get_by_text("What was sampled").first).to_be_visible(timeout=30_000)
+        settle(page)
+        page.get_by_role("button", name="How this is computed").first.click()
+        expect(page.get_by_text("Not in it:").first).to_be_visible()
+        expect(page.get_by_text("Disagreement. Where two replies differ")).to_be_visible()
+
+
+def test_the_worst_crossing_is_confirmed_on_the_half_that_did_not_find_it(browser: Browser, dashboard: Served) -> None:
+    with opened(browser, dashboard, "/segments?task=ticket-intent&window=28+d&crossings=true") as page:
+        expect(page.get_by_text("found on one half, confirmed on the other")).to_be_visible(timeout=30_000)
+        settle(page)
+        expect(page.get_by_text("locale = de").first).to_be_visible()
+        expect(page.get_by_text("confirmed", exact=True).first).to_be_visible()
 
 
 def test_choosing_a_row_shows_both_replies_and_puts_the_exchange_into_the_address(

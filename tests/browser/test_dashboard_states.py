@@ -106,6 +106,7 @@ def test_the_overview_shows_every_task_and_a_ledger_that_adds_up(
         assert task in words
     assert words.count("adds up") == 2
     assert "does not add up" not in words
+    assert "Excess disagreement" in words
     assert "Disagreement" in words  # where nobody knows who is right, it is not called regret
     assert "by reference" in words
     assert "simulated" in words
@@ -127,6 +128,71 @@ def test_data_of_long_ago_shows_when_the_window_ends_with_it(
     app.run()
     assert not app.exception
     assert "n 1 " in said(app)
+
+
+def visited(page: str, **selections: str) -> AppTest:
+    """A page with these selections in its address, run to the end without an exception."""
+    app = AppTest.from_string(f"from dashboard.views import {page}\n{page}.show()", default_timeout=60)
+    for key, value in selections.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_where_nobody_knows_who_is_right_the_regret_page_says_what_to_do(
+    configured: Callable[[str | None], None], seeded_url: str
+) -> None:
+    configured(seeded_url)
+    words = said(visited("regret", task="reply-draft"))
+    assert "Disagreement is not regret." in words
+    assert "shadow label import" in words
+    assert "shadow judge run" in words
+
+
+def test_regret_stands_by_source_with_the_judge_held_against_people(
+    configured: Callable[[str | None], None], seeded_url: str
+) -> None:
+    configured(seeded_url)
+    words = said(visited("regret", task="ticket-intent", window="28 d"))
+    for part in ("According to people", "Right answer", "Against people: κ", "By stage of the rollout"):
+        assert part in words
+    assert "After rollout (reverse)" in words
+
+
+def test_a_source_that_said_nothing_is_not_replaced_by_another(
+    configured: Callable[[str | None], None], seeded_url: str
+) -> None:
+    configured(seeded_url)
+    words = said(visited("regret", task="invoice-fields", source="human"))
+    assert "People: nothing said in this window." in words
+    assert "According to" not in words
+
+
+def test_two_windows_that_overlap_are_called_out(configured: Callable[[str | None], None], seeded_url: str) -> None:
+    configured(seeded_url)
+    today = world.last_hour().date().isoformat()
+    words = said(visited("shift", task="ticket-intent", against="dates", ref_from=today, ref_to=today))
+    assert "overlap" in words
+    assert "What moved most" in words
+
+
+def test_too_few_pairs_for_a_search_are_said_to_be_too_few(
+    configured: Callable[[str | None], None], postgres_url: str
+) -> None:
+    store(postgres_url, task="small", at=datetime.now(UTC))
+    configured(postgres_url)
+    words = said(visited("segments", crossings="true"))
+    assert "too few pairs to search" in words
+    assert "with not enough data" in words
+
+
+def test_without_a_monitor_the_overview_says_how_to_start_one(
+    configured: Callable[[str | None], None], postgres_url: str
+) -> None:
+    store(postgres_url, task="small", at=datetime.now(UTC))
+    configured(postgres_url)
+    assert "no monitor is running: start `shadow monitor`" in said(opened())
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """A seeded past for the pages to show: three tasks, three weeks, and known weaknesses.
 
-`ticket-intent` is worse in German and at night, `invoice-fields` has failures and knows the
-right answers, `reply-draft` knows neither answers nor preferences, so its regret is unknown.
-The last days of `ticket-intent` bring more German traffic and longer inputs: a shift.
+`ticket-intent` is worse in German and at night. Of some of its tickets the right answer is known,
+a judge looked at others, and people at a few. Its rollout began six days before the end: first 5%,
+then 25% of the traffic is served by the candidate, of which some is answered by the frontier
+too. Its last days bring more German traffic and longer inputs: a shift. `invoice-fields` has
+failures and knows the right answers; `reply-draft` knows neither answers nor preferences, so its
+regret is unknown.
 """
 
 import json
@@ -11,11 +14,36 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shadow.records import CaptureCounts, Comparison, DeadLetter, Exchange, Failure, Reply, ToolCall, Trial, Usage
+import msgspec
+
+from shadow.records import (
+    CaptureCounts,
+    Comparison,
+    DeadLetter,
+    Exchange,
+    Failure,
+    Preference,
+    Reply,
+    ToolCall,
+    Trial,
+    Usage,
+)
 from shadow.settings import Model, Settings, Task
+from shadow.store.incidents import Incident
 
 FRONTIER, CANDIDATE = "sim-frontier", "sim-small-7b"
 DAYS = 21
+
+#: How long before the end each stage of the rollout began, and the share the candidate serves in it.
+STAGES = (
+    (timedelta(days=2, hours=12), "25%", 0.25),
+    (timedelta(days=6), "5%", 0.05),
+    (timedelta(days=DAYS), "0%", 0.0),
+)
+
+#: Share of what the candidate served that the frontier answers too.
+REGRET_RATE = 0.5
+CEILING_RATE = 0.1
 INTENTS = ("refund", "delivery", "cancel_order", "change_address", "complaint", "invoice")
 
 #: Text that would load, run or restyle something, were it ever read as markup.
@@ -34,7 +62,7 @@ def settings(url: str | None) -> Settings:
     models = {name: Model(base_url="http://127.0.0.1:9/v1", simulated=True) for name in (FRONTIER, CANDIDATE)}
     tasks = {
         "ticket-intent": Task(
-            frontier=FRONTIER, candidates=(CANDIDATE,), kind="classification", segments=("locale", "plan")
+            frontier=FRONTIER, candidates=(CANDIDATE,), kind="classification", segments=("locale", "plan", "stage")
         ),
         "invoice-fields": Task(frontier=FRONTIER, candidates=(CANDIDATE,), kind="extraction", segments=("supplier",)),
         "reply-draft": Task(frontier=FRONTIER, candidates=(CANDIDATE,), kind="generation", segments=("channel",)),
@@ -65,27 +93,25 @@ def pairs(count: int, *, end: datetime, seed: int = 7) -> Iterator[tuple[Trial, 
     for number, at in enumerate(moments):
         task = random_.choices(("ticket-intent", "invoice-fields", "reply-draft"), (5, 3, 2))[0]
         make = {"ticket-intent": _ticket, "invoice-fields": _invoice, "reply-draft": _draft}[task]
-        yield make(random_, f"exchange-{number:06d}", at, recent=(end - at) < timedelta(days=4))
+        yield make(random_, f"exchange-{number:06d}", at, end=end)
     yield _hostile(f"exchange-{count:06d}", end - timedelta(minutes=3))
 
 
-def ceiling(count: int, *, end: datetime, seed: int = 8) -> Iterator[tuple[Trial, Comparison]]:
-    """Some exchanges of `ticket-intent` that the frontier answered twice."""
+def ceiling(scored: list[tuple[Trial, Comparison]], *, seed: int = 8) -> Iterator[tuple[Trial, Comparison]]:
+    """The frontier's second answers to some of the exchanges of `ticket-intent`."""
     random_ = random.Random(seed)
-    for number in range(count):
-        at = end - timedelta(days=DAYS) * random_.random()
-        trial, _ = _ticket(random_, f"twice-{number:06d}", at, recent=False)
-        yield (
-            Trial(
-                exchange=trial.exchange,
-                kind="ceiling",
-                candidate=FRONTIER,
-                reply=trial.exchange.reply,
-                at=at,
-                inclusion_probability=0.1,
-            ),
-            Comparison(scorer="label", agreement=float(random_.random() < 0.965)),
-        )
+    for trial, _ in scored:
+        if trial.exchange.task == "ticket-intent" and trial.kind == "shadow" and random_.random() < CEILING_RATE:
+            yield (
+                msgspec.structs.replace(
+                    trial,
+                    kind="ceiling",
+                    candidate=FRONTIER,
+                    reply=trial.exchange.reply,
+                    inclusion_probability=CEILING_RATE,
+                ),
+                Comparison(scorer="label", agreement=float(random_.random() < 0.965)),
+            )
 
 
 def counts(mirrored: dict[str, int], at: datetime) -> CaptureCounts:
@@ -104,6 +130,28 @@ def counts(mirrored: dict[str, int], at: datetime) -> CaptureCounts:
             for task, n in mirrored.items()
         },
     )
+
+
+def incidents(end: datetime) -> list[Incident]:
+    """What a monitor would have raised: one long over, one open, and one that names a hostile segment."""
+    known: dict[str, Any] = {"task": "ticket-intent", "candidate": CANDIDATE, "kind": "shadow"}
+    return [
+        Incident(
+            id="1", detector="coverage", subject="unscored", severity="warning", opened_at=end - timedelta(days=12),
+            noticed_at=end - timedelta(days=12), closed_at=end - timedelta(days=11), closed_because="back to normal",
+            summary="24% of the pairs of an hour could not be scored, limit 20%", **known,
+        ),
+        Incident(
+            id="2", detector="regret_drift", subject="reference", severity="critical",
+            opened_at=end - timedelta(days=3), noticed_at=end - timedelta(days=3),
+            summary="regret rose from 8.1% to 14.0%", **known,
+        ),
+        Incident(
+            id="3", detector="bad_segment", subject=f"locale={HOSTILE[:80]}", severity="warning",
+            opened_at=end - timedelta(days=1), noticed_at=end - timedelta(days=1),
+            summary=f"segment locale={HOSTILE[:80]} turned bad: regret 27%", **known,
+        ),
+    ]  # fmt: skip
 
 
 def letters(at: datetime) -> list[DeadLetter]:
@@ -167,26 +215,60 @@ def _failed(random_: random.Random, rate: float) -> Failure | None:
     return random_.choices(kinds, (5, 2, 2, 1))[0] if random_.random() < rate else None
 
 
-def _ticket(random_: random.Random, id_: str, at: datetime, *, recent: bool) -> tuple[Trial, Comparison]:
+def _ticket(random_: random.Random, id_: str, at: datetime, *, end: datetime) -> tuple[Trial, Comparison]:
+    recent = (end - at) < timedelta(days=4)
+    _, stage, share = next(each for each in STAGES if end - at < each[0])
     locale = random_.choices(("en", "de", "fr", "pt"), (4, 4, 2, 0.1) if recent else (6, 2, 2, 0.1))[0]
     plan = random_.choices(("free", "pro", "enterprise"), (5, 3, 1))[0]
     truth = random_.choice(INTENTS)
-    weak = 0.04 + 0.16 * (locale == "de") + 0.08 * (at.hour < 6) + 0.10 * (locale == "de" and plan == "enterprise")
-    said = truth if random_.random() > weak else random_.choice([intent for intent in INTENTS if intent != truth])
+    weak = 0.03 + 0.16 * (locale == "de") + 0.08 * (at.hour < 6) + 0.10 * (locale == "de" and plan == "enterprise")
+    right = truth if random_.random() > 0.02 else _another(random_, truth)
+    said = truth if random_.random() > weak else _another(random_, truth)
     text = f"Customer writes ({locale}): please help with {truth}. " * random_.randint(3, 14 if recent else 7)
     failure = _failed(random_, 0.015)
+    frontier = _reply(random_, FRONTIER, right)
+    candidate = _reply(random_, CANDIDATE, None if failure else said, failure=failure)
+    reverse = random_.random() < share * REGRET_RATE
     exchange = _exchange(
-        id_, "ticket-intent", at, text, _reply(random_, FRONTIER, truth), {"locale": locale, "plan": plan}
+        id_,
+        "ticket-intent",
+        at,
+        text,
+        candidate if reverse else frontier,
+        {"locale": locale, "plan": plan, "stage": stage},
+        served_by="candidate" if reverse else "frontier",
+        label=_preference(random_, truth, right, said, sure=0.98) if random_.random() < 0.25 else None,
+        judge=_preference(random_, truth, right, said, sure=0.88) if random_.random() < 0.4 else None,
+        reference=truth if random_.random() < 0.5 else None,
     )
-    trial = _trial(exchange, _reply(random_, CANDIDATE, None if failure else said, failure=failure))
+    trial = _trial(exchange, frontier if reverse else candidate)
+    if reverse:
+        trial = msgspec.structs.replace(trial, kind="reverse", inclusion_probability=REGRET_RATE)
     if failure:
         return trial, Comparison(scorer="label", unscored="candidate_failed")
-    return trial, Comparison(
-        scorer="label", agreement=float(said == truth), detail={"frontier": truth, "candidate": said}
+    comparison = Comparison(
+        scorer="label", agreement=float(said == right), detail={"frontier": right, "candidate": said}
     )
+    if exchange.reference is None:
+        return trial, comparison
+    correct = float(right == truth), float(said == truth)
+    return trial, msgspec.structs.replace(comparison, frontier_correct=correct[0], candidate_correct=correct[1])
 
 
-def _invoice(random_: random.Random, id_: str, at: datetime, *, recent: bool) -> tuple[Trial, Comparison]:
+def _another(random_: random.Random, truth: str) -> str:
+    return random_.choice([intent for intent in INTENTS if intent != truth])
+
+
+def _preference(random_: random.Random, truth: str, frontier: str, candidate: str, *, sure: float) -> Preference:
+    """Who is right, as somebody sees it who errs now and then."""
+    if random_.random() > sure:
+        return random_.choice(("frontier", "tie", "candidate"))
+    if (frontier == truth) == (candidate == truth):
+        return "tie"
+    return "frontier" if frontier == truth else "candidate"
+
+
+def _invoice(random_: random.Random, id_: str, at: datetime, *, end: datetime) -> tuple[Trial, Comparison]:
     supplier = random_.choice(("acme", "globex", "initech"))
     right: dict[str, Any] = {
         "number": f"R-{random_.randint(1000, 9999)}",
@@ -217,7 +299,7 @@ def _invoice(random_: random.Random, id_: str, at: datetime, *, recent: bool) ->
     )
 
 
-def _draft(random_: random.Random, id_: str, at: datetime, *, recent: bool) -> tuple[Trial, Comparison]:
+def _draft(random_: random.Random, id_: str, at: datetime, *, end: datetime) -> tuple[Trial, Comparison]:
     channel = random_.choice(("mail", "chat"))
     served = "Thank you for your message. We have sent the parcel again and it will arrive on Thursday."
     said = served.replace("Thursday", random_.choice(("Thursday", "Thursday", "Friday", "the end of the week")))

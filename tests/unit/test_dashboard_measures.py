@@ -81,8 +81,14 @@ def test_worst_segments_come_first_and_thin_ones_last(tallies: dict[Cell, Tally]
     frame = measures.ranking(judged, "agreement")
     plans = frame[frame["dimension"] == "plan"]
     assert list(plans["value"]) == ["pro", "free", "rare"]
-    assert list(plans["status"]) == [measures.WORSE, measures.IN_LINE, measures.THIN]
+    assert list(plans["status"]) == [measures.FLAGGED, measures.NOT_FLAGGED, measures.THIN]
     assert {"hour", "weekday"} <= set(frame["dimension"])
+
+
+def test_a_segment_that_holds_every_pair_is_no_part_of_the_traffic(tallies: dict[Cell, Tally]) -> None:
+    (judged,) = evidence(tallies)
+    assert "has_tools" in {each.dimension for each in judged.segments}
+    assert "has_tools" not in set(measures.ranking(judged, "agreement")["dimension"])
 
 
 def test_regret_that_nobody_knows_ranks_nothing(tallies: dict[Cell, Tally]) -> None:

@@ -1,68 +1,99 @@
-"""Effect sizes of shifts, against scipy, and against chance."""
+"""What the Shift page says of two windows: effects in words, and whether the candidate is worse where traffic grew."""
 
-import random
-from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from scipy.spatial.distance import jensenshannon
 
-from dashboard import shift
+from dashboard import shift, shift_charts
+from scoring.stats.shift import Shift, mix_shift, ranked
+from shadow.tally import ALL, Cell, Sums, Tally
 
-
-@pytest.mark.parametrize(
-    ("p", "q"), [([0.5, 0.5], [0.9, 0.1]), ([1.0, 0.0], [0.0, 1.0]), ([0.2, 0.3, 0.5], [0.2, 0.3, 0.5])]
-)
-def test_the_distance_of_mixes_is_scipys(p: list[float], q: list[float]) -> None:
-    assert shift.jensen_shannon(p, q) == pytest.approx(float(jensenshannon(p, q, base=2)), abs=1e-7)
+HOUR = datetime(2026, 9, 7, tzinfo=UTC)
 
 
-def test_the_distance_of_distributions_is_the_largest_gap_between_them() -> None:
-    effect = shift.of_distribution("x", {0: 50, 8: 50}, {0: 100})
-    assert effect.size == pytest.approx(0.5)
+def tally(agreeing: int, n: int, regrets: int | None = None) -> Tally:
+    found = Tally(pairs=n)
+    for row in range(n):
+        found.agreement.add(float(row < agreeing), 1.0)
+        if regrets is not None:
+            found.regret.add(float(row < regrets), 1.0)
+    return found
+
+
+def cell(dimension: str, value: str, source: str = "") -> Cell:
+    return Cell("t", "small", "shadow", source, dimension, value, HOUR)
 
 
 def test_doubling_every_value_is_a_factor_of_two() -> None:
     low = {20: 10, 24: 30, 31: 5}
     doubled = {bucket + 8: n for bucket, n in low.items()}
-    assert shift.of_distribution("x", doubled, low).factor == pytest.approx(2.0)
-    assert shift.of_distribution("x", low, doubled).factor == pytest.approx(0.5)
+    assert shift.factor(shift.numbers("x", doubled, low), doubled, low) == pytest.approx(2.0)
+    assert shift.factor(shift.numbers("x", low, doubled), low, doubled) == pytest.approx(0.5)
 
 
 def test_an_empty_window_has_no_effect_size_instead_of_a_zero() -> None:
-    assert shift.of_mix("x", {}, {"a": 1}).size is None
-    assert shift.of_distribution("x", {1: 1}, {}).size is None
-    assert shift.sizes([shift.of_mix("x", {}, {})]).empty
+    empty = shift.numbers("x", {1: 1}, {})
+    assert empty.effect is None
+    assert shift.factor(empty, {1: 1}, {}) is None
+    assert shift.sizes(ranked([empty, mix_shift("y", {}, {})])).empty
 
 
-def test_two_samples_of_one_mix_rarely_look_like_a_shift() -> None:
-    draw = random.Random(5)
-
-    def sample(n: int) -> Counter[str]:
-        return Counter(draw.choices("abcdef", (30, 25, 20, 15, 7, 3), k=n))
-
-    effects = [shift.of_mix("x", sample(300), sample(800)) for _ in range(400)]
-    beyond = sum(
-        effect.size > effect.chance for effect in effects if effect.size is not None and effect.chance is not None
-    )
-    assert beyond / len(effects) < 0.09  # nominally .05, and 400 tries
+def test_what_grew_most_is_named_and_what_shrank_is_not() -> None:
+    moved = mix_shift("locale", {"de": 60, "en": 40}, {"de": 20, "en": 80})
+    value, rise = shift.grown(moved) or ("", 0.0)
+    assert value == "de"
+    assert rise == pytest.approx(0.4)
+    assert shift.grown(mix_shift("locale", {"de": 60}, {"de": 50})) is None
 
 
-def test_two_samples_of_one_distribution_rarely_look_like_a_shift() -> None:
-    draw = random.Random(6)
+def test_a_candidate_that_is_worse_where_traffic_grew_is_said_to_be_worse() -> None:
+    tallies = {
+        cell("locale", "de"): tally(100, 200),
+        cell("locale", "en"): tally(380, 400),
+        cell(*ALL): tally(480, 600),
+    }
+    (found,) = shift.contrasts(tallies, "locale", "de", None)
+    assert (found.measure, found.judgement) == ("agreement", "worse")
+    assert found.there.estimate == 0.5
+    (other,) = shift.contrasts(tallies, "locale", "en", None)
+    assert other.judgement == "better"
 
-    def sample(n: int) -> Counter[int]:
-        return Counter(round(draw.gauss(60, 8)) for _ in range(n))
 
-    effects = [shift.of_distribution("x", sample(300), sample(800)) for _ in range(400)]
-    beyond = sum(
-        effect.size > effect.chance for effect in effects if effect.size is not None and effect.chance is not None
-    )
-    assert beyond / len(effects) < 0.09
+def test_regret_counts_by_one_source_and_high_regret_is_worse() -> None:
+    tallies = {
+        cell("locale", "de", "reference"): tally(100, 200, regrets=80),
+        cell("locale", "en", "reference"): tally(200, 400, regrets=4),
+        cell("locale", "en", "judge"): tally(0, 0),
+    }
+    agreement, regret = shift.contrasts(tallies, "locale", "de", "reference")
+    assert agreement.judgement == "no clear difference"
+    assert (regret.measure, regret.judgement, regret.there.estimate) == ("regret", "worse", 0.4)
+    assert [each.measure for each in shift.contrasts(tallies, "locale", "de", "human")] == ["agreement"]
 
 
-def test_the_largest_effect_stands_first() -> None:
-    effects = [shift.of_mix("small", {"a": 50, "b": 50}, {"a": 55, "b": 45}), shift.of_mix("large", {"a": 9}, {"b": 9})]
-    assert list(shift.sizes(effects)["name"]) == ["large", "small"]
+def test_a_handful_of_pairs_is_no_judgement() -> None:
+    tallies = {cell("locale", "de"): tally(0, 20), cell("locale", "en"): tally(400, 400)}
+    (found,) = shift.contrasts(tallies, "locale", "de", None)
+    assert found.judgement == "not enough data"
+    assert shift.contrast("agreement", Sums(), tally(1, 2).agreement) == []
+
+
+def test_chance_is_never_said_to_be_nought() -> None:
+    assert shift.chance(0.0004) == "q < 0.001"
+    assert shift.chance(0.0314) == "q 0.031"
+    assert shift.chance(None) == ""
+
+
+def test_the_picture_has_every_status() -> None:
+    both: dict[str, Any] = {"kind": "mix", "n_current": 9, "n_reference": 9}
+    shifts = [
+        Shift(name="a", effect=0.4, p_value=0.001, q_value=0.01, status="shifted", **both),
+        Shift(name="b", effect=0.0, p_value=0.9, q_value=0.9, status="within_chance", **both),
+    ]
+    frame = shift.sizes(shifts)
+    assert list(frame["status"]) == ["shifted", "within chance"]
+    assert "within chance" in shift_charts.effects(frame).to_json()
 
 
 def test_values_of_the_clock_keep_their_order() -> None:

@@ -1,6 +1,6 @@
 """Windows and their references."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from dashboard import state
 
@@ -44,3 +44,28 @@ def test_the_window_before_starts_on_a_whole_hour_too() -> None:
 def test_everything_before_has_no_start() -> None:
     before = state.reference(state.window("24 h", "now", now=NOW, newest=None), state.ALL_BEFORE, first=None, now=NOW)
     assert before.since is None
+
+
+def test_the_same_weekdays_before_lie_whole_weeks_earlier_and_never_in_the_window_itself() -> None:
+    week = state.window("7 d", "newest data", now=NOW, newest=NEWEST)
+    month = state.window("28 d", "newest data", now=NOW, newest=NEWEST)
+    day = state.window("24 h", "now", now=NOW, newest=None)
+    for window, weeks in ((day, 1), (week, 1), (month, 4)):
+        before = state.reference(window, state.SAME_DAYS, first=None, now=NOW)
+        assert window.since is not None
+        assert before.since == window.since - timedelta(days=7 * weeks)
+        assert not state.overlap(window, before)
+
+
+def test_chosen_days_are_whole_and_both_counted() -> None:
+    window = state.window_of_days(date(2026, 9, 1), date(2026, 9, 2))
+    assert window.since == datetime(2026, 9, 1, tzinfo=UTC)
+    assert window.until == datetime(2026, 9, 3, tzinfo=UTC)
+
+
+def test_windows_overlap_where_they_share_an_hour() -> None:
+    first, second = (state.window_of_days(date(2026, 9, day), date(2026, 9, day)) for day in (1, 2))
+    open_ended = state.Window(label="all", since=None, until=None)
+    assert not state.overlap(first, second)
+    assert state.overlap(first, state.window_of_days(date(2026, 8, 1), date(2026, 9, 1)))
+    assert state.overlap(first, open_ended)

@@ -1,0 +1,76 @@
+"""The way to the store: connections, what is remembered for how long, and reads that pages share.
+
+What comes from here is at most `FRESH` seconds old, however many readers look.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, Literal
+
+import streamlit as st
+from sqlalchemy import Connection, Engine
+
+from dashboard import measures
+from dashboard.configured import settings
+from dashboard.measures import Step
+from dashboard.state import Subject, Window
+from shadow.records import TrialKind
+from shadow.store import engine as engines
+from shadow.store import tallies as stored_tallies
+from shadow.tally import ALL, Cell, Tally
+
+#: Seconds for which what was read is good enough.
+FRESH: Final = 8
+
+#: Trials about served traffic, whoever was served. Ceilings say something about the frontier only.
+KINDS: Final[tuple[TrialKind, ...]] = ("shadow", "reverse")
+
+cached = st.cache_data(ttl=FRESH, max_entries=500, show_spinner=False)
+# Shared instead of copied for every reader, so nobody may change what comes from it.
+shared = st.cache_resource(ttl=FRESH, max_entries=100, show_spinner=False)
+
+
+@contextmanager
+def snapshot() -> Iterator[Connection]:
+    """A transaction to read in. ConfigError, StoreError or SchemaError where there is none."""
+    found = settings()
+    with engines.snapshot(_engine(found.postgres_url(), found.postgres.pool_size)) as connection:
+        yield connection
+
+
+@shared
+def segments(task: str, candidate: str, window: Window) -> Mapping[Cell, Tally]:
+    """Every segment over the window; the totals by hour of the week, from which the calendar is told."""
+    with snapshot() as connection:
+        stored = stored_tallies.read(
+            connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
+            per="window", histograms=False,
+        )  # fmt: skip
+        totals = stored_tallies.read(
+            connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
+            dimension=ALL[0], per="hour_of_week",
+        )  # fmt: skip
+    return totals | {cell: tally for cell, tally in stored.items() if cell.dimension != ALL[0]}
+
+
+@shared
+def steps(
+    task: str, candidate: str, window: Window, dimension: str, per: Step | Literal["hour_of_week"]
+) -> Mapping[Cell, Tally]:
+    """One dimension by bucket of time, without histograms."""
+    with snapshot() as connection:
+        return stored_tallies.read(
+            connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
+            dimension=dimension, per=per, histograms=False,
+        )  # fmt: skip
+
+
+def buckets(subject: Subject, per: Step | Literal["hour_of_week"]) -> measures.Buckets:
+    """The tallies of the subject by bucket of time."""
+    found = steps(subject.task, subject.candidate, subject.window, subject.dimension, per)
+    return measures.by_start(found, subject.value)
+
+
+@st.cache_resource(show_spinner=False, on_release=Engine.dispose)
+def _engine(url: str, pool_size: int) -> Engine:
+    return engines.connect(url, pool_size=pool_size, application="shadow dashboard")

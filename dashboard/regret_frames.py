@@ -1,0 +1,73 @@
+"""Cached reads of the Regret page. Rollups only: a year of traffic costs what its hours cost."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from dashboard import configured, frames, measures, reading, regrets
+from dashboard.measures import Step
+from dashboard.reading import cached
+from dashboard.regrets import Per, Side
+from dashboard.state import Window
+from scoring import evidence as evidences
+from scoring.estimates import Estimate, estimates
+from scoring.evidence import TaskEvidence
+from shadow.records import RegretSource
+from shadow.tally import ALL
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """Regret of the whole task, and the counts it rests on."""
+
+    evidence: TaskEvidence
+    sampled: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Course:
+    """Regret over time, the share the candidate served, and where the stage changed."""
+
+    regret: pd.DataFrame
+    served: pd.DataFrame
+    stages: pd.DataFrame
+
+
+@cached
+def known(task: str, candidate: str, window: Window) -> Known | None:
+    """Regret by source, and what it rests on; None where the window holds nothing."""
+    for found in frames.overview(task, window):
+        if found.candidate == candidate and found.n:
+            return Known(evidence=found, sampled=regrets.sampled(reading.segments(task, candidate, window)))
+    return None
+
+
+@cached
+def segments(task: str, candidate: str, window: Window, source: RegretSource) -> pd.DataFrame:
+    """Segments by what `source` says, see `measures.ranking`; those of the stage among them.
+
+    The window must hold something.
+    """
+    tallies = regrets.of_source(reading.segments(task, candidate, window), source)
+    (judged,) = evidences.evidence(tallies, tasks=configured.settings().tasks)
+    return measures.ranking(judged, "regret")
+
+
+@cached
+def sides(task: str, candidate: str, window: Window, source: RegretSource) -> list[tuple[Side, Estimate | None]]:
+    """Before and after the rollout, each with its regret."""
+    found = regrets.by_kind(reading.segments(task, candidate, window), source)
+    return list(zip(found, estimates([side.sums for side in found]), strict=True))
+
+
+@cached
+def course(task: str, candidate: str, window: Window, source: RegretSource, per: Per) -> Course:
+    """Everything over time, see `regrets`."""
+    step: Step = "hour" if per == "hour" else "day"
+    totals = reading.steps(task, candidate, window, ALL[0], step)
+    stages = reading.steps(task, candidate, window, regrets.STAGE, step)
+    return Course(
+        regret=regrets.over_time(totals, source, per),
+        served=regrets.served(totals, per),
+        stages=regrets.stage_changes(stages, per),
+    )

@@ -1,0 +1,152 @@
+"""Tallies to the tables of the Regret page: sources stay apart, weights count, and time is event time."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dashboard import explained, regret_charts, regrets, watching
+from shadow.regret import SOURCES
+from shadow.store.incidents import Heartbeat, Incident
+from shadow.tally import ALL, Cell, CellKind, Tally
+
+MONDAY = datetime(2026, 9, 7, tzinfo=UTC)
+NOW = MONDAY + timedelta(days=10)
+
+
+def tallies(*rows: tuple[timedelta, CellKind, str, int, int, float]) -> dict[Cell, Tally]:
+    """Totals: after how long, kind, source, regrets among n pairs, the chance of each."""
+    found = {}
+    for after, kind, source, regretted, n, chance in rows:
+        tally = Tally(pairs=n)
+        for row in range(n):
+            tally.agreement.add(float(row >= regretted), chance)
+            tally.regret.add(float(row < regretted), chance)
+            tally.net_regret.add(float(row < regretted), chance)
+        found[Cell("t", "small", kind, source, *ALL, MONDAY + after)] = tally
+    return found
+
+
+def staged(*rows: tuple[timedelta, str, int]) -> dict[Cell, Tally]:
+    return {
+        Cell("t", "small", "shadow", "", regrets.STAGE, stage, MONDAY + after): Tally(pairs=n)
+        for after, stage, n in rows
+    }
+
+
+def incident(**more: Any) -> Incident:
+    fields: dict[str, Any] = {
+        "id": "1", "task": "t", "candidate": "small", "kind": "reverse", "detector": "regret_drift", "subject": "",
+        "severity": "critical", "summary": "rose", "opened_at": MONDAY, "noticed_at": MONDAY,
+    }  # fmt: skip
+    return Incident(**fields | more)
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def test_each_period_has_its_own_rate_and_the_running_one_adds_up() -> None:
+    found = tallies((HOUR, "reverse", "reference", 2, 40, 1.0), (DAY, "reverse", "reference", 10, 40, 1.0))
+    frame = regrets.over_time(found, "reference", "day")
+    assert list(frame["estimate"]) == [0.05, 0.25]
+    assert list(frame["running"]) == [0.05, 0.15]
+    assert list(frame["running_n"]) == [40, 80]
+    assert frame["until"].iloc[0] - frame["at"].iloc[0] == DAY
+    assert frame["running_high"].iloc[1] < frame["high"].iloc[1]
+
+
+def test_weeks_start_on_monday_and_hours_stand_for_themselves() -> None:
+    assert regrets.start_of(MONDAY + 6 * DAY + 5 * HOUR, "week") == MONDAY
+    assert regrets.start_of(MONDAY + 7 * DAY, "week") == MONDAY + 7 * DAY
+    assert regrets.start_of(MONDAY + HOUR, "hour") == MONDAY + HOUR
+
+
+def test_what_a_judge_says_is_never_added_to_what_people_say() -> None:
+    found = tallies((HOUR, "shadow", "human", 1, 40, 1.0), (2 * HOUR, "shadow", "judge", 40, 40, 1.0))
+    assert list(regrets.over_time(found, "human", "week")["estimate"]) == [0.025]
+    alone = regrets.of_source(found, "human")
+    assert sum(tally.regret.n for tally in alone.values()) == 40
+    assert sum(tally.pairs for tally in alone.values()) == 80
+    assert sum(tally.regret.n for tally in regrets.of_source(found, None).values()) == 0
+
+
+def test_a_band_ends_where_periods_are_thin() -> None:
+    found = tallies(*((day * DAY, "shadow", "human", 0, n, 1.0) for day, n in enumerate((40, 40, 3, 40))))
+    runs = list(regrets.over_time(found, "human", "day")["run"])
+    assert runs[0] == runs[1] != runs[3]
+
+
+def test_the_served_share_is_that_of_the_traffic_not_of_the_sample() -> None:
+    # Of 200 exchanges the candidate served 100; a tenth of those was sampled, of the others a half.
+    found = tallies((HOUR, "reverse", "", 0, 10, 0.1), (HOUR, "shadow", "", 0, 50, 0.5))
+    (share,) = regrets.served(found, "hour")["share"]
+    assert share == pytest.approx(0.5)
+
+
+def test_a_change_of_stage_is_where_most_traffic_is_under_another() -> None:
+    found = staged((0 * DAY, "0%", 50), (DAY, "0%", 50), (DAY, "5%", 20), (2 * DAY, "5%", 50), (3 * DAY, "5%", 9))
+    frame = regrets.stage_changes(found, "day")
+    assert list(frame["label"]) == ["0% → 5%"]
+    assert frame["at"].iloc[0] == MONDAY + 2 * DAY
+    assert regrets.stage_changes({}, "day").empty
+
+
+def test_before_and_after_the_rollout_are_told_apart() -> None:
+    found = tallies((HOUR, "shadow", "reference", 1, 40, 1.0), (HOUR, "reverse", "reference", 8, 40, 0.5))
+    before, after = regrets.by_kind(found, "reference")
+    assert (before.name, before.sums.n, after.name, after.pairs) == (
+        "before rollout (shadow)", 40, "after rollout (reverse)", 40,
+    )  # fmt: skip
+
+
+def test_what_was_sampled_is_told_with_its_chances() -> None:
+    (row,) = regrets.sampled(tallies((HOUR, "reverse", "judge", 1, 40, 0.05))).to_dict("records")
+    assert row["stand for"] == "800 exchanges"
+    assert row["chance: smallest"] == row["typical"] == "1 in 20"
+    assert (row["labelled"], row["judged"]) == ("none", "40 (100%)")
+    assert regrets.chance(1.0) == "every one"
+    assert regrets.chance(2.5) == "1 in 2.5"
+
+
+def test_incidents_are_cut_to_what_is_shown_and_those_outside_are_left_out() -> None:
+    marks = watching.marks(
+        [
+            incident(opened_at=MONDAY - DAY),
+            incident(opened_at=MONDAY - 3 * DAY, closed_at=MONDAY - 2 * DAY),
+            incident(opened_at=MONDAY + DAY, closed_at=MONDAY + 2 * DAY, severity="warning"),
+        ],
+        since=MONDAY,
+        until=MONDAY + 4 * DAY,
+    )
+    assert list(marks["at"]) == [MONDAY, MONDAY + DAY]
+    assert list(marks["until"]) == [MONDAY + 4 * DAY, MONDAY + 2 * DAY]
+    assert list(marks["closed"]) == ["still open", "2026-09-09 00:00 UTC"]
+
+
+def test_a_silent_monitor_is_said_to_be_silent() -> None:
+    last = Heartbeat(service="monitor", at=NOW - timedelta(seconds=12), detail={})
+    assert watching.alive(last, NOW, every=timedelta(seconds=30)) == "monitor last looked 12 s ago"
+    assert "silent for 60 min" in watching.alive(last, NOW + HOUR, every=timedelta(seconds=30))
+    assert "shadow monitor" in watching.alive(None, NOW, every=timedelta(seconds=30))
+
+
+@pytest.mark.parametrize("incidents", [[], [incident(), incident(opened_at=NOW - DAY, severity="warning")]])
+def test_pictures_are_made_with_and_without_incidents(incidents: list[Incident]) -> None:
+    found = tallies((HOUR, "reverse", "human", 2, 40, 0.5), (DAY, "shadow", "human", 10, 40, 1.0))
+    span = (MONDAY, NOW)
+    marks = watching.marks(incidents, since=MONDAY, until=NOW)
+    stages = regrets.stage_changes(staged((0 * DAY, "a", 1), (DAY, "b", 2)), "day")
+    course = regrets.over_time(found, "human", "day")
+    pictures = [
+        regret_charts.over_time(course, limit=0.02, incidents=marks, stages=stages, span=span),
+        regret_charts.served(regrets.served(found, "day"), stages=stages, span=span),
+    ]
+    for picture in pictures:
+        assert '"http' not in picture.to_json().replace('"https://vega.github.io/schema', "")
+
+
+def test_every_measure_says_what_it_is_and_what_is_not_in_it() -> None:
+    for found in explained.MEASURES.values():
+        assert all((found.title, found.what, found.how, found.without))
+        assert "http" not in f"{found.how}{found.paper}"
+    assert set(regrets.BY) == set(SOURCES)
