@@ -104,7 +104,7 @@ def _insert_pairs(connection: Connection, pairs: Mapping[PairKey, Pair]) -> dict
     fresh = pairs if new is None else {key: pairs[key] for key in (PairKey(*row) for row in new)}
     # No conflicts to mind: a payload never outlives the comparison it came with.
     names = (*PairKey._fields, *Payload._fields)
-    staging.copy(connection, payloads.name, names, ((*key, *fresh[key].payload) for key in sorted(fresh)))
+    staging.copy(connection, payloads, names, ((*key, *fresh[key].payload) for key in sorted(fresh)))
     return dict(fresh)
 
 

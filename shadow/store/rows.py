@@ -57,7 +57,7 @@ class PairKey(NamedTuple):
 
 
 class PairRow(NamedTuple):
-    """A row of `comparisons` as it comes; `segment` is JSON."""
+    """A row of `comparisons` as it comes."""
 
     task: str
     at: datetime
@@ -65,7 +65,7 @@ class PairRow(NamedTuple):
     kind: str
     candidate: str
     answered_at: datetime
-    segment: str
+    segment: dict[str, str]
     inclusion_probability: float
     scorer: str
     agreement: float | None
@@ -145,7 +145,7 @@ def pair_row(trial: Trial, comparison: Comparison, facts: Facts) -> PairRow:
         kind=trial.kind,
         candidate=clean(trial.candidate),
         answered_at=utc(trial.at),
-        segment=_encode(facts.segments),
+        segment=facts.segments,
         inclusion_probability=trial.inclusion_probability,
         scorer=comparison.scorer,
         agreement=comparison.agreement,

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import aiokafka
 from aiokafka.structs import TopicPartition
-from sqlalchemy import text
 
 from consumers import scorer, service
 from shadow import wire
@@ -72,7 +71,7 @@ async def _bare(settings: Settings) -> float:
     """The least anybody could do with a consumer, a decoder and a table without an index."""
     database = connect(settings.postgres_url())
     with database.begin() as connection:
-        connection.execute(text("CREATE TABLE bare (LIKE comparisons, exchange json, reply json, detail json)"))
+        store._BARE.create(connection)
     consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers)
     await consumer.start()
     try:

@@ -11,14 +11,26 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import msgspec
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Column, Connection, Engine, MetaData, Table, text
 
 from scoring.compare import compare
 from shadow import wire
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.records import Comparison, Exchange, Reply, Trial, Usage
 from shadow.settings import Scorer, Task
-from shadow.store import engine, exchanges, ingest, ledger, migrate, outcomes, partitions, rows, tallies
+from shadow.store import (
+    engine,
+    exchanges,
+    ingest,
+    ledger,
+    migrate,
+    outcomes,
+    partitions,
+    rows,
+    staging,
+    tables,
+    tallies,
+)
 from tests.services import fresh_database, service_folder
 
 PAIRS = 20_000
@@ -66,7 +78,7 @@ def _timed(
     with _database(server) as database:
         with database.begin() as connection:  # the days' partitions are not part of either
             partitions.ensure(connection, ("comparisons", "payloads", "exchanges"), [START, START + timedelta(days=1)])
-            connection.execute(text("CREATE TABLE bare (LIKE comparisons, exchange json, reply json, detail json)"))
+            _BARE.create(connection)
         write(database, batches[:WARM_UP])  # statements get compiled and prepared
         begun = time.perf_counter()
         write(database, batches[WARM_UP:])
@@ -91,14 +103,20 @@ def _compare_and_store(database: Engine, batches: Sequence[Sequence[bytes]]) -> 
 
 def _copy(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
     """The least anybody could do: decode, and COPY the same columns into a table without an index."""
-    names = ", ".join((*rows.PairRow._fields, *rows.Payload._fields))
     for batch in batches:
         with database.begin() as connection:
-            driver = connection.connection.driver_connection
-            assert driver is not None
-            with driver.cursor() as cursor, cursor.copy(f"COPY bare ({names}) FROM STDIN") as copy:
-                for value in batch:
-                    copy.write_row(_columns(wire.decode(Trial, value)))
+            staging.copy(
+                connection, _BARE, _BARE.columns.keys(), (_columns(wire.decode(Trial, value)) for value in batch)
+            )
+
+
+#: The columns of both tables, each once.
+_BARE = Table(
+    "bare",
+    MetaData(),
+    *(Column(name, tables.comparisons.c[name].type) for name in rows.PairRow._fields),
+    *(Column(name, tables.payloads.c[name].type) for name in rows.Payload._fields),
+)
 
 
 def _columns(trial: Trial) -> tuple[object, ...]:
@@ -111,7 +129,7 @@ def _columns(trial: Trial) -> tuple[object, ...]:
         trial.kind,
         trial.candidate,
         trial.at,
-        encode(exchange.segment).decode(),
+        exchange.segment,
         trial.inclusion_probability,
         "label",
         1.0,
