@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, cast, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, cast, or_, select, true, tuple_
 
 from shadow.records import Comparison, Exchange, Preference, RegretSource, Reply, Role, Trial
 from shadow.store import staging
@@ -20,7 +20,6 @@ MAX_LIMIT: Final = 1_000
 
 _KEY: Final = ("at", "exchange_id", "kind", "candidate")
 _TEXTS: Final = [cast(payloads.c[name], Text).label(f"{name}_text") for name in ("exchange", "reply", "detail")]
-_wanted: Final = staging.staged(*comparisons.primary_key.columns)
 _exchange = msgspec.json.Decoder(Exchange)
 _reply = msgspec.json.Decoder(Reply)
 _detail = msgspec.json.Decoder(dict[str, Any])
@@ -120,14 +119,8 @@ def by_key(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, Pai
     wanted = sorted(set(keys))
     if not wanted:
         return {}
-    moments = [key.at for key in wanted]
-    query = _with_payload().where(
-        # The first says nothing new, but it is what PostgreSQL can rule out partitions by.
-        comparisons.c.at.between(min(moments), max(moments)),
-        *(comparisons.c[name] == _wanted.c[name] for name in PairKey._fields),
-    )
     with explained(connection.engine.url):
-        rows = connection.execute(query, {"rows": staging.document([key._asdict() for key in wanted])})
+        rows = connection.execute(_BY_KEY, {"rows": staging.document([key._asdict() for key in wanted])})
         found = [_pair(row) for row in rows]
     return {pair.key: pair for pair in found}
 
@@ -283,3 +276,11 @@ def _remains_of_reply(row: Row[Any], side: Role) -> Reply:
         cost_usd=fields[f"{side}_cost_usd"],
         failure=fields[f"{side}_failure"],
     )
+
+
+# One key after the other: PostgreSQL does not know how few they are, and could read everything.
+_wanted = staging.staged(*comparisons.primary_key.columns)
+_one: Final = (
+    _with_payload().where(*(comparisons.c[name] == _wanted.c[name] for name in PairKey._fields)).limit(1).lateral("one")
+)
+_BY_KEY: Final = select(_one).select_from(_wanted).join(_one, true())

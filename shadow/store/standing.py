@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, select, text, update
 
 from shadow import counting
 from shadow.records import Preference, RegretSource, TrialKind
@@ -65,6 +65,7 @@ def lock(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, Stand
     found: dict[PairKey, Standing] = {}
     if wanted:
         document = staging.document([key._asdict() for key in wanted])
+        connection.execute(_PLAN_EACH)
         for row in connection.execute(_LOCK, {"rows": document, **_window(wanted)}):
             standing = _standing(row)
             found[standing.key] = standing
@@ -150,6 +151,9 @@ def _same(staged: Any, columns: Iterable[Any]) -> Any:
     window = comparisons.c.at.between(bindparam("first"), bindparam("last"))
     return and_(window, *(column == staged.c[column.name] for column in columns))
 
+
+# A plan made once, for any window, would read the whole of it: 600 ms for 50 of 500,000 pairs, and not 2.
+_PLAN_EACH: Final = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
 _wanted: Final = staging.staged(*_KEY)
 _LOCK: Final = select(comparisons).where(_same(_wanted, _KEY)).order_by(*_KEY).with_for_update(of=comparisons)
