@@ -24,8 +24,8 @@ from consumers.backoff import Backoff
 from consumers.health import Vitals
 from consumers.running import pause, unless, until_told
 from scoring.monitor.events import Opened
-from scoring.monitor.task import Found, incident_of
-from shadow.errors import StoreError
+from scoring.monitor.task import LEARNING, Found, incident_of
+from shadow.errors import StoreError, UsageError
 from shadow.settings import Settings
 from shadow.store import engine as database
 from shadow.store import incidents, watch
@@ -49,6 +49,27 @@ def run(settings: Settings, *, once: bool = False) -> None:
     """
     settings.postgres_url()
     until_told(partial(serve, settings, once=once))
+
+
+def relearn(settings: Settings, name: str) -> int:
+    """Have the detectors of a task forget what was usual, and close their incidents; how many detectors did.
+
+    May be done while a monitor runs. Raises UsageError for a task of which nothing was learnt.
+    """
+    engine = database.connect(settings.postgres_url(), pool_size=1, application="shadow-monitor-relearn")
+    try:
+        with database.transaction(engine) as connection:
+            database.require_schema(connection)
+            for incident in incidents.read(connection, name, open_only=True):
+                if incident.detector in LEARNING:
+                    now = datetime.now(UTC)
+                    incidents.close_incident(connection, incident.id, now, "somebody had it learn anew what is usual")
+            forgotten = watch.forget(connection, name, LEARNING)
+    finally:
+        engine.dispose()
+    if not forgotten:
+        raise UsageError(f"no detector of a task {name!r} has learnt anything yet")
+    return forgotten
 
 
 async def serve(

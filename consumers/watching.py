@@ -25,8 +25,8 @@ from shadow.store.incidents import Heartbeat, Incident
 from shadow.store.watch import DetectorState
 from shadow.tally import Cell, Tally
 
-#: Hours with data that one transaction takes in: a week, so that catching up shows progress.
-MOST_HOURS: Final = 168
+#: Hours with data that one transaction takes in: a day, so that little is done again after a crash.
+MOST_HOURS: Final = 24
 
 #: Labels that come later than this after their pair are not held against the judge.
 LABEL_WINDOW: Final = timedelta(days=30)

@@ -11,7 +11,7 @@ from scoring.monitor import task
 from scoring.monitor.task import Found, Rules, States
 from shadow.records import Reply
 from shadow.settings import Settings
-from shadow.tally import ALL, Cell, Tally
+from shadow.tally import ALL, MICRO, Cell, Sums, Tally
 from tests.store_samples import Scored, exchange, scored
 
 #: A Monday.
@@ -28,6 +28,11 @@ Rate = Callable[[int], float]
 def wave(hour: int, *, rate: float = 0.02, by: float = 0.5) -> float:
     """A rate that rises and falls by half over the week."""
     return float(rate * (1 + by * np.sin(2 * np.pi * hour / WEEK)))
+
+
+def counted(ones: int, n: int) -> Sums:
+    """The sums of n numbers, `ones` of them 1 and the rest 0, each with weight 1."""
+    return Sums(n, ones * MICRO, ones * MICRO, n * MICRO, n * MICRO, ones * MICRO, ones * MICRO)
 
 
 def an_hour(
@@ -51,14 +56,8 @@ def an_hour(
             tally = cells.setdefault(cell, Tally())
             tally.pairs += n
             tally.counts["failure:candidate:timeout"] += int(roll.binomial(n, failures))
-            for sums, x, times in (
-                (tally.agreement, 0.0, regrets),
-                (tally.agreement, 1.0, n - regrets),
-                (tally.regret, 1.0, regrets),
-                (tally.regret, 0.0, n - regrets),
-            ):
-                for _ in range(times):
-                    sums.add(x, 1.0)
+            tally.agreement.merge(counted(n - regrets, n))
+            tally.regret.merge(counted(regrets, n))
     return cells
 
 

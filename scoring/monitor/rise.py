@@ -2,8 +2,8 @@
 
 It learns for a week of event time (and at least a hundred rows), hour by hour. Then the baseline
 is fitted, once, and the e-detector of `scoring.stats.drift` bets against it for as long as it
-runs. The baseline is not fitted again: a rate that creeps up would take its baseline along. Who
-accepts a new level removes the detector's row, and it learns anew.
+runs. The baseline is not fitted again: a rate that creeps up would take its baseline along. A
+person who accepts a new level has it learn anew (`shadow monitor --relearn TASK`).
 
 The alarm comes at N/alpha, N being the configured horizon or what four weeks bring at the
 traffic of the first, whichever is more: a busy task must not be alarmed falsely more often per

@@ -59,6 +59,9 @@ JUDGED: Final = Key("", "", HOURS, "judged")
 FLOWING: Final = Key("", "", FLOW, "")
 JUDGE: Final = Key("", "", judge.DETECTOR, "")
 
+#: Detectors that bet against what they have learnt, and may be told to learn anew.
+LEARNING: Final = (regret.DETECTOR, failures.DETECTOR, ceiling.DETECTOR, judge.DETECTOR)
+
 _TYPES: Final[dict[str, type[State]]] = {
     regret.DETECTOR: RiseState,
     failures.DETECTOR: RiseState,

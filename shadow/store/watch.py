@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from shadow.records import TrialKind
@@ -94,6 +94,13 @@ def save(connection: Connection, task: str, states: Sequence[DetectorState]) -> 
     rows = [{"task": task, "updated_at": now, **msgspec.structs.asdict(state)} for state in states]
     with explained(connection.engine.url):
         connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+
+
+def forget(connection: Connection, task: str, names: Sequence[str]) -> int:
+    """Remove the states of these detectors of `task`, so that they learn anew; how many there were."""
+    statement = delete(detectors).where(detectors.c.task == task, detectors.c.detector.in_(names))
+    with explained(connection.engine.url):
+        return connection.execute(statement).rowcount
 
 
 def tasks(connection: Connection) -> list[str]:

@@ -78,7 +78,7 @@ async def test_killed_at_random_it_ends_with_the_incidents_of_an_undisturbed_run
         before = watching_times(tmp_path)
         with consuming.process("monitor", settings, tmp_path):
             await watching(tmp_path, more_than=before)
-            await asyncio.sleep(chance.uniform(0, 0.5))
+            await asyncio.sleep(chance.uniform(0, 0.8))
             # Leaving the block kills it where it stands.
     await monitor.serve(settings, asyncio.Event(), once=True)
     found, found_states = left_behind(disturbed)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from consumers import monitor, watching
 from consumers.health import Vitals
 from shadow.devstack.processes import free_port
-from shadow.errors import StoreError
+from shadow.errors import StoreError, UsageError
 from shadow.records import CaptureCounts
 from shadow.store import incidents, ingest, watch
 from shadow.store.engine import connect, transaction
@@ -23,8 +23,8 @@ from tests.store_samples import START, arrival, exchange, scored, store
 from tests.watching import HOUR, settings_for, traffic
 
 #: Regret rises in the second week, and one segment is bad from the start.
-RISE = 200
-HOURS = 260
+RISE = 180
+HOURS = 215
 
 
 def risen(hour):
@@ -99,7 +99,7 @@ def test_the_order_of_delivery_changes_nothing(postgres_server, migrated_templat
     pairs = traffic(HOURS, risen, start=START, bad="fr")
     shuffled = random.Random(1).sample(pairs, len(pairs))
     outcomes = []
-    for delivered in (pairs, shuffled + pairs[:500]):
+    for delivered in (pairs, shuffled + pairs[:200]):
         with fresh_database(postgres_server, template=TEMPLATE) as url:
             engine = connect(url)
             store(engine, delivered, batch=2_000)
@@ -110,26 +110,43 @@ def test_the_order_of_delivery_changes_nothing(postgres_server, migrated_templat
     assert len(outcomes[0]) >= 2
 
 
+def test_told_to_learn_anew_it_closes_what_was_open_and_takes_the_new_level_for_usual(engine, postgres_url):
+    settings = settings_for(postgres_url)
+    with pytest.raises(UsageError, match="ticket-intent"):
+        monitor.relearn(settings, "ticket-intent")
+    store(engine, traffic(HOURS, risen, start=START), batch=2_000)
+    monitor.run(settings, once=True)
+    assert {each.closed_at for each in found(engine) if each.detector == "regret_drift"} == {None}
+    assert monitor.relearn(settings, "ticket-intent") >= 2
+    (closed,) = [each for each in found(engine) if each.detector == "regret_drift"]
+    assert closed.closed_because == "somebody had it learn anew what is usual"
+    monitor.run(settings, once=True)
+    statuses = {each["detector"]: each["status"] for each in state_of(engine)["detectors"]}
+    assert "regret_drift" not in statuses
+
+
 def test_a_second_run_goes_on_where_the_first_stopped(engine, postgres_url):
     pairs = traffic(HOURS, risen, start=START)
     settings = settings_for(postgres_url)
-    store(engine, pairs[:1_500], batch=2_000)
+    store(engine, pairs[:1_000], batch=2_000)
     # Traffic goes on: only what is followed by later pairs is complete.
-    step_at(engine, settings, pairs[1_499][0].exchange.at)
+    step_at(engine, settings, pairs[999][0].exchange.at)
     assert found(engine) == []
-    store(engine, pairs[1_500:], batch=2_000)
+    store(engine, pairs[1_000:], batch=2_000)
     monitor.run(settings, once=True)
     assert [incident.detector for incident in found(engine)][-1] == "regret_drift"
     assert state_of(engine)["scored"]["late"] == 0
 
 
 def step_at(engine, settings, now, *, looks=2):
-    """Steps as they would have been at `now`, a minute apart."""
-    for look in range(looks):
-        with watch.session(engine, most_silence=timedelta(minutes=1)) as connection:
-            at = now + look * timedelta(minutes=1)
-            result = watching.step(connection, settings, "ticket-intent", {}, now=at)
-    return result
+    """Steps as they would have been at `now`, a minute apart; the last one, once all is taken in."""
+    with watch.session(engine, most_silence=timedelta(minutes=1)) as connection:
+        for look in range(looks):
+            done = None
+            while done is None or done.more:
+                at = now + look * timedelta(minutes=1)
+                done = watching.step(connection, settings, "ticket-intent", {}, now=at)
+    return done
 
 
 def test_hours_that_are_still_filling_are_not_taken_in(engine, postgres_url):

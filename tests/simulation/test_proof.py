@@ -12,7 +12,7 @@ import pytest
 
 from scoring.stats.moments import Moments
 from scoring.stats.weighted import intervals_of_moments
-from tests.simulation import change, many, watched
+from tests.simulation import change, many, monitored, watched
 from tests.simulation.proof import Row, dice, table, write_measured
 
 CHECKS = {
@@ -29,6 +29,8 @@ CHECKS = {
     "Judges and people": many.judges,
     "Ceiling": many.ceilings,
     "Shift": many.shifts,
+    "Monitor, calm": monitored.calm_weeks,
+    "Monitor, change": monitored.rises,
 }
 
 
