@@ -119,6 +119,8 @@ def _judge(
 
 def _why_not(frontier: Reply, candidate: Reply) -> str | None:
     """Why a pair of replies cannot be compared, in one stable word; None if it can."""
+    if frontier.failure is None and candidate.failure is None:
+        return None
     for side, reply in (("frontier", frontier), ("candidate", candidate)):
         match reply.failure, reply.failure_detail:
             case None, _:

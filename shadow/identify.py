@@ -86,21 +86,16 @@ def length_bucket(characters: int) -> str:
 
 def input_characters(request: Mapping[str, Any]) -> int:
     """Characters of text the model was given, across messages, input items and instructions."""
-    return (
-        _characters(request.get("messages"))
-        + _characters(request.get("input"))
-        + _characters(request.get("instructions"))
-    )
+    return sum(_characters(request[part]) for part in ("messages", "input", "instructions") if part in request)
 
 
 def _characters(item: Any) -> int:
     # Counted for every pair, so without the cost of `match` and generators.
-    if not item:
-        return 0
     if isinstance(item, str):
         return len(item)
     if isinstance(item, dict):
-        return _characters(item.get("content")) + _characters(item.get("text"))
+        content, text = item.get("content"), item.get("text")
+        return (_characters(content) if content else 0) + (_characters(text) if text else 0)
     if isinstance(item, list | tuple):
         return sum(map(_characters, item))
     return 0

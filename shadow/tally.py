@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from math import floor, log2
+from math import log2
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from shadow.records import TrialKind
@@ -190,6 +190,8 @@ def spread(tallies: dict[Cell, Tally], combinations: Mapping[Combination, Tally]
 
 def utc(moment: datetime) -> datetime:
     """`moment` in UTC, also where that would fall out of the calendar."""
+    if moment.tzinfo is UTC:
+        return moment
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -206,7 +208,7 @@ def total(tallies: Iterable[Tally]) -> Tally:
 
 def bucket(x: float) -> int:
     """The histogram bucket of x: bucket b holds [2^(b/8), 2^((b+1)/8)); below 1 all is bucket 0."""
-    return floor(log2(x) * BUCKETS_PER_DOUBLING) if x > 1 else 0
+    return int(log2(x) * BUCKETS_PER_DOUBLING) if x > 1 else 0
 
 
 def bucket_value(index: int) -> float:

@@ -28,6 +28,8 @@ from shadow.records import Reply
 
 #: No label is longer; what is longer is prose.
 _MOST_WORDS: Final = 12
+#: Characters of a reply that is worth remembering.
+_SHORT: Final = 100
 
 _KEYS: Final = ("label", "intent", "class", "category", "classification", "sentiment", "topic", "prediction", "answer")
 _NAMED: Final = re.compile(
@@ -43,14 +45,22 @@ _EDGES: Final = " \t\r\n\"'`´‘’“”«»„.,;:!?*_~()[]{}<>|\\"
 
 def read(reply: Reply, _request: Request, options: Options) -> str:
     text = text_of(reply)
-    known = _known(tuple(map(str, options.get("labels", ()))))
-    found = _found(text, str(options["key"]) if "key" in options else None)
-    label = normalised(found)
+    labels, key = tuple(map(str, options.get("labels", ()))), str(options["key"]) if "key" in options else None
+    # A classifier says the same few words over and over.
+    return _read_again(text, labels, key) if len(text) <= _SHORT else _read(text, labels, key)
+
+
+def _read(text: str, labels: tuple[str, ...], key: str | None) -> str:
+    known = _known(labels)
+    label = normalised(_found(text, key))
     if known:
         return label if label in known else _only_one_named(text, known)
     if not label or len(label.split()) > _MOST_WORDS:
         raise Unreadable("no label in the reply")
     return label
+
+
+_read_again = lru_cache(maxsize=4_096)(_read)
 
 
 def agree(a: str, b: str, _options: Options) -> float:

@@ -92,9 +92,9 @@ class PairRow(NamedTuple):
 class Payload(NamedTuple):
     """What a row of `payloads` holds beside its key, as JSON."""
 
-    exchange: str
-    reply: str
-    detail: str
+    exchange: bytes
+    reply: bytes
+    detail: bytes
 
 
 class Pair(NamedTuple):
@@ -216,7 +216,7 @@ def _check_numbers(row: PairRow) -> None:
             raise ValueError(f"a cost of {cost} USD")
 
 
-def _encode(value: Any) -> str:
+def _encode(value: Any) -> bytes:
     try:
         encoded = _encoder.encode(value)
     except UnicodeEncodeError:
@@ -225,4 +225,4 @@ def _encode(value: Any) -> str:
         raise ValueError(f"not JSON: {fault}") from None
     if b"\\u0000" in encoded and _NUL.search(encoded):
         raise ValueError("NUL character")
-    return encoded.decode()
+    return encoded

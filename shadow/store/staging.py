@@ -33,9 +33,9 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 #: Most bytes of one document. PostgreSQL takes 1 GB; this keeps memory flat on both sides.
 DOCUMENT_BYTES: Final = 8 * 2**20
 
-#: The type that a column's values have on their way.
+#: The type that a column's values have on their way; of `json`, the text as it is.
 _BINARY: Final[dict[type[Any], str]] = {
-    Boolean: "bool", DateTime: "timestamptz", Double: "float8", JSON: "text", JSONB: "jsonb", Text: "text"
+    Boolean: "bool", DateTime: "timestamptz", Double: "float8", JSON: "bytea", JSONB: "jsonb", Text: "text"
 }  # fmt: skip
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def copy(
     """COPY rows into the columns `names` of `table`; none of them may be there already.
 
     In PostgreSQL's binary format, which takes both sides half the time of its text: nothing is
-    escaped. `json` columns come as text, `jsonb` as objects. `into` is another table like it.
+    escaped. `json` columns come as encoded text, `jsonb` as objects. `into` is another table like it.
     """
     driver = connection.connection.driver_connection
     assert driver is not None

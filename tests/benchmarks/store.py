@@ -151,9 +151,9 @@ def _columns(trial: Trial) -> tuple[object, ...]:
         None,
         None,
         None,
-        encode(exchange).decode(),
-        encode(reply).decode(),
-        "{}",
+        encode(exchange),
+        encode(reply),
+        b"{}",
     )
 
 
