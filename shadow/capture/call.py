@@ -1,4 +1,4 @@
-"""One user request: what was asked, and what was heard.
+"""One user request: what was asked, what was heard, and the exchange the two make.
 
 On the application's thread only references are kept: to the bytes of the request as they were
 sent, and to the bytes of the answer as they came. They do not change, whatever the application
@@ -6,14 +6,19 @@ does with its own objects afterwards. Reading them is left to the publisher's th
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from time import perf_counter, time
 from typing import Any, Final
 
 import msgspec
 
-from shadow import replies
-from shadow.capture.tape import Tape
-from shadow.records import Api, Failure
+from shadow import identify, prices, replies
+from shadow.capture.tape import LIMIT_BYTES, Tape, decoded
+from shadow.eventstream import EventStream
+from shadow.publisher import Dropped
+from shadow.records import Api, Exchange, Failure, Reply
+from shadow.settings import Settings
 
 TRACEPARENT: Final = "traceparent"
 _NONE: Final[Mapping[str, str]] = {}
@@ -31,6 +36,7 @@ class Call(msgspec.Struct, eq=False):
     `time.perf_counter()` (seconds). `id` is made on the publisher's thread, unless sampling needs it.
     """
 
+    settings: Settings
     api: Api
     task: str
     unit: str | None
@@ -49,10 +55,114 @@ class Call(msgspec.Struct, eq=False):
     failure: Failure | None = None
     detail: str = ""
 
+    def exchange(self) -> Exchange:
+        """What the call amounts to, on the publisher's thread. Raises Dropped where it cannot be read."""
+        settings = self.settings
+        request = _request(self)
+        asked = request.get("model")
+        asked = asked if isinstance(asked, str) else ""
+        reply = _reply(self, asked)
+        role = settings.role_of(self.task, asked) or settings.role_of(self.task, reply.model) or "frontier"
+        at = time() - (perf_counter() - self.started)
+        return Exchange(
+            id=self.id or new_id(at),
+            task=self.task,
+            at=datetime.fromtimestamp(at, UTC),
+            request=request,
+            reply=msgspec.structs.replace(
+                reply,
+                latency_ms=(self.ended - self.started) * 1_000,
+                cost_usd=_cost(settings, (asked, reply.model), reply),
+                status=self.status,
+            ),
+            api=self.api,
+            served_by=role,
+            segment=identify.segment_of(settings, self.task, request, self.headers, self.segment),
+            unit=identify.unit_of(request, self.headers, self.unit),
+            inclusion_probability=self.rate,
+            traceparent=self.headers.get(TRACEPARENT),
+            truncated=self.tape is not None and self.tape.cut,
+        )
+
 
 def new_id(at: float) -> str:
     """A unique id (32 hexadecimal digits) that sorts by time; `at` is Unix time."""
     return f"{int(at * 1_000):012x}{secrets.token_hex(10)}"
+
+
+def _request(call: Call) -> dict[str, Any]:
+    try:
+        request = msgspec.json.decode(call.request)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as fault:
+        raise Dropped("unencodable", f"the request is not JSON: {type(fault).__name__}") from None
+    if not isinstance(request, dict):
+        raise Dropped("unencodable", "the request is not a JSON object")
+    return request
+
+
+def _reply(call: Call, model: str) -> Reply:
+    if call.failure is not None:
+        return replies.failed(model, call.failure, call.detail)
+    if call.answer is not None:
+        return replies.read_bytes(call.api, call.answer, model=model)
+    if call.tape is None:
+        raise Dropped("nothing_to_mirror")
+    try:
+        pieces = list(decoded(call.tape, call.answer_headers.get("content-encoding", "").strip().lower()))
+    except ValueError as fault:
+        raise Dropped("unencodable", str(fault)) from None
+    if not call.answer_headers.get("content-type", "").startswith("text/event-stream"):
+        return _whole(call, call.tape, b"".join(piece for piece, _ in pieces), model)
+    return _streamed(call, call.tape, pieces, model)
+
+
+def _whole(call: Call, tape: Tape, body: bytes, model: str) -> Reply:
+    """A reply that the application read piece by piece although it is one JSON object."""
+    reply = replies.read_bytes(call.api, body, model=model)
+    # Half an object is no fault of the model's: the application did not read it all.
+    return _interrupted(reply, tape) if reply.failure == "malformed" else reply
+
+
+def _streamed(call: Call, tape: Tape, pieces: Iterable[tuple[bytes, float]], model: str) -> Reply:
+    reader = replies.StreamReader(call.api, model=model)
+    events = EventStream()
+    ttft_ms: float | None = None
+    for piece, at in pieces:
+        _feed(reader, events.feed(piece))
+        if ttft_ms is None and reader.started:
+            ttft_ms = (at - call.started) * 1_000
+    _feed(reader, events.close())
+    reply = msgspec.structs.replace(reader.reply(), ttft_ms=ttft_ms)
+    return _interrupted(reply, tape) if reply.failure == "interrupted" else reply
+
+
+def _feed(reader: replies.StreamReader, events: Iterable[bytes]) -> None:
+    for event in events:
+        try:
+            reader.feed(msgspec.json.decode(event))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue  # `[DONE]`, or an event that was cut off
+
+
+def _interrupted(reply: Reply, tape: Tape) -> Reply:
+    if tape.cut:
+        detail = f"our copy ends after {LIMIT_BYTES} bytes; the application got all of it"
+        return msgspec.structs.replace(reply, failure="truncated", failure_detail=detail)
+    if tape.fault is not None and "Timeout" in tape.fault:
+        return msgspec.structs.replace(reply, failure="timeout", failure_detail=f"the stream stopped: {tape.fault}")
+    why = f"the stream broke off: {tape.fault}" if tape.fault else "the application stopped reading"
+    return msgspec.structs.replace(reply, failure="interrupted", failure_detail=why)
+
+
+def _cost(settings: Settings, names: Iterable[str], reply: Reply) -> float | None:
+    for name in names:
+        for known, model in settings.models.items():
+            if name and name in (known, model.model):
+                try:
+                    return prices.cost_usd(model, name, reply.usage)
+                except ImportError:  # the price list is not part of the base install
+                    return None
+    return None
 
 
 #: What the SDK's exceptions mean, by name: their classes are the application's `openai`.

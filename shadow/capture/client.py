@@ -77,7 +77,7 @@ def mirror(
 class _Mirrored:
     """What both kinds of mirrored client share. `super()` is the application's client."""
 
-    _shadow: Recorder | None = None
+    _shadow: Recorder | None = None  # a client that the application makes of our class has none
 
     def copy(self, *args: Any, **kwargs: Any) -> Any:
         copied = super().copy(*args, **kwargs)  # type: ignore[misc] # of the SDK's client
@@ -90,17 +90,19 @@ class _Mirrored:
 class _MirroredSync(_Mirrored):
     def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
         recorder = self._shadow
-        call = None if recorder is None else recorder.begin(options, getattr(self, "_custom_headers", None))
+        if recorder is None:
+            return super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
+        call = recorder.begin(options, getattr(self, "_custom_headers", None))
         token = _under_way.set(call)
         try:
             answer = super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
         except BaseException as fault:
-            if call is not None and recorder is not None:
+            if call is not None:
                 recorder.failed(call, fault)
             raise
         finally:
             _under_way.reset(token)
-        if call is not None and recorder is not None and call.body is not None:
+        if call is not None and call.body is not None:
             recorder.missed(call)
         return answer
 
@@ -114,17 +116,19 @@ class _MirroredSync(_Mirrored):
 class _MirroredAsync(_Mirrored):
     async def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
         recorder = self._shadow
-        call = None if recorder is None else recorder.begin(options, getattr(self, "_custom_headers", None))
+        if recorder is None:
+            return await super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
+        call = recorder.begin(options, getattr(self, "_custom_headers", None))
         token = _under_way.set(call)
         try:
             answer = await super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
         except BaseException as fault:
-            if call is not None and recorder is not None:
+            if call is not None:
                 recorder.failed(call, fault)
             raise
         finally:
             _under_way.reset(token)
-        if call is not None and recorder is not None and call.body is not None:
+        if call is not None and call.body is not None:
             recorder.missed(call)
         return answer
 

@@ -17,7 +17,6 @@ import msgspec
 from shadow import identify, sampling
 from shadow.capture.ambient import current
 from shadow.capture.call import TRACEPARENT, Call, failure_of, new_id
-from shadow.capture.exchange import exchange_of
 from shadow.capture.process import warn_once
 from shadow.capture.tape import Tape, record
 from shadow.publisher.accounts import Finish
@@ -96,8 +95,9 @@ class Recorder:
                     "a request names no task and is not mirrored: use mirror(…, task=…) or the header x-shadow-task",
                 )
                 return None
-            call = Call(api, task, unit, headers, body, self._rates.get(task, self._rate), self._segment)
-            if call.rate < 1.0 and not self._chosen(call, body):
+            rate = self._rates.get(task, self._rate)
+            call = Call(self._settings, api, task, unit, headers, body, rate, self._segment)
+            if rate < 1.0 and not self._chosen(call, body):
                 return None
             if self._segment_of is not None:
                 call.segment = _ask(self._segment_of, body)
@@ -117,7 +117,7 @@ class Recorder:
             call.request, call.body = _sent(response, call.body), None
             if response.is_closed:
                 call.answer = response.content
-                self._offer(call, len(call.request) + len(call.answer))
+                self._publisher.offer(call.exchange, task=call.task, size=len(call.request) + len(call.answer))
             else:
                 call.answer_headers = response.headers
                 record(response, Tape(partial(self._streamed, call)))
@@ -132,23 +132,20 @@ class Recorder:
             call.ended = perf_counter()
             call.failure, call.detail, call.status = failure_of(fault)
             call.request, call.body = _sent(fault, call.body), None
-            self._offer(call, len(call.request))
+            self._publisher.offer(call.exchange, task=call.task, size=len(call.request))
         except Exception as bug:  # noqa: BLE001 - as in begin()
             _excuse(bug)
 
     def missed(self, call: Call) -> None:
         """The request ended well, but its answer was not seen on its way. Counts as dropped."""
         call.body = None
-        self._offer(call, 0)
+        self._publisher.offer(call.exchange, task=call.task, size=0)
 
     def _streamed(self, call: Call, tape: Tape) -> None:
         call.tape = tape
         if tape.pieces:
             call.ended = tape.pieces[-1][1]
-        self._offer(call, len(call.request) + tape.size)
-
-    def _offer(self, call: Call, size: int) -> None:
-        self._publisher.offer(partial(exchange_of, call, self._settings), task=call.task, size=size)
+        self._publisher.offer(call.exchange, task=call.task, size=len(call.request) + tape.size)
 
     def _chosen(self, call: Call, body: Request) -> bool:
         """Whether the call is among those that its task's rate mirrors; counts it if not."""

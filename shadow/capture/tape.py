@@ -88,12 +88,13 @@ def _recorded(kind: type[Any]) -> Any:
             self._stream, self._tape = stream, tape
 
         def __iter__(self) -> Iterator[bytes]:
+            tape = self._tape
             try:
                 for piece in self._stream:
-                    self._tape.add(piece)
+                    tape.add(piece)
                     yield piece
             except BaseException as fault:
-                self._tape.broke(fault)
+                tape.broke(fault)
                 raise
 
         def close(self) -> None:
@@ -110,13 +111,13 @@ def _recorded(kind: type[Any]) -> Any:
             self._stream, self._tape = stream, tape
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            pieces = self._stream.__aiter__()
+            tape, pieces = self._tape, self._stream.__aiter__()
             try:
                 async for piece in pieces:
-                    self._tape.add(piece)
+                    tape.add(piece)
                     yield piece
             except BaseException as fault:
-                self._tape.broke(fault)
+                tape.broke(fault)
                 raise
             finally:
                 if isinstance(pieces, AsyncGenerator):

@@ -1,8 +1,8 @@
 """What became of every exchange that was offered. No I/O, no clock, safe in threads.
 
 `accepted = mirrored + dropped + queued` holds per task in every snapshot. The application's
-threads only put a ticket into the inbox; from there it is moved into the books under one lock,
-before anybody looks at them, and settles there once, whoever settles it first.
+threads only put it into the inbox; from there it is entered in the books under one lock, before
+anybody looks at them, and settles there once, whoever settles it first.
 """
 
 import threading
@@ -69,7 +69,7 @@ class Accounts:
     def __init__(self, *, max_bytes: int, max_waiting: int) -> None:
         self._room = max_bytes
         self._max_waiting = max_waiting
-        self._inbox: deque[Ticket] = deque()
+        self._inbox: deque[tuple[str, int, Finish | None, float]] = deque()
         self._closed = False
         self._lock = threading.RLock()
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -82,19 +82,20 @@ class Accounts:
     def admit(self, task: str, size: int, finish: Finish | None = None, offered_at: float = 0.0) -> bool:
         """Accept an exchange of about `size` bytes; False where there is no room (counted).
 
-        The application waits for this, so it takes no lock: between looking for room and having
-        taken it nothing is called, and only at a call may another thread come in between.
+        The application waits for this, so it takes no lock. CPython changes threads only where
+        something is called or a loop begins again, which is nowhere between finding room and
+        having taken it.
         """
-        ticket = Ticket(task, size + OVERHEAD_BYTES, finish, offered_at)
-        if self._closed:
-            reason = "closed"
-        elif len(self._inbox) + len(self._open) - self._in_flight >= self._max_waiting:
+        charge = size + OVERHEAD_BYTES
+        if len(self._inbox) + len(self._open) - self._in_flight >= self._max_waiting:
             reason = "queue_full"
-        elif ticket.size > self._room:
+        elif charge > self._room:
             reason = "byte_budget"
+        elif self._closed:
+            reason = "closed"
         else:
-            self._room -= ticket.size
-            self._inbox.append(ticket)
+            self._room -= charge
+            self._inbox.append((task, charge, finish, offered_at))
             return True
         self.refuse(task, reason)
         return False
@@ -191,7 +192,7 @@ class Accounts:
     def _book(self) -> None:
         """Enter what was admitted since. Needs the lock."""
         while self._inbox:
-            ticket = self._inbox.popleft()
+            ticket = Ticket(*self._inbox.popleft())
             self._open.add(ticket)
             self._waiting.append(ticket)
             self._counts[ticket.task]["accepted"] += 1

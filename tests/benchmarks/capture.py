@@ -5,6 +5,10 @@ requests are 4 KB. Between two turns the process is idle for a moment, as a proc
 for a model is. What is added is read off twice: as the time the caller spends inside our code,
 and as the difference between whole calls, which also feels the publishing thread at work, and
 the noise of the machine.
+
+Inside our code is all that lies between the caller and the SDK's own methods, as marked on both
+sides of the class that `mirror` puts there, and the end of a streamed answer. The plain client
+is marked alike: what it shows is the stopwatch itself, and is taken off.
 """
 
 import json
@@ -12,11 +16,13 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from time import perf_counter
 
 import httpx2
 from openai import OpenAI
 
 from shadow import mirror
+from shadow.capture.tape import Tape
 from shadow.devstack.broker import EmbeddedBroker
 from shadow.devstack.processes import free_port
 from shadow.publisher import Publisher
@@ -78,71 +84,118 @@ def measure():
 def added(state, bootstrap, *, stream=False, at_half=None):
     """What mirroring adds for the caller, in µs."""
     publisher = Publisher(Settings(kafka=Kafka(bootstrap_servers=bootstrap)), raise_bugs=False)
-    with OpenAI(api_key="k", base_url="http://nobody/v1", http_client=http_client()) as plain:
-        mirrored = mirror(plain, task="t", publisher=publisher)
-        watch = Stopwatch(vars(mirrored)["_shadow"])
-        vars(mirrored)["_shadow"] = watch
+    watch = Stopwatch()
+    with watch, watch.below(OpenAI)(api_key="k", base_url="http://nobody/v1", http_client=http_client()) as plain:
+        mirrored = watch.above(mirror(plain, task="t", publisher=publisher))
+        clients = watch.above(plain), mirrored
         for _ in range(WARM_UP):
-            one_turn(plain, mirrored, stream=stream)
+            one_turn(clients, watch, stream=stream)
         if at_half is not None:
             at_half()
-        watch.laps.clear()
-        turns = []
-        for turn in range(TURNS):
-            watch.laps.append(0.0)
-            turns.append(one_turn(plain, mirrored, stream=stream, first=turn % 2))
+        turns = [one_turn(clients, watch, stream=stream, first=turn % 2) for turn in range(TURNS)]
+        pieces = [piece_micros(client) for client in clients] if stream else []
     publisher.close(0.5)
-    inside = [quantile(watch.laps, q) * 1e6 for q in (0.5, 0.99)]
-    direct, through = ([quantile(side, q) * 1e6 for q in (0.5, 0.99)] for side in zip(*turns, strict=True))
-    return [
+    (direct, nothing), (through, ours) = (zip(*side, strict=True) for side in zip(*turns, strict=True))
+    inside = [(quantile(ours, q) - quantile(nothing, 0.5)) * 1e6 for q in (0.5, 0.99)]
+    before, after = ([quantile(side, q) * 1e6 for q in (0.5, 0.99)] for side in (direct, through))
+    rows = [
         (f"inside our code, broker {state}: p50", f"{inside[0]:.0f} µs", "≤ 20 µs"),
         (f"inside our code, broker {state}: p99", f"{inside[1]:.0f} µs", "≤ 100 µs"),
         (
             f"whole call, plain → mirrored, broker {state}: p50; p99",
-            f"{direct[0]:.0f} → {through[0]:.0f} µs; {direct[1]:.0f} → {through[1]:.0f} µs",
+            f"{before[0]:.0f} → {after[0]:.0f} µs; {before[1]:.0f} → {after[1]:.0f} µs",
             "",
         ),
     ]
+    if pieces:
+        rows.append((f"a piece passes, plain → mirrored, broker {state}", "{:.1f} → {:.1f} µs".format(*pieces), ""))
+    return rows
 
 
 class Stopwatch:
-    """Stands in front of a recorder and adds up, per lap, the time its callers spend in it."""
+    """Notes when a call passes from the caller into the SDK's methods, above and below our class."""
 
-    def __init__(self, recorder):
-        self._recorder = recorder
-        self.laps = [0.0]
+    def __init__(self):
+        self._marks = []
+        self._ending = 0.0
 
-    def __getattr__(self, name):
-        method = getattr(self._recorder, name)
+    def __enter__(self):
+        """Times the end of streamed answers too, which comes after both methods."""
 
-        def timed(*args):
-            started = time.perf_counter()
-            try:
-                return method(*args)
-            finally:
-                self.laps[-1] += time.perf_counter() - started
+        def end(tape):
+            started = perf_counter()
+            self._undisturbed(tape)
+            self._ending += perf_counter() - started
 
-        setattr(self, name, timed)
-        return timed
+        self._undisturbed = Tape.end
+        setattr(Tape, "end", end)  # noqa: B010 - a type checker lets nobody assign a method
+        return self
+
+    def __exit__(self, *_):
+        setattr(Tape, "end", self._undisturbed)  # noqa: B010 - as above
+
+    def below(self, kind):
+        """A class like `kind`, marked: the SDK's side."""
+        marks = self._marks
+
+        class Marked(kind):  # type: ignore[misc, valid-type] # the base is known only at run time
+            def request(self, *args, **kwargs):
+                marks.append(perf_counter())
+                try:
+                    return super().request(*args, **kwargs)
+                finally:
+                    marks.append(perf_counter())
+
+            def _process_response(self, **kwargs):
+                marks.append(perf_counter())
+                try:
+                    return super()._process_response(**kwargs)
+                finally:
+                    marks.append(perf_counter())
+
+        return Marked
+
+    def above(self, client):
+        """The same client, marked: the caller's side."""
+        client.__class__ = self.below(type(client))
+        return client
+
+    def lap(self):
+        """Seconds inside our code since the last lap: between the marks of each pair."""
+        marks, ending = self._marks[:], self._ending
+        self._marks.clear()
+        self._ending = 0.0
+        return sum(later - earlier for earlier, later in zip(marks[::2], marks[1::2], strict=True)) + ending
 
 
 def quantile(values, q):
     return sorted(values)[min(len(values) - 1, round(len(values) * q))]
 
 
-def one_turn(plain, mirrored, *, stream, first=0):
-    """Seconds for one call of each client; `first` says who goes first."""
-    seconds = [0.0, 0.0]
+def one_turn(clients, watch, *, stream, first=0):
+    """For each client: seconds of one call, and of it inside our code. `first` says who goes first."""
+    seconds = [(0.0, 0.0)] * 2
     for side in (first, 1 - first):
-        client = (plain, mirrored)[side]
         time.sleep(PAUSE_S)
-        started = time.perf_counter()
-        answer = client.chat.completions.create(**ASK, stream=stream)
+        watch.lap()
+        started = perf_counter()
+        answer = clients[side].chat.completions.create(**ASK, stream=stream)
         if stream:
             for _ in answer:
                 pass
-        seconds[side] = time.perf_counter() - started
+        seconds[side] = perf_counter() - started, watch.lap()
     return seconds
+
+
+def piece_micros(client):
+    """Microseconds in which a piece of a streamed answer passes, unparsed."""
+    laps = []
+    for _ in range(TURNS // 4):
+        with client.chat.completions.with_streaming_response.create(**ASK, stream=True) as response:
+            started = perf_counter()
+            pieces = sum(1 for _ in response.iter_bytes())
+            laps.append((perf_counter() - started) / pieces)
+    return quantile(laps, 0.5) * 1e6
 
 
 def http_client():

@@ -1,5 +1,9 @@
 """accepted = mirrored + dropped + queued, in every snapshot, whatever happens in whatever order."""
 
+import sys
+import threading
+
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -104,3 +108,34 @@ def test_a_settled_ticket_lets_go_of_what_it_held():
     assert ticket is not None
     accounts.dropped(ticket, "delivery_timeout")
     assert ticket.finish is None
+
+
+@pytest.fixture
+def hurry():
+    """Threads take turns as often as they can, so that races come to light."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_threads_that_offer_at_once_share_the_budget_exactly(hurry):
+    accounts = Accounts(max_bytes=BUDGET, max_waiting=1_000)
+    offered, threads = 2_000, 4
+
+    def offer():
+        for _ in range(offered):
+            accounts.admit("intent", 100)
+
+    working = [threading.Thread(target=offer) for _ in range(threads)]
+    for thread in working:
+        thread.start()
+    while any(thread.is_alive() for thread in working):
+        assert accounts.snapshot().bytes <= BUDGET
+        if (ticket := accounts.take()) is not None:
+            accounts.mirrored(ticket)
+    while (ticket := accounts.take()) is not None:
+        accounts.mirrored(ticket)
+    counts = accounts.counts()["intent"]
+    assert counts["accepted"] == offered * threads == counts["mirrored"] + counts["dropped:byte_budget"]
+    assert accounts.admit("intent", BUDGET - OVERHEAD_BYTES), "all of the budget is free again"
