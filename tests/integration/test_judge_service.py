@@ -8,24 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from openai import OpenAI
 from sqlalchemy import Engine, text
 
 from consumers import judge, judging
 from consumers.health import Vitals
-from scoring.judge import NANO, Judge, Verdict, price_of, question_of
-from scoring.judge.prompt import messages
-from scoring.stats.judges import judge_quality
-from shadow.devstack.judging import FAULTLESS, Traits, judge_app
+from scoring.judge import NANO, Judge
+from shadow.devstack.judging import FAULTLESS, judge_app
 from shadow.devstack.models import Fault, echo_app
-from shadow.devstack.simulated import SimulatedModels
 from shadow.errors import ConfigError
 from shadow.records import Preference
-from shadow.settings import Model, Settings
+from shadow.settings import Settings
 from shadow.store import incidents, tallies, verdicts
 from shadow.store.engine import connect, transaction
 from shadow.store.locks import Locks
-from shadow.upstream import Endpoint
 from tests import store_samples
 from tests.consuming import until
 from tests.injections import WORLD, a_trial, asks, known_pairs
@@ -295,38 +290,3 @@ def test_without_a_price_nothing_is_judged_and_the_key_is_named():
     nobody = Settings.model_validate({"models": {}, "tasks": {}})
     with pytest.raises(ConfigError, match="no task names a judge"):
         judge.prices(nobody)
-
-
-async def test_what_is_measured_of_the_simulated_judge_is_what_it_states(serve):
-    stated = Traits(sensitivity=0.8, specificity=0.95, position_bias=0.1)
-    url = serve(judge_app(WORLD, traits=stated))
-    model = Model(base_url=f"{url}/v1", input_usd_per_million=0, output_usd_per_million=0)
-    truth, questions = [], []
-    for body in asks(TASK, 400):
-        pairs = known_pairs(body)
-        truth += [1, 0]
-        questions += [question_of(a_trial(body, *pairs["frontier"])), question_of(a_trial(body, *pairs["tie"]))]
-    async with Endpoint("judge", model) as endpoint:
-        asked = Judge(endpoint.ask, price_of("judge", model))
-        judgements = await asyncio.gather(*(asked.judge(question, None) for question in questions))
-    worse = [isinstance(j.outcome, Verdict) and j.outcome.preference == "frontier" for j in judgements]
-    found = judge_quality(truth, [float(said) for said in worse])
-    # The place decides in a tenth of the answers, and both orders turn that into a tie.
-    assert found.sensitivity.low < 0.8 * 0.9 < found.sensitivity.high
-    assert found.sensitivity.estimate == pytest.approx(0.8 * 0.9, abs=0.06)
-    assert found.specificity.estimate == pytest.approx(0.95, abs=0.03)
-
-
-def test_the_judge_of_the_demo_answers_beside_its_models(tmp_path):
-    models = SimulatedModels(WORLD, log=tmp_path / "models.log")
-    try:
-        models.start()
-        body: dict[str, Any] = {
-            "messages": messages(question_of(a_trial(asks(TASK, 1)[0], "one", "other")), None, swapped=False)
-        }
-        with OpenAI(base_url=models.url("judge"), api_key="unused", max_retries=0, timeout=10) as client:
-            raw = client.chat.completions.with_raw_response.create(model="simulated-judge", **body)
-        assert raw.headers["x-shadow-simulated"] == "true"
-        assert "simulated: both are wrong" in str(raw.parse().choices[0].message.content)
-    finally:
-        models.stop()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -157,6 +158,13 @@ def test_the_digest_covers_all_that_is_shown_and_no_marker_word():
     changed = [made(**{name: "other"}) for name in ("request", "frontier", "candidate", "rubric", "model")]
     swapped = made(frontier="5", candidate="4")
     assert len({same, swapped, *changed}) == 7
+
+
+def test_whoever_changes_what_a_judge_is_told_raises_the_version():
+    # Else verdicts given under the old words would be found under the new ones.
+    told = prompt.messages(QUESTION, None, swapped=False, new_word=lambda: "0123456789abcdef")
+    found = blake2b(json.dumps([told, prompt.RESPONSE_FORMAT]).encode(), digest_size=8).hexdigest()
+    assert (prompt.VERSION, found) == (1, "b93155b956ca9a28")
 
 
 # --- how an answer is read
