@@ -72,10 +72,11 @@ class Watch:
         """Take in what has become complete, and look at what is on its way."""
         stored = watch.stored(self._connection, self._name)
         due = verdicts.oldest_due(self._connection, self._name)
-        self._look(due, beats)
+        in_flight = watch.oldest_in_flight(self._connection, self._name, self._answerable_since())
+        self._look(in_flight, due, beats)
         taken, more = 0, False
         if stored is not None:
-            ends = self._settle(stored, due)
+            ends = self._settle(stored, in_flight, due)
             for part in PARTS:
                 count, left = self._take_in(part, ends[part], stored)
                 taken, more = taken + count, more or left
@@ -83,13 +84,18 @@ class Watch:
         self._write()
         return Step(taken, more, self._found, self._detail())
 
-    def _look(self, due: datetime | None, beats: Mapping[str, Heartbeat]) -> None:
+    def _answerable_since(self) -> datetime:
+        """An exchange made before it would not be asked about any more: if it is on its way, it was lost."""
+        max_age_s = self._spec.max_age_s if self._spec is not None else Task(frontier="").max_age_s
+        return self._now - timedelta(seconds=max_age_s + self._settings.monitor.lateness_s)
+
+    def _look(self, in_flight: datetime | None, due: datetime | None, beats: Mapping[str, Heartbeat]) -> None:
         """Lag, drops, and the judge's backlog: by the clock."""
         state = self._states.get(FLOWING)
         counted = ledger.read(self._connection, task=self._name)
         look = Look(
             now=self._now,
-            oldest_in_flight_at=counted.oldest_in_flight_at,
+            oldest_in_flight_at=in_flight,
             accepted=counted.accepted,
             dropped=counted.dropped,
             judge_due_at=due if self._spec is not None and self._spec.judge else None,
@@ -105,16 +111,17 @@ class Watch:
         self._states[FLOWING] = flowing
         self._found += [Found(FLOWING, event) for event in events]
 
-    def _settle(self, stored: watch.Stored, due: datetime | None) -> dict[Part, datetime | None]:
+    def _settle(
+        self, stored: watch.Stored, in_flight: datetime | None, due: datetime | None
+    ) -> dict[Part, datetime | None]:
         """Up to where each part may be taken in."""
         monitor = self._settings.monitor
         lateness = timedelta(seconds=monitor.lateness_s)
-        max_age = timedelta(seconds=(self._spec or Task(frontier="")).max_age_s)
         progress = Progress(
             now=self._now,
             last_hour=stored.last_hour,
             pairs=stored.pairs,
-            in_flight_at=watch.oldest_in_flight(self._connection, self._name, self._now - max_age - lateness),
+            in_flight_at=in_flight,
             judge_due_at=due,
         )
         mark = self._mark("scored")
@@ -134,6 +141,8 @@ class Watch:
             count = len(wanted[:MOST_HOURS])
             if count:
                 self._through_detectors(part, start, until)
+            self._states, found = task.silent(part, self._states, until)
+            self._found += found
             mark = msgspec.structs.replace(
                 mark, taken=mark.taken + watch.pairs_from(self._connection, self._name, start, until)
             )

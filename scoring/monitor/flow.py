@@ -34,6 +34,7 @@ FEWEST: Final = 100
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What the store says of a task at `now`. `accepted` and `dropped` (by reason) are cumulative.
 
+    What has been on its way for too long to be answered is lost, and not in `oldest_in_flight_at`.
     `judge_trouble` is what keeps the judge from judging, in its own words, if anything does.
     """
 
@@ -90,7 +91,7 @@ def _lag(state: Patience, look: Look, task: str, most: timedelta) -> tuple[Patie
         # Half of it, so that an age around the limit does not open and close in turn.
         if age > most / 2:
             return state, None
-        because = "what was stuck has moved on"
+        because = "no exchange that could still be answered is stuck"
         return Patience(), Closed(subject=LAG, opened_at=state.opened_at, at=look.now, because=because)
     if oldest is None or age <= most:
         return Patience(), None

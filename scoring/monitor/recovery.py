@@ -6,6 +6,9 @@ in which at least ten regrets would be usual. The first period whose rate is no 
 closes it. Were the rate still twice the usual, a period would look calm with a probability of 1%;
 were it half as high again, 12%. A wrong close is no loss: the detector starts anew and raises its
 alarm again.
+
+Where nothing comes any more, because a candidate was withdrawn or a segment has gone, there is
+nothing to recover: after a week of silence the incident is closed for that reason.
 """
 
 from datetime import datetime, timedelta
@@ -19,6 +22,9 @@ SHORTEST: Final = timedelta(days=1)
 EXPECTED: Final = 10.0
 
 HOUR: Final = timedelta(hours=1)
+
+SILENCE: Final = timedelta(days=7)
+SILENT: Final = "nothing came of it for a week"
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ import msgspec
 from scoring.monitor import recovery
 from scoring.monitor.events import Closed, Event, Opened, Severity
 from scoring.monitor.figures import as_detail, interval, percent, told
-from scoring.monitor.recovery import HOUR, Recovery
+from scoring.monitor.recovery import HOUR, SILENCE, SILENT, Recovery
 from scoring.stats.baseline import Baseline, Weekly, fit_baseline, hour_of_week
 from scoring.stats.drift import HORIZON, DriftState, alarm_level, observe_hours
 from scoring.stats.moments import MICRO, Moments
@@ -88,6 +88,18 @@ def step(
     return msgspec.structs.replace(state, opened_at=hour, recovery=Recovery()), opened
 
 
+def silent(state: RiseState, until: datetime, subject: str) -> tuple[RiseState, Event | None]:
+    """The state where nothing comes before `until`: after a week of that an incident is over."""
+    if state.opened_at is None or until < state.lately[-1][0] + SILENCE:
+        return state, None
+    closed = Closed(subject=subject, opened_at=state.opened_at, at=state.lately[-1][0] + SILENCE, because=SILENT)
+    return _anew(state), closed
+
+
+def _anew(state: RiseState) -> RiseState:
+    return msgspec.structs.replace(state, drift=DriftState(), opened_at=None, recovery=Recovery())
+
+
 def _lately(state: RiseState, hour: datetime, seen: Moments) -> tuple[tuple[datetime, Moments], ...]:
     return (*(each for each in state.lately if each[0] > hour - DAY), (hour, seen))
 
@@ -140,4 +152,4 @@ def _recovering(state: RiseState, hour: datetime, seen: Moments, wording: Wordin
         because=f"over {period.hours} h it was {percent(period.rate)}, n {period.n:,}: "
         f"no more than {percent(period.usual)}, which is usual for these hours",
     )
-    return msgspec.structs.replace(state, drift=DriftState(), opened_at=None, recovery=Recovery()), closed
+    return _anew(state), closed

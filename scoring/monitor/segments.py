@@ -24,7 +24,7 @@ import msgspec
 from scoring.monitor import recovery
 from scoring.monitor.events import Closed, Event, Opened
 from scoring.monitor.figures import as_detail, interval, moments, percent, told
-from scoring.monitor.recovery import HOUR, Recovery
+from scoring.monitor.recovery import HOUR, SILENCE, SILENT, Recovery
 from scoring.stats.moments import MICRO, Floats, Moments
 from scoring.stats.segments import SegmentReading, e_values_above, judge_segments
 from shadow.records import RegretSource
@@ -34,13 +34,20 @@ DETECTOR: Final = "bad_segment"
 
 WEEK: Final = timedelta(days=7)
 
+#: More are not watched: somebody has put ids into a dimension.
+MOST_SEGMENTS: Final = 2_000
+
 #: Stands for all of the traffic among the segments.
 WHOLE: Final = "all=all"
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment: its regret over the whole watch, last week and this one, and its incident if it has one."""
+    """One segment: its regret over the whole watch, last week and this one, and its incident if it has one.
 
+    `last` is the newest hour in which it had any rows.
+    """
+
+    last: datetime
     whole: Moments = Moments()
     last_week: Moments = Moments()
     week: Moments = Moments()
@@ -53,10 +60,14 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentsState(msgspec.Struct, frozen=True, kw_only=True):
-    """All segments by name, "locale=de". `monday` is the start of the week in which their `week` is."""
+    """All segments by name, "locale=de". `monday` is the start of the week in which their `week` is.
+
+    `left_out` counts hours of segments for which there was no room.
+    """
 
     monday: datetime | None = None
     heaviest: int = MICRO
+    left_out: int = 0
     segments: dict[str, Watched] = {}
 
     @property
@@ -89,11 +100,15 @@ def step(
         return state, []
     monday = _monday(hour)
     known = _in_week(state, monday)
-    segments = known | {name: _added(known.get(name, Watched()), each) for name, each in seen.items()}
+    room = MOST_SEGMENTS - len(known)
+    new = [name for name in sorted(seen, key=_whole_first) if name not in known]
+    for name in new[max(room, 0) :]:
+        del seen[name]
+    segments = known | {name: _added(known.get(name), each, hour) for name, each in seen.items()}
     readings = _read(segments, limit, false_flag_rate)
     events: list[Event] = []
     # The whole first: what it is decides about the others.
-    for name in sorted(segments, key=lambda name: (name != WHOLE, name)):
+    for name in sorted(segments, key=_whole_first):
         watched, reading = segments[name], readings.get(name)
         if watched.opened_at is not None and name in seen:
             recovered = _recovering(watched, hour, seen[name], limit)
@@ -107,7 +122,23 @@ def step(
             what += "" if name == WHOLE else f" where {name}"
             opened = _opened(name, hour, what, watched, reading, limit)
             events.append(msgspec.structs.replace(opened, detail=opened.detail | {"source": source}))
-    return SegmentsState(monday=monday, heaviest=heaviest, segments=segments), events
+    left_out = state.left_out + max(0, len(new) - max(room, 0))
+    return SegmentsState(monday=monday, heaviest=heaviest, left_out=left_out, segments=segments), events
+
+
+def silent(state: SegmentsState, until: datetime) -> tuple[SegmentsState, list[Event]]:
+    """The state where nothing comes before `until`: after a week of that a segment's incident is over."""
+    segments, events = dict(state.segments), list[Event]()
+    for name, watched in sorted(state.segments.items()):
+        if watched.opened_at is not None and until >= watched.last + SILENCE:
+            segments[name] = Watched(last=watched.last)
+            closed = Closed(subject=name, opened_at=watched.opened_at, at=watched.last + SILENCE, because=SILENT)
+            events.append(closed)
+    return msgspec.structs.replace(state, segments=segments) if events else state, events
+
+
+def _whole_first(name: str) -> tuple[bool, str]:
+    return name != WHOLE, name
 
 
 def _monday(hour: datetime) -> datetime:
@@ -115,18 +146,23 @@ def _monday(hour: datetime) -> datetime:
 
 
 def _in_week(state: SegmentsState, monday: datetime) -> dict[str, Watched]:
-    """The segments as they are when the week that starts on `monday` goes on, or begins."""
+    """The segments as they are when the week that starts on `monday` goes on, or begins.
+
+    Those that had no rows for a whole week are forgotten.
+    """
     if state.monday is None or monday == state.monday:
         return state.segments
     is_next = monday - state.monday == WEEK
     return {
         name: msgspec.structs.replace(watched, last_week=watched.week if is_next else Moments(), week=Moments())
         for name, watched in state.segments.items()
+        if watched.opened_at is not None or watched.last >= monday - WEEK
     }
 
 
-def _added(watched: Watched, seen: Moments) -> Watched:
-    return msgspec.structs.replace(watched, whole=watched.whole + seen, week=watched.week + seen)
+def _added(watched: Watched | None, seen: Moments, hour: datetime) -> Watched:
+    known = watched or Watched(last=hour)
+    return msgspec.structs.replace(known, last=hour, whole=known.whole + seen, week=known.week + seen)
 
 
 def _read(segments: Mapping[str, Watched], limit: float, rate: float) -> dict[str, SegmentReading]:
@@ -172,4 +208,4 @@ def _recovering(watched: Watched, hour: datetime, seen: Moments, limit: float) -
     if period is None or not period.is_calm:
         return _Recovered(msgspec.structs.replace(watched, recovery=period_now))
     rate = f"over {period.hours} h it was {percent(period.rate)}, n {period.n:,}"
-    return _Recovered(Watched(), f"{rate}: within the accepted {percent(limit)}")
+    return _Recovered(Watched(last=hour), f"{rate}: within the accepted {percent(limit)}")

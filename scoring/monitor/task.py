@@ -7,11 +7,12 @@ the judge is done with it as well.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from scoring.monitor import ceiling, failures, flow, judge, regret, segments, unscored
+from scoring.monitor import ceiling, failures, flow, judge, regret, rise, segments, unscored
 from scoring.monitor.events import Event
 from scoring.monitor.flow import FlowState
 from scoring.monitor.hours import Settling
@@ -115,6 +116,7 @@ def step(
     part: Part, task: str, states: States, hour: datetime, cells: Mapping[Cell, Tally], rules: Rules
 ) -> tuple[States, list[Found]]:
     """The states after an hour, and what happened in it. `cells` are all of the task's in that hour."""
+    states, found = silent(part, states, hour)
     watch = _Watch(task, hour, rules, states)
     for (candidate, kind), group in sorted(_groups(cells).items()):
         if kind in ("shadow", "reverse"):
@@ -125,7 +127,28 @@ def step(
             watch.ceiling(candidate, group.whole.agreement)
     if part == "scored":
         watch.frontier(cells)
-    return watch.states, watch.found
+    return watch.states, [*found, *watch.found]
+
+
+def silent(part: Part, states: States, until: datetime) -> tuple[States, list[Found]]:
+    """The states where nothing comes before `until`, and which incidents that ends."""
+    after, found = dict(states), list[Found]()
+    for key, state in sorted(states.items(), key=itemgetter(0)):
+        if part_of(key) != part:
+            continue
+        events: list[Event | None] = []
+        match state:
+            case RiseState():
+                after[key], event = rise.silent(state, until, key.subject)
+                events.append(event)
+            case UnscoredState():
+                after[key], event = unscored.silent(state, until)
+                events.append(event)
+            case SegmentsState():
+                after[key], closed = segments.silent(state, until)
+                events.extend(closed)
+        found += [Found(key, event) for event in events if event is not None]
+    return after, found
 
 
 class _Group:
@@ -253,7 +276,7 @@ def described(states: States) -> list[dict[str, str]]:
     """How each detector stands: learning, watching, open."""
     return [
         {**key._asdict(), "status": status}
-        for key, state in sorted(states.items(), key=lambda each: each[0])
+        for key, state in sorted(states.items(), key=itemgetter(0))
         if (status := _status(state)) is not None
     ]
 

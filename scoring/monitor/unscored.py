@@ -13,7 +13,7 @@ import msgspec
 
 from scoring.monitor.events import Closed, Event, Opened
 from scoring.monitor.figures import percent
-from scoring.monitor.recovery import HOUR
+from scoring.monitor.recovery import HOUR, SILENCE, SILENT
 from shadow.tally import Tally
 
 DETECTOR: Final = "coverage"
@@ -29,8 +29,12 @@ _NOT_MEANT: Final = ("not_sampled",)
 
 
 class UnscoredState(msgspec.Struct, frozen=True, kw_only=True):
-    """The period under way, and how many in a row were above the threshold (negative: not above)."""
+    """The period under way, and how many in a row were above the threshold (negative: not above).
 
+    `last` is the newest hour with pairs, `first` the one in which the row of periods began.
+    """
+
+    last: datetime | None = None
     since: datetime | None = None
     pairs: int = 0
     reasons: dict[str, int] = {}
@@ -50,13 +54,13 @@ def step(
     pairs = state.pairs + tally.pairs - sum(reasons.pop(reason, 0) for reason in _NOT_MEANT)
     since = state.since or hour
     if pairs < FEWEST:
-        return msgspec.structs.replace(state, since=since, pairs=pairs, reasons=dict(reasons)), None
+        return msgspec.structs.replace(state, last=hour, since=since, pairs=pairs, reasons=dict(reasons)), None
     share = reasons.total() / pairs
     is_above = share > most
     in_a_row = max(state.in_a_row, 0) + 1 if is_above else min(state.in_a_row, 0) - 1
     # Where this row of periods began: when it opens an incident, that is since when.
     first = since if abs(in_a_row) == 1 else state.first
-    ended = UnscoredState(in_a_row=in_a_row, first=first, opened_at=state.opened_at)
+    ended = UnscoredState(last=hour, in_a_row=in_a_row, first=first, opened_at=state.opened_at)
     if state.opened_at is None and in_a_row >= IN_A_ROW:
         assert first is not None
         opened = Opened(
@@ -76,6 +80,14 @@ def step(
         )
         return msgspec.structs.replace(ended, opened_at=None), closed
     return ended, None
+
+
+def silent(state: UnscoredState, until: datetime) -> tuple[UnscoredState, Event | None]:
+    """The state where nothing comes before `until`: after a week of that an incident is over."""
+    if state.opened_at is None or state.last is None or until < state.last + SILENCE:
+        return state, None
+    closed = Closed(subject=UNSCORED, opened_at=state.opened_at, at=state.last + SILENCE, because=SILENT)
+    return UnscoredState(last=state.last), closed
 
 
 def _worst(reasons: Counter[str]) -> str:

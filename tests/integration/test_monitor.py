@@ -19,12 +19,14 @@ from shadow.store import incidents, ingest, watch
 from shadow.store.engine import connect, transaction
 from tests.consuming import until
 from tests.services import TEMPLATE, fresh_database
-from tests.store_samples import START, arrival, exchange, scored, store
+from tests.store_samples import arrival, exchange, scored, store
 from tests.watching import HOUR, settings_for, traffic
 
 #: Regret rises in the second week, and one segment is bad from the start.
 RISE = 180
 HOURS = 215
+#: So that it has not been over for long: what is silent for a week is closed.
+BEGIN = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - (HOURS + 3) * HOUR
 
 
 def risen(hour):
@@ -67,7 +69,7 @@ def active(vitals):
 
 
 def test_a_rise_and_a_bad_segment_become_incidents(engine, postgres_url):
-    store(engine, traffic(HOURS, risen, start=START, bad="fr"), batch=2_000)
+    store(engine, traffic(HOURS, risen, start=BEGIN, bad="fr"), batch=2_000)
     monitor.run(settings_for(postgres_url), once=True)
     by_detector = {(incident.detector, incident.subject): incident for incident in found(engine)}
     drift, segment = by_detector["regret_drift", "reference"], by_detector["bad_segment", "locale=fr"]
@@ -77,14 +79,14 @@ def test_a_rise_and_a_bad_segment_become_incidents(engine, postgres_url):
         "shadow",
         "reference",
     )
-    assert START + RISE * HOUR <= drift.opened_at < START + (RISE + 24) * HOUR
+    assert BEGIN + RISE * HOUR <= drift.opened_at < BEGIN + (RISE + 24) * HOUR
     assert "regret of small-7b on ticket-intent rose above its usual" in drift.summary
     assert segment.opened_at < drift.opened_at
     assert {incident.closed_at for incident in (drift, segment)} == {None}
 
 
 def test_calm_weeks_raise_nothing_and_the_heartbeat_says_how_far_it_is(engine, postgres_url):
-    store(engine, traffic(100, lambda _: 0.03, start=START), batch=2_000)
+    store(engine, traffic(100, lambda _: 0.03, start=BEGIN), batch=2_000)
     monitor.run(settings_for(postgres_url), once=True)
     assert found(engine) == []
     state = state_of(engine)
@@ -92,11 +94,11 @@ def test_calm_weeks_raise_nothing_and_the_heartbeat_says_how_far_it_is(engine, p
     assert statuses["regret_drift", "reference"] == "learning"
     assert statuses["bad_segment", "reference"] == "watching"
     assert state["scored"]["late"] == 0
-    assert datetime.fromisoformat(state["scored"]["next_hour"]) > START + 100 * HOUR
+    assert datetime.fromisoformat(state["scored"]["next_hour"]) > BEGIN + 100 * HOUR
 
 
 def test_the_order_of_delivery_changes_nothing(postgres_server, migrated_template):
-    pairs = traffic(HOURS, risen, start=START, bad="fr")
+    pairs = traffic(HOURS, risen, start=BEGIN, bad="fr")
     shuffled = random.Random(1).sample(pairs, len(pairs))
     outcomes = []
     for delivered in (pairs, shuffled + pairs[:200]):
@@ -104,7 +106,7 @@ def test_the_order_of_delivery_changes_nothing(postgres_server, migrated_templat
             engine = connect(url)
             store(engine, delivered, batch=2_000)
             monitor.run(settings_for(url), once=True)
-            outcomes.append([msgspec.structs.replace(each, noticed_at=START) for each in found(engine)])
+            outcomes.append([msgspec.structs.replace(each, noticed_at=BEGIN) for each in found(engine)])
             engine.dispose()
     assert outcomes[0] == outcomes[1]
     assert len(outcomes[0]) >= 2
@@ -114,7 +116,7 @@ def test_told_to_learn_anew_it_closes_what_was_open_and_takes_the_new_level_for_
     settings = settings_for(postgres_url)
     with pytest.raises(UsageError, match="ticket-intent"):
         monitor.relearn(settings, "ticket-intent")
-    store(engine, traffic(HOURS, risen, start=START), batch=2_000)
+    store(engine, traffic(HOURS, risen, start=BEGIN), batch=2_000)
     monitor.run(settings, once=True)
     assert {each.closed_at for each in found(engine) if each.detector == "regret_drift"} == {None}
     assert monitor.relearn(settings, "ticket-intent") >= 2
@@ -126,7 +128,7 @@ def test_told_to_learn_anew_it_closes_what_was_open_and_takes_the_new_level_for_
 
 
 def test_a_second_run_goes_on_where_the_first_stopped(engine, postgres_url):
-    pairs = traffic(HOURS, risen, start=START)
+    pairs = traffic(HOURS, risen, start=BEGIN)
     settings = settings_for(postgres_url)
     store(engine, pairs[:1_000], batch=2_000)
     # Traffic goes on: only what is followed by later pairs is complete.
@@ -151,34 +153,34 @@ def step_at(engine, settings, now, *, looks=2):
 
 def test_hours_that_are_still_filling_are_not_taken_in(engine, postgres_url):
     settings = settings_for(postgres_url)
-    pairs = traffic(30, lambda _: 0.03, start=START)
-    stuck = exchange(9_999, at=START + 10 * HOUR)
+    pairs = traffic(30, lambda _: 0.03, start=BEGIN)
+    stuck = exchange(9_999, at=BEGIN + 10 * HOUR)
     store(engine, pairs)
     with transaction(engine) as connection:
         ingest.record_arrivals(connection, [arrival(stuck)])
-    now = START + 30 * HOUR
-    assert step_at(engine, settings, now).detail["scored"]["next_hour"] == (START + 10 * HOUR).isoformat()
+    now = BEGIN + 30 * HOUR
+    assert step_at(engine, settings, now).detail["scored"]["next_hour"] == (BEGIN + 10 * HOUR).isoformat()
     store(engine, [scored(exchange=stuck)])
-    assert step_at(engine, settings, now).detail["scored"]["next_hour"] == (START + 29 * HOUR).isoformat()
+    assert step_at(engine, settings, now).detail["scored"]["next_hour"] == (BEGIN + 29 * HOUR).isoformat()
 
 
 def test_an_exchange_that_was_lost_does_not_hold_up_the_hours_for_good(engine, postgres_url):
-    store(engine, traffic(60, lambda _: 0.03, start=START))
+    store(engine, traffic(60, lambda _: 0.03, start=BEGIN))
     with transaction(engine) as connection:
-        ingest.record_arrivals(connection, [arrival(exchange(9_999, at=START + 10 * HOUR))])
+        ingest.record_arrivals(connection, [arrival(exchange(9_999, at=BEGIN + 10 * HOUR))])
     settings = settings_for(postgres_url)
-    assert step_at(engine, settings, START + 33 * HOUR).detail["scored"]["next_hour"] == (START + 10 * HOUR).isoformat()
-    assert step_at(engine, settings, START + 60 * HOUR).detail["scored"]["next_hour"] > (START + 50 * HOUR).isoformat()
+    assert step_at(engine, settings, BEGIN + 33 * HOUR).detail["scored"]["next_hour"] == (BEGIN + 10 * HOUR).isoformat()
+    assert step_at(engine, settings, BEGIN + 60 * HOUR).detail["scored"]["next_hour"] > (BEGIN + 50 * HOUR).isoformat()
 
 
 def test_late_pairs_are_counted_and_not_used(engine, postgres_url):
     settings = settings_for(postgres_url)
-    store(engine, traffic(30, lambda _: 0.03, start=START))
-    step_at(engine, settings, START + 30 * HOUR)
+    store(engine, traffic(30, lambda _: 0.03, start=BEGIN))
+    step_at(engine, settings, BEGIN + 30 * HOUR)
     states = states_of(engine)
-    late = [scored(50_000 + n, exchange=exchange(50_000 + n, at=START + 5 * HOUR), agreement=0.0) for n in range(7)]
+    late = [scored(50_000 + n, exchange=exchange(50_000 + n, at=BEGIN + 5 * HOUR), agreement=0.0) for n in range(7)]
     store(engine, late)
-    assert step_at(engine, settings, START + 30 * HOUR).detail["scored"]["late"] == 7
+    assert step_at(engine, settings, BEGIN + 30 * HOUR).detail["scored"]["late"] == 7
     assert states_of(engine) == states
 
 
@@ -241,7 +243,7 @@ def terminate(engine, application, *, only_the_holder):
 
 
 async def test_its_measures_and_readiness_can_be_asked_for(engine, postgres_url):
-    store(engine, traffic(HOURS, risen, start=START), batch=2_000)
+    store(engine, traffic(HOURS, risen, start=BEGIN), batch=2_000)
     port = free_port()
     settings = settings_for(postgres_url, health_port=port)
     async with watching_loop(settings) as vitals, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
@@ -264,9 +266,9 @@ async def test_without_tables_it_waits_and_says_so(postgres_server):
 
 async def test_a_task_that_cannot_be_watched_does_not_keep_the_others_from_it(engine, postgres_url):
     other = exchange(1, task="invoice-fields")
-    store(engine, [*traffic(30, lambda _: 0.03, start=START), scored(exchange=other)])
+    store(engine, [*traffic(30, lambda _: 0.03, start=BEGIN), scored(exchange=other)])
     broken = watch.DetectorState(
-        candidate="", kind="", detector="hours", subject="scored", next_hour=START, state={"taken": "none"}
+        candidate="", kind="", detector="hours", subject="scored", next_hour=BEGIN, state={"taken": "none"}
     )
     with transaction(engine) as connection:
         watch.save(connection, "invoice-fields", [broken])

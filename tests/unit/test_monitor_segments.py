@@ -110,9 +110,28 @@ def test_an_hour_without_regret_known_is_no_hour():
     assert told == (state, [])
 
 
+def test_a_dimension_full_of_ids_is_cut_off(monkeypatch):
+    monkeypatch.setattr(segments, "MOST_SEGMENTS", 4)
+    state, _ = through(2, lambda _, __: 0.01)
+    assert sorted(state.segments) == NAMES[:4]
+    assert state.left_out == 2 * (len(NAMES) - 4)
+
+
+def test_segments_that_are_gone_are_forgotten():
+    state, _ = through(24, lambda _, __: 0.01)
+    one = Sums()
+    one.add(0.0, 1.0)
+    later, _ = segments.step(
+        state, MONDAY + 2 * WEEK * HOUR, {NAMES[0]: one}, task="t", candidate="c", source="judge", limit=0.02,
+        false_flag_rate=0.1,
+    )  # fmt: skip
+    assert list(later.segments) == NAMES[:1]
+
+
 def test_evidence_of_weeks_long_past_is_not_fresh():
     state, _ = through(24, lambda _, __: 0.01)
-    later, _ = through(24, lambda _, __: 0.01, state=state, first=5 * WEEK)
-    watched = later.segments["locale=1"]
-    assert watched.whole.n == 2 * watched.fresh.n
-    assert watched.last_week.n == 0
+    for week in (1, 2):
+        state, _ = through(24, lambda _, __: 0.01, state=state, first=week * WEEK)
+    watched = state.segments["locale=1"]
+    assert watched.whole.n == 3 * watched.last_week.n
+    assert watched.fresh.n == 2 * watched.last_week.n

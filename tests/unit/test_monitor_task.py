@@ -90,6 +90,22 @@ def test_pairs_count_once_though_their_cells_are_parted_by_source():
     assert rise_of(states, Key("c", "shadow", "candidate_failures", "")).rows == 30
 
 
+def test_an_incident_of_which_nothing_comes_any_more_closes_after_a_week_whoever_else_goes_on():
+    """A candidate that was withdrawn cannot recover."""
+    states, found = watched(hours(WEEK + 40, lambda hour: 0.01 if hour < WEEK else 0.3))
+    assert ("regret_drift", "reference") in opened(found)
+    last = MONDAY + (WEEK + 39) * HOUR
+    early, nothing = task.silent("scored", states, last + (WEEK - 1) * HOUR)
+    assert (early, nothing) == (states, [])
+    late, closed = task.silent("scored", states, last + WEEK * HOUR)
+    assert {each.event.at for each in closed} == {last + WEEK * HOUR}
+    assert {each.key.detector for each in closed} == {"regret_drift", "bad_segment"}
+    assert "open" not in {each["status"] for each in task.described(late)}
+    other = {Cell("t", "small-3b", "shadow", "", *ALL, last + 2 * WEEK * HOUR): Tally(pairs=1)}
+    _, by_the_way = task.step("scored", "t", states, last + 2 * WEEK * HOUR, other, RULES)
+    assert by_the_way == closed
+
+
 def test_a_task_that_is_not_configured_goes_by_the_defaults():
     rules = task.Rules.of(Settings(), "unknown")
     assert (rules.regret_limit, rules.false_flag_rate, rules.horizon, rules.most_unscored) == (0.02, 0.1, 20_000, 0.2)
