@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 
 from dashboard import empty, frames, navigation
-from dashboard.views import exchanges, over_time, overview, regret, segments, shift
+from dashboard.views import exchanges, over_time, overview, regret, review, segments, shift
 
 #: Ours, from disk: an icon by name would be fetched from somebody else's server.
 _ICON: Final = Path(__file__).with_name("icon.svg").read_text(encoding="utf-8")
@@ -22,6 +22,7 @@ def main() -> None:
         st.Page(over_time.show, title="Over time", icon=":material/schedule:", url_path="time"),
         st.Page(shift.show, title="Shift", icon=":material/compare_arrows:", url_path="shift"),
         st.Page(exchanges.show, title="Exchanges", icon=":material/forum:", url_path="exchanges"),
+        st.Page(review.show, title="Review", icon=":material/rate_review:", url_path="review"),
     ]
     page = st.navigation(navigation.offer(pages), position="top")
     trouble = frames.trouble()

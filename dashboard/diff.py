@@ -69,6 +69,19 @@ def marked(pieces: Iterable[Segment]) -> str:
     return f'<pre class="shadow-reply">{body}</pre>'
 
 
+def conversation(turns: Iterable[tuple[str, str]]) -> str:
+    """HTML of who said what: escaped text. Instructions of the system, mostly long and the same, are folded away."""
+    return "".join(_turn(who, what) for who, what in turns)
+
+
+def _turn(who: str, what: str) -> str:
+    text = what if len(what) <= MOST_CHARACTERS else what[:MOST_CHARACTERS] + "\n… cut for this page"
+    name, body = _inert(who), f'<pre class="shadow-reply">{_inert(text)}</pre>'
+    if who in ("system", "developer"):
+        return f'<details class="shadow-turn"><summary>{name}</summary>{body}</details>'
+    return f'<div class="shadow-turn"><small>{name}</small>{body}</div>'
+
+
 def visible(text: str) -> str:
     """`text` with control and direction characters spelled out, so that they hide nothing."""
     return "".join(_shown(character) for character in text)

@@ -190,6 +190,25 @@ MEASURES: Final[dict[str, Explanation]] = {
         " processed and kept aside. *Expired*: too old when its turn came. *In flight*: no outcome yet.",
         without="The window: these are counted since the database was set up.",
     ),
+    "labelling": Explanation(
+        title="Which pairs people are asked about",
+        what="A random draw from the pairs of the last week, with a chance that depends on what is known of them.",
+        how="Half of the day's labels go to pairs that the judge calls worse and half to the others; where no judge "
+        "looked, half to replies that differ and half to replies that agree. The chance is settled once a day and kept "
+        "with the label, which then weighs 1 / chance: what is rare is looked at more often without counting for more. "
+        "About one labelled pair in ten is offered to a second person.",
+        without="Pairs that a judge is still to look at, pairs without two replies, and those whose words are no "
+        "longer kept. Skipped pairs stay unlabelled: skip what you cannot judge, not what is close.",
+        paper="Neyman 1938 (two-phase sampling)",
+    ),
+    "reviewers": Explanation(
+        title="Agreement between reviewers",
+        what="How often two people say the same of the same pair, plain and beyond chance.",
+        how="From all pairs that both labelled. κ (kappa) is 0 at chance and 1 at always; AC1 says the same and is not "
+        "fooled where one answer is rare. Where people disagree, what most of them say counts, else it is a tie.",
+        without="Pairs that one person labelled. Names are not checked: this page has no sign-on.",
+        paper="Cohen 1960; Gwet 2008",
+    ),
     "incidents": Explanation(
         title="Incidents",
         what="Periods in which a watched figure was out of bounds, opened and closed by `shadow monitor`.",

@@ -33,8 +33,14 @@ shared = st.cache_resource(ttl=FRESH, max_entries=100, show_spinner=False)
 @contextmanager
 def snapshot() -> Iterator[Connection]:
     """A transaction to read in. ConfigError, StoreError or SchemaError where there is none."""
-    found = settings()
-    with engines.snapshot(_engine(found.postgres_url(), found.postgres.pool_size)) as connection:
+    with engines.snapshot(_database()) as connection:
+        yield connection
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """A transaction to write in; only the Review page does. Raises as `snapshot` does, and where writing is refused."""
+    with engines.transaction(_database()) as connection:
         yield connection
 
 
@@ -69,6 +75,11 @@ def buckets(subject: Subject, per: Step | Literal["hour_of_week"]) -> measures.B
     """The tallies of the subject by bucket of time."""
     found = steps(subject.task, subject.candidate, subject.window, subject.dimension, per)
     return measures.by_start(found, subject.value)
+
+
+def _database() -> Engine:
+    found = settings()
+    return _engine(found.postgres_url(), found.postgres.pool_size)
 
 
 @st.cache_resource(show_spinner=False, on_release=Engine.dispose)

@@ -16,7 +16,8 @@ from dashboard.text import dollars, milliseconds, moment, percent, plain, words
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
 from shadow.store.exchanges import Pair
 
-_STYLE: Final = """<style>
+#: How model text looks wherever `diff.marked` puts it.
+STYLE: Final = """<style>
 .shadow-reply {
   white-space: pre-wrap; overflow-wrap: anywhere; max-height: 32rem; overflow-y: auto;
   margin: 0; padding: 0.8rem 1rem; border-radius: 0.5rem;
@@ -88,7 +89,7 @@ def _replies(trial: Trial, *, kept: bool) -> None:
     texts = diff.readable(frontier), diff.readable(candidate)
     view = state.switch("view", "Replies", ("what differs", "as text")) if kept else "as text"
     marked = diff.segments(*texts)
-    st.html(_STYLE)
+    st.html(STYLE)
     for column, name, reply, text, pieces in zip(
         st.columns(2), ("Frontier", "Candidate"), (frontier, candidate), texts, marked, strict=True
     ):

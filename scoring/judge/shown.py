@@ -53,17 +53,21 @@ def question_of(trial: Trial) -> Question:
 
 def shown_request(exchange: Exchange) -> str:
     """The conversation, one turn after the other, and the names of the tools on offer."""
-    request = exchange.request
-    turns = [f"system: {request['instructions']}"] if isinstance(request.get("instructions"), str) else []
+    return "\n\n".join(f"{who}: {what}" for who, what in turns(exchange.request))
+
+
+def turns(request: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Who said what in the conversation, and at its end the names of the tools on offer. For people too."""
+    found = [("system", request["instructions"])] if isinstance(request.get("instructions"), str) else []
     messages = request.get("messages", request.get("input"))
     if isinstance(messages, str):
-        turns.append(f"user: {messages}")
+        found.append(("user", messages))
     elif isinstance(messages, list):
-        turns += [_turn(message) for message in messages if isinstance(message, Mapping)]
+        found += [_turn(message) for message in messages if isinstance(message, Mapping)]
     tools = request.get("tools")
     if isinstance(tools, list) and (names := [_tool_name(tool) for tool in tools if isinstance(tool, Mapping)]):
-        turns.append(f"tools on offer: {', '.join(names)}")
-    return "\n\n".join(turns)
+        found.append(("tools on offer", ", ".join(names)))
+    return found
 
 
 def shown_reply(reply: Reply) -> str:
@@ -75,7 +79,7 @@ def shown_reply(reply: Reply) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _turn(message: Mapping[str, Any]) -> str:
+def _turn(message: Mapping[str, Any]) -> tuple[str, str]:
     who = message.get("role") or message.get("type") or "unknown"
     parts = list(_texts(message.get("content", message.get("output"))))
     calls = message.get("tool_calls")
@@ -83,7 +87,7 @@ def _turn(message: Mapping[str, Any]) -> str:
         function = call.get("function", call) if isinstance(call, Mapping) else {}
         if isinstance(function, Mapping):
             parts.append(f"[tool call] {function.get('name')}({function.get('arguments', '')})")
-    return f"{who}: " + "\n".join(parts)
+    return str(who), "\n".join(parts)
 
 
 def _texts(content: Any) -> Iterator[str]:

@@ -24,6 +24,7 @@ from shadow.store import exchanges
 from shadow.store.engine import explained
 from shadow.store.exchanges import Pair
 from shadow.store.rows import PairKey, clean
+from shadow.store.voices import RECORDED, Label
 
 JUDGED_WORSE: Final = "judged_worse"
 JUDGED_FINE: Final = "judged_fine"
@@ -127,6 +128,21 @@ def review_progress(
     return Progress(strata=strata, labels=by_reviewer, awaiting_judge=awaiting)
 
 
+def labelled_since(connection: Connection, *, task: str, candidate: str, since: datetime) -> Counter[str]:
+    """How many labels each reviewer gave from the moment `since` on, whenever the exchanges were."""
+    given = {"task": task, "candidate": candidate, "since": since, "recorded": RECORDED}
+    with explained(connection.engine.url):
+        return Counter({row.reviewer: row.n for row in connection.execute(_GIVEN, given)})
+
+
+def last_label(connection: Connection, *, task: str, candidate: str, reviewer: str) -> Label | None:
+    """The newest word of a reviewer, which is what "undo" means to them."""
+    given = {"task": task, "candidate": candidate, "reviewer": clean(reviewer)}
+    with explained(connection.engine.url):
+        row = connection.execute(_LAST, given).first()
+    return None if row is None else Label(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+
+
 def _window(
     task: str, candidate: str, probabilities: Mapping[str, float], threshold: float, since: datetime
 ) -> dict[str, Any]:
@@ -212,4 +228,16 @@ _LABELS: Final = text("""
     FROM labels
     WHERE task = :task AND candidate = :candidate AND at >= :since
     GROUP BY reviewer, stratum
+""")
+_GIVEN: Final = text("""
+    SELECT reviewer, count(*) AS n
+    FROM labels
+    WHERE task = :task AND candidate = :candidate AND labelled_at >= :since AND reviewer <> :recorded
+    GROUP BY reviewer
+""")
+_LAST: Final = text("""
+    SELECT * FROM labels
+    WHERE task = :task AND candidate = :candidate AND reviewer = :reviewer
+    ORDER BY labelled_at DESC, at DESC, exchange_id
+    LIMIT 1
 """)
