@@ -9,11 +9,11 @@ Item = TypeVar("Item")
 
 
 class Batches(Generic[Item]):
-    """`await add(item)` returns when `write` has returned for the batch that `item` was in.
+    """What `add(item)` returns is done when `write` has returned for the batch that `item` was in.
 
     A batch is written when it holds `size` items, or `linger_s` after its first; each `run` writes
-    one after the other, and the next fills meanwhile. What `write` raises, every
-    `add` of that batch raises.
+    one after the other, and the next fills meanwhile. What `write` raises, everybody who
+    waits for that batch gets.
     """
 
     def __init__(self, write: Callable[[list[Item]], Awaitable[None]], *, size: int, linger_s: float) -> None:
@@ -24,13 +24,13 @@ class Batches(Generic[Item]):
         self._some = asyncio.Event()
         self._full = asyncio.Event()
 
-    async def add(self, item: Item) -> None:
+    def add(self, item: Item) -> "asyncio.Future[None]":
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         self._some.set()
         if len(self._waiting) >= self._size:
             self._full.set()
-        await done
+        return done
 
     async def run(self) -> None:
         """Write batches until cancelled."""
@@ -46,7 +46,9 @@ class Batches(Generic[Item]):
             self._some.clear()
         if len(self._waiting) < self._size:
             self._full.clear()
-        open_ = [(item, done) for item, done in batch if not done.done()]  # a cancelled add is not written
+        open_ = [
+            (item, done) for item, done in batch if not done.done()
+        ]  # what nobody waits for any more is not written
         try:
             await self._write([item for item, _ in open_])
         except asyncio.CancelledError:

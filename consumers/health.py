@@ -85,7 +85,7 @@ class Health(Vitals):
         self.dead_letters: Final = self.counter(start + "dead_letters", "Messages nobody could process.", "reason")
         self.lag: Final = self.gauge(start + "lag", "Messages not finished yet.", "topic", "partition")
         self.concurrency: Final = self.gauge(start + "concurrency", "Most messages in hand at once.")
-        self._in_flight: Final = self.gauge(start + "in_flight", "Messages in hand.")
+        self.gauge(start + "in_flight", "Messages in hand.").set_function(lambda: self._in_hand)
         self._slot_seconds: Final = self.counter(start + "slot_seconds", "Seconds of messages in hand.")
         self._in_hand = 0
         self._changed_at = time.monotonic()
@@ -100,4 +100,3 @@ class Health(Vitals):
         self._slot_seconds.inc(self._in_hand * (now - self._changed_at))
         self._changed_at = now
         self._in_hand += messages
-        self._in_flight.set(self._in_hand)

@@ -1,9 +1,10 @@
 """A message as it came off a topic, what it is, and the dead letter it becomes if it is nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
+
+import msgspec
 
 from shadow import wire
 from shadow.errors import UnstorableError, WireError
@@ -18,8 +19,7 @@ MAX_NAME: Final = 256
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """One message. `at` is its Kafka timestamp; a tombstone (no value) reads as an empty value."""
 
     topic: str
@@ -27,7 +27,7 @@ class Incoming:
     offset: int
     key: bytes | None = None
     value: bytes = b""
-    headers: Mapping[str, bytes] = field(default_factory=dict)
+    headers: Mapping[str, bytes] = {}
     at: datetime = _EPOCH
 
     @property

@@ -1,9 +1,9 @@
 """Messages read into rows, and rows written together, less those no database can keep."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, TypeVar
 
+import msgspec
 from sqlalchemy import Connection
 
 from consumers.incoming import Incoming, read_exchange
@@ -26,8 +26,7 @@ class Pair(NamedTuple):
 Content: TypeAlias = Arrival | Pair | DeadLetter | CaptureCounts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What `message` becomes in the database. `id` and `task` name it in a dead letter."""
 
     message: Incoming

@@ -6,7 +6,8 @@ was compared, what was set aside. A message is acknowledged after its row is com
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -81,9 +82,9 @@ class Scorer:
             "shadow_scorer_comparisons", "Pairs compared, by what came of it.", "task", "outcome"
         )
 
-    async def handle(self, message: Incoming) -> None:
-        """Return once `message` is committed, or its dead letter is on its topic."""
-        await self._batches.add(message)
+    def handle(self, message: Incoming) -> Awaitable[None]:
+        """Done once `message` is committed, or its dead letter is on its topic."""
+        return self._batches.add(message)
 
     async def write(self) -> None:
         """Write batches until cancelled: while the database has one, the next is compared."""
@@ -94,8 +95,7 @@ class Scorer:
         left_out = await self._commit(rows)
         letters += [_letter(row.message, fault, row.id, row.task) for row, fault in left_out]
         await asyncio.gather(*(self._bury(letter) for letter in letters))
-        for row in rows:
-            self._count(row)
+        self._count(rows)
 
     def _read(self, messages: list[Incoming]) -> tuple[list[Row], list[DeadLetter]]:
         """The rows of `messages`, comparisons made, and the letters of those that have none."""
@@ -130,9 +130,12 @@ class Scorer:
         await self._outbox.send(self._settings.kafka.topics.deadletters, letter)
         self._health.dead_letters.labels(letter.reason).inc()
 
-    def _count(self, row: Row) -> None:
-        if isinstance(row.content, Pair):
-            self._scored.labels(row.task, row.content.comparison.unscored or "compared").inc()
+    def _count(self, rows: Sequence[Row]) -> None:
+        outcomes = Counter(
+            (row.task, row.content.comparison.unscored or "compared") for row in rows if isinstance(row.content, Pair)
+        )
+        for (task, outcome), n in outcomes.items():
+            self._scored.labels(task, outcome).inc(n)
 
 
 async def _connect(url: str, pool_size: int, health: Health) -> Engine:

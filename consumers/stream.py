@@ -1,4 +1,4 @@
-"""A coroutine per message, side by side, and acknowledgement of what is finished.
+"""Messages handled side by side, and acknowledgement of what is finished.
 
     message ─▶ room for it? ─▶ handle(message) ─▶ finished ─▶ commit of each finished prefix
 
@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -41,8 +42,8 @@ log = structlog.get_logger()
 class Subscription:
     """What a consumer reads and how.
 
-    `handle` returns when a message's effects are durable, and buries its own faults: one that
-    escapes it starts the consumer anew, the message unacknowledged. When told to stop, the
+    What `handle` returns is done when a message's effects are durable. It buries its own faults:
+    one that escapes starts the consumer anew, the message unacknowledged. When told to stop, the
     consumer waits `drain_s` for what is in hand. After `stalled_after_s` without progress
     although there is more to read, it gives up.
     """
@@ -98,7 +99,8 @@ class _Life:
         self._health = health
         self._acks = Acks()
         self._room = Room(subscription.concurrency, MOST_BYTES_IN_HAND)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._handled = {topic: health.messages.labels(topic) for topic in subscription.topics}
+        self._tasks: set[asyncio.Future[None]] = set()
         self._tripped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closed = False
         self._owned: set[Partition] | None = None
@@ -153,9 +155,9 @@ class _Life:
             self._room.leave(size)
             return
         self._health.take(1)
-        task = asyncio.create_task(self._handle(message, prefix))
+        task = asyncio.ensure_future(self._subscription.handle(message))  # a future stays what it is
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._done(done, size))
+        task.add_done_callback(partial(self._done, message, prefix))
 
     def _arrive(self, message: Incoming, generation: int) -> Prefix | None:
         partition = Partition(message.topic, message.partition)
@@ -164,21 +166,21 @@ class _Life:
             return self._acks.arrive(partition, message.offset, generation)
         return prefix
 
-    async def _handle(self, message: Incoming, prefix: Prefix) -> None:
-        try:
-            await self._subscription.handle(message)
-        except Exception as fault:  # whatever it was, the message is not acknowledged
-            log.exception("a handler raised", action="handler_fault", topic=message.topic, offset=message.offset)
+    def _done(self, message: Incoming, prefix: Prefix, task: "asyncio.Future[None]") -> None:
+        self._tasks.discard(task)
+        self._room.leave(len(message.value))
+        self._health.take(-1)
+        if task.cancelled():
+            return
+        if fault := task.exception():  # whatever it was, the message is not acknowledged
+            log.error(
+                "a handler raised", action="handler_fault", topic=message.topic, offset=message.offset, exc_info=fault
+            )
             if not self._tripped.done():
                 self._tripped.set_exception(BrokenError(repr(fault)))
         else:
             prefix.finish(message.offset)
-            self._health.messages.labels(message.topic).inc()
-
-    def _done(self, task: "asyncio.Task[None]", size: int) -> None:
-        self._tasks.discard(task)
-        self._room.leave(size)
-        self._health.take(-1)
+            self._handled[message.topic].inc()
 
     async def _watch(self) -> None:
         """Commit what is finished and look at the lag, until something is stuck for too long."""
