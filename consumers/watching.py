@@ -67,6 +67,7 @@ class Watch:
         self._saved_next = dict(self._next)
         self._states = dict(self._before)
         self._found: list[Found] = []
+        self._read: tuple[tuple[datetime, datetime], dict[datetime, dict[Cell, Tally]]] | None = None
 
     def step(self, beats: Mapping[str, Heartbeat]) -> Step:
         """Take in what has become complete, and look at what is on its way."""
@@ -153,15 +154,22 @@ class Watch:
         return count, more
 
     def _through_detectors(self, part: Part, start: datetime, until: datetime) -> None:
-        cells = tallies.read(
-            self._connection, task=self._name, kinds=watch.KINDS, since=start, until=until, histograms=False
-        )
-        by_hour: dict[datetime, dict[Cell, Tally]] = {}
-        for cell, found in cells.items():
-            by_hour.setdefault(cell.hour, {})[cell] = found
+        by_hour = self._cells(start, until)
         for hour in sorted(by_hour):
             self._states, found_now = task.step(part, self._name, self._states, hour, by_hour[hour], self._rules)
             self._found += found_now
+
+    def _cells(self, start: datetime, until: datetime) -> dict[datetime, dict[Cell, Tally]]:
+        """The cells of each hour in [start, until). Both parts mostly want the same hours, which are read once."""
+        if self._read is None or self._read[0] != (start, until):
+            cells = tallies.read(
+                self._connection, task=self._name, kinds=watch.KINDS, since=start, until=until, histograms=False
+            )
+            by_hour: dict[datetime, dict[Cell, Tally]] = {}
+            for cell, found in cells.items():
+                by_hour.setdefault(cell.hour, {})[cell] = found
+            self._read = (start, until), by_hour
+        return self._read[1]
 
     def _judge_drift(self, last_hour: datetime) -> None:
         since = (min(last_hour, self._now) - LABEL_WINDOW).replace(hour=0, minute=0, second=0, microsecond=0)
