@@ -13,7 +13,7 @@ from shadow.errors import ShadowError
 #: Sub-command -> its line in `shadow --help`. Each lives in `shadow.cli.<name>` as `command`.
 COMMANDS: Final = {
     "demo": "Run everything on this machine with simulated models, and watch it work.",
-    "up": "Run gateway, worker, scorer and dashboard together, from one shadow.toml.",
+    "up": "Run every service together, from one shadow.toml.",
     "gateway": "Serve the OpenAI-compatible proxy that mirrors production requests.",
     "worker": "Ask the other model what production asked.",
     "scorer": "Compare the replies and keep the evidence.",

@@ -3,8 +3,9 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from shadow.cli.demo_evidence import follow
 from shadow.cli.demo_settings import Models, Ports, write_settings
 from shadow.cli.together import Service, refuse_used_ports, running, stop_on_signals, watch
 from shadow.cli.up import services_of
@@ -21,7 +23,7 @@ from shadow.devstack.broker import EmbeddedBroker
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.devstack.simulated import SimulatedModels
 from shadow.devstack.world import World
-from shadow.errors import UsageError
+from shadow.errors import ShadowError, UsageError
 from shadow.publisher import Publisher
 from shadow.settings import Settings, load
 from shadow.store import engine, ledger, migrate
@@ -72,35 +74,33 @@ def command(
     ports = Ports.beside(gateway=gateway_port, dashboard=port)
     console = Console(stderr=True)
     with stop_on_signals() as stop, _stack(folder, models, ports, console) as (settings, config, env, world):
-        services = [_with_env(service, env) for service in services_of(settings, config)]
-        with running(services, logs=folder / "logs", announce=lambda line: console.print(f"  {line}")) as children:
-            publisher = Publisher(settings, source="demo")
-            try:
-                if past_days:
-                    span = timedelta(days=past_days)
-                    _play_past(world, settings, publisher, exchanges, span, stop, console, dashboard_port=port)
-                else:
-                    _say_where(console, port)
-            finally:
-                publisher.close()
+        services = [replace(service, env=env) for service in services_of(settings, config)]
+        with (
+            running(services, logs=folder / "logs", announce=lambda line: console.print(f"  {line}")) as children,
+            closing(Publisher(settings, source="demo")) as publisher,
+        ):
+            aside: list[threading.Thread] = []
+            if past_days:
+                span = timedelta(days=past_days)
+                _play_past(world, settings, publisher, exchanges, span, stop, console, dashboard_port=port)
+                aside.append(_begin(lambda: _follow(settings, world, stop, console)))
+            else:
+                _say_where(console, port)
             console.print(f"Live traffic: {per_second:g} requests a second through http://127.0.0.1:{gateway_port}/v1")
             console.print("Ctrl-C stops everything.")
-            requests = threading.Thread(
-                target=lambda: asyncio.run(
-                    traffic.live(
-                        f"http://127.0.0.1:{gateway_port}",
-                        world,
-                        settings,
-                        per_second=per_second,
-                        stopped=stop.is_set,
-                    )
-                ),
-                daemon=True,
+            requests = traffic.live(
+                f"http://127.0.0.1:{gateway_port}",
+                world,
+                settings,
+                publisher,
+                per_second=per_second,
+                stopped=stop.is_set,
             )
-            requests.start()
+            aside.append(_begin(lambda: asyncio.run(requests)))
             watch(children, stop)
             console.print("Stopping …")
-            requests.join(timeout=5)
+            for thread in aside:
+                thread.join(timeout=5)
     console.print("Stopped.")
 
 
@@ -113,9 +113,10 @@ def _stack(
     shutil.rmtree(folder / "postgres", ignore_errors=True)
     shutil.rmtree(folder / "logs", ignore_errors=True)
     (folder / "logs").mkdir(parents=True)
-    world = World(now=datetime.now(UTC))
+    # The world knows what its own candidate would have served, and of a real one nothing.
+    world = World(now=datetime.now(UTC), rollout=models.all_simulated)
     with ExitStack() as stack:
-        console.print("Starting PostgreSQL, a broker (in memory) and two models …")
+        console.print("Starting PostgreSQL, a broker (in memory) and the models …")
         database = EmbeddedPostgres(folder / "postgres")
         stack.callback(database.stop)
         database.start()
@@ -147,13 +148,7 @@ def _play_past(
 ) -> None:
     """Send the past through the pipeline, and say where to look once there is something to see."""
     past = traffic.past_exchanges(world, settings, count=count, span=span)
-    sender = threading.Thread(
-        target=traffic.publish_past,
-        args=(publisher, past),
-        kwargs={"progress": lambda _: None, "stopped": stop.is_set},
-        daemon=True,
-    )
-    sender.start()
+    _begin(lambda: traffic.publish_past(publisher, past, progress=lambda _: None, stopped=stop.is_set))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     database = engine.connect(settings.postgres_url())
     said = False
@@ -175,10 +170,29 @@ def _say_where(console: Console, port: int) -> None:
     console.print(f"\n  [bold]Dashboard: http://127.0.0.1:{port}[/]\n")
 
 
-def _with_env(service: Service, env: dict[str, str]) -> Service:
-    return Service(
-        name=service.name, port=service.port, ready_url=service.ready_url, arguments=service.arguments, env=env
-    )
+def _begin(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def _follow(settings: Settings, world: World, stop: threading.Event, console: Console) -> None:
+    """Say what becomes of the past once it is compared."""
+    try:
+        database = engine.connect(settings.postgres_url())
+        try:
+            follow(
+                database,
+                settings,
+                world,
+                stop,
+                lambda line: console.print(f"  {line}", highlight=False, soft_wrap=True),
+            )
+        finally:
+            database.dispose()
+    except ShadowError as fault:
+        if not stop.is_set():
+            console.print(f"  [yellow]{fault}[/]")
 
 
 def _settings_with(config: Path, env: dict[str, str]) -> Settings:

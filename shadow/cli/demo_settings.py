@@ -1,21 +1,38 @@
 """The shadow.toml that the demo writes for itself: a file to read, and to start one's own from."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shadow.devstack import workloads, world
+from shadow.devstack import story, workloads, world
 from shadow.devstack.processes import free_port
-from shadow.devstack.simulated import SimulatedModels
+from shadow.devstack.simulated import Part, SimulatedModels
 from shadow.errors import UsageError
-from shadow.records import Role
 
-#: List prices of a frontier model and of a hosted 7B, so that the cost column shows a difference.
-_PRICES: Final[dict[Role, tuple[float, float]]] = {"frontier": (2.5, 10.0), "candidate": (0.1, 0.2)}
-#: The candidate answers the whole past in well under a minute.
-_CONCURRENCY: Final[dict[Role, int]] = {"frontier": 128, "candidate": 256}
+#: List prices of a frontier model, a hosted 7B and a small judge, so that the cost column shows a difference.
+_PRICES: Final[Mapping[Part, tuple[float, float]]] = {
+    "frontier": (2.5, 10.0),
+    "candidate": (0.1, 0.2),
+    "judge": (0.15, 0.6),
+}
+#: The candidate answers the whole past in well under a minute. The judge takes longer over it, so
+#: that it slows nothing else down.
+_CONCURRENCY: Final[Mapping[Part, int]] = {"frontier": 128, "candidate": 256, "judge": 24}
+
+#: Mean regret that the owners of this world accept: more than the candidate's on an average day,
+#: less than in its bad segment.
+_REGRET_LIMIT: Final = 0.10
+#: Invoices have their right answers, and need no judge.
+_RUBRICS: Final = {
+    "ticket-intent": "The better reply names what the customer wants. Ignore case and punctuation.",
+    "reply-draft": "The better reply answers what the customer asked, in the customer's language.",
+}
+_JUDGE_RATE: Final = 0.25
+_JUDGE_USD_PER_DAY: Final = 5.0
+#: After the rollout, the share of what the candidate served that the frontier answers too.
+_REGRET_RATE: Final = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +71,14 @@ class Ports:
     dashboard: int
     worker: int
     scorer: int
+    judge: int
+    monitor: int
 
     @classmethod
     def beside(cls, *, gateway: int, dashboard: int) -> "Ports":
         """The two that people use as given; the health ports wherever there is room."""
-        return cls(gateway=gateway, dashboard=dashboard, worker=free_port(), scorer=free_port())
+        health = {name: free_port() for name in ("worker", "scorer", "judge", "monitor")}
+        return cls(gateway=gateway, dashboard=dashboard, **health)
 
     def items(self) -> Iterable[tuple[str, int]]:
         return (("gateway", self.gateway), ("dashboard", self.dashboard))
@@ -77,6 +97,9 @@ def _lines(models: Models, ports: Ports, simulated: SimulatedModels) -> Iterable
     candidate = models.candidate_name or simulated.model_name("candidate")
     yield from _model("frontier", frontier, models.frontier_url, models.frontier_key_env, simulated)
     yield from _model("candidate", candidate, models.candidate_url, models.candidate_key_env, simulated)
+    judge = simulated.model_name("judge")
+    if models.all_simulated:  # it knows this world's answers, and nothing of what real models say
+        yield from _model("judge", judge, None, None, simulated)
     for task, kind in workloads.KINDS.items():
         yield ""
         yield f"[tasks.{task}]"
@@ -85,23 +108,33 @@ def _lines(models: Models, ports: Ports, simulated: SimulatedModels) -> Iterable
         yield f'kind = "{kind}"'
         yield f"segments = {json.dumps(list(world.SEGMENTS))}"
         yield "ceiling_rate = 0.1"
-        yield f"max_age_s = {int(world.HISTORY.total_seconds() * 2)} # the past is weeks old"
+        yield f"regret_rate = {_REGRET_RATE}"
+        yield f"regret_limit = {_REGRET_LIMIT}"
+        yield f"max_age_s = {int(story.HISTORY.total_seconds() * 2)} # the past is weeks old"
+        if models.all_simulated and task in _RUBRICS:
+            yield f"rubric = {json.dumps(_RUBRICS[task])}"
+            yield f"judge = {json.dumps(judge)}"
+            yield f"judge_rate = {_JUDGE_RATE}"
+            yield f"judge_usd_per_day = {_JUDGE_USD_PER_DAY}"
     yield ""
     # The embedded broker lets nobody in before half a session has passed.
     yield "[kafka]\nsession_timeout_s = 3"
     yield f"[gateway]\nport = {ports.gateway}"
     yield f"[worker]\nhealth_port = {ports.worker}"
     yield f"[scorer]\nhealth_port = {ports.scorer}"
+    yield f"[judge]\nevery_s = 1\nhealth_port = {ports.judge}"
+    # Weeks go by in seconds here, and nobody wants to wait a minute for what they come to.
+    yield f"[monitor]\nevery_s = 2\nsettle_s = 15\nhealth_port = {ports.monitor}"
     yield f"[dashboard]\nport = {ports.dashboard}"
 
 
-def _model(role: Role, name: str, url: str | None, key_env: str | None, simulated: SimulatedModels) -> Iterable[str]:
+def _model(part: Part, name: str, url: str | None, key_env: str | None, simulated: SimulatedModels) -> Iterable[str]:
     yield ""
     yield f"[models.{json.dumps(name)}]"
-    yield f"base_url = {json.dumps(url or simulated.url(role))}"
-    yield f"concurrency = {_CONCURRENCY[role]}"
+    yield f"base_url = {json.dumps(url or simulated.url(part))}"
+    yield f"concurrency = {_CONCURRENCY[part]}"
     if key_env:
         yield f"api_key_env = {json.dumps(key_env)}"
     if url is None:
         yield "simulated = true"
-        yield "input_usd_per_million = {}\noutput_usd_per_million = {}".format(*_PRICES[role])
+        yield "input_usd_per_million = {}\noutput_usd_per_million = {}".format(*_PRICES[part])

@@ -1,4 +1,4 @@
-"""`shadow up`: gateway, worker, scorer and dashboard together, from one shadow.toml."""
+"""`shadow up`: every service together, from one shadow.toml."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from shadow.cli.together import Service, running, stop_on_signals, watch
-from shadow.settings import Settings, load
+from shadow.settings import Judge, Monitor, Scorer, Settings, Worker, load
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")]
 
@@ -15,9 +15,10 @@ def command(
     config: ConfigOption = None,
     logs: Annotated[Path, typer.Option(help="Folder for the services' logs.")] = Path(".shadow/logs"),
 ) -> None:
-    """Run gateway, worker, scorer and dashboard together; Ctrl-C stops them all.
+    """Run gateway, worker, scorer, judge, monitor and dashboard together; Ctrl-C stops them all.
 
-    Needs a broker and a database: `shadow check` says whether they can be reached.
+    The judge runs where a task names one. All need a broker and a database: `shadow check` says
+    whether these can be reached.
 
     Example: shadow up --config shadow.toml
     """
@@ -30,22 +31,15 @@ def command(
 
 
 def services_of(settings: Settings, config: Path | None) -> list[Service]:
-    """The four services, in the order in which they need each other."""
+    """The services that these settings need, in the order in which they need each other."""
     arguments = ("--config", str(config)) if config else ()
-    gateway, worker, scorer, pages = settings.gateway, settings.worker, settings.scorer, settings.dashboard
+    gateway, pages = settings.gateway, settings.dashboard
+    has_judge = any(task.judge for task in settings.tasks.values())
     return [
-        Service(
-            name="scorer",
-            port=scorer.health_port,
-            ready_url=f"http://{_local(scorer.health_host)}:{scorer.health_port}/readyz",
-            arguments=arguments,
-        ),
-        Service(
-            name="worker",
-            port=worker.health_port,
-            ready_url=f"http://{_local(worker.health_host)}:{worker.health_port}/readyz",
-            arguments=arguments,
-        ),
+        _consumer("scorer", settings.scorer, *arguments),
+        _consumer("worker", settings.worker, *arguments),
+        *([_consumer("judge", settings.judge, "run", *arguments)] if has_judge else ()),
+        _consumer("monitor", settings.monitor, *arguments),
         Service(
             name="gateway",
             port=gateway.port,
@@ -59,6 +53,13 @@ def services_of(settings: Settings, config: Path | None) -> list[Service]:
             arguments=arguments,
         ),
     ]
+
+
+def _consumer(name: str, section: Worker | Scorer | Judge | Monitor, *arguments: str) -> Service:
+    """A service that has nothing but its health to say over HTTP."""
+    port = section.health_port
+    ready_url = f"http://{_local(section.health_host)}:{port}/readyz"
+    return Service(name=name, port=port, ready_url=ready_url, arguments=arguments)
 
 
 def _local(host: str) -> str:

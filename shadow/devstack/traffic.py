@@ -2,7 +2,8 @@
 
 The past goes straight onto Kafka through the publisher, each exchange with its own event time,
 because a gateway stamps what it sees with now. Everything after Kafka is the real pipeline.
-Live requests go through the gateway with the official client, as an application's would.
+Live requests are made with the official client, as an application's would be: through the gateway
+where the frontier serves, and mirrored by the SDK where the candidate does.
 """
 
 import asyncio
@@ -18,14 +19,17 @@ import msgspec
 from openai import AsyncOpenAI, AsyncStream, OpenAIError
 
 from shadow import prices
+from shadow.capture import mirror
+from shadow.devstack import story
 from shadow.devstack.chance import draws
-from shadow.devstack.world import World
+from shadow.devstack.world import Ask, World
 from shadow.publisher import Publisher
 from shadow.records import Exchange
 from shadow.settings import Settings
 
-#: Of the past exchanges that have a right answer, the share for which somebody wrote it down.
-GRADED_SHARE: Final = 0.3
+#: Of the past exchanges, the share for which somebody wrote down the right answer. Of invoices
+#: nearly all, since they are paid; of drafts none, since there is no one right way to say it.
+GRADED_SHARES: Final = {"ticket-intent": 0.3, "invoice-fields": 0.95, "reply-draft": 0.0}
 #: Most past exchanges on their way to Kafka: far below what makes the publisher drop.
 _MOST_UNDER_WAY: Final = 1_000
 #: A rough size of one exchange, for the publisher's budget.
@@ -39,16 +43,17 @@ def past_exchanges(world: World, settings: Settings, *, count: int, span: timede
     start = world.now - span
     for index, at in enumerate(world.schedule(count, start, world.now)):
         ask = world.ask(index, at)
-        graded = draws(world.seed, "graded", index)[0] < GRADED_SHARE
-        frontier = settings.tasks[ask.task].frontier
-        reply = world.reply_of("frontier", ask.body, at)
-        cost = prices.cost_usd(settings.models[frontier], settings.sent_name(frontier), reply.usage)
+        graded = draws(world.seed, "graded", index)[0] < GRADED_SHARES[ask.task]
+        server = _server(settings, ask)
+        reply = world.reply_of(ask.served_by, ask.body, at)
+        cost = prices.cost_usd(settings.models[server], settings.sent_name(server), reply.usage)
         yield Exchange(
             id=f"past-{world.seed}-{index:08d}",
             task=ask.task,
             at=at,
             request=ask.body,
             reply=msgspec.structs.replace(reply, cost_usd=cost),
+            served_by=ask.served_by,
             segment=ask.segment,
             unit=ask.unit,
             reference=ask.reference if graded else None,
@@ -72,29 +77,44 @@ def publish_past(
 
 
 async def live(
-    gateway_url: str, world: World, settings: Settings, *, per_second: float, stopped: Callable[[], bool]
+    gateway_url: str,
+    world: World,
+    settings: Settings,
+    publisher: Publisher,
+    *,
+    per_second: float,
+    stopped: Callable[[], bool],
 ) -> None:
-    """Ask the gateway what the world's users ask, with Poisson arrivals, until `stopped()`.
+    """Ask what the world's users ask, with Poisson arrivals, until `stopped()`.
 
-    Each task is asked of the frontier that `settings` names for it, which may be a real one.
+    Each task is asked of the frontier that `settings` names for it, which may be a real one. The
+    gateway serves the frontier alone; users whom the candidate serves are sent to it by the
+    application itself, with the SDK, whose exchanges go through `publisher`.
 
     An answer that fails is the user's loss and not the end of the traffic.
     """
-    # One key for all: the simulated endpoints take any, and the gateway must not need it.
-    async with AsyncOpenAI(base_url=f"{gateway_url}/v1", api_key="simulated", max_retries=0, timeout=30) as client:
-        rng = random.Random(world.seed)  # noqa: S311 - traffic, not secrets
-        index = _FIRST_LIVE
-        tasks: set[asyncio.Task[None]] = set()
+    candidate_url = settings.models[settings.tasks[story.ROLLOUT_TASK].candidates[0]].base_url
+    rng = random.Random(world.seed)  # noqa: S311 - traffic, not secrets
+    index = _FIRST_LIVE
+    tasks: set[asyncio.Task[None]] = set()
+    async with _client(f"{gateway_url}/v1") as frontier, _client(candidate_url) as candidate:
+        clients = {"frontier": frontier, "candidate": mirror(candidate, publisher=publisher)}
         while not stopped():
             await asyncio.sleep(rng.expovariate(per_second))
             index += 1
             ask = world.ask(index, datetime.now(UTC))
-            body = {**ask.body, "model": settings.tasks[ask.task].frontier}
-            task = asyncio.create_task(_send(client, body, ask.headers(), stream=rng.random() < 0.3))
+            body = {**ask.body, "model": _server(settings, ask)}
+            sending = _send(clients[ask.served_by], body, ask.headers(), stream=rng.random() < 0.3)
+            task = asyncio.create_task(sending)
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         for task in tasks:
             task.cancel()
+
+
+def _client(url: str) -> AsyncOpenAI:
+    # One key for all: the simulated endpoints take any, and the gateway must not need it.
+    return AsyncOpenAI(base_url=url, api_key="simulated", max_retries=0, timeout=30)
 
 
 async def _send(client: AsyncOpenAI, body: dict[str, Any], headers: dict[str, str], *, stream: bool) -> None:
@@ -103,6 +123,12 @@ async def _send(client: AsyncOpenAI, body: dict[str, Any], headers: dict[str, st
         if isinstance(answer, AsyncStream):
             async for _ in answer:
                 pass
+
+
+def _server(settings: Settings, ask: Ask) -> str:
+    """The name in [models] of the one who serves a request."""
+    task = settings.tasks[ask.task]
+    return task.frontier if ask.served_by == "frontier" else task.candidates[0]
 
 
 def _under_way(publisher: Publisher) -> int:

@@ -14,21 +14,18 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow.devstack import abilities, workloads
+from shadow.devstack import abilities, story, workloads
 from shadow.devstack.chance import draws, pick_weighted
 from shadow.records import Reply, Role, Usage
 
-HISTORY: Final = timedelta(days=21)
-
-_TASK_SHARES: Final = {"ticket-intent": 0.55, "invoice-fields": 0.25, "reply-draft": 0.20}
+_TASK_SHARES: Final = {"ticket-intent": 0.50, "invoice-fields": 0.30, "reply-draft": 0.20}
 _LOCALE_SHARES: Final = {"en": 0.45, "de": 0.25, "fr": 0.18, "pt": 0.12}
-#: In the last week of the history a campaign brings more Portuguese customers.
-_LATE_LOCALE_SHARES: Final = {"en": 0.38, "de": 0.21, "fr": 0.15, "pt": 0.26}
+_CAMPAIGN_LOCALE_SHARES: Final = {"en": 0.38, "de": 0.21, "fr": 0.15, "pt": 0.26}
 _PLAN_SHARES: Final = {"free": 0.55, "pro": 0.33, "enterprise": 0.12}
 _CHANNEL_SHARES: Final = {"email": 0.50, "chat": 0.35, "api": 0.15}
 
-#: The segments every request of this world declares.
-SEGMENTS: Final = ("locale", "plan", "channel")
+#: The segments that requests of this world declare; the last one only where there is a rollout.
+SEGMENTS: Final = ("locale", "plan", "channel", "stage")
 
 # When a request was made stands in its prompt, as in many real ones, and is the only way in
 # which a simulated model can know it. Written so that nobody takes it for a telephone number.
@@ -38,13 +35,14 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One request of the simulated application, and what is known about it."""
+    """One request of the simulated application, whom it asks, and what is known about it."""
 
     index: int
     task: str
     at: datetime
     segment: dict[str, str]
     unit: str
+    served_by: Role
     body: dict[str, Any]
     reference: str | None
 
@@ -56,10 +54,11 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """`now` is when the history ends: the candidate drifts in the three days before it."""
+    """`now` is when the weeks of `story` end. Without `rollout` the frontier serves everybody."""
 
     now: datetime
     seed: int = 7
+    rollout: bool = True
 
     def schedule(self, count: int, start: datetime, end: datetime) -> Iterator[datetime]:
         """`count` times in [start, end), in order, following the daily and weekly wave."""
@@ -80,8 +79,8 @@ class World:
         """Request number `index`, made at `at`."""
         draw = draws(self.seed, "ask", index)
         task = pick_weighted(_TASK_SHARES, draw[0])
-        late = at >= self.now - timedelta(days=7)
-        locale = pick_weighted(_LATE_LOCALE_SHARES if late else _LOCALE_SHARES, draw[1])
+        is_late = at >= self.now - story.CAMPAIGN_LASTS
+        locale = pick_weighted(_CAMPAIGN_LOCALE_SHARES if is_late else _LOCALE_SHARES, draw[1])
         user = int(2_000 * draw[2] ** 2)  # some people write far more often than others
         plan = pick_weighted(_PLAN_SHARES, draws(self.seed, "user", user)[0])
         channel = pick_weighted(_CHANNEL_SHARES, draw[3])
@@ -93,15 +92,22 @@ class World:
             text, reference = workloads.write_ticket(task, locale, details)
         system = f"{workloads.SYSTEM_PROMPTS[task]}\n{_written(at)}"
         messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
-        body: dict[str, Any] = {"model": abilities.MODEL_NAMES["frontier"], "messages": messages}
+        segment = {"locale": locale, "plan": plan, "channel": channel}
+        served_by: Role = "frontier"
+        if self.rollout and task == story.ROLLOUT_TASK:
+            stage = story.stage(task, self.now - at)
+            segment["stage"] = str(stage)
+            served_by = story.server(task, f"user-{user}", stage)
+        body: dict[str, Any] = {"model": abilities.MODEL_NAMES[served_by], "messages": messages}
         if task == "invoice-fields":
             body["response_format"] = {"type": "json_object"}
         return Ask(
             index=index,
             task=task,
             at=at,
-            segment={"locale": locale, "plan": plan, "channel": channel},
+            segment=segment,
             unit=f"user-{user}",
+            served_by=served_by,
             body=body,
             reference=reference,
         )
@@ -121,8 +127,8 @@ class World:
         if reading is None:
             content = f"[{abilities.MODEL_NAMES[role]}] {text[:200]}"
         else:
-            drifts_from = self.now - abilities.DRIFT_LASTS
-            chance = abilities.accuracy(role, reading.task, reading.locale, at, drifts_from=drifts_from)
+            drifted = story.drifts(reading.task, at, self.now)
+            chance = abilities.accuracy(role, reading.task, reading.locale, at, drifted=drifted)
             doubt = fresh[0] if fresh[1] < abilities.FICKLE else steady[0]
             content = workloads.answer(reading, right=doubt < chance, style=fresh[2:7])
             if reading.task == "invoice-fields" and steady[1] < mishap.malformed:
@@ -197,6 +203,11 @@ def _prompt(body: Mapping[str, Any]) -> tuple[str, str]:
             elif message.get("role") == "user":
                 text = _text(message.get("content"))
     return system, text
+
+
+def reading_of(body: Mapping[str, Any]) -> workloads.Reading | None:
+    """What a request to either API is about; None for one that is not of this world."""
+    return workloads.read(*_prompt(body))
 
 
 def last_words(body: Mapping[str, Any]) -> str:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shadow.devstack import abilities, workloads
-from shadow.devstack.world import HISTORY, Ask, World, last_words
+from shadow.devstack import abilities, story, workloads
+from shadow.devstack.story import HISTORY
+from shadow.devstack.world import Ask, World, last_words
 from shadow.records import Reply, Role
 from shadow.redact import Redactor
 
@@ -39,7 +40,7 @@ def _accuracy(role: Role, asks: list[Ask], where: Callable[[Ask], bool]) -> floa
 
 
 def _ordinary(ask: Ask) -> bool:
-    drifted = ask.task == abilities.DRIFTING_TASK and ask.at >= NOW - abilities.DRIFT_LASTS
+    drifted = story.drifts(ask.task, ask.at, NOW)
     bad = (ask.task, ask.segment["locale"]) == abilities.BAD_SEGMENT
     return not (drifted or bad or abilities.is_night(ask.at))
 
@@ -102,12 +103,12 @@ def test_the_candidate_is_worse_at_night(history: list[Ask]) -> None:
 
 def test_the_candidate_drifts_on_one_task_in_the_last_days(history: list[Ask]) -> None:
     def invoices(ask: Ask) -> bool:
-        return ask.task == abilities.DRIFTING_TASK and not abilities.is_night(ask.at)
+        return ask.task == story.DRIFTING_TASK and not abilities.is_night(ask.at)
 
-    since = NOW - abilities.DRIFT_LASTS
+    since = NOW - story.DRIFT_LASTS
     before = _accuracy("candidate", history, lambda a: invoices(a) and a.at < since)
     after = _accuracy("candidate", history, lambda a: invoices(a) and a.at >= since)
-    assert after < before - 0.05
+    assert after < before - 0.2
 
 
 def test_a_model_asked_twice_does_not_always_agree_with_itself(history: list[Ask]) -> None:
@@ -176,6 +177,30 @@ def test_every_task_and_segment_occurs_and_the_mix_shifts_in_the_last_week(histo
 
     late = NOW - timedelta(days=7)
     assert portuguese([a for a in history if a.at >= late]) > 1.5 * portuguese([a for a in history if a.at < late])
+
+
+def test_in_the_last_week_one_task_is_served_by_the_candidate_to_the_share_of_its_stage(history: list[Ask]) -> None:
+    tickets = [a for a in history if a.task == story.ROLLOUT_TASK]
+    assert {a.served_by for a in history if a.task != story.ROLLOUT_TASK} == {"frontier"}
+    assert all("stage" not in a.segment for a in history if a.task != story.ROLLOUT_TASK)
+    for stage in ("0", "10", "25"):
+        reached = [a for a in tickets if a.segment["stage"] == stage]
+        share = sum(a.served_by == "candidate" for a in reached) / len(reached)
+        assert share == pytest.approx(int(stage) / 100, abs=0.08)
+    assert [a.segment["stage"] for a in tickets] == sorted(a.segment["stage"] for a in tickets)
+
+
+def test_a_user_whom_the_candidate_serves_stays_with_it(history: list[Ask]) -> None:
+    served = [a for a in history if a.segment.get("stage") == "10" and a.served_by == "candidate"]
+    assert served
+    assert all(story.server(a.task, a.unit, 25) == "candidate" for a in served)
+
+
+def test_without_a_rollout_the_frontier_serves_everybody(history: list[Ask]) -> None:
+    world = World(now=NOW, rollout=False)
+    again = [world.ask(a.index, a.at) for a in history if a.served_by == "candidate"]
+    assert again
+    assert all(a.served_by == "frontier" and "stage" not in a.segment for a in again)
 
 
 def test_a_user_keeps_one_plan(history: list[Ask]) -> None:

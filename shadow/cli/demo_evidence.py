@@ -1,0 +1,143 @@
+"""What follows in the demo once the past is compared: the judge, people, and the monitor, told line by line."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+
+from dashboard import review_plan
+from dashboard.review_plan import Plan
+from shadow.devstack import story
+from shadow.devstack.reviewers import REVIEWERS, preference
+from shadow.devstack.world import World
+from shadow.settings import Settings, Task
+from shadow.store import catalogue, engine, incidents, opinions, review, verdicts
+from shadow.store.opinions import Label
+
+#: Labels per task. Of what is chosen some is left for whoever opens the Review page.
+LABELS: Final = 400
+
+Say = Callable[[str], None]
+
+
+def follow(database: Engine, settings: Settings, world: World, stop: threading.Event, say: Say) -> None:
+    """Tell how the evidence about the past is completed, until it is or until told to stop.
+
+    People wait for the judge, as they do on the Review page, and the monitor takes in both.
+    """
+    judged = [name for name, task in settings.tasks.items() if task.judge]
+    if not _until(lambda: all(_is_judged(database, name, world.now) for name in judged), stop):
+        return
+    for name in judged:
+        say(_told_of_judge(database, name, settings.tasks[name]))
+    for name in judged:
+        with engine.transaction(database) as connection:
+            labels = list(_labels(connection, name, settings, world))
+            given = opinions.record_labels(connection, labels)
+        say(f"people (simulated): {given.recorded:,} labels on {name} by {' and '.join(REVIEWERS)}")
+    if _until(lambda: _is_watched(database, settings, world.now), stop):
+        for line in _told_of_monitor(database, world):
+            say(line)
+
+
+def _until(done: Callable[[], bool], stop: threading.Event) -> bool:
+    while not done():
+        if stop.wait(1.0):
+            return False
+    return True
+
+
+def _is_judged(database: Engine, name: str, end: datetime) -> bool:
+    """Whether the judge is done with the pairs made before `end`."""
+    with engine.snapshot(database) as connection:
+        oldest = verdicts.oldest_due(connection, name)
+    return oldest is None or oldest >= end
+
+
+def _told_of_judge(database: Engine, name: str, task: Task) -> str:
+    with engine.snapshot(database) as connection:
+        spent = verdicts.spent(connection, name, datetime.now(UTC).date())
+    asked = f"asked {spent.calls:,} times about {name}"
+    return f"judge (simulated): {asked}, for ${spent.usd:.2f} of ${task.judge_usd_per_day:.2f} a day"
+
+
+def _labels(connection: Connection, name: str, settings: Settings, world: World) -> Iterator[Label]:
+    """What the simulated people say of the pairs that the Review page would give them.
+
+    The surest pairs come first, so whoever stops early has chosen all strata with the same part
+    of their chances, and the labels' weights stay in proportion.
+    """
+    task = settings.tasks[name]
+    chosen = _plan(connection, name, settings)
+    for place, reviewer in enumerate(REVIEWERS):
+        waiting = review.awaiting_label(
+            connection,
+            task=name,
+            candidate=task.candidates[0],
+            reviewer=reviewer,
+            probabilities=chosen.probabilities,
+            threshold=task.agreement_threshold,
+            since=chosen.since,
+            limit=LABELS,
+        )
+        # The first labels the pairs of even places and the second those of odd ones; every tenth is labelled by both.
+        for number, each in enumerate(waiting):
+            if number % len(REVIEWERS) == place or number % 10 == 0:
+                yield Label(
+                    **each.pair.key._asdict(),
+                    reviewer=reviewer,
+                    preference=preference(reviewer, each.pair.trial, seed=world.seed),
+                    probability=each.probability,
+                    stratum=each.stratum,
+                    labelled_at=datetime.now(UTC),
+                )
+
+
+def _plan(connection: Connection, name: str, settings: Settings) -> Plan:
+    """Whom the Review page would ask about what."""
+    task = settings.tasks[name]
+    known = next(each for each in catalogue.tasks(connection) if each.task == name)
+    since = review_plan.window(known.last_hour, payload_days=settings.retention.payload_days)
+    counted = review.review_progress(
+        connection,
+        task=name,
+        candidate=task.candidates[0],
+        probabilities={},
+        threshold=task.agreement_threshold,
+        since=since,
+    )
+    return review_plan.plan(
+        counted,
+        since=since,
+        settled_at=review_plan.settled_at(since, first=known.first_hour, newest=known.last_hour),
+        first=known.first_hour,
+        newest=known.last_hour,
+        per_day=task.reviews_per_day,
+    )
+
+
+def _is_watched(database: Engine, settings: Settings, end: datetime) -> bool:
+    """Whether the monitor has taken in every hour that was over an hour before `end`, of every task."""
+    with engine.snapshot(database) as connection:
+        beat = incidents.heartbeats(connection).get("monitor")
+    tasks = beat.detail["tasks"] if beat else {}
+    last = end.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    return all(_reached(tasks, name, part) >= last for name in settings.tasks for part in ("scored", "judged"))
+
+
+def _reached(tasks: dict[str, dict[str, dict[str, str | None]]], name: str, part: str) -> datetime:
+    next_hour = tasks.get(name, {}).get(part, {}).get("next_hour")
+    return datetime.fromisoformat(next_hour) if next_hour else datetime.min.replace(tzinfo=UTC)
+
+
+def _told_of_monitor(database: Engine, world: World) -> Iterator[str]:
+    with engine.snapshot(database) as connection:
+        found = incidents.read(connection)
+    still_open = sum(incident.closed_at is None for incident in found)
+    hours = round(story.HISTORY / timedelta(hours=1))
+    yield f"monitor: {hours} hours looked at, {len(found)} incidents, {still_open} of them open"
+    for incident in reversed(found):
+        day = (incident.opened_at - (world.now - story.HISTORY)).days + 1
+        yield f"  day {day:>2}, {incident.severity}: {incident.summary}"

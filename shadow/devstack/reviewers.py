@@ -1,0 +1,40 @@
+"""Simulated people who label pairs: they know what is right in the world, and err now and then.
+
+Each errs in pairs of their own, so that two of them agree often and not always.
+"""
+
+from typing import Final
+
+from shadow.devstack import workloads
+from shadow.devstack.chance import draws, pick
+from shadow.devstack.world import reading_of
+from shadow.records import Preference, Reply, Trial, candidate_reply, frontier_reply
+
+#: Their names, which say what they are wherever they show.
+REVIEWERS: Final = ("simulated Ada", "simulated Ben")
+
+#: Of the pairs they look at, the share of which they say something else than what is so.
+ERRS: Final = 0.02
+
+_PREFERENCES: Final[tuple[Preference, ...]] = ("frontier", "tie", "candidate")
+
+
+def preference(reviewer: str, trial: Trial, *, seed: int) -> Preference:
+    """What `reviewer` says of a pair; the same each time they are asked."""
+    truth = _truth(trial)
+    slip, which = draws(seed, "reviewer", reviewer, trial.exchange.id, trial.kind, trial.candidate)[:2]
+    if slip >= ERRS:
+        return truth
+    return pick([each for each in _PREFERENCES if each != truth], which)
+
+
+def _truth(trial: Trial) -> Preference:
+    frontier, candidate = (_is_right(trial, reply) for reply in (frontier_reply(trial), candidate_reply(trial)))
+    if frontier == candidate:
+        return "tie"
+    return "frontier" if frontier else "candidate"
+
+
+def _is_right(trial: Trial, reply: Reply) -> bool:
+    reading = reading_of(trial.exchange.request)
+    return reading is not None and reply.content is not None and workloads.is_right(reading, reply.content)
