@@ -24,6 +24,7 @@ def main() -> None:
         st.Page(exchanges.show, title="Exchanges", icon=":material/forum:", url_path="exchanges"),
         st.Page(review.show, title="Review", icon=":material/rate_review:", url_path="review"),
     ]
+    navigation.arrive()
     page = st.navigation(navigation.offer(pages), position="top")
     trouble = frames.trouble()
     if trouble is None:

@@ -22,6 +22,7 @@ _QUIET: Final = {
     "client_showErrorLinks": False,  # links to search engines and chat bots, with the message in them
     "client_toolbarMode": "minimal",  # no deploy button
     "global_developmentMode": False,
+    "global_disableWidgetStateDuplicationWarning": True,  # selections are brought along on purpose
     "logger_hideWelcomeMessage": True,
     "runner_magicEnabled": False,
     "server_enableAgentApi": False,

@@ -54,9 +54,19 @@ def segments(task: str, candidate: str, window: Window) -> Mapping[Cell, Tally]:
         )  # fmt: skip
         totals = stored_tallies.read(
             connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
-            dimension=ALL[0], per="hour_of_week",
+            dimension=ALL[0], per="hour_of_week", histograms=False,
         )  # fmt: skip
     return totals | {cell: tally for cell, tally in stored.items() if cell.dimension != ALL[0]}
+
+
+@shared
+def distributions(task: str, candidate: str, window: Window) -> Mapping[Cell, Tally]:
+    """The totals over the window with their histograms, of which there are many rows."""
+    with snapshot() as connection:
+        return stored_tallies.read(
+            connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
+            dimension=ALL[0], per="window",
+        )  # fmt: skip
 
 
 @shared

@@ -67,8 +67,10 @@ def over_time(
 def served(frame: pd.DataFrame, *, stages: pd.DataFrame, span: Span) -> Picture:
     """The share of traffic that the candidate served, under the same times."""
     top = min(1.0, 1.2 * float(frame["share"].max()) + 0.02)
+    # The last period lasts until its end, not only at its start.
+    lasting = pd.concat([frame, frame.tail(1).assign(at=pd.Timestamp(span[1]))], ignore_index=True)
     area = (
-        alt.Chart(frame)
+        alt.Chart(lasting)
         .mark_area(color=CANDIDATE, opacity=0.35, interpolate="step-after", line={"color": CANDIDATE}, clip=True)
         .encode(
             x=_time(),

@@ -94,7 +94,7 @@ def _mixes(task: str, candidate: str, window: Window, reference: Window) -> list
 
 
 def _numbers(task: str, candidate: str, window: Window, reference: Window) -> list[Moved]:
-    now, then = (reading.segments(task, candidate, each) for each in (window, reference))
+    now, then = (reading.distributions(task, candidate, each) for each in (window, reference))
     found = []
     for measure, label in _DISTRIBUTIONS.items():
         histogram, before = shift.histogram(now, measure), shift.histogram(then, measure)

@@ -1,7 +1,7 @@
 """Selections, kept in the page's address: a link shows its reader what its sender saw.
 
 Every widget below is bound to a query parameter of the same name, so Streamlit reads it from
-the address, ignores values that are no longer on offer, and carries it from page to page.
+the address and ignores values that are no longer on offer. They go along from page to page.
 """
 
 from collections.abc import Sequence
@@ -39,6 +39,9 @@ BEFORE: Final = "the window before"
 SAME_DAYS: Final = "same weekdays before"
 ALL_BEFORE: Final = "everything before"
 REFERENCES: Final = (BEFORE, SAME_DAYS, ALL_BEFORE, DATES)
+
+#: Start of the keys under which the session remembers what was chosen.
+_BEFORE: Final = "before "
 
 _WEEK: Final = timedelta(days=7)
 
@@ -82,16 +85,45 @@ class Wanted:
 
 def choose(key: str, label: str, options: Sequence[str], *, help: str | None = None, default: int = 0) -> str:  # noqa: A002 - Streamlit's own word
     """A drop-down bound to the query parameter `key`. `options` must not be empty."""
+    _bring_along(key, options, options[default])
     chosen = st.selectbox(label, options, index=default, key=key, help=help, bind="query-params", width=WIDTH)
-    return options[default] if chosen is None else str(chosen)
+    return _remembered(key, options[default] if chosen is None else str(chosen))
 
 
 def switch(key: str, label: str, options: Sequence[str], *, help: str | None = None, default: int = 0) -> str:  # noqa: A002 - Streamlit's own word
     """One choice of a few, all visible, bound to the query parameter `key`."""
+    _bring_along(key, options, options[default])
     chosen = st.segmented_control(
         label, options, default=options[default], key=key, help=help, bind="query-params", required=True
     )
-    return options[default] if chosen is None else str(chosen)
+    return _remembered(key, options[default] if chosen is None else str(chosen))
+
+
+def _bring_along(key: str, options: Sequence[str], default: str) -> None:
+    """Choose what was chosen on the page before, where that is on offer here.
+
+    Streamlit does so by itself for what somebody chose by hand, but what came with the address is
+    taken out of it on the way to another page.
+    """
+    before = st.session_state.get(_BEFORE + key)
+    if key in st.query_params or before == default or before not in options:
+        return
+    # A reader who went back to the default has left another value there.
+    if st.session_state.get(key, before) != before:
+        return
+    st.query_params[key] = before
+    st.session_state[key] = before
+
+
+def preselect(key: str, chosen: str) -> None:
+    """Let the widget `key` start with `chosen`, if that is on offer. Call it before the widget."""
+    st.session_state[_BEFORE + key] = chosen
+    st.session_state.pop(key, None)
+
+
+def _remembered(key: str, chosen: str) -> str:
+    st.session_state[_BEFORE + key] = chosen
+    return chosen
 
 
 def write(key: str, label: str, *, help: str | None = None) -> str:  # noqa: A002 - Streamlit's own word
@@ -118,16 +150,13 @@ def days(first_key: str, last_key: str, *, first: date, last: date) -> tuple[dat
 def _day(key: str, label: str, suggested: date) -> date:
     """A day that stands in the address even where it is the suggested one: tomorrow that will be another.
 
-    A bound widget would leave its default out, so this one is read and written by hand. The session
-    remembers the day from page to page.
+    A bound widget would leave its default out, so this one is read and written by hand.
     """
-    remembered = f"day {key}"
-    known = st.query_params.get(key) or st.session_state.get(remembered)
+    known = st.query_params.get(key) or st.session_state.get(_BEFORE + key)
     found = st.date_input(label, _parsed(known) or suggested, key=f"picked {key}", format="YYYY-MM-DD", width=WIDTH)
     day = found if isinstance(found, date) else suggested
-    st.session_state[remembered] = day.isoformat()
     # Always: on the way from page to page the browser drops it from the address, and does not tell us.
-    st.query_params[key] = day.isoformat()
+    st.query_params[key] = _remembered(key, day.isoformat())
     return day
 
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, configured, empty, explained, filters, frames, measures, navigation, regrets, state
+from dashboard import charts, configured, empty, explained, filters, frames, measures, navigation, regrets, shift, state
 from dashboard.filters import Scope
 from dashboard.measures import Measure
 from dashboard.text import percent, plain, whole
@@ -38,8 +38,11 @@ def _ranking(scope: Scope, dimension: str, measure: Measure) -> None:
     found = frames.segments(scope.task, scope.candidate, scope.window, measure)
     if found is not None and dimension != state.EVERY:
         found = replace(found, rows=found.rows[found.rows["dimension"] == dimension])
-    if found is None or found.rows.empty:
+    if found is None or found.average is None:
         empty.nothing(f"No pairs with known {measure} in this window.")
+        return
+    if found.rows.empty:
+        empty.nothing("There is nothing to rank: every segment holds all of the pairs.")
         return
     rows = found.rows
     by_regret = measure == "regret"
@@ -121,7 +124,7 @@ def _crossings(worst: frames.Worst) -> None:
             st.badge("confirmed", color="red", icon=":material/check:")
             st.caption(
                 f"{found.measure} {percent(each.rate)} there, {percent(each.rest)} elsewhere · n {whole(each.n)} · "
-                f"q {each.q_value:.3g}",
+                f"{shift.chance(each.q_value)}",
                 width="content",
             )
             if found.crossings.index(each) == 0 and len(each.where) == 1:
@@ -157,8 +160,8 @@ _STATES: Final[dict[str, tuple[str, Literal["red", "blue", "gray"]]]] = {
     measures.THIN: ("with not enough data", "gray"),
 }
 _NONE_WORSE: Final[dict[Reason, str]] = {
-    "found": "What looked worst on one half was not borne out by the other: most likely luck.",
-    "nothing_worse": "No crossing is worse than the rest.",
+    "found": "What looked worst on one half was not borne out by the other.",
+    "nothing_worse": "No crossing is surely worse than the rest, on both halves.",
     "not_enough_data": "There are too few pairs to search: either half would be too small.",
     "no_dimensions": "These pairs have no dimensions to cross.",
 }

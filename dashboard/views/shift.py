@@ -55,9 +55,9 @@ def _show(scope: Scope, reference: state.Window, *, texts: bool) -> None:
         explained.heading("What moved most", "shift", "where_more", "text_shift")
         st.altair_chart(shift_charts.effects(shift.sizes([moved.shift for moved in told])))
         st.caption(
-            f"Red dashes: effects under {MATTERS:g} are too small to matter. q is the chance that this is chance, "
-            "corrected for the number of things looked at. Shift explains a change in agreement; by itself it is "
-            "no alarm."
+            f"Red dashes: effects under {MATTERS:g} are too small to matter. q is the p-value, corrected for the "
+            "number of things looked at: under 0.05 it is beyond chance. Shift explains a change in agreement; by "
+            "itself it is no alarm."
         )
     shifted = [moved for moved in told if moved.shift.status == "shifted"]
     _details(shifted)

@@ -188,10 +188,10 @@ def test_behind_a_number_stands_how_it_is_computed(browser: Browser, dashboard: 
 
 
 def test_the_worst_crossing_is_confirmed_on_the_half_that_did_not_find_it(browser: Browser, dashboard: Served) -> None:
-    with opened(browser, dashboard, "/segments?task=ticket-intent&window=28+d&crossings=true") as page:
+    with opened(browser, dashboard, "/segments?task=invoice-fields&window=28+d&crossings=true&measure=regret") as page:
         expect(page.get_by_text("found on one half, confirmed on the other")).to_be_visible(timeout=30_000)
         settle(page)
-        expect(page.get_by_text("locale = de").first).to_be_visible()
+        expect(page.get_by_text("supplier = globex").first).to_be_visible()
         expect(page.get_by_text("confirmed", exact=True).first).to_be_visible()
 
 

@@ -184,7 +184,7 @@ def test_too_few_pairs_for_a_search_are_said_to_be_too_few(
     configured(postgres_url)
     words = said(visited("segments", crossings="true"))
     assert "too few pairs to search" in words
-    assert "with not enough data" in words
+    assert "every segment holds all of the pairs" in words
 
 
 def test_without_a_monitor_the_overview_says_how_to_start_one(

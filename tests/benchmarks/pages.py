@@ -1,0 +1,103 @@
+"""The dashboard's pages where three weeks of one task hold a million comparisons: nothing remembered, and all of it."""
+
+import logging
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import streamlit as st
+from sqlalchemy import text
+from streamlit.testing.v1 import AppTest
+
+from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.settings import CONFIG_VARIABLE
+from shadow.store import engine, migrate
+from shadow.store.tables import HEAVIEST, MEASURES, SUMS
+from tests.browser import seed, world
+from tests.services import fresh_database, service_folder
+
+#: Pairs that are really ingested, half of them of the task looked at; rollups then count each so many times.
+PAIRS = 50_000
+TIMES = 40
+ROUNDS = 5
+
+#: What a reader opens, and how long it may take.
+PAGES = {
+    "Regret, by day": ("regret", {}, "≤ 1"),
+    "Regret, by hour": ("regret", {"per": "hour"}, "≤ 1"),
+    "Segments": ("segments", {}, ""),
+    "Shift, mixes and numbers": ("shift", {"window": "7 d"}, ""),
+    "Overview, every task": ("overview", {}, ""),
+}
+
+
+def measure() -> list[tuple[str, str, str]]:
+    """(what, figure, goal) for each line of the benchmark table."""
+    with service_folder("postgres") as folder, tempfile.TemporaryDirectory() as scratch:
+        server = EmbeddedPostgres(folder)
+        server.start()
+        try:
+            with fresh_database(server) as url:
+                migrate.upgrade(url)
+                _fill(url)
+                file = Path(scratch) / "shadow.toml"
+                file.write_text(world.toml(url), encoding="utf-8")
+                os.environ[CONFIG_VARIABLE] = str(file)
+                logging.getLogger("streamlit").setLevel(logging.ERROR)
+                found = list(_pages())
+                st.cache_resource.clear()
+                return found
+        finally:
+            os.environ.pop(CONFIG_VARIABLE, None)
+            server.stop()
+
+
+def _pages() -> Iterator[tuple[str, str, str]]:
+    for name, (page, selections, goal) in PAGES.items():
+        _seconds(page, selections, remember=False)  # modules get imported, statements prepared
+        cold = [_seconds(page, selections, remember=False) for _ in range(ROUNDS)]
+        warm = [_seconds(page, selections, remember=True) for _ in range(ROUNDS)]
+        figure = f"{statistics.median(cold):.2f} / {statistics.median(warm):.2f}"
+        yield f"{name}: the whole page, nothing remembered / all remembered, s", figure, goal
+
+
+def _seconds(page: str, selections: dict[str, str], *, remember: bool) -> float:
+    """One run of a page's script: reads, arithmetic and pictures; the browser's part is not in it."""
+    if not remember:
+        st.cache_data.clear()
+        st.cache_resource.clear()
+    app = AppTest.from_string(f"from dashboard.views import {page}\n{page}.show()", default_timeout=120)
+    for key, value in {"task": "ticket-intent", "window": "28 d", **selections}.items():
+        if page != "overview" or key != "task":
+            app.query_params[key] = value
+    begun = time.perf_counter()
+    app.run()
+    taken = time.perf_counter() - begun
+    if app.exception:
+        raise AssertionError(app.exception)
+    return taken
+
+
+def _fill(url: str) -> None:
+    sys.stderr.write(f"  filling {PAIRS * TIMES // 2:,} comparisons of one task …\n")
+    seed.fill(url, count=PAIRS)
+    sums = [f"{measure}_{field}" for measure in MEASURES for field in SUMS if field != HEAVIEST]
+    columns = ", ".join(f"{name} = {TIMES} * {name}" for name in ("pairs", *sums))
+    database = engine.connect(url)
+    with database.begin() as connection:
+        for statement in (
+            f"UPDATE rollups SET {columns}",
+            f"UPDATE crossings SET {columns}",
+            f"UPDATE rollup_counts SET n = {TIMES} * n",
+            f"UPDATE rollup_histograms SET n = {TIMES} * n",
+            f"UPDATE catalogue SET pairs = {TIMES} * pairs",
+            f"UPDATE ledger SET n = {TIMES} * n",
+        ):
+            connection.execute(text(statement))
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))  # as autovacuum would have by then
+    database.dispose()
