@@ -75,7 +75,13 @@ def mirror(
 
 
 class _Mirrored:
-    """What both kinds of mirrored client share. `super()` is the application's client."""
+    """What both kinds of mirrored client share. `super()` is the application's client.
+
+    Its two watched methods are kept at hand, because each call would look them up anew.
+    """
+
+    _sdk_request: Any
+    _sdk_process_response: Any
 
     _shadow: Recorder | None = None  # a client that the application makes of our class has none
 
@@ -91,11 +97,11 @@ class _MirroredSync(_Mirrored):
     def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
         recorder = self._shadow
         if recorder is None:
-            return super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
+            return self._sdk_request(cast_to, options, **kwargs)
         call = recorder.begin(options, getattr(self, "_custom_headers", None))
         token = _under_way.set(call)
         try:
-            answer = super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
+            answer = self._sdk_request(cast_to, options, **kwargs)
         except BaseException as fault:
             if call is not None:
                 recorder.failed(call, fault)
@@ -110,18 +116,18 @@ class _MirroredSync(_Mirrored):
         call = _under_way.get()
         if call is not None and self._shadow is not None:
             self._shadow.heard(call, kwargs.get("response"))
-        return super()._process_response(**kwargs)  # type: ignore[misc] # of the SDK's client
+        return self._sdk_process_response(**kwargs)
 
 
 class _MirroredAsync(_Mirrored):
     async def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
         recorder = self._shadow
         if recorder is None:
-            return await super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
+            return await self._sdk_request(cast_to, options, **kwargs)
         call = recorder.begin(options, getattr(self, "_custom_headers", None))
         token = _under_way.set(call)
         try:
-            answer = await super().request(cast_to, options, **kwargs)  # type: ignore[misc] # of the SDK's client
+            answer = await self._sdk_request(cast_to, options, **kwargs)
         except BaseException as fault:
             if call is not None:
                 recorder.failed(call, fault)
@@ -136,7 +142,7 @@ class _MirroredAsync(_Mirrored):
         call = _under_way.get()
         if call is not None and self._shadow is not None:
             self._shadow.heard(call, kwargs.get("response"))
-        return await super()._process_response(**kwargs)  # type: ignore[misc] # of the SDK's client
+        return await self._sdk_process_response(**kwargs)
 
 
 @cache
@@ -144,7 +150,8 @@ def _mirrored(kind: type[Any]) -> type[Any]:
     """The class of mirrored clients of class `kind`; it goes by the same name."""
     ours = _MirroredAsync if inspect.iscoroutinefunction(kind.request) else _MirroredSync
     names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-    return type(kind.__name__, (ours, kind), names)
+    sdk = {"_sdk_request": kind.request, "_sdk_process_response": kind._process_response}  # noqa: SLF001 - to watch it
+    return type(kind.__name__, (ours, kind), names | sdk)
 
 
 def _original(kind: type[Any]) -> type[Any]:
