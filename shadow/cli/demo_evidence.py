@@ -34,12 +34,16 @@ def follow(database: Engine, settings: Settings, world: World, stop: threading.E
         say(_told_of_judge(database, name, settings.tasks[name]))
     for name in judged:
         with engine.transaction(database) as connection:
-            labels = list(_labels(connection, name, settings, world))
-            given = opinions.record_labels(connection, labels)
-        say(f"people (simulated): {given.recorded:,} labels on {name} by {' and '.join(REVIEWERS)}")
+            recorded = label(connection, name, settings, world)
+        say(f"people (simulated): {recorded:,} labels on {name} by {' and '.join(REVIEWERS)}")
     if _until(lambda: _is_watched(database, settings, world.now), stop):
         for line in _told_of_monitor(database, world):
             say(line)
+
+
+def label(connection: Connection, name: str, settings: Settings, world: World) -> int:
+    """Have the simulated people label pairs of a task; how many labels they gave."""
+    return opinions.record_labels(connection, list(_labels(connection, name, settings, world))).recorded
 
 
 def _until(done: Callable[[], bool], stop: threading.Event) -> bool:

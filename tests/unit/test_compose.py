@@ -17,13 +17,23 @@ def compose():
 
 def test_every_service_of_ours_runs_a_command_that_exists(compose):
     ours = {name: s for name, s in compose["services"].items() if str(s["image"]).startswith("shadow-regret")}
-    assert set(ours) == {"migrate", "gateway", "worker", "scorer", "dashboard"}
+    assert set(ours) == {"migrate", "gateway", "worker", "scorer", "judge", "monitor", "dashboard"}
     for service in ours.values():
         assert service["command"][0] in COMMANDS
 
 
 def test_the_gateway_waits_for_nothing(compose):
     assert "depends_on" not in compose["services"]["gateway"]
+
+
+def test_judge_and_monitor_wait_for_the_schema_and_not_for_kafka(compose):
+    for name in ("judge", "monitor"):
+        assert compose["services"][name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+
+
+def test_the_judge_is_run_and_only_when_asked_for(compose):
+    assert compose["services"]["judge"]["command"] == ["judge", "run"]
+    assert compose["services"]["judge"]["profiles"] == ["judge"]
 
 
 def test_every_dependency_and_volume_is_defined(compose):
