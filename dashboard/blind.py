@@ -37,10 +37,3 @@ def preference(choice: Choice, *, frontier_left: bool) -> Preference:
     if choice == "tie":
         return "tie"
     return "frontier" if (choice == "left") == frontier_left else "candidate"
-
-
-def choice(preference: Preference, *, frontier_left: bool) -> Choice:
-    """The other way round: what somebody chose who said so of the models."""
-    if preference == "tie":
-        return "tie"
-    return "left" if (preference == "frontier") == frontier_left else "right"

@@ -41,13 +41,14 @@ _SCRIPT: Final = f"""<script>
     }}
   }}, true);
   // A switch or a list keeps the focus after a click, and with it the keys.
-  addEventListener("click", event => {{
-    if (!note() || !event.detail) return;
+  addEventListener("pointerup", event => {{
+    if (!note()) return;
+    const chosen = event.target.closest?.("[role=option]");
     setTimeout(() => {{
       const focused = document.activeElement;
-      if (focused?.type === "checkbox" || event.target.closest?.("[role=option]")) focused?.blur();
-    }}, 50);
-  }});
+      if (chosen || focused?.type === "checkbox") focused?.blur();
+    }}, 100);
+  }}, true);
 }})();
 </script>"""
 

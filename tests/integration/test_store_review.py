@@ -160,3 +160,29 @@ def test_before_there_is_anything_there_is_nothing_to_do(database):
     assert awaiting(database, probabilities={}) == []
     found = progress(database)
     assert (set(found.strata), found.labels, found.awaiting_judge) == (set(STRATA), {}, 0)
+
+
+def test_what_was_given_today_counts_whenever_the_exchange_was(database):
+    pairs = many(4)
+    store(database, pairs)
+    tomorrow = START + timedelta(days=1)
+    say(database, label(pairs[0]), *(label(pair, labelled_at=tomorrow) for pair in pairs[1:3]))
+    say(database, label(pairs[3], reviewer="ben", labelled_at=tomorrow))
+    with engine.browsing(database) as connection:
+        of = {"task": "ticket-intent", "candidate": "small-7b"}
+        assert review.labelled_since(connection, **of, since=tomorrow) == {"ana": 2, "ben": 1}
+        assert review.labelled_since(connection, **(of | {"candidate": "other"}), since=tomorrow) == {}
+
+
+def test_the_last_word_is_the_newest_one_of_that_reviewer(database):
+    pairs = many(3)
+    store(database, pairs)
+    for number, pair in enumerate(pairs):
+        say(database, label(pair, labelled_at=START + timedelta(minutes=number % 2)))
+    say(database, label(pairs[2], reviewer="ben", labelled_at=START + timedelta(days=1)))
+    with engine.browsing(database) as connection:
+        of = {"task": "ticket-intent", "candidate": "small-7b"}
+        last = review.last_label(connection, **of, reviewer="ana")
+        assert last is not None
+        assert last.pair == name_of(pairs[1])
+        assert review.last_label(connection, **of, reviewer="nobody") is None

@@ -1,0 +1,45 @@
+"""Pairs to label: two models whose words tell nothing of who wrote them, and nobody who knows better."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+from shadow.records import Comparison, Exchange, Reply, Trial
+from shadow.store import engine, ingest
+from tests.browser import world
+
+
+def words(number: int, role: str) -> str:
+    """What a model answers: made-up, and another thing for each of the two."""
+    return "answer " + blake2b(f"{number} {role}".encode(), digest_size=6).hexdigest()
+
+
+def fill(url: str, *, task: str, count: int, end: datetime | None = None) -> None:
+    """Store `count` pairs of a task in the last hours, of which the last is full of markup."""
+    database = engine.connect(url)
+    with engine.transaction(database) as connection:
+        ingest.record_trials(connection, list(_pairs(task, count, end or world.last_hour())))
+    database.dispose()
+
+
+def _pairs(task: str, count: int, end: datetime) -> Iterator[tuple[Trial, Comparison]]:
+    for number in range(count):
+        at = end - timedelta(minutes=count - number)
+        hostile = f" {world.HOSTILE}" if number == count - 1 else ""
+        messages = [
+            {"role": "system", "content": "You answer letters."},
+            {"role": "user", "content": f"Letter {number}: where is my parcel?{hostile}"},
+        ]
+        served, shadow = (
+            Reply(model=model, content=words(number, role) + hostile, latency_ms=latency, cost_usd=cost)
+            for model, role, latency, cost in (
+                (world.FRONTIER, "frontier", 98_761.0, 0.0987),
+                (world.CANDIDATE, "candidate", 12_349.0, 0.0123),
+            )
+        )
+        exchange = Exchange(
+            id=f"{task}-{number:04d}", task=task, at=at, request={"model": world.FRONTIER, "messages": messages},
+            reply=served, segment={"channel": "mail"},
+        )  # fmt: skip
+        trial = Trial(exchange=exchange, kind="shadow", candidate=world.CANDIDATE, reply=shadow, at=at)
+        yield trial, Comparison(scorer="text", agreement=float(number % 2))

@@ -1,0 +1,255 @@
+"""Labelling in a real browser: by keyboard, blind, taken back at will, and counted at once."""
+
+import re
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+from playwright.sync_api import Browser, Page, WebSocket, expect
+
+from dashboard import blind, diff
+from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.records import Reply, candidate_reply, frontier_reply
+from shadow.store import engine, exchanges, opinions, tallies
+from shadow.store.exchanges import Pair
+from shadow.store.opinions import Label
+from tests import services
+from tests.browser import review_world, world
+from tests.browser.conftest import Served, serving
+from tests.browser.test_dashboard_in_chromium import SCHEMES, harmless, look, opened, settle
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+PAIRS = 12
+
+#: What would tell a reviewer whose reply is whose, or where to look it up.
+TELLING = (world.FRONTIER, world.CANDIDATE, "blind-00", "98761", "98,761", "0.0987", "12349", "12,349")
+
+
+#: A task for each test: what one labels is nothing to the others.
+TASKS = ("by-keyboard", "with-notes", "blind", "on-screens")
+
+
+@pytest.fixture(scope="module")
+def url(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    with services.fresh_database(postgres_server, template=migrated_template) as url:
+        for task in TASKS:
+            review_world.fill(url, task=task, count=PAIRS)
+        yield url
+
+
+@pytest.fixture(scope="module")
+def served(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    file = tmp_path_factory.mktemp("review") / "shadow.toml"
+    file.write_text(world.toml(url), encoding="utf-8")
+    with serving(file) as running:
+        yield running
+
+
+def stored_labels(url: str, task: str) -> list[Label]:
+    database = engine.connect(url)
+    with engine.browsing(database) as connection:
+        found = sorted(opinions.iterate_labels(connection, task=task), key=lambda label: label.labelled_at)
+    database.dispose()
+    return found
+
+
+def stored_pairs(url: str, task: str) -> dict[str, Pair]:
+    """Every pair, by the number of its letter."""
+    database = engine.connect(url)
+    with engine.browsing(database) as connection:
+        found = {str(int(pair.cursor.exchange_id[-4:])): pair for pair in exchanges.find(connection, task=task)}
+    database.dispose()
+    return found
+
+
+def human_regret(url: str, task: str) -> tuple[int, float]:
+    """How many pairs people spoke of, and the sum of their regret, as every page reads it."""
+    database = engine.connect(url)
+    with engine.browsing(database) as connection:
+        found = tallies.read(connection, task=task, dimension="all", per="window")
+    database.dispose()
+    sums = [tally.regret for cell, tally in found.items() if cell.source == "human"]
+    return sum(each.n for each in sums), sum(each.total for each in sums) / 1_000_000
+
+
+def card(page: Page) -> tuple[str, str, str]:
+    """The number of the letter in front of the reviewer, and the replies on its left and right."""
+    request, left, right = page.locator(".st-key-review-card .shadow-reply:visible").all_inner_texts()
+    number = re.search(r"Letter (\d+)", request)
+    assert number
+    return number[1], left, right
+
+
+def shown(reply: Reply) -> str:
+    return diff.visible(diff.readable(reply))
+
+
+def turn(page: Page) -> str:
+    return page.locator('[class*="st-key-review-left-"]').get_attribute("class", timeout=30_000) or ""
+
+
+def press(page: Page, key: str) -> None:
+    """Press a key, and wait for the pair that it brings."""
+    before = turn(page)
+    page.keyboard.press(key)
+    page.wait_for_function(
+        """before => {
+            const button = document.querySelector('[class*="st-key-review-left-"]');
+            return button && button.className !== before && !document.querySelector('[data-stale="true"]');
+        }""",
+        arg=before,
+        timeout=30_000,
+    )
+    settle(page)
+
+
+def begin(page: Page, reviewer: str) -> None:
+    """Say one's name, and wait for the first pair."""
+    page.get_by_label("Your name").fill(reviewer, timeout=30_000)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Left is better")).to_be_visible(timeout=30_000)
+    settle(page)
+
+
+def test_pairs_are_labelled_and_taken_back_by_keyboard_alone_and_regret_changes_at_once(
+    browser: Browser, served: Served, url: str
+) -> None:
+    pairs = stored_pairs(url, "by-keyboard")
+    with (
+        opened(browser, served, "/regret?task=by-keyboard") as regret,
+        opened(browser, served, "/review?task=by-keyboard") as page,
+    ):
+        expect(regret.get_by_text("Regret is unknown here")).to_be_visible(timeout=30_000)
+        begin(page, "Ada")
+        assert "reviewer=Ada" in page.url
+        seen = []
+        for key in ("1", "2", "t", "0", "1"):
+            seen.append((key, *card(page)))
+            press(page, key)
+        given = stored_labels(url, "by-keyboard")
+        assert [label.reviewer for label in given] == ["Ada"] * 5
+        for label, (key, number, left, right) in zip(given, seen, strict=True):
+            trial = pairs[number].trial
+            assert label.exchange_id == trial.exchange.id
+            said = {"frontier": shown(frontier_reply(trial)), "candidate": shown(candidate_reply(trial))}
+            preferred = {"1": left, "2": right}.get(key)
+            assert said.get(label.preference) == preferred
+        worse = sum(label.preference == "frontier" for label in given)
+        assert human_regret(url, "by-keyboard") == (5, worse)
+        expect(page.get_by_text("5 of 50 today · you 5")).to_be_visible()
+
+        press(page, "u")
+        assert ("1", *card(page)) == seen[-1]
+        assert stored_labels(url, "by-keyboard") == given[:-1]
+        assert human_regret(url, "by-keyboard") == (4, sum(label.preference == "frontier" for label in given[:-1]))
+        expect(page.get_by_text("4 of 50 today")).to_be_visible()
+
+        press(page, "s")
+        assert card(page)[0] not in [number for _, number, *_ in seen]
+        press(page, "u")
+        assert ("1", *card(page)) == seen[-1]
+
+        regret.reload()
+        expect(regret.get_by_text("According to people")).to_be_visible(timeout=30_000)
+        expect(regret.get_by_text("n 4 ").first).to_be_visible()
+
+
+def test_while_a_note_is_written_keys_are_letters_and_a_held_key_labels_once(
+    browser: Browser, served: Served, url: str
+) -> None:
+    with opened(browser, served, "/review?task=with-notes&reviewer=Ada") as page:
+        turn(page)
+        settle(page)
+        page.keyboard.press("n")
+        page.keyboard.type("1 2 t s u 0: ask ada@example.com")
+        page.keyboard.press("Enter")
+        expect(page.get_by_placeholder("write a note")).not_to_be_focused()
+        settle(page)
+        assert stored_labels(url, "with-notes") == []
+        press(page, "2")
+        (label,) = stored_labels(url, "with-notes")
+        assert label.note == "1 2 t s u 0: ask [email]"
+        expect(page.get_by_placeholder("write a note")).to_have_value("")
+        press(page, "u")
+        expect(page.get_by_placeholder("write a note")).to_have_value("1 2 t s u 0: ask [email]")
+        before = turn(page)
+        for _ in range(4):
+            page.keyboard.down("1")  # the second and later ones are what a held key sends
+        page.keyboard.up("1")
+        expect(page.get_by_text("1 of 50 today")).to_be_visible(timeout=30_000)
+        settle(page)
+        assert turn(page) != before
+        assert len(stored_labels(url, "with-notes")) == 1
+
+
+def test_the_page_tells_nothing_of_whose_reply_is_whose(browser: Browser, served: Served, url: str) -> None:
+    received: list[str] = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on(
+            "framereceived",
+            lambda data: received.append(data.decode(errors="replace") if isinstance(data, bytes) else data),
+        )
+
+    cards: dict[str, dict[str, tuple[str, str, str]]] = {}
+    for reviewer in ("Ada", "Ben"):
+        seen = cards.setdefault(reviewer, {})
+        # The address of another page names the candidate: it must not stay in this one's.
+        with opened(browser, served) as page:
+            page.on("websocket", listen)
+            page.goto(f"{served.url}/review?task=blind&candidate={world.CANDIDATE}&reviewer={reviewer}")
+            turn(page)
+            settle(page)
+            for _ in range(PAIRS):
+                number, left, right = card(page)
+                seen[number] = (left, right, page.locator(".st-key-review-card").inner_html())
+                if len(seen) == PAIRS:
+                    break
+                press(page, "s")
+            harmless(page)
+            if reviewer == "Ben":
+                page.keyboard.press("1")
+                expect(page.get_by_text(f"All that is left are the {PAIRS - 1} you skipped.")).to_be_visible(
+                    timeout=30_000
+                )
+            html = page.content() + page.url
+        for word in TELLING:
+            assert word not in html
+    for word in TELLING:
+        assert not any(word in frame for frame in received), word
+    pairs = stored_pairs(url, "blind")
+    swapped = {number for number in pairs if cards["Ada"][number][:2] != cards["Ben"][number][:2]}
+    assert 0 < len(swapped) < PAIRS
+    for number, pair in pairs.items():
+        for reviewer, seen in cards.items():
+            left_first = blind.frontier_is_left(pair.key, reviewer)
+            left, right = blind.sides(pair.trial, frontier_left=left_first)
+            assert seen[number][:2] == (diff.visible(left), diff.visible(right))
+    # But for the two texts, a card is the same whoever stands on the left.
+    number = min(swapped - {str(PAIRS - 1)})
+    assert len({neutral(*seen[number]) for seen in cards.values()}) == 1
+
+
+def neutral(left: str, right: str, html: str) -> str:
+    """The card without its two texts, and without numbers that count what was put in front of the reader."""
+    html = html.replace(left, "LEFT").replace(right, "RIGHT")
+    return re.sub(
+        r'\s(id|for|aria-[a-z]+|name)="[^"]*"|review-[a-z]+-\d+|react-aria[-:\w]*|st-emotion-cache-\w+', "", html
+    )
+
+
+def test_the_page_fits_every_screen_and_can_be_read_on_all(browser: Browser, served: Served) -> None:
+    with opened(browser, served, "/review?task=on-screens&reviewer=Ada") as page:
+        turn(page)
+        settle(page)
+        expect(page.get_by_text("What is chosen")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("simulated").first).to_be_visible()
+        for key in ("Shortcut 1", "Shortcut T", "Shortcut 2", "Shortcut S", "Shortcut U"):
+            expect(page.get_by_label(key, exact=True)).to_be_visible()
+        page.get_by_text("Mark what differs").click()
+        expect(page.locator(".st-key-review-card mark").first).to_be_visible(timeout=30_000)
+        press(page, "t")  # the switch has let go of the keys
+        expect(page.locator(".st-key-review-card mark").first).to_be_visible()
+        for width, scheme in product((1440, 800), SCHEMES):
+            look(page, "Review", width, scheme)
