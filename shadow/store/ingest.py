@@ -99,13 +99,12 @@ class CountRow(msgspec.Struct, frozen=True):
 
 def _insert_pairs(connection: Connection, pairs: Mapping[PairKey, Pair]) -> dict[PairKey, Pair]:
     """Those of `pairs` that are new."""
-    in_order = [pairs[key] for key in sorted(pairs)]
-    new = staging.copy_new(connection, comparisons, PairRow._fields, [pair.row for pair in in_order])
-    fresh = pairs if new is None else {key: pairs[key] for key in (PairKey(*row) for row in new)}
+    new = staging.copy_new(connection, comparisons, PairRow._fields, [pair.row for pair in pairs.values()])
+    fresh = dict(pairs) if new is None else {key: pair for key, pair in pairs.items() if key in new}
     # No conflicts to mind: a payload never outlives the comparison it came with.
     names = (*PairKey._fields, *Payload._fields)
-    staging.copy(connection, payloads, names, ((*key, *fresh[key].payload) for key in sorted(fresh)))
-    return dict(fresh)
+    staging.copy(connection, payloads, names, ((*key, *pair.payload) for key, pair in fresh.items()))
+    return fresh
 
 
 def _insert_letters(connection: Connection, letters: Sequence[DeadLetter]) -> list[str]:

@@ -108,7 +108,9 @@ class Pair(NamedTuple):
 
 
 def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, Pair]:
-    """The rows of `scored`, by their keys. UnstorableError names every exchange that cannot be kept.
+    """The rows of `scored`, by and in the order of their keys.
+
+    UnstorableError names every exchange that cannot be kept.
 
     Of pairs with the same key the first is taken: a model that was asked again after a crash
     answers anew, and its first answer is the one that counts.
@@ -129,7 +131,7 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, Pair]:
     if refused:
         named = "; ".join(f"{clean(name)}: {why}" for name, why in islice(refused.items(), 5))
         raise UnstorableError(tuple(refused), f"{len(refused)} pairs cannot be stored ({named})")
-    return pairs
+    return {key: pairs[key] for key in sorted(pairs)}
 
 
 def pair_row(trial: Trial, comparison: Comparison, facts: Facts) -> PairRow:

@@ -97,7 +97,7 @@ def copy(
 
 def copy_new(
     connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Sequence[Any]]
-) -> list[tuple[Any, ...]] | None:
+) -> set[tuple[Any, ...]] | None:
     """COPY those of `rows` that are not there yet; their keys, or None where that was all of them.
 
     `rows` are in key order. Nearly always all are new. Where one is not, which only a COPY that
@@ -118,7 +118,7 @@ def copy_new(
     new = insert(table).from_select(list(names), in_key_order).on_conflict_do_nothing().returning(*key)
     found = connection.execute(new).all()
     connection.execute(text("DROP TABLE arrived"))
-    return [tuple(row) for row in found]
+    return {tuple(row) for row in found}
 
 
 def insert_rows(table: Table) -> Insert:
