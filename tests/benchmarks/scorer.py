@@ -18,7 +18,7 @@ from shadow.settings import Scorer, Settings
 from shadow.store import ledger, migrate
 from shadow.store.engine import connect
 from shadow.topics import create_topics
-from tests.benchmarks import store
+from tests.benchmarks._pairs import BARE, copy_bare, trials
 from tests.consuming import PARTITIONS, assignments, process, put, running, settings_for, until
 from tests.services import fresh_database, service_folder, unique_topics
 
@@ -39,7 +39,7 @@ def measure() -> list[tuple[str, str, str]]:
         stack.callback(server.stop)
         topics = unique_topics()
         create_topics(bootstrap, dict.fromkeys((topics.exchanges, topics.trials, topics.deadletters), PARTITIONS))
-        messages = [wire.encode(trial, source="benchmark") for trial in store._trials(PAIRS, timedelta(days=1))]
+        messages = [wire.encode(trial, source="benchmark") for trial in trials(PAIRS, timedelta(days=1))]
         asyncio.run(put(bootstrap, topics.trials, messages))
 
         def settings(group: str) -> Settings:
@@ -101,7 +101,7 @@ async def _bare(settings: Settings) -> float:
     """The least anybody could do with a consumer, a decoder and a table without an index."""
     database = connect(settings.postgres_url())
     with database.begin() as connection:
-        store._BARE.create(connection)
+        BARE.create(connection)
     consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers)
     await consumer.start()
     try:
@@ -112,7 +112,7 @@ async def _bare(settings: Settings) -> float:
         while seen < PAIRS:
             found = await consumer.getmany(timeout_ms=500, max_records=Scorer().batch)
             values = [message.value for messages in found.values() for message in messages]
-            store._copy(database, [values])
+            copy_bare(database, [values])
             seen += len(values)
             if not before and seen >= WARM_UP:
                 started, before = time.perf_counter(), seen

@@ -1,0 +1,142 @@
+"""Pairs as a scorer meets them, and the least anybody could do to keep them."""
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from sqlalchemy import Column, Engine, MetaData, Table
+
+from shadow import wire
+from shadow.records import Exchange, Reply, Trial, Usage
+from shadow.settings import Task
+from shadow.store import rows, staging, tables
+
+TASK = Task(frontier="gpt-x", candidates=("small-7b",), kind="classification", segments=("locale", "plan", "channel"))
+START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=21)
+
+#: The columns of both tables, each once.
+BARE = Table(
+    "bare",
+    MetaData(),
+    *(Column(name, tables.comparisons.c[name].type) for name in rows.PairRow._fields),
+    *(Column(name, tables.payloads.c[name].type) for name in rows.Payload._fields),
+)
+
+
+def copy_bare(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
+    """The least anybody could do: decode, and COPY the same columns into a table without an index."""
+    for batch in batches:
+        with database.begin() as connection:
+            staging.copy(
+                connection, BARE, BARE.columns.keys(), (_columns(wire.decode(Trial, value)) for value in batch)
+            )
+
+
+def copy_bare_as_text(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
+    """The same the way psycopg does it unless told otherwise: in text, which both sides pay for."""
+    for batch in batches:
+        with database.begin() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            with (
+                driver.cursor() as cursor,
+                cursor.copy(f"COPY bare ({', '.join(BARE.columns.keys())}) FROM STDIN") as to,
+            ):
+                for value in batch:
+                    columns = _columns(wire.decode(Trial, value))
+                    to.write_row([_as_text(column) for column in columns])
+
+
+def _as_text(column: object) -> object:
+    if isinstance(column, dict):
+        return msgspec.json.encode(column).decode()
+    return column.decode() if isinstance(column, bytes) else column
+
+
+def _columns(trial: Trial) -> tuple[object, ...]:
+    exchange, reply = trial.exchange, trial.reply
+    encode = msgspec.json.encode
+    return (
+        exchange.task,
+        exchange.at,
+        exchange.id,
+        trial.kind,
+        trial.candidate,
+        trial.at,
+        exchange.segment,
+        trial.inclusion_probability,
+        "label",
+        1.0,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        exchange.reply.failure,
+        reply.failure,
+        exchange.reply.latency_ms,
+        reply.latency_ms,
+        exchange.reply.cost_usd,
+        reply.cost_usd,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        encode(exchange),
+        encode(reply),
+        b"{}",
+    )
+
+
+def trials(n: int, span: timedelta) -> Iterator[Trial]:
+    """Pairs as a scorer meets them: in order of time, three declared dimensions, questions of some length."""
+    chance = random.Random(7)
+    labels = ("delivery", "refund", "invoice", "complaint", "other")
+    words = ("my", "parcel", "did", "not", "arrive", "and", "the", "invoice", "is", "wrong", "please", "help")
+    for number in range(n):
+        label = chance.choice(labels)
+        at = START + span * number / n
+        exchange = Exchange(
+            id=f"{number:016x}-{chance.getrandbits(64):016x}",
+            task="ticket-intent",
+            at=at,
+            request={
+                "model": "gpt-x",
+                "temperature": 0,
+                "messages": [
+                    {"role": "system", "content": "Classify the customer's message. " * 10},
+                    {"role": "user", "content": " ".join(chance.choices(words, k=chance.randrange(8, 120)))},
+                ],
+            },
+            reply=Reply(
+                model="gpt-x",
+                content=label,
+                finish_reason="stop",
+                usage=Usage(prompt_tokens=120, completion_tokens=2),
+                latency_ms=chance.lognormvariate(6, 0.4),
+                cost_usd=0.0011,
+            ),
+            segment={
+                "locale": chance.choice(("de", "en", "fr", "es", "it")),
+                "plan": chance.choice(("free", "pro")),
+                "channel": chance.choice(("web", "app", "mail")),
+            },
+        )
+        yield Trial(
+            exchange=exchange,
+            kind="shadow",
+            candidate="small-7b",
+            reply=Reply(
+                model="small-7b",
+                content=label if chance.random() < 0.9 else chance.choice(labels),
+                finish_reason="stop",
+                usage=Usage(prompt_tokens=118, completion_tokens=2),
+                latency_ms=chance.lognormvariate(4.5, 0.3),
+                cost_usd=0.00004,
+            ),
+            at=at + timedelta(seconds=2),
+        )
