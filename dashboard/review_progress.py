@@ -36,10 +36,11 @@ def show(task: str, candidate: str, settled: Plan) -> None:
         st.caption(needed(reviewing.judge(task, candidate), has_judge=_has_judge(task)))
     with right, st.container(border=True):
         explained.heading("Reviewers", "reviewers")
-        if not progress.labels:
+        today = reviewing.today(task, candidate)
+        if not (progress.labels or today):
             st.caption("Nobody has labelled anything here yet.")
             return
-        st.table(reviewers(progress, reviewing.today(task, candidate)), border="horizontal", hide_index=True)
+        st.table(reviewers(progress, today), border="horizontal", hide_index=True)
         between(reviewing.agreement(task))
 
 
@@ -85,18 +86,20 @@ def between(found: Iterable[ReviewerAgreement]) -> None:
 
 def needed(judge: Calibration, *, has_judge: bool) -> str:
     """How many labels more it takes."""
-    goal = f"regret to within ± {100 * reviewing.HALF_WIDTH:g} points"
+    wanted = f"± {100 * reviewing.HALF_WIDTH:g} points"
     if not judge.verdicts:
         return (
             "The judge has not looked at any pair yet."
             if has_judge
-            else f"Without a judge's verdicts it cannot be told how many labels {goal} takes: name one in `judge`."
+            else f"How many labels it takes to know regret to within {wanted} is told from a judge's verdicts: "
+            "name a model in the task's `judge`."
         )
     if judge.needed.reason == "enough":
-        return f"Enough labels, with the judge's verdicts, for {goal}."
+        return f"Labels and the judge's verdicts are enough to know regret to within {wanted}."
     if judge.needed.more is None:
-        return f"For {goal} the judge has to look at more pairs first: labels alone cannot do it."
-    return f"**{whole(judge.needed.more)}** more labels, half on each verdict, bring {goal}."
+        return f"To know regret to within {wanted} the judge has to look at more pairs: labels alone cannot do it."
+    more = whole(judge.needed.more)
+    return f"**{more}** more labels, half on each verdict, and regret is known to within {wanted}."
 
 
 def _has_judge(task: str) -> bool:

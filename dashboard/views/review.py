@@ -63,8 +63,11 @@ def _what() -> tuple[Known, str]:
         which = 0
         if len(chosen.candidates) > 1:
             numbers = [f"{number} of {len(chosen.candidates)}" for number in range(1, len(chosen.candidates) + 1)]
-            at_first = chosen.candidates.index(named) if named in chosen.candidates else 0
-            which = numbers.index(state.choose("pairs", "Pairs", numbers, default=at_first, help=_WHICH))
+            if named in chosen.candidates:
+                st.session_state["pairs"] = numbers[chosen.candidates.index(named)]
+            which = numbers.index(
+                st.selectbox("Pairs", numbers, key="pairs", help=_WHICH, bind="query-params", width=state.WIDTH)
+            )
         candidate = chosen.candidates[which]
         if any(map(configured.is_simulated, filter(None, (configured.frontier_of(chosen.task), candidate)))):
             st.badge("simulated", icon=":material/science:", color="violet", help="Not all of these models are real.")

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
+import msgspec
+
 from shadow.records import Comparison, Exchange, Reply, Trial
 from shadow.store import engine, ingest
 from tests.browser import world
@@ -14,15 +16,15 @@ def words(number: int, role: str) -> str:
     return "answer " + blake2b(f"{number} {role}".encode(), digest_size=6).hexdigest()
 
 
-def fill(url: str, *, task: str, count: int, end: datetime | None = None) -> None:
+def fill(url: str, *, task: str, count: int, end: datetime | None = None, candidate: str = world.CANDIDATE) -> None:
     """Store `count` pairs of a task in the last hours, of which the last is full of markup."""
     database = engine.connect(url)
     with engine.transaction(database) as connection:
-        ingest.record_trials(connection, list(_pairs(task, count, end or world.last_hour())))
+        ingest.record_trials(connection, list(pairs(task, count, end or world.last_hour(), candidate)))
     database.dispose()
 
 
-def _pairs(task: str, count: int, end: datetime) -> Iterator[tuple[Trial, Comparison]]:
+def pairs(task: str, count: int, end: datetime, candidate: str = world.CANDIDATE) -> Iterator[tuple[Trial, Comparison]]:
     for number in range(count):
         at = end - timedelta(minutes=count - number)
         hostile = f" {world.HOSTILE}" if number == count - 1 else ""
@@ -34,12 +36,17 @@ def _pairs(task: str, count: int, end: datetime) -> Iterator[tuple[Trial, Compar
             Reply(model=model, content=words(number, role) + hostile, latency_ms=latency, cost_usd=cost)
             for model, role, latency, cost in (
                 (world.FRONTIER, "frontier", 98_761.0, 0.0987),
-                (world.CANDIDATE, "candidate", 12_349.0, 0.0123),
+                (candidate, "candidate", 12_349.0, 0.0123),
             )
         )
         exchange = Exchange(
             id=f"{task}-{number:04d}", task=task, at=at, request={"model": world.FRONTIER, "messages": messages},
             reply=served, segment={"channel": "mail"},
         )  # fmt: skip
-        trial = Trial(exchange=exchange, kind="shadow", candidate=world.CANDIDATE, reply=shadow, at=at)
+        trial = Trial(exchange=exchange, kind="shadow", candidate=candidate, reply=shadow, at=at)
         yield trial, Comparison(scorer="text", agreement=float(number % 2))
+
+
+def answered(trial: Trial, reply: Reply) -> Trial:
+    """The same trial with another reply of the candidate."""
+    return msgspec.structs.replace(trial, reply=reply)

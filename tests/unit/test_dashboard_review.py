@@ -239,6 +239,8 @@ def test_labels_that_are_needed_are_told_where_a_judge_looked() -> None:
     looked = Tally()
     looked.counts.update({"judged:frontier": 2_000, "judged:tie": 18_000})
     words = review_progress.needed(calibrate({cell: looked}, half_width=0.02), has_judge=True)
-    assert "more labels, half on each verdict, bring regret to within ± 2 points" in words
-    assert "name one in `judge`" in review_progress.needed(calibrate({}, half_width=0.02), has_judge=False)
+    assert "more labels, half on each verdict, and regret is known to within ± 2 points" in words
+    assert "name a model in the task's `judge`" in review_progress.needed(
+        calibrate({}, half_width=0.02), has_judge=False
+    )
     assert "has not looked" in review_progress.needed(calibrate({}, half_width=0.02), has_judge=True)

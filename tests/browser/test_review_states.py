@@ -1,0 +1,197 @@
+"""What the Review page says when there is nothing to label, or no way to store a label."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+import streamlit as st
+from sqlalchemy import make_url
+from streamlit.testing.v1 import AppTest
+
+from shadow.records import Preference, Reply
+from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE
+from shadow.store import engine, exchanges, ingest, opinions
+from shadow.store.opinions import Label
+from tests.browser import review_world, world
+
+TASK = "reply-draft"
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test reads anew; what others read is of another database."""
+    monkeypatch.delenv(POSTGRES_VARIABLE, raising=False)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str) -> Callable[..., AppTest]:
+    """Opens the page over the test's database, with `changes` to the settings of its task."""
+
+    def opened(changes: str = "", reviewer: str = "Ada", url: str = postgres_url, **selections: str) -> AppTest:
+        file = tmp_path / "shadow.toml"
+        text = world.toml(url)
+        file.write_text(text.replace(f"[tasks.{TASK}]\n", f"[tasks.{TASK}]\n{changes}\n"), encoding="utf-8")
+        monkeypatch.setenv(CONFIG_VARIABLE, str(file))
+        app = AppTest.from_string("from dashboard.views import review\nreview.show()", default_timeout=60)
+        for key, value in {"task": TASK, "reviewer": reviewer, **selections}.items():
+            app.query_params[key] = value
+        app.run()
+        assert not app.exception
+        return app
+
+    return opened
+
+
+def said(app: AppTest) -> str:
+    """Every word on the page."""
+    assert not app.exception
+    parts = (app.markdown, app.text, app.caption, app.info, app.success, app.warning, app.error)
+    return "\n".join(str(each.value) for part in parts for each in part)
+
+
+def press(app: AppTest, name: str) -> AppTest:
+    (button,) = (button for button in app.button if re.fullmatch(rf"review-{name}-\d+", button.key or ""))
+    return button.click().run()
+
+
+def can_label(app: AppTest) -> bool:
+    return any((button.key or "").startswith("review-left-") for button in app.button)
+
+
+def labels(url: str) -> list[Label]:
+    database = engine.connect(url)
+    with engine.browsing(database) as connection:
+        found = list(opinions.iterate_labels(connection))
+    database.dispose()
+    return found
+
+
+def say(url: str, reviewer: str, preference: Preference) -> None:
+    """`reviewer` labels every pair."""
+    database = engine.connect(url)
+    with engine.transaction(database) as connection:
+        keys = [pair.key for pair in exchanges.find(connection, task=TASK)]
+    with engine.transaction(database) as connection:
+        opinions.record_labels(
+            connection,
+            [
+                Label(**key._asdict(), reviewer=reviewer, preference=preference, labelled_at=datetime.now(UTC))
+                for key in keys
+            ],
+        )
+    database.dispose()
+
+
+def test_a_name_is_asked_for_before_anything_is_shown(review: Callable[..., AppTest], postgres_url: str) -> None:
+    review_world.fill(postgres_url, task=TASK, count=2)
+    app = review(reviewer="")
+    assert "It is not checked: this page has no sign-on." in said(app)
+    assert not can_label(app)
+    app.text_input(key="typed name").input("  Ada  Lovelace ")
+    app.button[0].click().run()
+    assert app.query_params["reviewer"] == "Ada Lovelace"
+    assert can_label(app)
+
+
+def test_when_all_is_labelled_the_page_says_so_and_the_last_word_can_be_taken_back(
+    review: Callable[..., AppTest], postgres_url: str
+) -> None:
+    review_world.fill(postgres_url, task=TASK, count=2)
+    app = review()
+    press(app, "left")
+    press(app, "tie")
+    assert "Everything that was chosen is labelled." in said(app)
+    assert len(labels(postgres_url)) == 2
+    # After a reload too: the last word is found in the database, not in the page.
+    again = press(review(), "undo")
+    assert len(labels(postgres_url)) == 1
+    assert can_label(again)
+
+
+def test_what_was_skipped_comes_back_when_asked_for(review: Callable[..., AppTest], postgres_url: str) -> None:
+    review_world.fill(postgres_url, task=TASK, count=1)
+    app = press(review(), "skip")
+    assert "the 1 you skipped" in said(app)
+    assert labels(postgres_url) == []
+    next(button for button in app.button if button.label == "Show them again").click().run()
+    assert can_label(app)
+
+
+def test_the_rubric_of_the_task_is_shown_as_text(review: Callable[..., AppTest], postgres_url: str) -> None:
+    review_world.fill(postgres_url, task=TASK, count=1)
+    assert "the shorter one ![x]" not in (
+        words := said(review('rubric = "the shorter one ![x](http://attacker.example/i.png)"'))
+    )
+    assert "the shorter one" in words
+
+
+def test_a_task_without_a_plan_offers_nothing(review: Callable[..., AppTest], postgres_url: str) -> None:
+    review_world.fill(postgres_url, task=TASK, count=1)
+    app = review("reviews_per_day = 0")
+    assert "Set its `reviews_per_day`" in said(app)
+    assert not can_label(app)
+
+
+def test_replies_that_never_came_are_not_offered(review: Callable[..., AppTest], postgres_url: str) -> None:
+    database = engine.connect(postgres_url)
+    with engine.transaction(database) as connection:
+        pairs = list(review_world.pairs(TASK, 2, world.last_hour()))
+        failed = Reply(model=world.CANDIDATE, failure="timeout")
+        ingest.record_trials(connection, [(review_world.answered(trial, failed), said_) for trial, said_ in pairs])
+    database.dispose()
+    app = review()
+    assert "There is no pair of replies to label yet." in said(app)
+    assert not can_label(app)
+
+
+def test_where_writing_is_refused_one_message_says_so_and_the_pair_stays(
+    review: Callable[..., AppTest], postgres_url: str
+) -> None:
+    review_world.fill(postgres_url, task=TASK, count=3)
+    reader = f"reader_{make_url(postgres_url).database}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {reader} LOGIN".encode())
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}".encode())
+    app = review(url=postgres_url.replace("postgres@", f"{reader}@"))
+    request = app.get("html")[1].proto.body
+    press(app, "left")
+    words = said(app)
+    assert "This dashboard may only read: its database role needs the right to write labels." in words
+    assert words.count("Nothing was stored") == 1
+    assert app.get("html")[1].proto.body == request
+    assert can_label(app)
+    assert labels(postgres_url) == []
+
+
+def test_a_second_person_is_asked_about_some_pairs_and_their_agreement_is_shown(
+    review: Callable[..., AppTest], postgres_url: str
+) -> None:
+    review_world.fill(postgres_url, task=TASK, count=60)
+    say(postgres_url, "Ada", "tie")
+    app = review(reviewer="Ben")
+    assert can_label(app)
+    press(app, "tie")
+    st.cache_data.clear()
+    words = said(review(reviewer="Cleo"))
+    assert "**Ada** and **Ben**: same answer 100%" in words
+    assert "n 1" in words
+
+
+def test_of_several_candidates_none_is_named(review: Callable[..., AppTest], postgres_url: str) -> None:
+    for candidate in ("a-small", "b-smaller"):
+        review_world.fill(postgres_url, task=TASK, count=2, candidate=candidate)
+    app = review(candidate="b-smaller")
+    assert "candidate" not in app.query_params
+    (picker,) = (box for box in app.selectbox if box.label == "Pairs")
+    assert (picker.value, picker.options) == ("2 of 2", ["1 of 2", "2 of 2"])
+    press(app, "tie")
+    assert [label.candidate for label in labels(postgres_url)] == ["b-smaller"]
+    assert "small" not in said(app)
