@@ -55,7 +55,7 @@ def _agreement(evidence: TaskEvidence) -> None:
         "Agreement", percent(found.estimate), delta=between(found.low, found.high),
         delta_color="off", delta_arrow="off", help=explained.tip("agreement"),
     )  # fmt: skip
-    st.altair_chart(charts.ruler(found.estimate, found.low, found.high, ceiling.estimate if ceiling else None))
+    st.vega_lite_chart(charts.ruler(found.estimate, found.low, found.high, ceiling.estimate if ceiling else None))
     st.caption(f"n {whole(found.n)} · " + (f"ceiling {percent(ceiling.estimate)}" if ceiling else "ceiling unknown"))
 
 
@@ -90,7 +90,7 @@ def _regret(evidence: TaskEvidence) -> None:
         "Regret", rate(found.estimate), delta=between(found.low, found.high),
         delta_color="off", delta_arrow="off", help=explained.tip("regret"),
     )  # fmt: skip
-    st.altair_chart(charts.ruler(found.estimate, found.low, found.high, worst=True, most=most, limit=limit))
+    st.vega_lite_chart(charts.ruler(found.estimate, found.low, found.high, worst=True, most=most, limit=limit))
     st.caption(f"n {whole(found.n)} · by {plain(found.source or '')} · limit {percent(limit)}")
 
 

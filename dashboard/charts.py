@@ -1,6 +1,6 @@
 """Data in, Altair chart out: every picture of the dashboard, and no reading of anything."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import altair as alt
 import pandas as pd
@@ -21,30 +21,37 @@ def ruler(
     worst: bool = False,
     most: float = 1.0,
     limit: float | None = None,
-) -> Picture:
-    """One share with its interval on a line from 0 to `most`, with the ceiling or the limit as a mark on it."""
-    frame = pd.DataFrame([{"estimate": estimate, "low": low, "high": min(high, most), "zero": 0.0, "most": most}])
+) -> dict[str, Any]:
+    """One share with its interval on a line from 0 to `most`, with the ceiling or the limit as a mark on it.
+
+    For `st.vega_lite_chart`: a page has many of these, and as plain Vega-Lite each costs next to nothing.
+    """
+    row = {"estimate": estimate, "low": low, "high": min(high, most), "zero": 0.0, "most": most}
     colour = WORSE if worst else CANDIDATE
-    base = alt.Chart(frame)
-    axis = alt.Axis(
-        format=".0%" if most >= 0.2 else ".1~%", values=[most * part / 4 for part in range(5)], title=None,
-        grid=False, domain=False, ticks=False,
-    )  # fmt: skip
-    scale = alt.Scale(domain=[0, most])
+    scale = {
+        "title": None,
+        "scale": {"domain": [0, most]},
+        "axis": {
+            "format": ".0%" if most >= 0.2 else ".1~%", "values": [most * part / 4 for part in range(5)],
+            "title": None, "grid": False, "domain": False, "ticks": False,
+        },
+    }  # fmt: skip
+
+    def layer(field: str, to: str | None = None, **mark: Any) -> dict[str, Any]:
+        x = {"field": field, "type": "quantitative", **scale}
+        return {"mark": mark, "encoding": {"x": x} | ({"x2": {"field": to}} if to else {})}
+
+    line = {"type": "rule", "strokeWidth": 6, "strokeCap": "round"}
     layers = [
-        base.mark_rule(color=THIN, opacity=0.35, strokeWidth=6, strokeCap="round").encode(
-            x=alt.X("zero:Q", axis=axis, scale=scale), x2="most:Q"
-        ),
-        base.mark_rule(color=colour, opacity=0.45, strokeWidth=6, strokeCap="round").encode(x="low:Q", x2="high:Q"),
-        base.mark_point(color=colour, filled=True, size=90, opacity=1).encode(x="estimate:Q"),
+        layer("zero", "most", **line, color=THIN, opacity=0.35),
+        layer("low", "high", **line, color=colour, opacity=0.45),
+        layer("estimate", type="point", color=colour, filled=True, size=90, opacity=1),
     ]
-    if ceiling is not None:
-        frame["ceiling"] = ceiling
-        layers.append(base.mark_tick(color=CEILING, thickness=3, size=18).encode(x="ceiling:Q"))
-    if limit is not None:
-        frame["limit"] = limit
-        layers.append(base.mark_tick(color=FRONTIER, thickness=2, size=18).encode(x="limit:Q"))
-    return alt.layer(*layers).properties(height=34)
+    for name, place, shade, thickness in (("ceiling", ceiling, CEILING, 3), ("limit", limit, FRONTIER, 2)):
+        if place is not None:
+            row[name] = place
+            layers.append(layer(name, type="tick", color=shade, thickness=thickness, size=18))
+    return {"data": {"values": [row]}, "layer": layers, "height": 34}
 
 
 def segments(

@@ -83,7 +83,9 @@ def _headline(evidence: TaskEvidence, source: RegretSource, *, strongest: bool) 
         first, second, third = st.columns(3, gap="large")
         with first:
             _metric("Regret", regret, help_=explained.tip("regret"))
-            st.altair_chart(charts.ruler(regret.estimate, regret.low, regret.high, worst=True, most=most, limit=limit))
+            st.vega_lite_chart(
+                charts.ruler(regret.estimate, regret.low, regret.high, worst=True, most=most, limit=limit)
+            )
             st.caption(f"n {whole(regret.n)} · grey mark: the limit, {percent(limit)}")
         with second:
             _metric("Net regret", net, help_=explained.tip("net_regret"))
@@ -129,7 +131,7 @@ def _one_source(evidence: TaskEvidence, source: RegretSource, most: float) -> No
             navigation.link("Review", "Label pairs", icon=":material/rate_review:")
         return
     net = evidence.net_regret_by_source[source]
-    st.altair_chart(charts.ruler(regret.estimate, regret.low, regret.high, worst=True, most=most))
+    st.vega_lite_chart(charts.ruler(regret.estimate, regret.low, regret.high, worst=True, most=most))
     st.caption(f"n {whole(regret.n)} · net {rate(net.estimate)} ({between(net.low, net.high)})")
     if source == "judge" and evidence.judge is not None:
         st.caption(_trust(evidence.judge))
@@ -222,7 +224,7 @@ def _before_and_after(scope: Scope, source: RegretSource) -> None:
             with column:
                 _metric(side.name.capitalize(), regret)
                 if regret:
-                    st.altair_chart(charts.ruler(regret.estimate, regret.low, regret.high, worst=True, most=most))
+                    st.vega_lite_chart(charts.ruler(regret.estimate, regret.low, regret.high, worst=True, most=most))
                 st.caption(f"n {whole(side.sums.n)} of {whole(side.pairs)} pairs")
 
 

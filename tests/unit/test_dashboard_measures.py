@@ -132,6 +132,13 @@ def test_a_strange_request_still_has_a_line(request_: dict[str, object]) -> None
     assert len(measures.listing([(strange, Comparison(scorer="l"))])) == 1
 
 
+def test_a_ruler_ends_where_its_scale_does() -> None:
+    spec = charts.ruler(0.03, 0.01, 0.2, most=0.1, limit=0.02)
+    assert spec["data"]["values"] == [
+        {"estimate": 0.03, "low": 0.01, "high": 0.1, "zero": 0.0, "most": 0.1, "limit": 0.02}
+    ]
+
+
 def test_charts_are_made_of_every_table(tallies: dict[Cell, Tally]) -> None:
     buckets = whole(tallies)
     (judged,) = evidence(tallies)
@@ -140,7 +147,6 @@ def test_charts_are_made_of_every_table(tallies: dict[Cell, Tally]) -> None:
         charts.week(measures.week(buckets)),
         charts.stacked(measures.volume(buckets, "hour"), title="Pairs", step="hour"),
         charts.segments(measures.ranking(judged, "agreement"), 0.75),
-        charts.ruler(0.9, 0.8, 0.95, 0.97),
     ]
     for picture in pictures:
         assert '"http' not in picture.to_json().replace('"https://vega.github.io/schema', "")
