@@ -37,9 +37,9 @@ def shell_lines():
 
 
 @cache
-def help_of(name):
+def help_of(*name):
     done = subprocess.run(
-        [sys.executable, "-m", "shadow", name, "--help"],
+        [sys.executable, "-m", "shadow", *name, "--help"],
         capture_output=True,
         text=True,
         check=True,
@@ -55,6 +55,12 @@ def test_every_command_shown_exists_with_its_options(command):
         case ["shadow", name, *options]:
             assert name in COMMANDS
             shown = help_of(name)
+            if (
+                options
+                and not options[0].startswith("-")
+                and re.search(rf"^│ {re.escape(options[0])} ", shown, re.MULTILINE)
+            ):
+                shown = help_of(name, options[0])  # a command of a group, such as `shadow label import`
             for option in options:
                 if option.startswith("--"):
                     assert re.search(rf"{re.escape(option)}\b", shown), f"{option} is not an option of shadow {name}"
