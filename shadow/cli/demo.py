@@ -45,7 +45,7 @@ def command(
         int | None, typer.Option(min=0, help="Days of simulated past; 21, or none with a real model.")
     ] = None,
     exchanges: Annotated[int, typer.Option(min=1, help="Exchanges in that past.")] = 20_000,
-    per_second: Annotated[float, typer.Option(min=0.1, help="Live requests a second.")] = 3.0,
+    per_second: Annotated[float, typer.Option(min=0.1, help="Live requests a second.")] = 1.0,
     port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
     gateway_port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8080,
     folder: Annotated[Path, typer.Option(help="Where its files live; emptied at each start.")] = Path(".shadow/demo"),

@@ -11,12 +11,13 @@ from dashboard import review_plan
 from dashboard.review_plan import Plan
 from shadow.devstack import story
 from shadow.devstack.reviewers import REVIEWERS, preference
+from shadow.devstack.traffic import GRADED_SHARES
 from shadow.devstack.world import World
 from shadow.settings import Settings, Task
 from shadow.store import catalogue, engine, incidents, opinions, review, verdicts
 from shadow.store.opinions import Label
 
-#: Labels per task. Of what is chosen some is left for whoever opens the Review page.
+#: Pairs that are labelled of a task. Of what is chosen some is left for whoever opens the Review page.
 LABELS: Final = 400
 
 Say = Callable[[str], None]
@@ -25,14 +26,15 @@ Say = Callable[[str], None]
 def follow(database: Engine, settings: Settings, world: World, stop: threading.Event, say: Say) -> None:
     """Tell how the evidence about the past is completed, until it is or until told to stop.
 
-    People wait for the judge, as they do on the Review page, and the monitor takes in both.
+    People wait for the judge, as they do on the Review page. They label what nobody knows the
+    right answers of: elsewhere their few labels would stand before many references.
     """
     judged = [name for name, task in settings.tasks.items() if task.judge]
     if not _until(lambda: all(_is_judged(database, name, world.now) for name in judged), stop):
         return
     for name in judged:
         say(_told_of_judge(database, name, settings.tasks[name]))
-    for name in judged:
+    for name in (name for name in judged if not GRADED_SHARES[name]):
         with engine.transaction(database) as connection:
             recorded = label(connection, name, settings, world)
         say(f"people (simulated): {recorded:,} labels on {name} by {' and '.join(REVIEWERS)}")

@@ -29,8 +29,10 @@ _RUBRICS: Final = {
     "ticket-intent": "The better reply names what the customer wants. Ignore case and punctuation.",
     "reply-draft": "The better reply answers what the customer asked, in the customer's language.",
 }
-_JUDGE_RATE: Final = 0.25
+#: What has no right answers is judged more often.
+_JUDGE_RATES: Final = {"ticket-intent": 0.25, "reply-draft": 0.5}
 _JUDGE_USD_PER_DAY: Final = 5.0
+_REVIEWS_PER_DAY: Final = 100
 #: After the rollout, the share of what the candidate served that the frontier answers too.
 _REGRET_RATE: Final = 0.5
 
@@ -114,8 +116,9 @@ def _lines(models: Models, ports: Ports, simulated: SimulatedModels) -> Iterable
         if models.all_simulated and task in _RUBRICS:
             yield f"rubric = {json.dumps(_RUBRICS[task])}"
             yield f"judge = {json.dumps(judge)}"
-            yield f"judge_rate = {_JUDGE_RATE}"
+            yield f"judge_rate = {_JUDGE_RATES[task]}"
             yield f"judge_usd_per_day = {_JUDGE_USD_PER_DAY}"
+            yield f"reviews_per_day = {_REVIEWS_PER_DAY}"
     yield ""
     # The embedded broker lets nobody in before half a session has passed.
     yield "[kafka]\nsession_timeout_s = 3"
