@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -20,7 +21,7 @@ from tests.services import fresh_database
 from tests.store_samples import ROLLUPS, START, dump, exchange, scored, store
 
 TABLES = (*ROLLUPS, "labels", "comparisons")
-COMMANDS = {"label": label_command.command, "export": export_command.command}
+COMMANDS: dict[str, Any] = {"label": label_command.command, "export": export_command.command}
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def database(postgres_url, monkeypatch, tmp_path):
 
 
 def shadow(*words, code=0, given=None):
-    words = [str(word) for word in words]
-    result = CliRunner().invoke(application.build(words[0], COMMANDS[words[0]]), words, input=given)
+    arguments = [str(word) for word in words]
+    result = CliRunner().invoke(application.build(arguments[0], COMMANDS[arguments[0]]), arguments, input=given)
     assert result.exit_code == code, (result.output, result.exception)
     return result
 
@@ -180,7 +181,9 @@ def test_exported_pairs_weigh_the_same_where_they_are_read(database, postgres_se
     decide(database, *(verdict(pair, "frontier") for pair in some[:2]))
     say(database, label(some[0], "tie", probability=0.1), label(some[2], "candidate", probability=0.2))
     written = shadow("export").stdout.encode()
-    read = [trial for line in pairs.read(io.BytesIO(written)) for trial in pairs.trials(line)]
+    lines_read = [line for line in pairs.read(io.BytesIO(written)) if isinstance(line, pairs.RecordedPair)]
+    assert len(lines_read) == 4
+    read = [trial for line in lines_read for trial in pairs.trials(line)]
     with fresh_database(postgres_server, template=migrated_template) as url:
         other = engine.connect(url)
         store(other, [(trial, Comparison(scorer="label", agreement=1.0)) for trial in read])

@@ -4,18 +4,20 @@ import random
 import threading
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from shadow.errors import StoreError
-from shadow.records import Reply
+from shadow.records import Preference, Reply
 from shadow.settings import Retention
 from shadow.store import engine, exchanges, ingest, opinions, prune, tallies, voices
+from shadow.store.opinions import JudgeVerdict, Label, PairName
 from shadow.wire import utc_now
 from tests.opinion_samples import judge, label, name_of, say, take_back, verdict
 from tests.services import fresh_database
-from tests.store_samples import START, dump, exchange, scored, store, various
+from tests.store_samples import START, Scored, dump, exchange, scored, store, various
 
 PREFERENCES = opinions.PREFERENCES
 #: What opinions change. Crossings and rollups keep the cells that count nothing any more.
@@ -78,7 +80,7 @@ def test_what_most_reviewers_say_counts_once(database):
 
 
 def test_regret_is_always_what_the_strongest_source_says(database):
-    graded = {"frontier_correct": 0.0, "candidate_correct": 1.0}
+    graded: dict[str, Any] = {"frontier_correct": 0.0, "candidate_correct": 1.0}
     pair = scored(1, **graded, judge_rate=0.5)
     store(database, [pair])
 
@@ -166,7 +168,9 @@ def test_what_came_with_the_pair_is_one_voice_among_others(database):
         assert [voice.reviewer for voice in opinions.iterate_labels(connection)] == ["ana", voices.RECORDED]
     take_back(database, pair)
     assert stored(database)[0].human == "frontier"
-    assert take_back(database, pair, voices.RECORDED).preference == "frontier"
+    recorded = take_back(database, pair, voices.RECORDED)
+    assert recorded is not None
+    assert recorded.preference == "frontier"
     (found,) = stored(database)
     assert (found.human, found.human_probability, found.comparison.regret_source) == (None, None, None)
 
@@ -174,7 +178,9 @@ def test_what_came_with_the_pair_is_one_voice_among_others(database):
 def test_a_recorded_label_can_be_taken_back_before_anybody_else_speaks(database):
     pair = scored(1, exchange=exchange(1, label="frontier", judge="tie"))
     store(database, [pair])
-    assert take_back(database, pair, voices.RECORDED).reviewer == voices.RECORDED
+    recorded = take_back(database, pair, voices.RECORDED)
+    assert recorded is not None
+    assert recorded.reviewer == voices.RECORDED
     (found,) = stored(database)
     assert (found.human, found.comparison.regret, found.comparison.regret_source) == (None, 0.0, "judge")
     assert said_by(database, "human").regret.n == 0
@@ -228,7 +234,7 @@ def counted(database, *, undone=False):
     return rows
 
 
-def from_scratch(server, template, pairs: Iterable, labels, verdicts):
+def from_scratch(server, template, pairs: Iterable[Scored], labels, verdicts):
     with fresh_database(server, template=template) as url:
         database = engine.connect(url)
         store(database, list(pairs))
@@ -246,13 +252,16 @@ def test_any_sequence_of_labels_verdicts_undos_and_deliveries_counts_as_if_from_
     chance = random.Random(seed)
     with_judge = [scored(500 + n, agreement=chance.random(), judge_rate=0.5) for n in range(20)]
     pairs = [*various(40, seed=seed), *with_judge]
-    delivered, labels, verdicts, undone = {}, {}, {}, False
+    delivered: set[PairName] = set()
+    labels: dict[tuple[PairName, str], Label] = {}
+    verdicts: dict[PairName, JudgeVerdict] = {}
+    undone = False
     for moment in range(120):
         some = chance.sample(pairs, chance.randrange(1, 6))
         match chance.choice(("deliver", "label", "label", "judge", "undo")):
             case "deliver":
                 store(database, some)
-                delivered |= {name_of(pair): pair for pair in some}
+                delivered |= {name_of(pair) for pair in some}
             case "label":
                 at = START + timedelta(minutes=chance.choice((moment, 0)))
                 given = [
@@ -267,11 +276,11 @@ def test_any_sequence_of_labels_verdicts_undos_and_deliveries_counts_as_if_from_
                         labels[key] = max(labels.get(key, one), one, key=lambda x: (
                             x.labelled_at, x.preference, x.probability))  # fmt: skip
             case "judge":
-                given = [verdict(pair, chance.choice(PREFERENCES)) for pair in some]
-                judge(database, *given)
-                for one in given:
-                    if one.pair in delivered:
-                        verdicts.setdefault(one.pair, one)
+                judged = [verdict(pair, chance.choice(PREFERENCES)) for pair in some]
+                judge(database, *judged)
+                for heard in judged:
+                    if heard.pair in delivered:
+                        verdicts.setdefault(heard.pair, heard)
             case "undo" if labels:
                 (name, reviewer), one = chance.choice(list(labels.items()))
                 with engine.transaction(database) as connection:
@@ -358,7 +367,8 @@ def test_pairs_that_two_reviewers_labelled_show_how_far_they_agree(database):
     pairs = [scored(n) for n in range(4)]
     store(database, pairs)
     say(database, *(label(pair, "tie", "ana") for pair in pairs))
-    say(database, *(label(pair, said, "ben") for pair, said in zip(pairs, ("tie", "frontier", "tie"), strict=False)))
+    bens: tuple[Preference, ...] = ("tie", "frontier", "tie")
+    say(database, *(label(pair, said, "ben") for pair, said in zip(pairs, bens, strict=False)))
     say(database, label(scored(9), "tie", "cyd"))
     with engine.browsing(database) as connection:
         (found,) = opinions.reviewer_agreement(connection, task="ticket-intent")

@@ -1,6 +1,7 @@
 """People are asked about the pairs that tell most, each with a chance that is known."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -23,14 +24,20 @@ def database(postgres_url):
 
 
 def awaiting(database, reviewer="ana", **question):
-    asked = WINDOW | {"limit": 1_000, "probabilities": EVERYTHING, "second_opinions": 0.0, "reviewer": reviewer}
+    asked: dict[str, Any] = WINDOW | {
+        "limit": 1_000,
+        "probabilities": EVERYTHING,
+        "second_opinions": 0.0,
+        "reviewer": reviewer,
+    }
     with engine.browsing(database) as connection:
         return review.awaiting_label(connection, **(asked | question))
 
 
 def progress(database, **question):
+    asked: dict[str, Any] = WINDOW | {"probabilities": EVERYTHING}
     with engine.browsing(database) as connection:
-        return review.review_progress(connection, **(WINDOW | {"probabilities": EVERYTHING} | question))
+        return review.review_progress(connection, **(asked | question))
 
 
 def names(found):

@@ -1,6 +1,7 @@
 """What a judge is still to look at, what it said before, and what it may still cost."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,13 @@ def database(postgres_url):
 
 
 def verdict(digest, **changes):
-    given = {"judge": "judge-70b", "preference": "tie", "first": "frontier", "second": "candidate", "at": START}
+    given: dict[str, Any] = {
+        "judge": "judge-70b",
+        "preference": "tie",
+        "first": "frontier",
+        "second": "candidate",
+        "at": START,
+    }
     return Verdict(digest=digest, **(given | changes))
 
 
