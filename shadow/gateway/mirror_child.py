@@ -33,7 +33,7 @@ def serve(connection: socket.socket) -> None:
     with connection, connection.makefile("rb") as stream:
         orders = mirror_link.frames(stream)
         settings = Settings.model_validate_json(next(orders))
-        publisher = Publisher(settings)
+        publisher = Publisher(settings, is_guest=False)
         over = threading.Event()
         reporting = threading.Thread(target=_report, args=(connection, publisher, over), daemon=True)
         reporting.start()

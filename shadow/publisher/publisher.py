@@ -50,8 +50,12 @@ class Publisher:
     _closing_at: float | None
     _bug: Exception | None
 
-    def __init__(self, settings: Settings, *, source: str | None = None, raise_bugs: bool | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, source: str | None = None, raise_bugs: bool | None = None, is_guest: bool = True
+    ) -> None:
+        """`is_guest`: this process belongs to an application, whose threads go first."""
         self.settings = settings
+        self._is_guest = is_guest
         self._limits = settings.publisher
         self._redact = Redactor(settings.redaction)
         self._named = source
@@ -202,8 +206,8 @@ class Publisher:
         """The ticket's message; None if it has settled, or has to be dropped now."""
         if ticket.finish is None:
             return None
-        # Let a waiting application thread have the interpreter between two exchanges.
-        sleep(0)
+        if self._is_guest:
+            sleep(0)  # a waiting application thread gets the interpreter between two exchanges
         try:
             ticket.message = self._build(ticket.finish)
         except Dropped as outcome:
