@@ -112,7 +112,8 @@ MEASURES: Final[dict[str, Explanation]] = {
         how="Exchanges are split in two halves by a hash of their ids. All crossings are searched on one half; the few "
         "worst are then tested on the other half, which had no say in finding them. Only what is confirmed there is "
         "flagged.",
-        without="What was found but not confirmed: of many crossings some are the worst by luck.",
+        without="What was found but not confirmed: of many crossings some are the worst by luck. And pairs that "
+        "were sampled so rarely that all others would have to be thinned out to their number.",
         paper="Sagadeeva & Boehm 2021 (the search)",
     ),
     "crossing": Explanation(

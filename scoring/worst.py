@@ -4,6 +4,7 @@ Confirmation takes pairs for independent. Keeping a unit's pairs in one half pre
 confirms itself, but a crossing with few units still deserves a look at who they are.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
@@ -42,8 +43,9 @@ class Crossing(msgspec.Struct, frozen=True, kw_only=True):
 class WorstCrossings(msgspec.Struct, frozen=True, kw_only=True):
     """Confirmed crossings, most surely bad first; where there are none, `reason` says why.
 
-    `measure` is "regret", told by `source`, or "disagreement". `n` pairs were used, and
-    `searched` crossings were frequent enough to be looked at in the searched half.
+    `measure` is "regret", told by `source`, or "disagreement". `n` pairs were used, `left_out`
+    were sampled too rarely to stand beside them, and `searched` crossings were frequent enough
+    to be looked at in the searched half.
     """
 
     crossings: list[Crossing]
@@ -51,6 +53,7 @@ class WorstCrossings(msgspec.Struct, frozen=True, kw_only=True):
     measure: Literal["disagreement", "regret"]
     source: RegretSource | None
     n: int
+    left_out: int = 0
     searched: int
 
 
@@ -73,11 +76,13 @@ def worst_crossings(
     """Search columns of one length, such as those of `shadow.store.slices.rows_for_slices`.
 
     A unit, or an exchange of which no unit is known, is in one half with all its rows. Where
-    rows were seen with unequal chances, those seen more readily are thinned out until all have
-    the chance of the rarest, by a fixed choice: a crossing is not bad because its bad part was
-    sampled more.
+    rows were seen with unequal chances, those seen more readily are thinned out, by a fixed
+    choice, to one chance for all: a crossing is not bad because its bad part was sampled more.
+    That chance is the one that keeps the most rows; rows seen more rarely still are left out,
+    and what is found says nothing of them.
     """
-    kept = _evenly(ids, probabilities)
+    chance = _best_chance(probabilities)
+    kept = _evenly(ids, probabilities, chance)
     found = SliceSearch(slices=(), searched=0, reason="not_enough_data")
     if dimensions:
         seen = np.asarray(scores, dtype=np.float64)[kept]
@@ -94,17 +99,27 @@ def worst_crossings(
         measure="disagreement" if measure == "agreement" else "regret",
         source=None if measure == "agreement" else measure,
         n=len(kept),
+        left_out=sum(probability < chance for probability in probabilities),
         searched=found.searched,
     )
 
 
-def _evenly(ids: Sequence[str], probabilities: Sequence[float]) -> list[int]:
-    """The rows to keep, so that every pair of the traffic had the same chance of being among them."""
-    rarest = min(probabilities, default=1.0)
+def _best_chance(probabilities: Sequence[float]) -> float:
+    """The chance, among those there are, to which rows can be thinned out with the most left over."""
+    stood_for, most, best = 0.0, 0.0, 1.0
+    for chance, n in sorted(Counter(probabilities).items(), reverse=True):
+        stood_for += n / chance  # by the rows seen at least as readily
+        if stood_for * chance > most:
+            most, best = stood_for * chance, chance
+    return best
+
+
+def _evenly(ids: Sequence[str], probabilities: Sequence[float], chance: float) -> list[int]:
+    """The rows to keep, so that all of them had the same chance of being there."""
     return [
         row
         for row, (name, probability) in enumerate(zip(ids, probabilities, strict=True))
-        if probability <= rarest or sampling.chosen(name, rate=rarest / probability, salt="slices")
+        if probability >= chance and sampling.chosen(name, rate=chance / probability, salt="slices")
     ]
 
 

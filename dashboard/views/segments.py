@@ -115,6 +115,8 @@ def _crossings(worst: frames.Worst) -> None:
         f"{found.searched:,} crossings searched among {whole(found.n)} pairs, by {found.measure}{by}: "
         "found on one half, confirmed on the other." + (" Older pairs were left out." if worst.cut else "")
     )
+    if found.left_out:
+        looked += f" {found.left_out:,} pairs were sampled too rarely to stand beside them."
     if not found.crossings:
         st.info(_NONE_WORSE[found.reason], icon=":material/search_off:")
     for each in found.crossings:

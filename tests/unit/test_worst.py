@@ -65,12 +65,20 @@ def test_too_few_pairs_and_no_dimensions_are_reasons_of_their_own():
     assert plain.reason == "no_dimensions"
 
 
-def test_pairs_that_were_sampled_more_readily_are_thinned_out_to_the_rarest():
-    found = search(0.3, rates=(1.0, 0.5))
-    assert found.n == pytest.approx(PAIRS / 2, rel=0.05)
+def test_pairs_that_were_sampled_more_readily_are_thinned_out():
+    found = search(0.3, rates=(1.0, 0.8))
+    assert found.n == pytest.approx(0.8 * PAIRS, rel=0.05)
+    assert found.left_out == 0
     assert found.crossings[0].where == {"locale": "de", "length": "long"}
     # The choice is fixed.
-    assert search(0.3, rates=(1.0, 0.5)) == found
+    assert search(0.3, rates=(1.0, 0.8)) == found
+
+
+def test_a_few_rare_pairs_do_not_cost_the_search_all_the_others():
+    found = search(0.3, rates=(1.0, 0.05))
+    assert found.n == pytest.approx(PAIRS / 2, rel=0.05)
+    assert found.left_out == pytest.approx(0.05 * PAIRS / 2, rel=0.3)
+    assert found.crossings[0].where == {"locale": "de", "length": "long"}
 
 
 def test_regret_is_searched_where_enough_of_it_is_known():
