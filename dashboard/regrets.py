@@ -96,7 +96,12 @@ def served(tallies: Tallies, per: Per) -> pd.DataFrame:
 def stands_for(tally: Tally) -> float:
     """How many exchanges these pairs stand for. Pairs without a score are taken to weigh what the others do."""
     scored = tally.agreement
-    return tally.pairs * (scored.weight / scored.n / MICRO if scored.n else 1.0)
+    return asked(tally) * (scored.weight / scored.n / MICRO if scored.n else 1.0)
+
+
+def asked(tally: Tally) -> int:
+    """Pairs of which both sides were asked: those left out by sampling are what the others stand for."""
+    return tally.pairs - tally.counts["unscored:not_sampled"]
 
 
 def stage_changes(tallies: Tallies, per: Per) -> pd.DataFrame:
@@ -135,7 +140,7 @@ def by_kind(tallies: Tallies, source: RegretSource) -> list[Side]:
         for cell, tally in cells:
             if cell.source == source:
                 sums.merge(tally.regret)
-        if pairs := sum(tally.pairs for _, tally in cells):
+        if pairs := sum(asked(tally) for _, tally in cells):
             found.append(Side(name=name, sums=sums, pairs=pairs))
     return found
 
@@ -150,20 +155,21 @@ def sampled(tallies: Tallies) -> pd.DataFrame:
                 whole.merge(tally)
                 for source in SOURCES:
                     looked[source] += tally.regret.n if cell.source == source else 0
-        if not whole.pairs:
+        pairs = asked(whole)
+        if not pairs:
             continue
         scored = whole.agreement
         rows.append(
             {
                 "": name,
-                "pairs": f"{whole.pairs:,}",
+                "pairs": f"{pairs:,}",
                 "stand for": f"{stands_for(whole):,.0f} exchanges",
                 "chance: smallest": chance(scored.heaviest / MICRO if scored.n else None),
                 "typical": chance(scored.weight / scored.n / MICRO if scored.n else None),
-                "unscored": percent(1 - scored.n / whole.pairs),
-                "labelled": _of(looked["human"], whole.pairs),
-                "with right answer": _of(looked["reference"], whole.pairs),
-                "judged": _of(looked["judge"], whole.pairs),
+                "unscored": percent(1 - scored.n / pairs),
+                "labelled": _of(looked["human"], pairs),
+                "with right answer": _of(looked["reference"], pairs),
+                "judged": _of(looked["judge"], pairs),
             }
         )
     return pd.DataFrame(rows)

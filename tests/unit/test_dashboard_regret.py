@@ -1,5 +1,6 @@
 """Tallies to the tables of the Regret page: sources stay apart, weights count, and time is event time."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -106,6 +107,17 @@ def test_what_was_sampled_is_told_with_its_chances() -> None:
     assert (row["labelled"], row["judged"]) == ("none", "40 (100%)")
     assert regrets.chance(1.0) == "every one"
     assert regrets.chance(2.5) == "1 in 2.5"
+
+
+def test_what_sampling_left_out_is_not_counted_beside_what_stands_for_it() -> None:
+    found = tallies((HOUR, "reverse", "judge", 1, 50, 0.5), (HOUR, "shadow", "", 0, 100, 1.0))
+    left_out = Tally(pairs=50, counts=Counter({"unscored:not_sampled": 50}))
+    found[next(cell for cell in found if cell.kind == "reverse")._replace(source="")] = left_out
+    _, row = regrets.sampled(found).to_dict("records")
+    assert (row["pairs"], row["stand for"], row["unscored"]) == ("50", "100 exchanges", "0.0%")
+    (share,) = regrets.served(found, "hour")["share"]
+    assert share == pytest.approx(0.5)
+    assert [side.pairs for side in regrets.by_kind(found, "judge")] == [100, 50]
 
 
 def test_incidents_are_cut_to_what_is_shown_and_those_outside_are_left_out() -> None:
