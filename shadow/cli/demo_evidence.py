@@ -19,6 +19,8 @@ from shadow.store.opinions import Label
 
 #: Pairs that are labelled of a task. Of what is chosen some is left for whoever opens the Review page.
 LABELS: Final = 400
+#: People come to a pair about so long after it was made.
+_LABELLED_AFTER: Final = timedelta(hours=6)
 
 Say = Callable[[str], None]
 
@@ -97,7 +99,7 @@ def _labels(connection: Connection, name: str, settings: Settings, world: World)
                     preference=preference(reviewer, each.pair.trial, seed=world.seed),
                     probability=each.probability,
                     stratum=each.stratum,
-                    labelled_at=datetime.now(UTC),
+                    labelled_at=min(each.pair.trial.exchange.at + _LABELLED_AFTER, datetime.now(UTC)),
                 )
 
 
