@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from shadow.settings import Scorer, Settings
 from shadow.store import ledger, migrate
 from shadow.store.engine import connect
 from shadow.topics import create_topics
-from tests.benchmarks._pairs import BARE, copy_bare, trials
+from tests.benchmarks._pairs import BARE, copy_bare, copy_bare_as_text, trials
 from tests.consuming import PARTITIONS, assignments, process, put, running, settings_for, until
 from tests.services import fresh_database, service_folder, unique_topics
 
@@ -51,15 +52,21 @@ def measure() -> list[tuple[str, str, str]]:
             return made.model_copy(update={"kafka": made.kafka.model_copy(update={"group_prefix": group})})
 
         service.spare_the_collector()  # as a scorer process does; the bare way has it as easy
-        bare = asyncio.run(_bare(settings("bare")))
+        bare = asyncio.run(_bare(settings("bare"), copy_bare_as_text))
+        binary = asyncio.run(_bare(settings("binary"), copy_bare))
         one, cpu_ms = asyncio.run(_one(settings("one")))
         several = asyncio.run(_several(settings("several"), logs))
     return [
-        ("bare consume + decode + COPY in one process, pairs a second", f"{bare:,.0f}", ""),
+        ("bare consume + decode + COPY, one process, pairs a second", f"{bare:,.0f}", ""),
+        ("the same with COPY in binary, as the scorer does it, pairs a second", f"{binary:,.0f}", ""),
         (f"one scorer process ({cpu_ms:.3f} ms of processor a pair), pairs a second", f"{one:,.0f}", ""),
-        ("one scorer process beside bare", f"{one / bare:.2f}", "≥ 0.4"),
         (f"{PROCESSES} scorer processes sharing the partitions, pairs a second", f"{several:,.0f}", ""),
-        (f"{PROCESSES} scorer processes beside bare", f"{several / bare:.2f}", ""),
+        ("one scorer process beside bare; beside bare in binary", f"{one / bare:.2f}; {one / binary:.2f}", ""),
+        (
+            f"{PROCESSES} scorer processes, one a core, beside bare; beside bare in binary",
+            f"{several / bare:.2f}; {several / binary:.2f}",
+            "≥ 0.4",
+        ),
     ]
 
 
@@ -97,7 +104,7 @@ def _compared(database: Engine) -> int:
         return ledger.read(connection).compared
 
 
-async def _bare(settings: Settings) -> float:
+async def _bare(settings: Settings, copy: Callable[[Engine, Sequence[Sequence[bytes]]], None]) -> float:
     """The least anybody could do with a consumer, a decoder and a table without an index."""
     database = connect(settings.postgres_url())
     with database.begin() as connection:
@@ -112,7 +119,7 @@ async def _bare(settings: Settings) -> float:
         while seen < PAIRS:
             found = await consumer.getmany(timeout_ms=500, max_records=Scorer().batch)
             values = [message.value for messages in found.values() for message in messages]
-            copy_bare(database, [values])
+            copy(database, [values])
             seen += len(values)
             if not before and seen >= WARM_UP:
                 started, before = time.perf_counter(), seen
