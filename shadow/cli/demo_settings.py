@@ -127,7 +127,7 @@ def _lines(models: Models, ports: Ports, simulated: SimulatedModels) -> Iterable
     yield f"[scorer]\nhealth_port = {ports.scorer}"
     yield f"[judge]\nevery_s = 1\nhealth_port = {ports.judge}"
     # Weeks go by in seconds here, and nobody wants to wait a minute for what they come to.
-    yield f"[monitor]\nevery_s = 2\nsettle_s = 15\nhealth_port = {ports.monitor}"
+    yield f"[monitor]\nevery_s = 2\nsettle_s = 25\nhealth_port = {ports.monitor}"
     yield f"[dashboard]\nport = {ports.dashboard}"
 
 
