@@ -83,7 +83,7 @@ def command(
             if past_days:
                 span = timedelta(days=past_days)
                 _play_past(world, settings, publisher, exchanges, span, stop, console, dashboard_port=port)
-                aside.append(_begin(lambda: _follow(settings, world, stop, console)))
+                aside.append(_begin(lambda: _follow(settings, world, span, stop, console)))
             else:
                 _say_where(console, port)
             console.print(f"Live traffic: {per_second:g} requests a second through http://127.0.0.1:{gateway_port}/v1")
@@ -176,18 +176,16 @@ def _begin(work: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def _follow(settings: Settings, world: World, stop: threading.Event, console: Console) -> None:
+def _follow(settings: Settings, world: World, span: timedelta, stop: threading.Event, console: Console) -> None:
     """Say what becomes of the past once it is compared."""
+
+    def say(line: str) -> None:
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+
     try:
         database = engine.connect(settings.postgres_url())
         try:
-            follow(
-                database,
-                settings,
-                world,
-                stop,
-                lambda line: console.print(f"  {line}", highlight=False, soft_wrap=True),
-            )
+            follow(database, settings, world, span, stop, say)
         finally:
             database.dispose()
     except ShadowError as fault:

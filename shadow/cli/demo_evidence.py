@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Engine
 
 from dashboard import review_plan
 from dashboard.review_plan import Plan
-from shadow.devstack import story
 from shadow.devstack.reviewers import REVIEWERS, preference
 from shadow.devstack.traffic import GRADED_SHARES
 from shadow.devstack.world import World
@@ -25,8 +24,10 @@ _LABELLED_AFTER: Final = timedelta(hours=6)
 Say = Callable[[str], None]
 
 
-def follow(database: Engine, settings: Settings, world: World, stop: threading.Event, say: Say) -> None:
-    """Tell how the evidence about the past is completed, until it is or until told to stop.
+def follow(
+    database: Engine, settings: Settings, world: World, span: timedelta, stop: threading.Event, say: Say
+) -> None:
+    """Tell how the evidence about the past, the `span` before `world.now`, is completed, until it is or told to stop.
 
     People wait for the judge, as they do on the Review page. They label what nobody knows the
     right answers of: elsewhere their few labels would stand before many references.
@@ -41,7 +42,7 @@ def follow(database: Engine, settings: Settings, world: World, stop: threading.E
             recorded = label(connection, name, settings, world)
         say(f"people (simulated): {recorded:,} labels on {name} by {' and '.join(REVIEWERS)}")
     if _until(lambda: _is_watched(database, settings, world.now), stop):
-        for line in _told_of_monitor(database, world):
+        for line in _told_of_monitor(database, world.now - span, world.now):
             say(line)
 
 
@@ -140,12 +141,12 @@ def _reached(tasks: dict[str, dict[str, dict[str, str | None]]], name: str, part
     return datetime.fromisoformat(next_hour) if next_hour else datetime.min.replace(tzinfo=UTC)
 
 
-def _told_of_monitor(database: Engine, world: World) -> Iterator[str]:
+def _told_of_monitor(database: Engine, start: datetime, end: datetime) -> Iterator[str]:
     with engine.snapshot(database) as connection:
         found = incidents.read(connection)
     still_open = sum(incident.closed_at is None for incident in found)
-    hours = round(story.HISTORY / timedelta(hours=1))
+    hours = round((end - start) / timedelta(hours=1))
     yield f"monitor: {hours} hours looked at, {len(found)} incidents, {still_open} of them open"
     for incident in reversed(found):
-        day = (incident.opened_at - (world.now - story.HISTORY)).days + 1
+        day = (incident.opened_at - start).days + 1
         yield f"  day {day:>2}, {incident.severity}: {incident.summary}"
