@@ -1,17 +1,23 @@
-"""What all charts share: colours, axes, and the range that is worth showing.
+"""What all pictures share: how they are written, colours, axes, and the range that is worth showing.
+
+Pictures are Vega-Lite as it is, for `st.vega_lite_chart`: a library that checks every part of
+them against Vega-Lite's schema took half of a page's time. Tables go along beside the picture
+and not in it, so what callers wrote is data wherever it shows.
 
 Colours mean the same on every page and hold on light and on dark: blue is the candidate,
 grey the frontier, red is worse than the task's average, violet the ceiling.
 """
 
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
-import altair as alt
 import pandas as pd
-from altair.utils.schemapi import UndefinedType
 
 from dashboard import measures
 from dashboard.measures import Step
+
+#: A whole picture, and a part of one.
+Picture: TypeAlias = dict[str, Any]
+Part: TypeAlias = dict[str, Any]
 
 CANDIDATE: Final = "#4284f4"
 FRONTIER: Final = "#8794a8"
@@ -19,6 +25,9 @@ WORSE: Final = "#e5534b"
 THIN: Final = "#9aa5b4"
 CEILING: Final = "#9b7bea"
 AMBER: Final = "#e9973f"
+
+#: Where there is too little to give a field its colour.
+FAINT: Final = "rgba(154,165,180,0.25)"
 
 #: What is stacked over time keeps its colour, whatever else is there; told apart without red and green.
 COLOURS: Final = {
@@ -37,18 +46,91 @@ COLOURS: Final = {
 #: From worse to better, readable in the middle on white and on near-black.
 _AGREEMENT_SCHEME: Final = ["#c9372c", "#e58a54", "#d9c56a", "#6fb58a", "#2f8f6b"]
 
-PERCENT: Final = alt.Axis(format=".0%", tickCount=5)
+_TYPES: Final = {"Q": "quantitative", "N": "nominal", "O": "ordinal", "T": "temporal"}
+
+#: The name of the table that a picture's layers read where they name no other.
+_ROWS: Final = "rows"
+
+#: Holds for rows with enough data to tell anything.
+ENOUGH: Final = "datum.enough"
+
+PERCENT: Final[Part] = {"format": ".0%", "tickCount": 5}
 
 #: A height that lets a reader see a row without a magnifying glass.
-ROW: Final = 26
+ROW: Final[Part] = {"step": 26}
 
 
-def names(limit: int, *, orient: Literal["left", "top", "bottom"] | UndefinedType = alt.Undefined) -> alt.Axis:
+def picture(frame: pd.DataFrame, *layers: Part, height: int | Part, **tables: pd.DataFrame) -> Picture:
+    """Layers over each other, all of `frame` but those that name one of the further `tables`.
+
+    `height` is in pixels, or `{"step": pixels}` for each row.
+    """
+    drawn: Picture = {"layer": list(layers)} if len(layers) > 1 else layers[0]
+    filled = {name: table for name, table in tables.items() if len(table)}
+    return {"data": {"name": _ROWS}, **drawn, "height": height, "datasets": {_ROWS: frame, **filled}}
+
+
+def layer(
+    mark: str,
+    encoding: Part,
+    *,
+    where: str | None = None,
+    table: str | None = None,
+    row: Part | None = None,
+    **style: Any,
+) -> Part:
+    """A mark in its `style` for each row, or for those `where` an expression holds; of `table`, or of one `row`."""
+    drawn: Part = {"mark": {"type": mark, **style}, "encoding": encoding}
+    if where is not None:
+        drawn["transform"] = [{"filter": where}]
+    if table is not None:
+        drawn["data"] = {"name": table}
+    if row is not None:
+        drawn["data"] = {"values": [row]}
+    return drawn
+
+
+def field(column: str, **more: Any) -> Part:
+    """A column with its type, as in `low:Q`: quantitative, Nominal, Ordinal or Time."""
+    name, _, kind = column.partition(":")
+    return {"field": name, "type": _TYPES[kind], **more}
+
+
+def tip(column: str, title: str, shown: str | None = None) -> Part:
+    """A line of a tooltip; `shown` is the format of its number."""
+    return field(column, title=title) | ({"format": shown} if shown else {})
+
+
+def if_enough(then: Part | str | int, otherwise: str | int) -> Part:
+    """A channel that depends on whether the row has enough data to tell anything."""
+    chosen = then if isinstance(then, dict) else {"value": then}
+    return {"condition": {"test": ENOUGH, **chosen}, "value": otherwise}
+
+
+def dots() -> Part:
+    """Colour and size of a dot: small and grey where there is too little to tell anything."""
+    return {"color": if_enough(CANDIDATE, THIN), "size": if_enough(28, 10)}
+
+
+def line_at(
+    axis: Literal["x", "y"], place: float, name: str, shade: str, *, thick: float = 1.5, shown: str | None = ".1%"
+) -> Part:
+    """A dashed line across the picture where `axis` is at `place`."""
+    encoding = {axis: field("place:Q"), "tooltip": [tip("place:Q", name, shown)]}
+    return layer("rule", encoding, row={"place": place}, color=shade, strokeDash=[5, 4], strokeWidth=thick, clip=True)
+
+
+def names(limit: int, **more: Any) -> Part:
     """An axis of names, each shown (up to `limit` pixels) beside the middle of its row or column."""
-    return alt.Axis(
-        orient=orient, labelLimit=limit, labelAngle=0, labelOverlap=False, labelFlush=False,
-        ticks=False, domain=False, grid=False,
-    )  # fmt: skip
+    return {
+        **more, "labelLimit": limit, "labelAngle": 0, "labelOverlap": False, "labelFlush": False,
+        "ticks": False, "domain": False, "grid": False,
+    }  # fmt: skip
+
+
+def key_on_top(**more: Any) -> Part:
+    """What the colours mean, in a line above the picture."""
+    return {"orient": "top", "direction": "horizontal", **more}
 
 
 def telling(frame: pd.DataFrame) -> list[float]:
@@ -60,33 +142,30 @@ def telling(frame: pd.DataFrame) -> list[float]:
     return [max(0.0, float(rows["low"].min()) - 0.05), min(1.0, float(rows["high"].max()) + 0.05)]
 
 
-def time_axis(step: Step | None = None) -> alt.X:
+def time_axis(step: Step | None = None) -> Part:
     """In UTC wherever the reader sits, for rollups are cut at UTC hours. With `step`, as wide as a step."""
-    axis = alt.Axis(labelOverlap=True, grid=False, tickCount=8)
-    units: dict[Step, Literal["utcyearmonthdate", "utcyearmonthdatehours"]] = {
-        "day": "utcyearmonthdate",
-        "hour": "utcyearmonthdatehours",
-    }
-    if step is None:
-        return alt.X("at:T", title="UTC", axis=axis, scale=alt.Scale(type="utc"))
-    return alt.X("at:T", title="UTC", axis=axis, timeUnit=units[step], scale=alt.Scale(type="utc"))
+    axis = {"labelOverlap": True, "grid": False, "tickCount": 8}
+    units: dict[Step, str] = {"day": "utcyearmonthdate", "hour": "utcyearmonthdatehours"}
+    found = field("at:T", title="UTC", axis=axis, scale={"type": "utc"})
+    return found if step is None else found | {"timeUnit": units[step]}
 
 
-def window_colour() -> alt.Color:
-    return alt.Color(
+def window_colour() -> Part:
+    return field(
         "window:N",
         title=None,
-        scale=alt.Scale(domain=["reference", "current"], range=[FRONTIER, CANDIDATE]),
-        legend=alt.Legend(orient="top", direction="horizontal", symbolOpacity=1, symbolType="square"),
+        scale={"domain": ["reference", "current"], "range": [FRONTIER, CANDIDATE]},
+        legend=key_on_top(symbolOpacity=1, symbolType="square"),
     )
 
 
-def agreement_colour() -> alt.Color:
-    return alt.Color(
+def agreement_colour() -> Part:
+    return field(
         "estimate:Q",
         title=None,
-        scale=alt.Scale(domain=[0.5, 0.7, 0.8, 0.9, 1], range=_AGREEMENT_SCHEME, clamp=True),
-        legend=alt.Legend(
-            orient="bottom", format=".0%", values=[0.5, 0.75, 1], gradientLength=220, gradientThickness=8
-        ),
-    )
+        scale={"domain": [0.5, 0.7, 0.8, 0.9, 1], "range": _AGREEMENT_SCHEME, "clamp": True},
+        legend={
+            "orient": "bottom", "format": ".0%", "values": [0.5, 0.75, 1], "gradientLength": 220,
+            "gradientThickness": 8,
+        },
+    )  # fmt: skip

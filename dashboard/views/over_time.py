@@ -39,10 +39,10 @@ def _live(subject: Subject, step: Step, failed: Role) -> None:
         return
     with st.container(border=True):
         explained.heading("Agreement", "trend", "agreement")
-        st.altair_chart(charts.trend(trend, title="Agreement"))
+        st.vega_lite_chart(charts.trend(trend, title="Agreement"))
     with st.container(border=True):
         explained.heading("Hour and weekday", "week")
-        st.altair_chart(charts.week(frames.week(subject)))
+        st.vega_lite_chart(charts.week(frames.week(subject)))
     left, right = st.columns(2)
     with left, st.container(border=True):
         explained.heading(f"Failed replies of the {failed}", "counts")
@@ -50,7 +50,7 @@ def _live(subject: Subject, step: Step, failed: Role) -> None:
         if found.empty:
             st.caption("No reply failed in this window.")
         else:
-            st.altair_chart(charts.stacked(found, title="Failed replies", step=step))
+            st.vega_lite_chart(charts.stacked(found, title="Failed replies", step=step))
     with right, st.container(border=True):
         explained.heading("Pairs", "counts", "unscored")
-        st.altair_chart(charts.stacked(frames.volume(subject, step), title="Pairs", step=step))
+        st.vega_lite_chart(charts.stacked(frames.volume(subject, step), title="Pairs", step=step))

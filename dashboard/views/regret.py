@@ -158,11 +158,11 @@ def _over_time(scope: Scope, source: RegretSource, per: Per) -> None:
         marks = watching.marks(
             [each for each in incidents if each.candidate in ("", scope.candidate)], since=span[0], until=span[1]
         )
-        st.altair_chart(
+        st.vega_lite_chart(
             regret_charts.over_time(course.regret, limit=limit, incidents=marks, stages=course.stages, span=span)
         )
         if course.served["share"].any():
-            st.altair_chart(regret_charts.served(course.served, stages=course.stages, span=span))
+            st.vega_lite_chart(regret_charts.served(course.served, stages=course.stages, span=span))
         parts = [f"**Blue**: each {per} by itself.", "**Grey**: everything since the start of the window."]
         parts.append(f"**Red dashes**: the limit, {percent(limit, 1)}.")
         if not marks.empty:
@@ -192,7 +192,7 @@ def _where(scope: Scope, source: RegretSource, regret: Estimate) -> None:
         if others.empty:
             st.caption("This task has no segments with known regret.")
         else:
-            st.altair_chart(charts.segments(others.head(MOST_ROWS), regret.estimate, title="Regret", limit=limit))
+            st.vega_lite_chart(charts.segments(others.head(MOST_ROWS), regret.estimate, title="Regret", limit=limit))
             st.caption(
                 f"{int((rows['status'] == measures.FLAGGED).sum())} of {len(rows)} segments flagged: regret "
                 f"above {percent(limit)}, where at most {percent(configured.false_flag_rate(scope.task), 0)} "
@@ -203,7 +203,7 @@ def _where(scope: Scope, source: RegretSource, regret: Estimate) -> None:
     if not stages.empty:
         with st.container(border=True):
             explained.heading("By stage of the rollout", "segments", "served")
-            st.altair_chart(charts.segments(stages, regret.estimate, title="Regret", limit=limit))
+            st.vega_lite_chart(charts.segments(stages, regret.estimate, title="Regret", limit=limit))
 
 
 def _natural(name: str) -> tuple[float, str]:

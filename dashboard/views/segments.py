@@ -50,7 +50,7 @@ def _ranking(scope: Scope, dimension: str, measure: Measure) -> None:
     with st.container(border=True):
         explained.heading("Worst first", "segments", measure)
         _counts(rows)
-        st.altair_chart(
+        st.vega_lite_chart(
             charts.segments(
                 rows.head(MOST_ROWS), found.average, title=measure.capitalize(), limit=limit if by_regret else None
             )
@@ -148,7 +148,7 @@ def _crossing(scope: Scope, dimensions: list[str]) -> None:
         if found.empty:
             empty.nothing("No pair has both dimensions in this window.")
         else:
-            st.altair_chart(charts.crossing(found, across, down))
+            st.vega_lite_chart(charts.crossing(found, across, down))
 
 
 _DIMENSION = (

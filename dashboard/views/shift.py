@@ -53,7 +53,7 @@ def _show(scope: Scope, reference: state.Window, *, texts: bool) -> None:
         return
     with st.container(border=True):
         explained.heading("What moved most", "shift", "where_more", "text_shift")
-        st.altair_chart(shift_charts.effects(shift.sizes([moved.shift for moved in told])))
+        st.vega_lite_chart(shift_charts.effects(shift.sizes([moved.shift for moved in told])))
         st.caption(
             f"Red dashes: effects under {MATTERS:g} are too small to matter. q is the p-value, corrected for the "
             "number of things looked at: under 0.05 it is beyond chance. Shift explains a change in agreement; by "
@@ -86,9 +86,9 @@ def _detail(moved: Moved) -> None:
         f"n {whole(found.n_current)} against {whole(found.n_reference)}"
     )
     if found.kind == "mix":
-        st.altair_chart(shift_charts.mix(shift.mix(moved.current, moved.reference)))
+        st.vega_lite_chart(shift_charts.mix(shift.mix(moved.current, moved.reference)))
     elif found.kind == "numbers":
-        st.altair_chart(shift_charts.distribution(shift.densities(moved.current, moved.reference), title=found.name))
+        st.vega_lite_chart(shift_charts.distribution(shift.densities(moved.current, moved.reference), title=found.name))
     else:
         _words(moved)
     _where_more(moved)

@@ -1,5 +1,6 @@
 """Tallies to tables: nothing is counted twice, and nothing is claimed on thin data."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -149,4 +150,4 @@ def test_charts_are_made_of_every_table(tallies: dict[Cell, Tally]) -> None:
         charts.segments(measures.ranking(judged, "agreement"), 0.75),
     ]
     for picture in pictures:
-        assert '"http' not in picture.to_json().replace('"https://vega.github.io/schema', "")
+        assert '"http' not in json.dumps(picture, default=str)

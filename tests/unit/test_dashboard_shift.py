@@ -1,5 +1,6 @@
 """What the Shift page says of two windows: effects in words, and whether the candidate is worse where traffic grew."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_the_picture_has_every_status() -> None:
     ]
     frame = shift.sizes(shifts)
     assert list(frame["status"]) == ["shifted", "within chance"]
-    assert "within chance" in shift_charts.effects(frame).to_json()
+    assert "within chance" in json.dumps(shift_charts.effects(frame), default=str)
 
 
 def test_values_of_the_clock_keep_their_order() -> None:
