@@ -13,6 +13,7 @@ from dashboard.text import between, dollars, milliseconds, moment, percent, plai
 from scoring.estimates import Estimate
 from scoring.evidence import TaskEvidence
 from scoring.stats.ceiling import CeilingStatus
+from scoring.verdict import NOT_SAMPLED
 from shadow.records import Role
 
 ROLES: Final[tuple[Role, ...]] = ("frontier", "candidate")
@@ -95,9 +96,10 @@ def _regret(evidence: TaskEvidence) -> None:
 
 
 def _lost(evidence: TaskEvidence) -> None:
-    unscored = sum(evidence.unscored.values())
-    st.metric("Unscored", percent(unscored / evidence.n if evidence.n else None), help=explained.tip("unscored"))
-    st.caption(plain(reasons(evidence.unscored)) or "Every pair was scored.")
+    lost = {reason: n for reason, n in evidence.unscored.items() if reason != NOT_SAMPLED}
+    asked = evidence.n - evidence.unscored.get(NOT_SAMPLED, 0)
+    st.metric("Unscored", percent(sum(lost.values()) / asked if asked else None), help=explained.tip("unscored"))
+    st.caption(plain(reasons(lost)) or "Every pair was scored.")
 
 
 def _side_by_side(evidence: TaskEvidence) -> None:

@@ -153,7 +153,7 @@ MEASURES: Final[dict[str, Explanation]] = {
         title="Unscored",
         what="Share of pairs that no scorer could judge, with the reason.",
         how="A reply that failed, cannot be read, or a question without what the scorer needs.",
-        without="Never counted as 0, nor as agreement.",
+        without="Never counted as 0, nor as agreement. Exchanges that sampling left out are not among the pairs here.",
     ),
     "prices": Explanation(
         title="Latency, cost, failures",

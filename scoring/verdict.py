@@ -24,6 +24,9 @@ MOST_FAILED: Final = 0.05
 
 JUDGE_ALONE: Final = "a judge alone never raises traffic: add human labels or references"
 
+#: The reason of pairs that were not asked about, because sampling left them out.
+NOT_SAMPLED: Final = "not_sampled"
+
 Status: TypeAlias = Literal["worse", "not_worse", "undecided", "not_enough_data", "no_regret_source"]
 
 
@@ -57,7 +60,9 @@ def _objections(pairs: int, unscored: Mapping[str, int], regret: Estimate) -> li
     found = []
     if regret.source == "judge":
         found.append(JUDGE_ALONE)
-    failed = sum(n for reason, n in unscored.items() if reason.startswith("candidate_")) / max(pairs, 1)
+    # Pairs that sampling left out are no trials: they would dilute the failures of those that are.
+    asked = pairs - unscored.get(NOT_SAMPLED, 0)
+    failed = sum(n for reason, n in unscored.items() if reason.startswith("candidate_")) / max(asked, 1)
     if failed > MOST_FAILED:
         found.append(f"the candidate failed on {failed:.1%} of the pairs, and those are not in the regret")
     return found

@@ -319,6 +319,13 @@ def test_shadow_and_reverse_pairs_speak_together_weighted_by_their_chances():
         (Traffic().add(1, n=3), "not_enough_data"),
         (Traffic().add(None, unscored="candidate_timeout", n=500), "not_enough_data"),
         (Traffic().add(net=0, n=2000).add(None, unscored="candidate_timeout", n=200), "undecided"),
+        (
+            Traffic()
+            .add(net=0, n=2000)
+            .add(None, unscored="candidate_timeout", n=200)
+            .add(None, unscored="not_sampled", n=40_000),
+            "undecided",
+        ),
         (Traffic().add(net=0, n=2000).add(None, unscored="frontier_timeout", n=200), "not_worse"),
     ],
 )
