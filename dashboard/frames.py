@@ -203,7 +203,7 @@ def trend(subject: Subject, step: Step) -> pd.DataFrame:
 @cached
 def week(subject: Subject) -> pd.DataFrame:
     """Agreement by hour of the week, see `measures.week`."""
-    return measures.week(reading.buckets(subject, "hour_of_week"))
+    return measures.week(reading.buckets(subject, "hour_of_week", counts=False))
 
 
 @cached

@@ -46,17 +46,27 @@ def transaction() -> Iterator[Connection]:
 
 @shared
 def segments(task: str, candidate: str, window: Window) -> Mapping[Cell, Tally]:
-    """Every segment over the window; the totals by hour of the week, from which the calendar is told."""
+    """The sums of every segment over the window; totals by hour of the week, from which the calendar is told."""
     with snapshot() as connection:
         stored = stored_tallies.read(
             connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
-            per="window", histograms=False,
+            per="window", counts=False, histograms=False,
         )  # fmt: skip
         totals = stored_tallies.read(
             connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
-            dimension=ALL[0], per="hour_of_week", histograms=False,
+            dimension=ALL[0], per="hour_of_week", counts=False, histograms=False,
         )  # fmt: skip
     return totals | {cell: tally for cell, tally in stored.items() if cell.dimension != ALL[0]}
+
+
+@shared
+def totals(task: str, candidate: str, window: Window) -> Mapping[Cell, Tally]:
+    """The totals over the window, without histograms."""
+    with snapshot() as connection:
+        return stored_tallies.read(
+            connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
+            dimension=ALL[0], per="window", histograms=False,
+        )  # fmt: skip
 
 
 @shared
@@ -65,25 +75,31 @@ def distributions(task: str, candidate: str, window: Window) -> Mapping[Cell, Ta
     with snapshot() as connection:
         return stored_tallies.read(
             connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
-            dimension=ALL[0], per="window",
+            dimension=ALL[0], per="window", counts=False,
         )  # fmt: skip
 
 
 @shared
 def steps(
-    task: str, candidate: str, window: Window, dimension: str, per: Step | Literal["hour_of_week"]
+    task: str,
+    candidate: str,
+    window: Window,
+    dimension: str,
+    per: Step | Literal["hour_of_week"],
+    *,
+    counts: bool = False,
 ) -> Mapping[Cell, Tally]:
-    """One dimension by bucket of time, without histograms."""
+    """One dimension by bucket of time, without histograms; with `counts` only where they are asked for."""
     with snapshot() as connection:
         return stored_tallies.read(
             connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
-            dimension=dimension, per=per, histograms=False,
+            dimension=dimension, per=per, counts=counts, histograms=False,
         )  # fmt: skip
 
 
-def buckets(subject: Subject, per: Step | Literal["hour_of_week"]) -> measures.Buckets:
+def buckets(subject: Subject, per: Step | Literal["hour_of_week"], *, counts: bool = True) -> measures.Buckets:
     """The tallies of the subject by bucket of time."""
-    found = steps(subject.task, subject.candidate, subject.window, subject.dimension, per)
+    found = steps(subject.task, subject.candidate, subject.window, subject.dimension, per, counts=counts)
     return measures.by_start(found, subject.value)
 
 

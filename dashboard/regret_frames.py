@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from dashboard import configured, frames, measures, reading, regrets
+from dashboard import configured, measures, reading, regrets
 from dashboard.measures import Step
 from dashboard.reading import cached
 from dashboard.regrets import Per, Side
@@ -36,9 +36,10 @@ class Course:
 @cached
 def known(task: str, candidate: str, window: Window) -> Known | None:
     """Regret by source, and what it rests on; None where the window holds nothing."""
-    for found in frames.overview(task, window):
-        if found.candidate == candidate and found.n:
-            return Known(evidence=found, sampled=regrets.sampled(reading.segments(task, candidate, window)))
+    totals = reading.totals(task, candidate, window)
+    for found in evidences.evidence(totals, tasks=configured.settings().tasks):
+        if found.n:
+            return Known(evidence=found, sampled=regrets.sampled(totals))
     return None
 
 
@@ -56,7 +57,7 @@ def segments(task: str, candidate: str, window: Window, source: RegretSource) ->
 @cached
 def sides(task: str, candidate: str, window: Window, source: RegretSource) -> list[tuple[Side, Estimate | None]]:
     """Before and after the rollout, each with its regret."""
-    found = regrets.by_kind(reading.segments(task, candidate, window), source)
+    found = regrets.by_kind(reading.totals(task, candidate, window), source)
     return list(zip(found, estimates([side.sums for side in found]), strict=True))
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 
 from dashboard.measures import Tallies, with_intervals, with_times
 from dashboard.text import percent
-from scoring.estimates import estimates
 from scoring.pools import Pool
 from shadow.records import RegretSource
 from shadow.regret import SOURCES
@@ -65,14 +64,15 @@ def over_time(tallies: Tallies, source: RegretSource, per: Per) -> pd.DataFrame:
         if (cell.dimension, cell.value) == ALL and cell.source == source and tally.regret.n:
             periods.setdefault(start_of(cell.hour, per), Sums()).merge(tally.regret)
     starts = sorted(periods)
-    frame = with_intervals([periods[at] for at in starts])
+    each = [periods[at] for at in starts]
+    # All intervals at once: what they cost is the number of times that they are asked for.
+    told = with_intervals([*each, *_running(each)])
+    frame, running = told[: len(each)].copy(), told[len(each) :]
     # A band goes no further than periods that follow each other and have enough.
     frame["run"] = (~frame["enough"]).cumsum() if starts else pd.Series(dtype="int64")
-    running = estimates(_running(periods[at] for at in starts))
-    frame["running"] = [each.estimate if each else None for each in running]
-    frame["running_low"] = [each.low if each else None for each in running]
-    frame["running_high"] = [each.high if each else None for each in running]
-    frame["running_n"] = [each.n if each else 0 for each in running]
+    frame["running"] = running["estimate"].to_numpy()
+    for column in ("low", "high", "n"):
+        frame[f"running_{column}"] = running[column].to_numpy()
     frame["until"] = pd.to_datetime(pd.Series([at + _LENGTH[per] for at in starts], dtype="datetime64[ns, UTC]"))
     return with_times(frame, starts, "hour" if per == "hour" else "day")
 

@@ -196,7 +196,7 @@ def forget() -> None:
     """Have every page read regret anew: a label counts from the moment it is given."""
     for remembered in (
         today, agreement, judge, frames.overview, frames.segments, frames.pairs, frames.exchange,
-        reading.segments, reading.steps, regret_frames.known, regret_frames.segments, regret_frames.sides,
-        regret_frames.course,
+        reading.segments, reading.totals, reading.steps, regret_frames.known, regret_frames.segments,
+        regret_frames.sides, regret_frames.course,
     ):  # fmt: skip
         remembered.clear()

@@ -65,7 +65,8 @@ def net_estimates(regret: Sequence[Sums], net: Sequence[Sums]) -> list[Estimate 
     rare, which makes this much tighter than an interval for numbers anywhere in [-1, 1].
     """
     gain = [_gain(r, n) for r, n in zip(regret, net, strict=True)]
-    (losses_low, losses_high), (gains_low, gains_high) = (_bounds(side, ALPHA / 2) for side in (regret, gain))
+    lows, highs = _bounds([*regret, *gain], ALPHA / 2)
+    (losses_low, gains_low), (losses_high, gains_high) = np.split(lows, 2), np.split(highs, 2)
     means = _means(regret) - _means(gain)
     rows = zip(net, means, losses_low - gains_high, losses_high - gains_low, strict=True)
     return [_estimate(s, *numbers) for s, *numbers in rows]

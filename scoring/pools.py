@@ -34,8 +34,10 @@ class Pool:
 
     def add(self, cell: Cell, tally: Tally) -> None:
         self.tally.merge(tally)
+        if not tally.regret.n:
+            return
         for source in SOURCES:
-            if cell.source == source and tally.regret.n:
+            if cell.source == source:
                 said = self.by_source.setdefault(source, Regret(Sums(), Sums()))
                 said.regret.merge(tally.regret)
                 said.net.merge(tally.net_regret)
@@ -96,13 +98,14 @@ def grouped(tallies: Mapping[Cell, Tally]) -> tuple[dict[tuple[str, str], Group]
 
 def measured(pools: list[Pool]) -> list[Measured]:
     """Agreement, regret and net regret of each pool, all intervals at once."""
-    agreement = estimates([pool.tally.agreement for pool in pools])
     sources = [pool.primary for pool in pools]
     nothing = Regret(Sums(), Sums())
     said = [pool.by_source[source] if source else nothing for pool, source in zip(pools, sources, strict=True)]
+    regret, net = [each.regret for each in said], [each.net for each in said]
+    told = estimates([*(pool.tally.agreement for pool in pools), *regret])
+    rows = zip(told[: len(pools)], told[len(pools) :], net_estimates(regret, net), sources, strict=True)
     return [
-        Measured(agrees, regret and regret.of(source), net and net.of(source))
-        for agrees, (regret, net), source in zip(agreement, regret_estimates(said), sources, strict=True)
+        Measured(agrees, loses and loses.of(source), nets and nets.of(source)) for agrees, loses, nets, source in rows
     ]
 
 

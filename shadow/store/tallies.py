@@ -33,6 +33,7 @@ def read(
     until: datetime | None = None,
     dimension: str | None = None,
     per: Per = "hour",
+    counts: bool = True,
     histograms: bool = True,
 ) -> dict[Cell, Tally]:
     """Tallies of the hours that start in [since, until), added up in the database per bucket of time.
@@ -41,24 +42,29 @@ def read(
     168 hours of the week. `Cell.hour` is then the bucket's start: the hour or day, `since` (or
     EPOCH), or the hour in the week of WEEK. `task`, `candidate` or `dimension` None means all of
     them, the totals (`shadow.tally.ALL`) included; `dimension="all"` reads the totals only. Only
-    totals have histograms; `histograms=False` leaves them out where a page needs none. Regret is
-    what the cell's own source says of it, so it is never summed over `sources` (None: all of
-    them, "" for pairs that had none); everything else is.
+    totals have histograms. `counts=False` and `histograms=False` leave those out where nobody
+    asks: there are several times as many rows of them as of sums. Regret is what the cell's own
+    source says of it, so it is never summed over `sources` (None: all of them, "" for pairs
+    that had none); everything else is.
 
     Read in `engine.snapshot`, or counts may be a moment newer than sums.
     """
     question = _Question(task, candidate, kinds, sources, since, until, dimension, per)
     found: dict[Cell, Tally] = {}
     with explained(connection.engine.url):
-        for row in connection.execute(question.of(rollups, (), _SUMS)):
+        # All rows at once: one by one each goes through as many layers as the whole.
+        for row in connection.execute(question.of(rollups, (), _SUMS)).all():
             found[_cell(row)] = _tally(row[_KEY:])
-        for row in connection.execute(question.of(rollup_counts, ("name",), ("n",))):
-            if tally := found.get(_cell(row)):
-                tally.counts[row.name] = int(row.n)
-        if histograms and dimension in (None, ALL[0]):
-            for row in connection.execute(question.of(rollup_histograms, ("measure", "bucket"), ("n",))):
+        if counts:
+            for row in connection.execute(question.of(rollup_counts, ("name",), ("n",))).all():
                 if tally := found.get(_cell(row)):
-                    tally.histograms.setdefault(row.measure, Counter())[row.bucket] = int(row.n)
+                    name, n = row[_KEY:]
+                    tally.counts[name] = int(n)
+        if histograms and dimension in (None, ALL[0]):
+            for row in connection.execute(question.of(rollup_histograms, ("measure", "bucket"), ("n",))).all():
+                if tally := found.get(_cell(row)):
+                    measure, bucket, n = row[_KEY:]
+                    tally.histograms.setdefault(measure, Counter())[bucket] = int(n)
     return found
 
 
@@ -115,6 +121,9 @@ class _Question:
         segment = [table.c[name] if name in table.c else literal(ALL[0]).label(name) for name in ("dimension", "value")]
         key = [*(table.c[name] for name in ("task", "candidate", "kind", "source")), *segment]
         further = [table.c[name] for name in details]
+        if self.per == "hour":  # That is what a row is: there is nothing to add up.
+            rows = [table.c[name] for name in sums]
+            return select(*key, table.c.hour.label("start"), *further, *rows).where(*self._conditions(table))
         return (
             select(*key, self._bucket(table).label("start"), *further, *_totals(table, sums))
             .where(*self._conditions(table))
@@ -159,6 +168,7 @@ def _totals(table: Table, names: Iterable[str]) -> list[ColumnElement[Any]]:
 
 
 _FIELDS: Final = (*SUMS, HEAVIEST)
+_WIDTH: Final = len(_FIELDS)
 _SUMS: Final = ("pairs", *(f"{measure}_{field}" for measure in MEASURES for field in _FIELDS))
 _KEY: Final = len(Cell._fields)
 
@@ -169,6 +179,4 @@ def _cell(row: Any) -> Cell:
 
 def _tally(totals: Sequence[Any]) -> Tally:
     pairs, *rest = map(int, totals)
-    width = len(_FIELDS)
-    agreement, regret, net_regret = (Sums(*rest[start : start + width]) for start in range(0, len(rest), width))
-    return Tally(pairs, agreement, regret, net_regret)
+    return Tally(pairs, Sums(*rest[:_WIDTH]), Sums(*rest[_WIDTH : 2 * _WIDTH]), Sums(*rest[2 * _WIDTH :]))
