@@ -20,32 +20,38 @@ def ruler(
     limit: float | None = None,
 ) -> Picture:
     """One share with its interval on a line from 0 to `most`, with the ceiling or the limit as a mark on it."""
-    row = {"estimate": estimate, "low": low, "high": min(high, most), "zero": 0.0, "most": most}
-    colour = WORSE if worst else CANDIDATE
-    scale = {
-        "title": None,
-        "scale": {"domain": [0, most]},
-        "axis": {
+    x = field(
+        "at:Q",
+        title=None,
+        scale={"domain": [0, most]},
+        axis={
             "format": ".0%" if most >= 0.2 else ".1~%", "values": [most * part / 4 for part in range(5)],
             "title": None, "grid": False, "domain": False, "ticks": False,
         },
-    }  # fmt: skip
+    )  # fmt: skip
 
-    def layer(field: str, to: str | None = None, **mark: Any) -> dict[str, Any]:
-        x = {"field": field, "type": "quantitative", **scale}
-        return {"mark": mark, "encoding": {"x": x} | ({"x2": {"field": to}} if to else {})}
+    # Each row stands in its layer: a table for a handful of numbers would cost more than all the rest.
+    def line(start: float, end: float, **style: Any) -> Part:
+        encoding = {"x": x, "x2": {"field": "to"}}
+        return layer("rule", encoding, row={"at": start, "to": end}, strokeWidth=6, strokeCap="round", **style)
 
-    line = {"type": "rule", "strokeWidth": 6, "strokeCap": "round"}
     layers = [
-        layer("zero", "most", **line, color=THIN, opacity=0.35),
-        layer("low", "high", **line, color=colour, opacity=0.45),
-        layer("estimate", type="point", color=colour, filled=True, size=90, opacity=1),
+        line(0.0, most, color=THIN, opacity=0.35),
+        line(low, min(high, most), color=WORSE if worst else CANDIDATE, opacity=0.45),
+        layer(
+            "point",
+            {"x": x},
+            row={"at": estimate},
+            color=WORSE if worst else CANDIDATE,
+            filled=True,
+            size=90,
+            opacity=1,
+        ),
     ]
-    for name, place, shade, thickness in (("ceiling", ceiling, CEILING, 3), ("limit", limit, FRONTIER, 2)):
+    for place, shade, thickness in ((ceiling, CEILING, 3), (limit, FRONTIER, 2)):
         if place is not None:
-            row[name] = place
-            layers.append(layer(name, type="tick", color=shade, thickness=thickness, size=18))
-    return {"data": {"values": [row]}, "layer": layers, "height": 34}
+            layers.append(layer("tick", {"x": x}, row={"at": place}, color=shade, thickness=thickness, size=14))
+    return {"layer": layers, "height": 34}
 
 
 def segments(

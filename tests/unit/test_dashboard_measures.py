@@ -134,10 +134,8 @@ def test_a_strange_request_still_has_a_line(request_: dict[str, object]) -> None
 
 
 def test_a_ruler_ends_where_its_scale_does() -> None:
-    spec = charts.ruler(0.03, 0.01, 0.2, most=0.1, limit=0.02)
-    assert spec["data"]["values"] == [
-        {"estimate": 0.03, "low": 0.01, "high": 0.1, "zero": 0.0, "most": 0.1, "limit": 0.02}
-    ]
+    rows = [layer["data"]["values"] for layer in charts.ruler(0.03, 0.01, 0.2, most=0.1, limit=0.02)["layer"]]
+    assert rows == [[{"at": 0.0, "to": 0.1}], [{"at": 0.01, "to": 0.1}], [{"at": 0.03}], [{"at": 0.02}]]
 
 
 def test_charts_are_made_of_every_table(tallies: dict[Cell, Tally]) -> None:
