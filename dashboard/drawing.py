@@ -79,7 +79,10 @@ def layer(
     row: Part | None = None,
     **style: Any,
 ) -> Part:
-    """A mark in its `style` for each row, or for those `where` an expression holds; of `table`, or of one `row`."""
+    """A mark in its `style` for each row, or for those `where` an expression holds; of `table`, or of one `row`.
+
+    Expressions are ours: nothing that a caller wrote may stand in one.
+    """
     drawn: Part = {"mark": {"type": mark, **style}, "encoding": encoding}
     if where is not None:
         drawn["transform"] = [{"filter": where}]
@@ -91,7 +94,7 @@ def layer(
 
 
 def field(column: str, **more: Any) -> Part:
-    """A column with its type, as in `low:Q`: quantitative, Nominal, Ordinal or Time."""
+    """A column with its type, as in `low:Q`: Quantitative, Nominal, Ordinal or Time."""
     name, _, kind = column.partition(":")
     return {"field": name, "type": _TYPES[kind], **more}
 

@@ -2,6 +2,8 @@
 
 import random
 import threading
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -166,6 +168,17 @@ def test_time_is_added_up_in_the_database_to_what_hours_add_up_to(database):
             if grouped is window:
                 assert tally.total(same) == grouped[cell]
         assert tally.total(grouped.values()) == tally.total(hours.values())
+
+
+@pytest.mark.parametrize("per", ["hour", "window"])
+def test_sums_are_the_same_with_and_without_what_a_page_leaves_out(database, per):
+    store(database, PAIRS)
+    with engine.snapshot(database) as connection:
+        whole = tallies.read(connection, kinds=KINDS, per=per)
+        sums = tallies.read(connection, kinds=KINDS, per=per, counts=False, histograms=False)
+    assert any(found.counts for found in whole.values())
+    assert any(found.histograms for found in whole.values())
+    assert sums == {cell: replace(found, counts=Counter(), histograms={}) for cell, found in whole.items()}
 
 
 def test_questions_about_tallies_narrow_each_other(database):
