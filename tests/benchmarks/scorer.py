@@ -90,7 +90,7 @@ async def _several(settings: Settings, logs: Path) -> float:
                 stack.enter_context(process("scorer", settings, logs))
                 # Who comes later takes partitions from those that are there, which are told so too.
                 expected = (number + 1) * (number + 2) // 2
-                await until(lambda: assignments(logs, "scorer") >= expected)  # noqa: B023 - awaited at once
+                await until(lambda: assignments(logs, "scorer") >= expected, timeout_s=120)  # noqa: B023 - awaited at once
         await until(lambda: _compared(database) >= WARM_UP, timeout_s=60)
         before, started = _compared(database), time.perf_counter()
         await until(lambda: _compared(database) >= PAIRS, timeout_s=300)
