@@ -3,11 +3,13 @@
 A benchmark is a module here with `measure() -> [(what, figure, goal)]`. Figures are ratios
 measured side by side in one run wherever they can be, because machines differ and ratios
 less so. `python -m tests.benchmarks gateway store` runs some of them and writes nothing.
+Each runs in a process of its own: threads, caches and garbage of one are no part of another.
 """
 
 import os
 import pkgutil
 import platform
+import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib import import_module
@@ -28,19 +30,25 @@ def main(names):
     unknown = sorted(set(names) - set(every))
     if unknown:
         sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(every)}")
+    if len(names) == 1:
+        measure(names[0])
+        return
     sections = []
     for name in names or every:
-        module = import_module(f"tests.benchmarks.{name}")
-        if not hasattr(module, "measure"):
-            continue
         sys.stderr.write(f"measuring {name} …\n")
-        section = table(name, (module.__doc__ or "").strip().splitlines()[0], module.measure())
-        sys.stdout.write(section + "\n")
+        own = [sys.executable, "-m", "tests.benchmarks", name]
+        section = subprocess.run(own, check=True, stdout=subprocess.PIPE, text=True).stdout
+        sys.stdout.write(section)
         sys.stdout.flush()
         sections.append(section)
     if not names:
-        PAGE.write_text("\n".join([INTRODUCTION, machine(), "", *sections]), encoding="utf-8")
+        PAGE.write_text("\n".join([INTRODUCTION, machine(), "", *sections]).rstrip() + "\n", encoding="utf-8")
         sys.stderr.write("wrote docs/benchmarks.md\n")
+
+
+def measure(name):
+    module = import_module(f"tests.benchmarks.{name}")
+    sys.stdout.write(table(name, (module.__doc__ or "").strip().splitlines()[0], module.measure()) + "\n")
 
 
 def table(name, about, rows):
