@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 import streamlit as st
 
 from dashboard import explained
 from dashboard.text import ago, plain, whole, words
 from shadow.store.ledger import Ledger
+
+#: Characters of a note that fit beside the other terms.
+_LINE: Final = 44
 
 
 def show(ledger: Ledger, now: datetime) -> None:
@@ -65,6 +69,7 @@ def _equation(name: str, total: int, terms: list[tuple[str, int, str]]) -> None:
 
 
 def _term(label: str, n: int, note: str) -> None:
-    with st.container(width="content", gap=None):
+    # Many reasons wrap, so that the sum stays on one line.
+    with st.container(width="content" if len(note) <= _LINE else 320, gap=None):
         st.markdown(f"**{whole(n)}**", width="content")
-        st.caption(label + (f"  \n{plain(note)}" if note else ""), width="content")
+        st.caption(label + (f"  \n{plain(note)}" if note else ""), width="content" if len(note) <= _LINE else "stretch")
