@@ -32,7 +32,10 @@ def test_impossible_levels_are_an_error(alpha: float, t_opt: float):
         binomial_interval(1, 2, alpha, t_opt)
 
 
-COUNTS = st.integers(1, 10**7).flatmap(lambda n: st.tuples(st.floats(0, n), st.just(n)))
+#: Successes are sums of scores, which are whole millionths.
+COUNTS = st.integers(1, 10**7).flatmap(
+    lambda n: st.tuples(st.integers(0, n * 10**6).map(lambda micros: micros / 10**6), st.just(n))
+)
 
 
 @given(COUNTS)
