@@ -13,6 +13,7 @@ import streamlit as st
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
+from dashboard.launch import spare_the_collector
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.settings import CONFIG_VARIABLE
 from shadow.store import engine, migrate
@@ -48,6 +49,7 @@ def measure() -> list[tuple[str, str, str]]:
                 file.write_text(world.toml(url), encoding="utf-8")
                 os.environ[CONFIG_VARIABLE] = str(file)
                 logging.getLogger("streamlit").setLevel(logging.ERROR)
+                spare_the_collector()  # as the dashboard does
                 found = list(_pages())
                 st.cache_resource.clear()
                 return found
