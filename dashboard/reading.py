@@ -87,7 +87,7 @@ def steps(
     dimension: str,
     per: Step | Literal["hour_of_week"],
     *,
-    counts: bool = False,
+    counts: bool | tuple[str, ...] = False,
 ) -> Mapping[Cell, Tally]:
     """One dimension by bucket of time, without histograms; with `counts` only where they are asked for."""
     with snapshot() as connection:

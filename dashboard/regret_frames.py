@@ -65,9 +65,9 @@ def sides(task: str, candidate: str, window: Window, source: RegretSource) -> li
 def course(task: str, candidate: str, window: Window, source: RegretSource, per: Per) -> Course:
     """Everything over time, see `regrets`."""
     step: Step = "hour" if per == "hour" else "day"
-    # With counts: who was served is told by pairs, less those that sampling left out.
-    totals = reading.steps(task, candidate, window, ALL[0], step, counts=True)
-    stages = reading.steps(task, candidate, window, regrets.STAGE, step, counts=True)
+    # Who was served is told by pairs, less those that sampling left out.
+    totals = reading.steps(task, candidate, window, ALL[0], step, counts=(regrets.LEFT_OUT,))
+    stages = reading.steps(task, candidate, window, regrets.STAGE, step, counts=(regrets.LEFT_OUT,))
     return Course(
         regret=regrets.over_time(totals, source, per),
         served=regrets.served(totals, per),

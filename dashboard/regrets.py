@@ -93,6 +93,10 @@ def served(tallies: Tallies, per: Per) -> pd.DataFrame:
     return with_times(frame, starts, "hour" if per == "hour" else "day")
 
 
+#: The counter of pairs that sampling left out. Whoever weighs pairs has to read it.
+LEFT_OUT: Final = "unscored:not_sampled"
+
+
 def stands_for(tally: Tally) -> float:
     """How many exchanges these pairs stand for. Pairs without a score are taken to weigh what the others do."""
     scored = tally.agreement
@@ -101,7 +105,7 @@ def stands_for(tally: Tally) -> float:
 
 def asked(tally: Tally) -> int:
     """Pairs of which both sides were asked: those left out by sampling are what the others stand for."""
-    return tally.pairs - tally.counts["unscored:not_sampled"]
+    return tally.pairs - tally.counts[LEFT_OUT]
 
 
 def stage_changes(tallies: Tallies, per: Per) -> pd.DataFrame:

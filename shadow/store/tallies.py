@@ -33,7 +33,7 @@ def read(
     until: datetime | None = None,
     dimension: str | None = None,
     per: Per = "hour",
-    counts: bool = True,
+    counts: bool | Sequence[str] = True,
     histograms: bool = True,
 ) -> dict[Cell, Tally]:
     """Tallies of the hours that start in [since, until), added up in the database per bucket of time.
@@ -43,7 +43,8 @@ def read(
     EPOCH), or the hour in the week of WEEK. `task`, `candidate` or `dimension` None means all of
     them, the totals (`shadow.tally.ALL`) included; `dimension="all"` reads the totals only. Only
     totals have histograms. `counts=False` and `histograms=False` leave those out where nobody
-    asks: there are several times as many rows of them as of sums. Regret is what the cell's own
+    asks: there are several times as many rows of them as of sums; `counts` may also name the few
+    that somebody does ask for. Regret is what the cell's own
     source says of it, so it is never summed over `sources` (None: all of them, "" for pairs
     that had none); everything else is.
 
@@ -56,7 +57,10 @@ def read(
         for row in connection.execute(question.of(rollups, (), _SUMS)).all():
             found[_cell(row)] = _tally(row[_KEY:])
         if counts:
-            for row in connection.execute(question.of(rollup_counts, ("name",), ("n",))).all():
+            counters = question.of(rollup_counts, ("name",), ("n",))
+            if counts is not True:
+                counters = counters.where(rollup_counts.c.name.in_(counts))
+            for row in connection.execute(counters).all():
                 if tally := found.get(_cell(row)):
                     name, n = row[_KEY:]
                     tally.counts[name] = int(n)

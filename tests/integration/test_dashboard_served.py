@@ -1,0 +1,30 @@
+"""The share that the candidate served, read from the database as the Regret page reads it."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from dashboard import regret_frames
+from dashboard.state import Window
+from shadow.settings import POSTGRES_VARIABLE
+from shadow.store import engine
+from tests.store_samples import START, exchange, scored, store
+
+
+@pytest.mark.parametrize("per", ["hour", "day"])
+def test_reverse_trials_that_sampling_left_out_are_stood_for_by_the_others(postgres_url, monkeypatch, per):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    served = exchange(1, served_by="candidate")
+    pairs = [scored(n) for n in range(20)]
+    for n in range(20):
+        one = msgspec.structs.replace(served, id=f"reverse-{n}", at=START)
+        left_out: dict[str, Any] = {"agreement": None, "unscored": "not_sampled"} if n % 2 else {}
+        pairs.append(scored(n, exchange=one, kind="reverse", probability=0.5, **left_out))
+    database = engine.connect(postgres_url)
+    store(database, pairs)
+    database.dispose()
+    course = regret_frames.course(
+        "ticket-intent", "small-7b", Window(label="all", since=None, until=None), "reference", per
+    )
+    assert list(course.served["share"]) == [pytest.approx(0.5)]
