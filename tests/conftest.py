@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import streamlit as st
 
 from shadow.devstack.broker import embedded_broker
 from shadow.devstack.kafka import ApacheKafka
 from shadow.devstack.postgres import EmbeddedPostgres
-from shadow.settings import KAFKA_VARIABLE, Topics
+from shadow.settings import KAFKA_VARIABLE, POSTGRES_VARIABLE, Topics
 from shadow.topics import create_topics
 from tests import services
 
@@ -68,3 +69,14 @@ def serve() -> Iterator[Callable[[Any], str]]:
     """`serve(app)` runs an ASGI app on a free loopback port and returns its base URL."""
     with ExitStack() as stack:
         yield lambda app: stack.enter_context(services.serving(app))
+
+
+@pytest.fixture
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The dashboard reads anew: what it remembers from other tests is of another database."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    monkeypatch.delenv(POSTGRES_VARIABLE, raising=False)
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()

@@ -6,6 +6,7 @@ made of, so that a fault test can start, freeze and kill a service of its own.
 
 import asyncio
 import importlib
+import signal
 import tempfile
 import threading
 import uuid
@@ -14,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 import uvicorn
@@ -40,6 +42,21 @@ def service_folder(name: str) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix=f"shadow-{name}-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+def freeze(pid: int) -> None:
+    """Stop a process (SIGSTOP), and wait until it stands still.
+
+    The signal stops one thread at once and the others when that one is next scheduled, which on
+    a busy machine leaves them time to read a few megabytes.
+    """
+    process = psutil.Process(pid)
+    process.send_signal(signal.SIGSTOP)
+
+    def stands_still() -> bool:
+        return all(psutil.Process(thread.id).status() == psutil.STATUS_STOPPED for thread in process.threads())
+
+    poll_until(stands_still, timeout=20.0)
 
 
 @contextmanager

@@ -10,14 +10,15 @@ import signal
 import socket
 import sys
 import threading
+from collections import Counter, defaultdict
 from contextlib import suppress
 from functools import partial
-from typing import Final, NoReturn
+from typing import Final
 
 from shadow.gateway import mirror_link
 from shadow.gateway.mirror_link import Left, Report
 from shadow.gateway.mirroring import exchange_of
-from shadow.publisher import Dropped, Publisher
+from shadow.publisher import Publisher
 from shadow.settings import Settings
 
 _REPORT_EVERY_S: Final = 0.25
@@ -34,13 +35,14 @@ def serve(connection: socket.socket) -> None:
         orders = mirror_link.frames(stream)
         settings = Settings.model_validate_json(next(orders))
         publisher = Publisher(settings, is_guest=False)
+        books = _Books(publisher)
         over = threading.Event()
-        reporting = threading.Thread(target=_report, args=(connection, publisher, over), daemon=True)
+        reporting = threading.Thread(target=_report, args=(connection, books, over), daemon=True)
         reporting.start()
         for body in orders:
             order = mirror_link.decode_order(body)
             if isinstance(order, Left):
-                _count(publisher, order)
+                books.enter(order)
             else:
                 for heard in order:
                     publisher.offer(partial(exchange_of, heard, settings), task=heard.task, size=heard.size)
@@ -49,32 +51,37 @@ def serve(connection: socket.socket) -> None:
         reporting.join()
 
 
-def _count(publisher: Publisher, left: Left) -> None:
-    for task, outcomes in left.counts.items():
-        for outcome, number in outcomes.items():
-            for _ in range(number):
-                if outcome == "sampled_out":
-                    publisher.count_sampled_out(task)
-                else:
-                    publisher.offer(partial(_dropped, outcome.removeprefix("dropped:")), task=task, size=0)
+class _Books:
+    """The publisher's counts, and the gateway's part in them: never the one without the other."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._left: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._lock = threading.Lock()
+
+    def enter(self, left: Left) -> None:
+        with self._lock:
+            self._publisher.count_elsewhere(left.counts)
+            for task, outcomes in left.counts.items():
+                self._left[task].update(outcomes)
+
+    def report(self) -> Report:
+        with self._lock:
+            left = {task: dict(outcomes) for task, outcomes in self._left.items()}
+            return Report(counts=self._publisher.counts().counts, left=left)
 
 
-def _dropped(reason: str) -> NoReturn:
-    """An exchange that was lost on its way here: it is accepted, and dropped for `reason`."""
-    raise Dropped(reason)
-
-
-def _report(connection: socket.socket, publisher: Publisher, over: threading.Event) -> None:
+def _report(connection: socket.socket, books: _Books, over: threading.Event) -> None:
     """Tell the gateway the counts whenever they have changed, and once more at the end."""
     told = None
     last = False
     while not last:
         last = over.wait(_REPORT_EVERY_S)
-        counts = publisher.counts().counts
-        if counts != told:
-            told = counts
+        report = books.report()
+        if report != told:
+            told = report
             with suppress(OSError):  # the gateway is gone; what it sent is still delivered
-                connection.sendall(b"".join(mirror_link.frame(Report(counts=counts))))
+                connection.sendall(b"".join(mirror_link.frame(report)))
 
 
 def _step_back() -> None:

@@ -18,16 +18,18 @@ _LENGTH: Final = struct.Struct(">I")
 class Left(msgspec.Struct, frozen=True, kw_only=True):
     """Requests the gateway left out since the last such message.
 
-    `counts[task][outcome]`, with outcomes `sampled_out` and `dropped:<reason>`.
+    `counts[task][outcome]`, with outcomes `sampled_out`, `dropped:<reason>`, and `accepted`
+    for every one that was dropped.
     """
 
     counts: dict[str, dict[str, int]]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The mirror process's cumulative counts."""
+    """The mirror process's cumulative counts, and how much of them are the gateway's own (`Left`)."""
 
     counts: dict[str, dict[str, int]]
+    left: dict[str, dict[str, int]]
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -12,7 +12,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -34,6 +34,9 @@ _LOST: Final = "dropped:mirror_down"
 
 _log = structlog.get_logger()
 
+#: `tallies[task][outcome]`.
+_Tallies: TypeAlias = defaultdict[str, Counter[str]]
+
 
 class MirrorProcess:
     """A `Mirror` whose publisher lives in a child process. Used from one event loop.
@@ -54,12 +57,15 @@ class MirrorProcess:
         self._over = asyncio.Event()
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
-        #: Counted here, and not yet handed over to a child that reports to Kafka.
-        self._left: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        #: All that this side left out, how much of it some child was told so that it may tell
+        #: Kafka, and how much of that was told to children that had counted it when they died.
+        self._left: _Tallies = defaultdict(Counter)
+        self._told: _Tallies = defaultdict(Counter)
+        self._told_before: _Tallies = defaultdict(Counter)
         #: Meant for the present child, what it says it has done, and what those before it had.
         self._handed: Counter[str] = Counter()
-        self._reported: Counts = {}
-        self._before: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._reported = Report(counts={}, left={})
+        self._before: _Tallies = defaultdict(Counter)
 
     async def start(self) -> None:
         await self._start_child()
@@ -80,9 +86,9 @@ class MirrorProcess:
 
     def offer(self, heard: Heard) -> None:
         if self._transport is None:
-            self._left[heard.task][_LOST] += 1
+            self._drop(heard.task, _LOST)
         elif self.waiting_bytes + heard.size > self._room:
-            self._left[heard.task]["dropped:byte_budget"] += 1
+            self._drop(heard.task, "dropped:byte_budget")
         else:
             self._handed[heard.task] += 1
             self._batch.append(heard)
@@ -96,12 +102,10 @@ class MirrorProcess:
         self._left[task]["sampled_out"] += 1
 
     def counts(self) -> Counts:
-        total = defaultdict(Counter, {task: Counter(outcomes) for task, outcomes in self._before.items()})
-        for task, outcomes in self._reported.items():
-            total[task].update(outcomes)
-        for task, outcomes in self._left.items():
-            total[task].update(outcomes)
-            total[task]["accepted"] += _dropped(outcomes)
+        total: _Tallies = defaultdict(Counter)
+        for tallies in (self._before, self._done(), self._left):
+            for task, outcomes in tallies.items():
+                total[task].update(outcomes)
         return {task: {name: n for name, n in outcomes.items() if n} for task, outcomes in total.items()}
 
     @property
@@ -159,29 +163,42 @@ class MirrorProcess:
 
     def _tell_left(self) -> None:
         """Let the child count what it was not given, so that its counts to Kafka are complete."""
-        if self._transport is None or not self._left:
+        untold = {task: dict(more) for task, left in self._left.items() if (more := left - self._told[task])}
+        if self._transport is None or not untold:
             return
-        self._transport.writelines(mirror_link.frame(Left(counts={task: dict(c) for task, c in self._left.items()})))
-        for task, outcomes in self._left.items():
-            self._handed[task] += _dropped(outcomes)
-        self._left.clear()
+        self._transport.writelines(mirror_link.frame(Left(counts=untold)))
+        for task, outcomes in untold.items():
+            self._told[task].update(outcomes)
+
+    def _drop(self, task: str, outcome: str, number: int = 1) -> None:
+        self._left[task]["accepted"] += number
+        self._left[task][outcome] += number
 
     def _on_report(self, report: Report) -> None:
-        self._reported = report.counts
+        self._reported = report
+
+    def _done(self) -> dict[str, Counter[str]]:
+        """What the present child did with the exchanges it was handed."""
+        left = self._reported.left
+        return {task: Counter(done) - Counter(left.get(task)) for task, done in self._reported.counts.items()}
 
     def _on_end(self) -> None:
         """The child is gone: because we stop, or on its own."""
         self._transport = None
         self._hand_over()  # to nobody: what the child never got is counted with what it did not accept
         self._over.set()
+        done = self._done()
         for task, handed in self._handed.items():
-            outcomes = self._reported.get(task, {})
-            accepted = outcomes.get("accepted", 0)
+            outcomes = done.get(task, Counter())
             self._before[task].update(outcomes)
             # It told Kafka of those it accepted, or would have; of the rest nobody has heard yet.
-            self._before[task][_LOST] += accepted - outcomes.get("mirrored", 0) - _dropped(outcomes)
-            self._left[task][_LOST] += handed - accepted
-        self._reported = {}
+            self._before[task][_LOST] += outcomes["accepted"] - outcomes["mirrored"] - _dropped(outcomes)
+            self._drop(task, _LOST, handed - outcomes["accepted"])
+        # What it was told and had not counted, the next one is told again.
+        for task, left in self._reported.left.items():
+            self._told_before[task].update(left)
+        self._told = defaultdict(Counter, {task: Counter(told) for task, told in self._told_before.items()})
+        self._reported = Report(counts={}, left={})
         self._handed.clear()
         if not self._stopping:
             _log.error("the mirror process ended; starting another", action="gateway.mirror_down")

@@ -7,7 +7,7 @@ anybody looks at them, and settles there once, whoever settles it first.
 
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -116,6 +116,12 @@ class Accounts:
     def sampled_out(self, task: str) -> None:
         with self._lock:
             self._counts[task]["sampled_out"] += 1
+
+    def add(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Enter what was settled elsewhere: `counts[task][outcome]`, in which `accepted` adds up as here."""
+        with self._lock:
+            for task, outcomes in counts.items():
+                self._counts[task].update(outcomes)
 
     def sent(self, ticket: Ticket) -> bool:
         """The ticket was handed to the producer. False if it has settled meanwhile."""

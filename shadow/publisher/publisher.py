@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Mapping
 from time import monotonic, sleep
 from typing import Final
 
@@ -78,6 +79,13 @@ class Publisher:
     def count_sampled_out(self, task: str) -> None:
         """Count an exchange that sampling left out."""
         self._accounts.sampled_out(task)
+
+    def count_elsewhere(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Count, and tell with ours, what another process settled that has no publisher of its own.
+
+        `counts[task][outcome]` as in `CaptureCounts`.
+        """
+        self._accounts.add(counts)
 
     def counts(self) -> CaptureCounts:
         """What this process has captured since it started."""

@@ -1,12 +1,11 @@
 """What the pages say when something is missing, without a browser: fast, and one by one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import launch
@@ -18,16 +17,7 @@ from shadow.store.ingest import Arrival
 from tests import services
 from tests.browser import world
 
-
-@pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test reads anew; what others read is of another database."""
-    monkeypatch.delenv(POSTGRES_VARIABLE, raising=False)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("nothing_remembered")
 
 
 @pytest.fixture

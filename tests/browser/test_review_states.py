@@ -1,7 +1,7 @@
 """What the Review page says when there is nothing to label, or no way to store a label."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,23 +12,14 @@ from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
 from shadow.records import Preference, Reply
-from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE
+from shadow.settings import CONFIG_VARIABLE
 from shadow.store import engine, exchanges, ingest, opinions
 from shadow.store.opinions import Label
 from tests.browser import review_world, world
 
+pytestmark = pytest.mark.usefixtures("nothing_remembered")
+
 TASK = "reply-draft"
-
-
-@pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test reads anew; what others read is of another database."""
-    monkeypatch.delenv(POSTGRES_VARIABLE, raising=False)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 @pytest.fixture

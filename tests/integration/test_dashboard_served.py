@@ -12,6 +12,7 @@ from shadow.store import engine
 from tests.store_samples import START, exchange, scored, store
 
 
+@pytest.mark.usefixtures("nothing_remembered")
 @pytest.mark.parametrize("per", ["hour", "day"])
 def test_reverse_trials_that_sampling_left_out_are_stood_for_by_the_others(postgres_url, monkeypatch, per):
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
