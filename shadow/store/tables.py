@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 #: The newest migration, which this code needs; `engine.require_schema` checks it.
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 
 #: The tables that have one partition a day.
 PARTITIONED: Final = ("comparisons", "payloads", "exchanges")
@@ -172,6 +172,15 @@ rollups: Final = Table("rollups", metadata, *_cell(), *_sums(), postgresql_with=
 #: Open-ended counters of a cell, see `shadow.tally.Tally.counts`.
 rollup_counts: Final = Table(
     "rollup_counts", metadata, *_cell(), _key("name"), Column("n", _WHOLE, nullable=False), postgresql_with=_BUSY
+)
+# The key is in the order in which traffic comes, so a page that wants the totals alone, or one
+# counter of them, would read every segment's.
+Index(
+    "rollup_counts_by_name",
+    rollup_counts.c.task,
+    rollup_counts.c.dimension,
+    rollup_counts.c.name,
+    rollup_counts.c.hour,
 )
 
 #: Histograms of lengths and latencies, of all of a candidate's traffic in an hour.
