@@ -87,7 +87,6 @@ def log_wealth(p: ArrayLike, successes: ArrayLike, n: ArrayLike, alpha: float = 
 
 def _kappa(alpha: float, t_opt: float) -> float:
     """The weight of the mixture's centre that is best at about `t_opt` observations."""
-    # For t_opt near 1 the formula would go below 0, where there is no beta distribution.
     # For t_opt near 1 the formula goes below 0, where there is no beta distribution.
     return max(t_opt / (2 * log(1 / alpha) + log(1 + 2 * log(1 / alpha))) - 1, 1e-3)
 
