@@ -7,10 +7,12 @@ again to notice. It holds a whole week at least, because traffic has a week in i
 days alone may be worse than the limit where their week is not. e-BH over all segments keeps the
 share of mistaken flags at the task's rate at any look within a week, however much segments overlap.
 
-A flag opens one incident per segment. `recovery` closes it, by the accepted limit, and the
-segment's evidence starts from nothing. The whole of the traffic is judged among them: where
-everything is above the limit that is one incident and not one for each segment, and only a
-segment that is surely worse than the whole opens another. A dimension of which only one value has
+A flag opens one incident per segment, once the interval that the incident shows is above the limit
+as well: bets win on four bad rows out of four, of which an interval meant for hundreds says nothing
+yet. `recovery` closes it, by the accepted limit, and the segment's evidence starts from nothing. The
+whole of the traffic is judged among them: where everything is above the limit that is one incident
+and not one for each segment, and only a segment that is surely worse than the whole opens another.
+A dimension of which only one value has
 been seen divides nothing, and is left out.
 """
 
@@ -27,6 +29,7 @@ from scoring.monitor.figures import as_detail, interval, moments, percent, told
 from scoring.monitor.recovery import HOUR, SILENCE, SILENT, Recovery
 from scoring.stats.moments import MICRO, Floats, Moments
 from scoring.stats.segments import SegmentReading, e_values_above, judge_segments
+from scoring.stats.sequential import Interval
 from shadow.records import RegretSource
 from shadow.tally import Sums
 
@@ -116,7 +119,7 @@ def step(
             if recovered.because:
                 closed = Closed(subject=name, opened_at=watched.opened_at, at=hour + HOUR, because=recovered.because)
                 events.append(closed)
-        elif watched.opened_at is None and reading is not None and _stands_out(name, segments, reading):
+        elif watched.opened_at is None and reading is not None and _stands_out(name, segments, reading, limit):
             segments[name] = msgspec.structs.replace(watched, opened_at=hour)
             what = f"regret of {candidate} on {task}" + (" by its judge" if source == "judge" else "")
             what += "" if name == WHOLE else f" where {name}"
@@ -175,9 +178,9 @@ def _read(segments: Mapping[str, Watched], limit: float, rate: float) -> dict[st
     return dict(zip(judged, readings, strict=True))
 
 
-def _stands_out(name: str, segments: Mapping[str, Watched], reading: SegmentReading) -> bool:
+def _stands_out(name: str, segments: Mapping[str, Watched], reading: SegmentReading, limit: float) -> bool:
     """Whether a flag is worth an incident of its own."""
-    if reading.status != "worse":
+    if reading.status != "worse" or _surest(segments[name])[0].low <= limit:
         return False
     whole = segments.get(WHOLE)
     if name == WHOLE or whole is None or whole.opened_at is None:
@@ -186,8 +189,7 @@ def _stands_out(name: str, segments: Mapping[str, Watched], reading: SegmentRead
 
 
 def _opened(name: str, hour: datetime, what: str, watched: Watched, reading: SegmentReading, limit: float) -> Opened:
-    whole, fresh = interval(watched.whole), interval(watched.fresh)
-    worse, since = max((whole, "since the watch began"), (fresh, "since last week"), key=lambda each: each[0].low)
+    worse, since = _surest(watched)
     return Opened(
         subject=name,
         at=hour,
@@ -195,12 +197,18 @@ def _opened(name: str, hour: datetime, what: str, watched: Watched, reading: Seg
         summary=f"{what} is above the accepted {percent(limit)}; {since} {told(worse)}",
         detail={
             "limit": limit,
-            "whole_watch": as_detail(whole),
-            "since_last_week": as_detail(fresh),
+            "whole_watch": as_detail(interval(watched.whole)),
+            "since_last_week": as_detail(interval(watched.fresh)),
             "e_value": reading.e_value,
             "q_value": reading.q_value,
         },
     )
+
+
+def _surest(watched: Watched) -> tuple[Interval, str]:
+    """The interval that speaks against the segment most clearly, and what it is of."""
+    candidates = ((interval(watched.whole), "since the watch began"), (interval(watched.fresh), "since last week"))
+    return max(candidates, key=lambda each: each[0].low)
 
 
 def _recovering(watched: Watched, hour: datetime, seen: Moments, limit: float) -> _Recovered:

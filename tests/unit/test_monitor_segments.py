@@ -50,6 +50,20 @@ def test_a_bad_segment_is_found_and_told_with_its_numbers():
     assert state.open == ["locale=3"]
 
 
+def test_a_few_bad_rows_are_no_incident_before_the_interval_shown_is_above_the_limit_as_well():
+    def rate(name, hour):
+        return 1.0 if name == "locale=3" else 0.0
+
+    state, events, hours = SegmentsState(), [], 0
+    while not events:
+        state, events = through(1, rate, state=state, first=hours, rows=1, limit=0.1)
+        hours += 1
+    (opened,) = events
+    whole = opened.detail["whole_watch"]
+    assert whole["low"] > 0.1
+    assert whole["n"] == hours > 4  # the bets alone were won by then
+
+
 def test_a_segment_that_turns_bad_after_good_weeks_is_found_within_days():
     def rate(name, hour):
         return 0.12 if name == "locale=3" and hour >= 8 * WEEK else 0.003
