@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scoring.monitor import segments
-from scoring.monitor.events import Closed, Opened
+from scoring.monitor.events import Closed, Event, Opened
 from scoring.monitor.segments import SegmentsState
 from shadow.tally import Sums
 from tests.watching import HOUR, MONDAY, WEEK
@@ -54,11 +54,13 @@ def test_a_few_bad_rows_are_no_incident_before_the_interval_shown_is_above_the_l
     def rate(name, hour):
         return 1.0 if name == "locale=3" else 0.0
 
-    state, events, hours = SegmentsState(), [], 0
-    while not events:
-        state, events = through(1, rate, state=state, first=hours, rows=1, limit=0.1)
+    state, hours = SegmentsState(), 0
+    found: list[Event] = []
+    while not found:
+        state, found = through(1, rate, state=state, first=hours, rows=1, limit=0.1)
         hours += 1
-    (opened,) = events
+    (opened,) = found
+    assert isinstance(opened, Opened)
     whole = opened.detail["whole_watch"]
     assert whole["low"] > 0.1
     assert whole["n"] == hours > 4  # the bets alone were won by then
