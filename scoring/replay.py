@@ -20,6 +20,10 @@ from shadow.units import UnitTallies
 #: So many broken lines are kept to be shown; all are counted.
 MOST_BAD_LINES: Final = 20
 
+#: Neighbouring lines share their combination of segments and hour, and are spread over the cells
+#: together: that many combinations at a time.
+_MOST_COMBINATIONS: Final = 2_000
+
 
 @dataclass(slots=True)
 class Replay:
@@ -43,27 +47,32 @@ class Replay:
         """Score and count each line's pairs, and give them on.
 
         `name` says which file the lines are from, `only` passes over the lines of other tasks,
-        `scorer` overrides the tasks' own.
+        `scorer` overrides the tasks' own. The tallies are complete once this has ended.
         """
-        for line in lines:
-            if isinstance(line, BadLine):
-                self._add_bad(name, line)
-                continue
-            task = line.exchange.task
-            if only is not None and task != only:
-                continue
-            self.lines += 1
-            pairs = [scored(trial, tasks.get(task), scorer=scorer) for trial in trials(line)]
-            self._count(pairs)
-            yield from pairs
-
-    def _count(self, pairs: Sequence[tuple[Trial, Comparison]]) -> None:
         counted: dict[Combination, Tally] = {}
+        try:
+            for line in lines:
+                if isinstance(line, BadLine):
+                    self._add_bad(name, line)
+                    continue
+                task = line.exchange.task
+                if only is not None and task != only:
+                    continue
+                self.lines += 1
+                pairs = [scored(trial, tasks.get(task), scorer=scorer) for trial in trials(line)]
+                self._count(counted, pairs)
+                yield from pairs
+        finally:
+            tally.spread(self.tallies, counted)
+
+    def _count(self, counted: dict[Combination, Tally], pairs: Sequence[tuple[Trial, Comparison]]) -> None:
         for pair in pairs:
             counting.count_combination(counted, *pair)
             units.count(self.units, *pair)
         counting.count_excess(counted, pairs)
-        tally.spread(self.tallies, counted)
+        if len(counted) >= _MOST_COMBINATIONS:
+            tally.spread(self.tallies, counted)
+            counted.clear()
 
     def _add_bad(self, name: str, line: BadLine) -> None:
         self.bad += 1

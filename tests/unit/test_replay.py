@@ -1,12 +1,17 @@
 """Recorded lines become the tallies that the store would keep."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import msgspec
+import pytest
+
+from scoring import replay as replaying
 from scoring.replay import Replay
+from shadow import counting
 from shadow.pairs import BadLine, RecordedPair
 from shadow.records import Exchange, Reply
 from shadow.settings import Task
-from shadow.tally import MICRO
+from shadow.tally import MICRO, Cell, Tally
 
 AT = datetime(2026, 9, 1, tzinfo=UTC)
 TASKS = {"t": Task(frontier="big", kind="classification")}
@@ -43,3 +48,26 @@ def test_broken_lines_and_those_of_other_tasks_are_counted_nowhere():
     lines: list[RecordedPair | BadLine] = [BadLine(number=1, reason="torn"), line(2, "refund", None)]
     assert list(replay.judged(lines, TASKS, only="another")) == []
     assert (replay.bad, replay.lines, replay.tallies) == (1, 0, {})
+
+
+@pytest.mark.parametrize("combinations", [1, 3, 1_000])
+def test_lines_counted_together_are_the_tallies_of_lines_counted_one_by_one(combinations, monkeypatch):
+    monkeypatch.setattr(replaying, "_MOST_COMBINATIONS", combinations)
+    lines = []
+    for number in range(40):
+        recorded = line(number, ("refund", "delivery", None)[number % 3], (None, "refund")[number % 2])
+        where = {"locale": ("de", "en")[number % 2], "plan": ("free", "pro")[number // 20]}
+        at = AT + timedelta(minutes=17 * number)
+        exchange = msgspec.structs.replace(recorded.exchange, segment=where, at=at)
+        lines.append(msgspec.structs.replace(recorded, exchange=exchange))
+    together = Replay()
+    apart: dict[Cell, Tally] = {}
+    for recorded in lines:
+        pairs = list(together.judged([recorded], TASKS))
+        for pair in pairs:
+            counting.count(apart, *pair)
+    whole = Replay()
+    assert len(list(whole.judged(lines, TASKS))) > 40
+    assert whole.tallies == together.tallies
+    # A pair alone says nothing of excess, which takes two trials of one exchange.
+    assert {cell: tally for cell, tally in whole.tallies.items() if cell.kind != "excess"} == apart
