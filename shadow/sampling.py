@@ -22,7 +22,7 @@ def chosen(key: str, *, rate: float, salt: str) -> bool:
 
     Raising the rate keeps everything that was chosen before, and adds to it.
     """
-    return position(key, salt=salt) < rate
+    return rate >= 1 or position(key, salt=salt) < rate
 
 
 def _person(salt: str) -> bytes:

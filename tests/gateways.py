@@ -11,6 +11,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from shadow.devstack.processes import poll_until
+from shadow.gateway import serving
 from shadow.gateway.app import build
 from shadow.records import CaptureCounts, Exchange
 from shadow.settings import Settings
@@ -115,4 +116,5 @@ def run(stack: ExitStack, *answers: Any, gateway: dict[str, Any] | None = None, 
     direct = stack.enter_context(services.serving(endpoint))
     publisher = RecordingPublisher()
     app = build(settings_for(direct, gateway=gateway, **task), publisher)
-    return Running(stack.enter_context(services.serving(app)), direct, endpoint, publisher)
+    url = stack.enter_context(services.serving(app, configured=serving.config))
+    return Running(url, direct, endpoint, publisher)

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -115,12 +115,10 @@ def _execute(server: EmbeddedPostgres, statement: str) -> None:
 
 
 @contextmanager
-def serving(app: Any, *, port: int = 0) -> Iterator[str]:
+def serving(app: Any, *, port: int = 0, configured: Callable[..., uvicorn.Config] = uvicorn.Config) -> Iterator[str]:
     """Run an ASGI app on loopback in a thread; yields its base URL, `http://127.0.0.1:PORT`."""
     port = port or free_port()
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1, ws="none"
-    )
+    config = configured(app, host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1, ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()

@@ -11,15 +11,10 @@ import uvicorn
 
 from shadow.cli import logs
 from shadow.errors import UsageError
+from shadow.gateway import serving
 from shadow.gateway.app import build_with
 from shadow.gateway.mirror_process import MirrorProcess
 from shadow.settings import load
-
-#: Longest that requests under way may take to finish after SIGTERM.
-_GRACE_S = 30
-#: Load balancers and clients keep idle connections for about a minute; whoever closes first
-#: may meet a request on its way.
-_KEEPALIVE_S = 75
 
 _log = structlog.get_logger()
 
@@ -41,23 +36,7 @@ def command(
     mirror = MirrorProcess(settings)
     application = build_with(settings, mirror)
     listening = _listen(host or settings.gateway.host, settings.gateway.port if port is None else port)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            # The endpoint's own pass through; the client's address is nobody's business here.
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=_KEEPALIVE_S,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
-    )
+    server = uvicorn.Server(serving.config(application))
     address = "{}:{}".format(*listening.getsockname()[:2])
     _log.info("serving", action="gateway.serving", address=f"http://{address}/v1", tasks=list(settings.tasks))
     # Once it has stopped in good order, uvicorn raises the signal that asked for it again. An

@@ -1,6 +1,6 @@
 """One request through the gateway: read it, route it, forward it, and offer what was heard."""
 
-import secrets
+import os
 import time
 from collections.abc import AsyncIterator
 from typing import Final
@@ -51,7 +51,7 @@ class Proxy:
             return
         route = self._router.route(body, told)
         at, started = time.time(), time.perf_counter()
-        identity = secrets.token_hex(16)
+        identity = os.urandom(16).hex()
         rate = self._rates[route.task] if route.task else 0.0
         chosen = sampling.chosen(route.unit or identity, rate=rate, salt="mirror")
         copy = None

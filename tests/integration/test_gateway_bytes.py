@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from shadow.devstack.processes import free_port
+from shadow.gateway import serving
 from shadow.gateway.app import build
 from tests import gateways, scripted, services
 from tests.gateways import RecordingPublisher, Running, settings_for
@@ -103,6 +104,31 @@ async def test_every_chunk_is_forwarded_when_it_comes_and_none_is_waited_for(gat
         assert await response.content.read() == b""
 
 
+async def test_a_short_answer_that_comes_in_one_piece_goes_on_in_one_piece():
+    left = asyncio.Event()
+    whole = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+
+    async def endpoint(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(BODY)
+        writer.write(whole)
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    async with await asyncio.start_server(endpoint, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        app = build(settings_for(f"http://127.0.0.1:{port}"), RecordingPublisher())
+        with services.serving(app, configured=serving.config) as url:
+            reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+            head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(BODY)}\r\n\r\n"
+            writer.write(head.encode() + BODY)
+            assert await reader.read(100_000) == whole
+            writer.close()
+            await writer.wait_closed()
+        await left.wait()
+
+
 @pytest.mark.parametrize("accepted", ["gzip, br", "gzip", None])
 async def test_a_compressed_answer_passes_compressed_and_is_mirrored_readable(gateway, accepted):
     packed = gzip.compress(json.dumps(scripted.chat_body("hello")).encode())
@@ -151,7 +177,7 @@ async def test_a_client_that_hangs_up_cancels_the_endpoint_and_is_mirrored_as_in
 async def test_an_endpoint_that_is_down_is_named_with_what_to_do():
     publisher = RecordingPublisher()
     app = build(settings_for(f"http://127.0.0.1:{free_port()}"), publisher)
-    with services.serving(app) as url:
+    with services.serving(app, configured=serving.config) as url:
         status, headers, body = await raw(url)
         metrics = await _get(url + "/metrics")
     error = json.loads(body)["error"]
