@@ -87,6 +87,11 @@ def _report(connection: socket.socket, books: _Books, over: threading.Event) -> 
 def _step_back() -> None:
     """Leave the processor to production wherever both want it, and take little of it."""
     os.nice(_NICENESS)
+    if sys.platform == "linux":
+        with suppress(OSError):  # a container may forbid it
+            # However nice, a process takes its share of a busy processor, and keeps one for
+            # milliseconds where another wakes up on it. An idle one gives way at once.
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 

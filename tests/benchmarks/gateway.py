@@ -20,8 +20,9 @@ from shadow.devstack.processes import ServerProcess, answers, free_port
 from shadow.topics import create_topics
 from tests.services import service_folder
 
-ROUNDS = 3
+ROUNDS = 5
 SECONDS = 1.0
+WITHOUT_PAUSE_S = 20.0
 CONCURRENCY = (1, 8, 64)
 
 
@@ -44,6 +45,7 @@ def measure():
         spent = [processor_s(process) / capture(gateway)["accepted"] * 1e6 for process in (pid, child_of(pid))]
         each = "gateway {:.0f} µs, mirror process {:.0f} µs".format(*spent)
         rows.append(("processor time per exchange, broker alive", each, ""))
+        rows.append(without_pause(load, gateway))
         broker.kill()
         rows += points(load, upstream, gateway, "broker dead")
     return rows
@@ -74,6 +76,23 @@ def points(load, upstream, gateway, state):
         if through["errors"]:
             rows.append((f"errors, {where}", f"{through['errors']:.0f}", "0"))
     return rows
+
+
+def without_pause(load, gateway):
+    """What becomes of the exchanges where client, upstream and gateway leave no processor idle for long."""
+    before = capture(gateway)
+    through = load(gateway, 8, WITHOUT_PAUSE_S)
+    settle(gateway, longest_s=60.0)
+    counts = {name: n - before.get(name, 0) for name, n in capture(gateway).items()}
+    dropped = sum(n for name, n in counts.items() if name.startswith("dropped"))
+    return (
+        f"{WITHOUT_PAUSE_S:.0f} s without a pause, concurrency 8, broker alive",
+        (
+            f"{through['per_second']:.0f} a second; {counts['mirrored']:,} of {counts['accepted']:,} mirrored, "
+            f"{dropped:,} dropped and counted"
+        ),
+        "",
+    )
 
 
 def settings(upstream, bootstrap):
@@ -123,8 +142,8 @@ class LoadGenerator:
         self._process.wait(10)
         self._results.close()
 
-    def __call__(self, url, concurrency):
-        order = {"url": f"{url}/v1/chat/completions", "concurrency": concurrency, "seconds": SECONDS}
+    def __call__(self, url, concurrency, seconds=SECONDS):
+        order = {"url": f"{url}/v1/chat/completions", "concurrency": concurrency, "seconds": seconds}
         self._orders.write(json.dumps(order) + "\n")
         self._orders.flush()
         return json.loads(self._results.readline())
