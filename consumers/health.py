@@ -2,10 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from shadow.errors import UsageError
 
@@ -71,7 +74,7 @@ class Vitals:
         return web.Response(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
-class Health(Vitals):
+class Health(Vitals, Collector):
     """The vitals of a consumer. `service` starts the names of its measures.
 
     The share of the concurrency that is busy is
@@ -86,9 +89,11 @@ class Health(Vitals):
         self.lag: Final = self.gauge(start + "lag", "Messages not finished yet.", "topic", "partition")
         self.concurrency: Final = self.gauge(start + "concurrency", "Most messages in hand at once.")
         self.gauge(start + "in_flight", "Messages in hand.").set_function(lambda: self._in_hand)
-        self._slot_seconds: Final = self.counter(start + "slot_seconds", "Seconds of messages in hand.")
+        self._slot_seconds_name: Final = start + "slot_seconds"
+        self._slot_seconds = 0.0
         self._in_hand = 0
         self._changed_at = time.monotonic()
+        self.registry.register(self)
 
     @property
     def in_hand(self) -> int:
@@ -97,6 +102,10 @@ class Health(Vitals):
     def take(self, messages: int) -> None:
         """So many more messages (fewer, if negative) are in hand."""
         now = time.monotonic()
-        self._slot_seconds.inc(self._in_hand * (now - self._changed_at))
+        self._slot_seconds += self._in_hand * (now - self._changed_at)
         self._changed_at = now
         self._in_hand += messages
+
+    def collect(self) -> Iterator[Metric]:
+        """What the registry asks for when somebody looks. Counted here, where every message passes twice."""
+        yield CounterMetricFamily(self._slot_seconds_name, "Seconds of messages in hand.", self._slot_seconds)

@@ -24,7 +24,7 @@ from shadow.settings import Kafka
 
 #: Returns when a rebalance begins.
 Wait: TypeAlias = Callable[[], Awaitable[object]]
-Deliver: TypeAlias = Callable[[Incoming, int], Awaitable[None]]
+Deliver: TypeAlias = Callable[[Incoming, int], Awaitable[None] | None]
 
 _DAY_S: Final = 86_400.0
 
@@ -36,8 +36,8 @@ class BrokenError(Exception):
 class Reader:
     """One Faust App from its start to its end.
 
-    `deliver(message, generation)` is awaited for each message, in the order of its partition;
-    where it raises, reading ends. `fits(size)` says whether it will return without waiting.
+    `deliver(message, generation)` is called for each message, in the order of its partition, and
+    what it returns is awaited before the next; where either raises, reading ends.
     `assigned(partitions)` says what is ours from now on, and `revoked()` is awaited before it may
     become somebody else's.
     """
@@ -49,7 +49,6 @@ class Reader:
         group: str,
         topics: Sequence[str],
         deliver: Deliver,
-        fits: Callable[[int], bool],
         assigned: Callable[[set[Partition]], None],
         revoked: Callable[[], Awaitable[None]],
     ) -> None:
@@ -57,7 +56,6 @@ class Reader:
         transport: Any = self._app.transport
         transport.Consumer = _consumer_class(self._hand_over)
         self._deliver = deliver
-        self._fits = fits
         self._assigned = assigned
         self._revoked = revoked
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -113,11 +111,9 @@ class Reader:
         if self._fault.done():
             return
         try:
-            delivery = self._deliver(_incoming(message), message.generation_id)
-            if self._fits(len(message.value or b"")):
-                await delivery
-            else:
-                await _first_of(delivery, suspended())
+            waiting = self._deliver(_incoming(message), message.generation_id)
+            if waiting is not None:
+                await _first_of(waiting, suspended())
         except Exception as fault:  # noqa: BLE001 - a message fell: only a new reading delivers it again
             self._fail(fault)
 

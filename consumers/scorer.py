@@ -28,8 +28,8 @@ from shadow.records import DeadLetter
 from shadow.settings import Settings
 from shadow.store import engine as database
 
-#: Batches in the making while one is being written; more would only hold memory.
-BATCHES_IN_HAND: Final = 3
+#: Two are with the database and one is being compared while the next fill; more would only hold memory.
+BATCHES_IN_HAND: Final = 5
 
 log = structlog.get_logger()
 

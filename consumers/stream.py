@@ -9,6 +9,7 @@ committed has happened, and what was in hand when the process died is delivered 
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -100,6 +101,8 @@ class _Life:
         self._acks = Acks()
         self._room = Room(subscription.concurrency, MOST_BYTES_IN_HAND)
         self._handled = {topic: health.messages.labels(topic) for topic in subscription.topics}
+        #: Handled to the end and not told yet: telling costs more than counting.
+        self._finished: Counter[str] = Counter()
         self._tasks: set[asyncio.Future[None]] = set()
         self._tripped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closed = False
@@ -110,8 +113,7 @@ class _Life:
             kafka,
             group=subscription.group,
             topics=subscription.topics,
-            deliver=self._take,
-            fits=self._room.fits,
+            deliver=self._deliver,
             assigned=self._assigned,
             revoked=self._revoked,
         )
@@ -133,6 +135,7 @@ class _Life:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        self._tell_finished()
         self._tripped.cancel()
         try:
             # A new life must not begin beside an old one, so that one gets its time to end.
@@ -144,15 +147,26 @@ class _Life:
             log.warning("left without saying goodbye: the broker does not answer", action="abandoned")
             self.abandoned = True
 
-    async def _take(self, message: Incoming, generation: int) -> None:
-        """Start handling `message`, unless it is not ours any more or in hand already."""
+    def _deliver(self, message: Incoming, generation: int) -> Awaitable[None] | None:
+        """Start handling `message`, or return what does once there is room for it."""
         size = len(message.value)
-        await self._room.enter(size)
+        if not self._room.fits(size):
+            return self._deliver_later(message, generation)
+        self._room.take(size)
+        self._begin(message, generation)
+        return None
+
+    async def _deliver_later(self, message: Incoming, generation: int) -> None:
+        await self._room.enter(len(message.value))
+        self._begin(message, generation)
+
+    def _begin(self, message: Incoming, generation: int) -> None:
+        """Start handling `message`, which has its room, unless it is not ours any more or in hand already."""
         # What is left out here never arrived as far as `Acks` knows, so it is never acknowledged.
         ours = not self._closed and self._reader.is_current(generation)
         prefix = self._arrive(message, generation) if ours else None
         if prefix is None:
-            self._room.leave(size)
+            self._room.leave(len(message.value))
             return
         self._health.take(1)
         task = asyncio.ensure_future(self._subscription.handle(message))  # a future stays what it is
@@ -180,13 +194,19 @@ class _Life:
                 self._tripped.set_exception(BrokenError(repr(fault)))
         else:
             prefix.finish(message.offset)
-            self._handled[message.topic].inc()
+            self._finished[message.topic] += 1
+
+    def _tell_finished(self) -> None:
+        for topic, number in self._finished.items():
+            self._handled[topic].inc(number)
+        self._finished.clear()
 
     async def _watch(self) -> None:
         """Commit what is finished and look at the lag, until something is stuck for too long."""
         said_at = time.monotonic()
         while True:
             await asyncio.sleep(COMMIT_EVERY_S)
+            self._tell_finished()
             if self._owned is None and time.monotonic() - said_at > SAY_WAITING_EVERY_S:
                 said_at = time.monotonic()
                 log.info(

@@ -192,7 +192,7 @@ async def test_room_is_bounded_in_messages_and_in_bytes_but_takes_any_single_mes
 async def test_nothing_is_delivered_behind_a_message_that_fell():
     delivered = []
 
-    async def deliver(message, _generation):
+    def deliver(message, _generation):
         delivered.append(message.offset)
         if message.offset == 7:
             raise RuntimeError("it fell")
@@ -219,7 +219,6 @@ def a_reader(deliver):
         group="g",
         topics=("t",),
         deliver=deliver,
-        fits=lambda _size: True,
         assigned=lambda _partitions: None,
         revoked=revoked,
     )
