@@ -5,11 +5,12 @@ Responses); this is the one place that knows them. Nothing here raises on a stra
 what cannot be read is a `malformed` reply, because that is a fact about the model.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from shadow.eventstream import EventStream
 from shadow.records import Api, Failure, Reply, ToolCall, Usage
 
 #: `finish_reason` (chat) and `incomplete_details.reason` (responses) that mean "cut short".
@@ -30,6 +31,23 @@ def read_bytes(api: Api, body: bytes, *, model: str = "") -> Reply:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         return Reply(model=model, failure="malformed", failure_detail=f"not JSON: {fault}"[:200])
     return read(api, parsed, model=model)
+
+
+def read_stream(api: Api, pieces: Iterable[tuple[bytes, float]], *, started: float, model: str = "") -> Reply:
+    """The reply in a streamed answer's bytes, each piece with the moment it came.
+
+    `started` is the moment of the question, on the same clock (seconds). `interrupted` where the
+    stream does not say that it ended.
+    """
+    reader = StreamReader(api, model=model)
+    events = EventStream()
+    ttft_ms: float | None = None
+    for piece, at in pieces:
+        _feed(reader, events.feed(piece))
+        if ttft_ms is None and reader.started:
+            ttft_ms = (at - started) * 1_000
+    _feed(reader, events.close())
+    return msgspec.structs.replace(reader.reply(), ttft_ms=ttft_ms)
 
 
 def failed(model: str, failure: Failure, detail: str, *, status: int | None = None) -> Reply:
@@ -138,6 +156,14 @@ class StreamReader:
                 self._whole = read("responses", event.get("response"), model=self._model)
             case "error":
                 self._error = _text(event.get("message")) or "error event in the stream"
+
+
+def _feed(reader: StreamReader, events: Iterable[bytes]) -> None:
+    for event in events:
+        try:
+            reader.feed(msgspec.json.decode(event))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue  # `[DONE]`, or an event that was cut off
 
 
 def _read_chat(body: Mapping[str, Any], model: str) -> Reply:

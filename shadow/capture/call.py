@@ -15,7 +15,6 @@ import msgspec
 
 from shadow import identify, prices, replies
 from shadow.capture.tape import LIMIT_BYTES, Tape, decoded
-from shadow.eventstream import EventStream
 from shadow.publisher import Dropped
 from shadow.records import Api, Exchange, Failure, Reply
 from shadow.settings import Settings
@@ -124,24 +123,8 @@ def _whole(call: Call, tape: Tape, body: bytes, model: str) -> Reply:
 
 
 def _streamed(call: Call, tape: Tape, pieces: Iterable[tuple[bytes, float]], model: str) -> Reply:
-    reader = replies.StreamReader(call.api, model=model)
-    events = EventStream()
-    ttft_ms: float | None = None
-    for piece, at in pieces:
-        _feed(reader, events.feed(piece))
-        if ttft_ms is None and reader.started:
-            ttft_ms = (at - call.started) * 1_000
-    _feed(reader, events.close())
-    reply = msgspec.structs.replace(reader.reply(), ttft_ms=ttft_ms)
+    reply = replies.read_stream(call.api, pieces, started=call.started, model=model)
     return _interrupted(reply, tape) if reply.failure == "interrupted" else reply
-
-
-def _feed(reader: replies.StreamReader, events: Iterable[bytes]) -> None:
-    for event in events:
-        try:
-            reader.feed(msgspec.json.decode(event))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            continue  # `[DONE]`, or an event that was cut off
 
 
 def _interrupted(reply: Reply, tape: Tape) -> Reply:

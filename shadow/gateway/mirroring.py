@@ -2,14 +2,13 @@
 
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
 
 from shadow import prices, replies
-from shadow.eventstream import EventStream
 from shadow.records import Api, Exchange, Reply, Role
 from shadow.settings import Settings
 
@@ -111,7 +110,7 @@ def _reply(heard: Heard, model: str) -> Reply:
         words = b"".join(chunk for chunk, _ in chunks)[:500].decode("utf-8", "replace")
         return replies.failed(model, replies.failure_of_status(heard.status), words, status=heard.status)
     if heard.content_type.startswith("text/event-stream"):
-        reply = _streamed(heard, chunks, model)
+        reply = replies.read_stream(heard.api, chunks, started=heard.started, model=model)
         whole = reply.failure != "interrupted"
     else:
         reply = replies.read_bytes(heard.api, b"".join(chunk for chunk, _ in chunks), model=model)
@@ -123,26 +122,6 @@ def _reply(heard: Heard, model: str) -> Reply:
         return msgspec.structs.replace(reply, failure="truncated", failure_detail=detail)
     why = _BROKEN[heard.broken] if heard.broken else reply.failure_detail
     return msgspec.structs.replace(reply, failure="interrupted", failure_detail=why)
-
-
-def _streamed(heard: Heard, chunks: Iterable[tuple[bytes, float]], model: str) -> Reply:
-    reader = replies.StreamReader(heard.api, model=model)
-    stream = EventStream()
-    ttft_ms: float | None = None
-    for chunk, at in chunks:
-        _feed(reader, stream.feed(chunk))
-        if ttft_ms is None and reader.started:
-            ttft_ms = (at - heard.started) * 1_000
-    _feed(reader, stream.close())
-    return msgspec.structs.replace(reader.reply(), ttft_ms=ttft_ms)
-
-
-def _feed(reader: replies.StreamReader, events: Iterable[bytes]) -> None:
-    for event in events:
-        try:
-            reader.feed(msgspec.json.decode(event))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            continue  # `[DONE]`, or an event cut in the middle
 
 
 def _decoded(heard: Heard) -> Iterator[tuple[bytes, float]]:
