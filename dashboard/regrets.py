@@ -13,6 +13,7 @@ import pandas as pd
 from dashboard.measures import Tallies, with_intervals, with_times
 from dashboard.text import percent
 from scoring.pools import Pool
+from scoring.verdict import NOT_SAMPLED
 from shadow.records import RegretSource
 from shadow.regret import SOURCES
 from shadow.tally import ALL, MICRO, Cell, CellKind, Sums, Tally
@@ -21,6 +22,9 @@ Per: TypeAlias = Literal["hour", "day", "week"]
 
 #: The dimension that says under which stage of a rollout an exchange was served.
 STAGE: Final = "stage"
+
+#: The counter of pairs that sampling left out. Whoever weighs pairs has to read it.
+LEFT_OUT: Final = f"unscored:{NOT_SAMPLED}"
 
 #: How a source is called in a sentence: "according to …".
 BY: Final[dict[RegretSource, str]] = {"human": "people", "reference": "the right answer", "judge": "a judge"}
@@ -91,10 +95,6 @@ def served(tallies: Tallies, per: Per) -> pd.DataFrame:
     shares = [weights[at]["reverse"] / sum(weights[at].values()) for at in starts]
     frame = pd.DataFrame({"share": shares, "n": [pairs[at] for at in starts]})
     return with_times(frame, starts, "hour" if per == "hour" else "day")
-
-
-#: The counter of pairs that sampling left out. Whoever weighs pairs has to read it.
-LEFT_OUT: Final = "unscored:not_sampled"
 
 
 def stands_for(tally: Tally) -> float:

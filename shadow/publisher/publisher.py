@@ -86,6 +86,8 @@ class Publisher:
         `counts[task][outcome]` as in `CaptureCounts`.
         """
         self._accounts.add(counts)
+        if self._thread is None:  # nobody may ever offer anything, and these must be told
+            self._start()
 
     def counts(self) -> CaptureCounts:
         """What this process has captured since it started."""

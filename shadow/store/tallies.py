@@ -44,9 +44,8 @@ def read(
     them, the totals (`shadow.tally.ALL`) included; `dimension="all"` reads the totals only. Only
     totals have histograms. `counts=False` and `histograms=False` leave those out where nobody
     asks: there are several times as many rows of them as of sums; `counts` may also name the few
-    that somebody does ask for. Regret is what the cell's own
-    source says of it, so it is never summed over `sources` (None: all of them, "" for pairs
-    that had none); everything else is.
+    that somebody does ask for. Regret is what the cell's own source says of it, so it is never
+    summed over `sources` (None: all of them, "" for pairs that had none); everything else is.
 
     Read in `engine.snapshot`, or counts may be a moment newer than sums.
     """

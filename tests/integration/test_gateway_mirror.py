@@ -119,6 +119,19 @@ async def test_a_child_that_is_killed_is_replaced_and_what_it_had_not_accepted_i
     assert counted(mirror) == {"accepted": 12, "mirrored": 2, "dropped:mirror_down": 10}
 
 
+async def test_what_a_dead_child_lost_is_told_to_kafka_although_nothing_more_is_heard(settings):
+    async with running(settings) as mirror:
+        first = mirror.pid
+        assert first is not None
+        await asyncio.to_thread(services.freeze, first)
+        for number in range(5):
+            mirror.offer(heard(number))
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: mirror.pid not in (None, first))
+    told = [decode(CaptureCounts, value) for kind, value in kafka_messages(settings) if kind == TYPES[CaptureCounts]]
+    assert [counts.counts for counts in told][-1:] == [{"intent": {"accepted": 5, "dropped:mirror_down": 5}}]
+
+
 async def test_a_frozen_child_costs_the_gateway_a_bounded_buffer_and_counted_drops(settings):
     limits = settings.publisher.model_copy(update={"queue_bytes": 4_000_000})
     async with running(settings.model_copy(update={"publisher": limits})) as mirror:
