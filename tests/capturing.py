@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from shadow.publisher import Dropped
 from shadow.settings import Model, Settings, Task
 
 SETTINGS = Settings(
@@ -32,13 +33,17 @@ class Collected:
         self.settings = settings
         self.exchanges = []
         self.sampled_out = []
+        self.dropped = []
         self.lock = threading.Lock()
 
-    def offer(self, finish, *, task, size):
+    def offer(self, task, size, build, *args):
         assert task
         assert size > 0
         with self.lock:
-            self.exchanges.append(finish())
+            try:
+                self.exchanges.append(build(*args))
+            except Dropped as outcome:
+                self.dropped.append(outcome.reason)
         return True
 
     def count_sampled_out(self, task):

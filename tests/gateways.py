@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from shadow.devstack.processes import poll_until
 from shadow.gateway import serving
 from shadow.gateway.app import build
+from shadow.publisher import Build
 from shadow.records import CaptureCounts, Exchange
 from shadow.settings import Settings
 from shadow.wire import event_type
@@ -29,9 +29,9 @@ class RecordingPublisher:
     sampled_out: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def offer(self, finish: Callable[[], Exchange | None], *, task: str, size: int) -> bool:
+    def offer(self, task: str, size: int, build: Build, *args: Any) -> bool:
         with self._lock:
-            exchange = finish()
+            exchange = build(*args)
             if exchange is not None:
                 assert exchange.task == task
                 self.exchanges.append(exchange)

@@ -1,7 +1,6 @@
 """Exchanges to publish, and what has arrived on a topic."""
 
 from datetime import UTC, datetime
-from functools import partial
 
 from kafka import KafkaConsumer, TopicPartition
 
@@ -32,8 +31,7 @@ def exchange(id, text="hello"):  # noqa: A002 - it is the exchange's id
 
 def offer(publisher: Publisher, *ids: str, text="hello"):
     """Offer one exchange for each id; the number taken."""
-    builds = [partial(exchange, name, text) for name in ids]
-    return sum(publisher.offer(build, task="intent", size=len(text) + 200) for build in builds)
+    return sum(publisher.offer("intent", len(text) + 200, exchange, name, text) for name in ids)
 
 
 def settled(publisher: Publisher, timeout=20.0):

@@ -2,7 +2,8 @@
 
 client       mirror(OpenAI()): a client that also tells us what it asked and heard
 ambient      task, segment and unit for a block of code
-recorder     is this request mirrored, and as what?
+labels       is this request mirrored, and as what?
+recorder     what is noted of a request, and handed to the publisher
 call         one user request, from the question to the last byte of the answer
 tape         what a streamed answer said, and when
 process      the settings and the publisher that every mirrored client of a process shares

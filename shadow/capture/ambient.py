@@ -16,6 +16,10 @@ class Ambient(NamedTuple):
 
 current: Final[ContextVar[Ambient | None]] = ContextVar("shadow_ambient", default=None)
 
+#: Holds something once there was any block in this process: before that nobody needs to look.
+#: A task started in a block keeps what the block says, so this is never emptied again.
+ever_used: Final[list[bool]] = []
+
 
 @contextmanager
 def context(
@@ -25,6 +29,8 @@ def context(
 
     It goes before what `mirror(...)` was given: `with context(segment={"locale": "de"}): …`
     """
+    if not ever_used:
+        ever_used.append(True)
     outer = current.get() or Ambient()
     inner = Ambient(task or outer.task, {**outer.segment, **(segment or {})}, unit or outer.unit)
     token = current.set(inner)

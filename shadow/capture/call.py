@@ -5,7 +5,6 @@ sent, and to the bytes of the answer as they came. They do not change, whatever 
 does with its own objects afterwards. Reading them is left to the publisher's thread.
 """
 
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from time import perf_counter, time
@@ -14,79 +13,73 @@ from typing import Any, Final
 import msgspec
 
 from shadow import identify, prices, replies
+from shadow.capture.labels import Labels, new_id
 from shadow.capture.tape import LIMIT_BYTES, Tape, decoded
 from shadow.publisher import Dropped
 from shadow.records import Api, Exchange, Failure, Reply
 from shadow.settings import Settings
 
 TRACEPARENT: Final = "traceparent"
-_NONE: Final[Mapping[str, str]] = {}
 
 
 class Call(msgspec.Struct, eq=False):
-    """One request of the application, however often the SDK tries.
+    """One request of the application, however often the SDK tried, and what came of it.
 
-    A struct because making one is a quarter of the work of a dataclass, and it happens while the
-    application waits. `unit`, `headers` (of the request, ours alone) and `segment` are what the
-    application said of it, `rate` the probability with which it is mirrored. `body` is the request
-    as the SDK will send it, until `request`, the bytes it did send, takes its place: the answer is
-    known then. It is a whole `answer`, a streamed one on `tape`, or a `failure`; of a streamed one
-    `answer_headers` say how to read it. `started` and `ended` are on the clock of
-    `time.perf_counter()` (seconds). `id` is made on the publisher's thread, unless sampling needs it.
+    `headers` are those of the request that are ours; `started` and `ended` are
+    on the clock of `time.perf_counter()` (seconds); `request` are the bytes that were sent. What
+    came is a whole `answer`, a streamed one on `tape`, or a `failure`.
     """
 
     settings: Settings
     api: Api
-    task: str
-    unit: str | None
+    labels: Labels
     headers: Mapping[str, str]
-    body: Mapping[str, Any] | None
-    rate: float
-    segment: Mapping[str, str]
-    id: str = ""
-    started: float = 0.0
-    ended: float = 0.0
-    request: bytes = b""
+    started: float
+    ended: float
+    request: bytes
+    status: int | None = None
     answer: bytes | None = None
     tape: Tape | None = None
-    answer_headers: Mapping[str, str] = _NONE
-    status: int | None = None
     failure: Failure | None = None
     detail: str = ""
 
     def exchange(self) -> Exchange:
         """What the call amounts to, on the publisher's thread. Raises Dropped where it cannot be read."""
-        settings = self.settings
+        settings, labels = self.settings, self.labels
         request = _request(self)
         asked = request.get("model")
         asked = asked if isinstance(asked, str) else ""
         reply = _reply(self, asked)
-        role = settings.role_of(self.task, asked) or settings.role_of(self.task, reply.model) or "frontier"
+        role = settings.role_of(labels.task, asked) or settings.role_of(labels.task, reply.model) or "frontier"
         at = time() - (perf_counter() - self.started)
+        ended = self.tape.pieces[-1][1] if self.tape is not None and self.tape.pieces else self.ended
         return Exchange(
-            id=self.id or new_id(at),
-            task=self.task,
+            id=labels.id or new_id(at),
+            task=labels.task,
             at=datetime.fromtimestamp(at, UTC),
             request=request,
             reply=msgspec.structs.replace(
                 reply,
-                latency_ms=(self.ended - self.started) * 1_000,
+                latency_ms=(ended - self.started) * 1_000,
                 cost_usd=_cost(settings, (asked, reply.model), reply),
                 status=self.status,
             ),
             api=self.api,
             served_by=role,
-            segment=identify.segment_of(settings, self.task, request, self.headers, self.segment),
-            unit=identify.unit_of(request, self.headers, self.unit),
-            inclusion_probability=self.rate,
+            segment=identify.segment_of(settings, labels.task, request, self.headers, labels.segment),
+            unit=identify.unit_of(request, self.headers, labels.unit),
+            inclusion_probability=labels.rate,
             traceparent=self.headers.get(TRACEPARENT),
             truncated=self.tape is not None and self.tape.cut,
         )
 
 
-def new_id(at: float) -> str:
-    """A unique id (32 hexadecimal digits) that sorts by time; `at` is Unix time."""
-    return f"{int(at * 1_000):012x}{secrets.token_hex(10)}"
+def exchange_of(*noted: Any) -> Exchange:
+    """What a call amounts to of which this was `noted`, as `Call` takes it. Even the call is made here.
+
+    Raises Dropped as `Call.exchange` does.
+    """
+    return Call(*noted).exchange()
 
 
 def _request(call: Call) -> dict[str, Any]:
@@ -107,10 +100,10 @@ def _reply(call: Call, model: str) -> Reply:
     if call.tape is None:
         raise Dropped("nothing_to_mirror")
     try:
-        pieces = list(decoded(call.tape, call.answer_headers.get("content-encoding", "").strip().lower()))
+        pieces = list(decoded(call.tape))
     except ValueError as fault:
         raise Dropped("unencodable", str(fault)) from None
-    if not call.answer_headers.get("content-type", "").startswith("text/event-stream"):
+    if not call.tape.headers.get("content-type", "").startswith("text/event-stream"):
         return _whole(call, call.tape, b"".join(piece for piece, _ in pieces), model)
     return _streamed(call, call.tape, pieces, model)
 

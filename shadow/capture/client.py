@@ -3,24 +3,34 @@
 All of the SDK's ways to ask (`create`, `parse`, `stream`, raw and streaming responses, a plain
 `post`) end in one method, `request`, which is called once per user request and does the retries
 inside; and all answers pass through `_process_response`. A mirrored client is a copy of the
-application's, of a class derived from its class, with these two methods watched. It is still
-an `OpenAI`, what it returns is untouched, and the client it was made from does not change.
+application's, of the same class, with these two methods watched. What it returns is untouched,
+and the client it was made from does not change.
 """
 
 import inspect
+import threading
+from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache, cached_property
-from typing import Any, Final, TypeVar
+from functools import cached_property
+from time import perf_counter
+from typing import Any, Final, TypeAlias, TypeVar
 
 from shadow.capture import process
-from shadow.capture.call import Call
-from shadow.capture.recorder import Recorder, SegmentSource, Sink
+from shadow.capture.labels import Labeller, SegmentSource
+from shadow.capture.recorder import APIS, Begun, Recorder, Sink
 from shadow.settings import Settings
 
 C = TypeVar("C")
 
-#: The call whose answer the SDK is waiting for, in this thread or task.
-_under_way: Final[ContextVar[Call | None]] = ContextVar("shadow_call", default=None)
+#: A client's `request` and `_process_response`.
+Methods: TypeAlias = tuple[Callable[..., Any], Callable[..., Any]]
+
+#: The requests whose answers the SDK is waiting for: in each thread, or task.
+_in_threads: Final[dict[int, Begun]] = {}
+_in_task: Final[ContextVar[Begun | None]] = ContextVar("shadow_under_way", default=None)
+
+#: What a mirrored client has of ours, in place of its class's own.
+_WATCHED: Final = ("request", "_process_response", "copy", "with_options")
 
 
 def mirror(
@@ -50,111 +60,100 @@ def mirror(
     """
     if rate is not None and not 0 <= rate <= 1:
         raise ValueError(f"rate must be between 0 and 1, not {rate!r}")
-    kind: Any = _original(type(client))
+    kind: Any = type(client)
     if not callable(getattr(kind, "request", None)) or not callable(getattr(kind, "_process_response", None)):
         raise TypeError(f"mirror() takes an OpenAI or AsyncOpenAI client, not {kind.__name__}")
     if settings is None:
         settings = publisher.settings if publisher is not None else process.settings_or_none()
     if settings is None:
         return client
-    recorder = Recorder(
-        settings=settings,
-        publisher=publisher or process.shared_publisher(settings),
-        task=task,
-        segment=segment,
-        unit=unit,
-        rate=rate,
-    )
-    clone = object.__new__(_mirrored(kind))
-    # Resources (`chat`, `responses`) are cached on the client and hold on to it: the copy makes its own.
-    for name, value in vars(client).items():
-        if not isinstance(inspect.getattr_static(kind, name, None), cached_property):
-            clone.__dict__[name] = value
-    clone._shadow = recorder
-    return clone  # type: ignore[no-any-return] # a class made at run time
+    sink = publisher or process.shared_publisher(settings)
+    labeller = Labeller(settings, task=task, segment=segment, unit=unit, rate=rate)
 
-
-class _Mirrored:
-    """What both kinds of mirrored client share. `super()` is the application's client.
-
-    Its two watched methods are kept at hand, because each call would look them up anew.
-    """
-
-    _sdk_request: Any
-    _sdk_process_response: Any
-
-    _shadow: Recorder | None = None  # a client that the application makes of our class has none
-
-    def copy(self, *args: Any, **kwargs: Any) -> Any:
-        copied = super().copy(*args, **kwargs)  # type: ignore[misc] # of the SDK's client
-        copied._shadow = self._shadow  # noqa: SLF001 - ours
+    def watched(copied: Any) -> Any:
+        recorder = Recorder(settings, sink, labeller, getattr(copied, "_custom_headers", None))
+        watch = _watch_async if inspect.iscoroutinefunction(kind.request) else _watch
+        again = copied.copy
+        copied._shadow_before = {name: vars(copied).get(name) for name in _WATCHED}  # noqa: SLF001 - ours
+        copied.request, copied._process_response = watch(copied.request, copied._process_response, recorder)  # noqa: SLF001 - to watch it
+        copied.copy = copied.with_options = lambda *args, **kwargs: watched(again(*args, **kwargs))
         return copied
 
-    with_options = copy
+    return watched(_copy(client))  # type: ignore[no-any-return] # of the client's own class
 
 
-class _MirroredSync(_Mirrored):
-    def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
-        recorder = self._shadow
-        if recorder is None:
-            return self._sdk_request(cast_to, options, **kwargs)
-        call = recorder.begin(options, getattr(self, "_custom_headers", None))
-        token = _under_way.set(call)
+def _copy(client: Any) -> Any:
+    """A client like `client`, but not watched, that shares its connections."""
+    clone = object.__new__(type(client))
+    for name, value in (vars(client) | vars(client).get("_shadow_before", {})).items():
+        # Resources (`chat`, `responses`) are cached on the client and hold on to it: the copy makes its own.
+        resource = isinstance(inspect.getattr_static(type(client), name, None), cached_property)
+        if not resource and not (name in _WATCHED and value is None):
+            clone.__dict__[name] = value
+    return clone
+
+
+def _watch(sdk_request: Callable[..., Any], sdk_process: Callable[..., Any], recorder: Recorder) -> Methods:
+    """The two methods of a synchronous client, watched.
+
+    What is under way is kept by thread: a ContextVar would cost as much as all the rest of `request`.
+    """
+    now, this_thread, api_of, heard = perf_counter, threading.get_ident, APIS.get, recorder.heard
+    under_way = _in_threads
+
+    def request(cast_to: Any, options: Any, **kwargs: Any) -> Any:
+        me = this_thread()
+        outer = under_way.get(me)
+        under_way[me] = begun = (api_of(options.url), now())
         try:
-            answer = self._sdk_request(cast_to, options, **kwargs)
+            answer = sdk_request(cast_to, options, **kwargs)
         except BaseException as fault:
-            if call is not None:
-                recorder.failed(call, fault)
+            if under_way.pop(me, None) is not None:
+                recorder.failed(begun, options, fault)
             raise
+        else:
+            if under_way.pop(me, None) is not None:
+                recorder.missed(begun, options)
+            return answer
         finally:
-            _under_way.reset(token)
-        if call is not None and call.body is not None:
-            recorder.missed(call)
-        return answer
+            if outer is not None:  # asked from within another request of this client: a hook does that
+                under_way[me] = outer
 
-    def _process_response(self, **kwargs: Any) -> Any:
-        call = _under_way.get()
-        if call is not None and self._shadow is not None:
-            self._shadow.heard(call, kwargs.get("response"))
-        return self._sdk_process_response(**kwargs)
+    def process_response(**kwargs: Any) -> Any:
+        begun = under_way.pop(this_thread(), None)
+        if begun is not None:
+            heard(begun, kwargs)
+        return sdk_process(**kwargs)
+
+    return request, process_response
 
 
-class _MirroredAsync(_Mirrored):
-    async def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
-        recorder = self._shadow
-        if recorder is None:
-            return await self._sdk_request(cast_to, options, **kwargs)
-        call = recorder.begin(options, getattr(self, "_custom_headers", None))
-        token = _under_way.set(call)
+def _watch_async(sdk_request: Callable[..., Any], sdk_process: Callable[..., Any], recorder: Recorder) -> Methods:
+    """The two methods of an asynchronous client, watched: many requests are under way in one thread."""
+    now, api_of, heard = perf_counter, APIS.get, recorder.heard
+    under_way = _in_task
+
+    async def request(cast_to: Any, options: Any, **kwargs: Any) -> Any:
+        begun = (api_of(options.url), now())
+        outer = under_way.set(begun)
         try:
-            answer = await self._sdk_request(cast_to, options, **kwargs)
+            answer = await sdk_request(cast_to, options, **kwargs)
         except BaseException as fault:
-            if call is not None:
-                recorder.failed(call, fault)
+            if under_way.get() is not None:
+                recorder.failed(begun, options, fault)
             raise
+        else:
+            if under_way.get() is not None:
+                recorder.missed(begun, options)
+            return answer
         finally:
-            _under_way.reset(token)
-        if call is not None and call.body is not None:
-            recorder.missed(call)
-        return answer
+            under_way.reset(outer)
 
-    async def _process_response(self, **kwargs: Any) -> Any:
-        call = _under_way.get()
-        if call is not None and self._shadow is not None:
-            self._shadow.heard(call, kwargs.get("response"))
-        return await self._sdk_process_response(**kwargs)
+    def process_response(**kwargs: Any) -> Any:
+        begun = under_way.get()
+        if begun is not None:
+            under_way.set(None)
+            heard(begun, kwargs)
+        return sdk_process(**kwargs)  # a coroutine, which the SDK awaits
 
-
-@cache
-def _mirrored(kind: type[Any]) -> type[Any]:
-    """The class of mirrored clients of class `kind`; it goes by the same name."""
-    ours = _MirroredAsync if inspect.iscoroutinefunction(kind.request) else _MirroredSync
-    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-    sdk = {"_sdk_request": kind.request, "_sdk_process_response": kind._process_response}  # noqa: SLF001 - to watch it
-    return type(kind.__name__, (ours, kind), names | sdk)
-
-
-def _original(kind: type[Any]) -> type[Any]:
-    """The application's own class, also where `mirror` is called on a mirrored client."""
-    bases = kind.__bases__
-    return bases[1] if bases and bases[0] in (_MirroredSync, _MirroredAsync) else kind
+    return request, process_response

@@ -1,30 +1,28 @@
-"""Is this request mirrored, and as what? And, once the answer is known: hand it over.
+"""From an answer to an exchange on its way: what is noted of a request, and handed to the publisher.
 
-Everything here runs on the application's thread, between its question and its answer. So it is
+All of this runs on the application's thread, between its question and its answer. So it is
 short, it keeps references instead of copies, and nothing of it may raise into the application.
 Short is meant literally: between two calls to a model the processor has forgotten this code,
-and each further function or object costs about a microsecond to fetch again.
+and whatever must be fetched from memory again, be it a function, an object or a global name,
+costs about a microsecond.
 """
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from shadow import identify, sampling
-from shadow.capture.ambient import current
-from shadow.capture.call import TRACEPARENT, Call, failure_of, new_id
+from shadow import identify
+from shadow.capture import ambient
+from shadow.capture.call import TRACEPARENT, Call, exchange_of, failure_of
+from shadow.capture.labels import NO_HEADERS, Labeller, Labels
 from shadow.capture.process import warn_once
-from shadow.capture.tape import Tape, record
-from shadow.publisher.accounts import Finish
+from shadow.capture.tape import Noted, Tape, record
+from shadow.publisher import Build
 from shadow.records import Api
 from shadow.settings import Settings
-
-Request: TypeAlias = Mapping[str, Any]
-SegmentSource: TypeAlias = Mapping[str, str] | Callable[[Request], Mapping[str, str]]
 
 #: The paths that are mirrored, as the SDK names them.
 APIS: Final[dict[str, Api]] = {"/chat/completions": "chat", "/responses": "responses"}
@@ -33,7 +31,9 @@ APIS: Final[dict[str, Api]] = {"/chat/completions": "chat", "/responses": "respo
 _HEADERS: Final = frozenset(
     {identify.TASK_HEADER, identify.SEGMENT_HEADER, identify.UNIT_HEADER, TRACEPARENT},
 )
-_NONE: Final[Mapping[str, str]] = {}
+
+#: A request as it began: which API it is for (None: not mirrored), and when (`time.perf_counter()`).
+Begun: TypeAlias = tuple[Api | None, float]
 
 
 class Sink(Protocol):
@@ -41,127 +41,116 @@ class Sink(Protocol):
 
     settings: Settings
 
-    def offer(self, finish: Finish, *, task: str, size: int) -> bool: ...
+    def offer(self, task: str, size: int, build: Build, *args: Any) -> bool: ...
     def count_sampled_out(self, task: str) -> None: ...
 
 
 class Recorder:
-    """What one mirrored client knows of its requests. `rate` None: each task's `mirror_rate`."""
+    """Notes the requests of one mirrored client. `default_headers` are those it adds to each.
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        publisher: Sink,
-        task: str | None = None,
-        segment: SegmentSource | None = None,
-        unit: str | None = None,
-        rate: float | None = None,
-    ) -> None:
+    `options` are the SDK's `FinalRequestOptions`: method, body (`json_data` and `extra_json`) and
+    the caller's headers. `heard(begun, arguments)` is told when a response with a good status is
+    there, all of it or the start of a stream; `arguments` are those of `_process_response`.
+    """
+
+    def __init__(self, settings: Settings, publisher: Sink, labeller: Labeller, default_headers: Any = None) -> None:
         self._settings = settings
         self._publisher = publisher
-        self._task = task
-        self._unit = unit
-        self._segment = {} if segment is None or callable(segment) else dict(segment)
-        self._segment_of = segment if callable(segment) else None
-        self._rates = {name: spec.mirror_rate for name, spec in settings.tasks.items()} if rate is None else {}
-        self._rate = 1.0 if rate is None else rate
+        self._labeller = labeller
+        self._default_headers = _read(default_headers)
+        self.heard = self._listener()
 
-    def begin(self, options: Any, default_headers: Any) -> Call | None:
-        """The call that a request starts, or None if it is not to be mirrored.
-
-        `options` are the SDK's `FinalRequestOptions`: the body as it will be sent (`json_data`
-        and `extra_json`), the path (`url`) and the caller's headers.
-        """
+    def failed(self, begun: Begun, options: Any, fault: BaseException) -> None:
+        """The request ended in an exception, and nothing was heard before."""
         try:
-            api, body = APIS.get(options.url), options.json_data
-            if api is None or options.method.lower() != "post" or not isinstance(body, dict):
-                return None
-            if options.extra_json:
-                body = {**body, **options.extra_json}
-            if body.get("background"):
-                return None  # its answer comes with some later request
-            headers = _NONE
-            if default_headers or options.headers:
-                headers = _read(default_headers) | _read(options.headers)
-            task, unit = self._task, self._unit
-            around = current.get()
-            if around is not None:
-                task, unit = around.task or task, around.unit or unit
-            task = task or identify.task_of(self._settings, body, headers)
-            if task is None:
-                warn_once(
-                    "no_task",
-                    "a request names no task and is not mirrored: use mirror(…, task=…) or the header x-shadow-task",
-                )
-                return None
-            rate = self._rates.get(task, self._rate)
-            call = Call(self._settings, api, task, unit, headers, body, rate, self._segment)
-            if rate < 1.0 and not self._chosen(call, body):
-                return None
-            if self._segment_of is not None:
-                call.segment = _ask(self._segment_of, body)
-            if around is not None:
-                call.segment = {**call.segment, **around.segment}
-            call.started = perf_counter()
+            call = self._unheard(begun, options, fault)
+            if call is not None:
+                call.failure, call.detail, call.status = failure_of(fault)
+                self._publisher.offer(call.labels.task, len(call.request), call.exchange)
         except Exception as bug:  # noqa: BLE001 - the application goes first
             _excuse(bug)
-            return None
-        return call
 
-    def heard(self, call: Call, response: Any) -> None:
-        """The SDK has an HTTP response with a good status: all of it, or the start of a stream."""
-        try:
-            call.ended = perf_counter()
-            call.status = response.status_code
-            call.request, call.body = _sent(response, call.body), None
-            if response.is_closed:
-                call.answer = response.content
-                self._publisher.offer(call.exchange, task=call.task, size=len(call.request) + len(call.answer))
-            else:
-                call.answer_headers = response.headers
-                record(response, Tape(partial(self._streamed, call)))
-        except Exception as bug:  # noqa: BLE001 - as in begin()
-            _excuse(bug)
-
-    def failed(self, call: Call, fault: BaseException) -> None:
-        """The request ended in an exception."""
-        if call.body is None:
-            return  # heard before: what failed is how the SDK read the answer
-        try:
-            call.ended = perf_counter()
-            call.failure, call.detail, call.status = failure_of(fault)
-            call.request, call.body = _sent(fault, call.body), None
-            self._publisher.offer(call.exchange, task=call.task, size=len(call.request))
-        except Exception as bug:  # noqa: BLE001 - as in begin()
-            _excuse(bug)
-
-    def missed(self, call: Call) -> None:
+    def missed(self, begun: Begun, options: Any) -> None:
         """The request ended well, but its answer was not seen on its way. Counts as dropped."""
-        call.body = None
-        self._publisher.offer(call.exchange, task=call.task, size=0)
+        try:
+            call = self._unheard(begun, options, None)
+            if call is not None:
+                self._publisher.offer(call.labels.task, len(call.request), call.exchange)
+        except Exception as bug:  # noqa: BLE001 - as in failed()
+            _excuse(bug)
 
-    def _streamed(self, call: Call, tape: Tape) -> None:
-        call.tape = tape
-        if tape.pieces:
-            call.ended = tape.pieces[-1][1]
-        self._publisher.offer(call.exchange, task=call.task, size=len(call.request) + tape.size)
+    def _listener(self) -> Callable[[Begun, Mapping[str, Any]], None]:
+        # A closure has at hand what a method would have to look up, global names included.
+        settings, offer = self._settings, self._publisher.offer
+        constant = None if self._default_headers else self._labeller.constant
+        now, length, read, blocks, no_headers = perf_counter, len, exchange_of, ambient.ever_used, NO_HEADERS
 
-    def _chosen(self, call: Call, body: Request) -> bool:
-        """Whether the call is among those that its task's rate mirrors; counts it if not."""
-        call.id = new_id(time())
-        if sampling.chosen(identify.unit_of(body, call.headers, call.unit) or call.id, rate=call.rate, salt="mirror"):
-            return True
-        self._publisher.count_sampled_out(call.task)
-        return False
+        def streamed(noted: Noted, tape: Tape) -> None:
+            _settings, _api, labels, _headers, _started, _ended, request, _status = noted
+            offer(labels.task, length(request) + tape.size, read, *noted, None, tape)
 
+        def heard(begun: Begun, arguments: Mapping[str, Any]) -> None:
+            try:
+                ended = now()
+                api, started = begun
+                options, response = arguments["options"], arguments["response"]
+                labels: Labels | None = constant
+                headers = no_headers
+                if labels is None or api != "chat" or options.headers or options.method != "post" or blocks:
+                    labels, headers = self._labelled(api, options)
+                    if api is None or labels is None:
+                        return
+                try:
+                    request = response.request.content
+                except (AttributeError, RuntimeError):  # not kept: it was sent as a stream
+                    request = _encoded(options)
+                status = response.status_code
+                if response.is_closed:
+                    answer = response.content
+                    size = length(request) + length(answer)
+                    # fmt: off
+                    offer(
+                        labels.task, size, read,
+                        settings, api, labels, headers, started, ended, request, status, answer,
+                    )
+                    # fmt: on
+                else:
+                    noted = settings, api, labels, headers, started, ended, request, status
+                    record(response, Tape(streamed, noted, response.headers))
+            except Exception as bug:  # noqa: BLE001 - as in failed()
+                _excuse(bug)
 
-def _ask(segment_of: Callable[[Request], Mapping[str, str]], body: Request) -> Mapping[str, str]:
-    try:
-        return dict(segment_of(dict(body)))
-    except Exception as fault:  # noqa: BLE001 - the application's own function; its request goes on
-        warn_once("segment_failed", f"segment={segment_of!r} raised {type(fault).__name__}; mirrored without it")
-        return _NONE
+        return heard
+
+    def _unheard(self, begun: Begun, options: Any, fault: BaseException | None) -> Call | None:
+        """The call without an answer; None if it is not mirrored. Its `request` is empty if it is no JSON."""
+        api, started = begun
+        labels, headers = self._labelled(api, options)
+        if api is None or labels is None:
+            return None
+        try:
+            request = fault.request.content  # type: ignore[union-attr] # of the SDK's own exceptions
+        except (AttributeError, RuntimeError):  # it was never sent
+            request = _encoded(options)
+        return Call(self._settings, api, labels, headers, started, perf_counter(), request)
+
+    def _labelled(self, api: Api | None, options: Any) -> tuple[Labels | None, Mapping[str, str]]:
+        """A request's labels, and its headers as far as they are ours. No labels: it is not mirrored.
+
+        Because it is for another API, names no task, was left out by sampling (counted), or runs
+        in the background, so that its answer comes with some later request.
+        """
+        if api is None or options.method.lower() != "post":
+            return None, NO_HEADERS
+        body = _body(options)
+        if api == "responses" and body.get("background"):
+            return None, NO_HEADERS
+        headers = self._default_headers | _read(options.headers)
+        labels = self._labeller.labels(body, headers, ambient.current.get())
+        if labels is not None and not labels.chosen:
+            self._publisher.count_sampled_out(labels.task)
+            return None, headers
+        return labels, headers
 
 
 def _excuse(bug: Exception) -> None:
@@ -178,19 +167,16 @@ def _read(headers: Any) -> dict[str, str]:
     }
 
 
-def _sent(holder: Any, body: Request | None) -> bytes:
-    """The bytes of the request that a response, or an exception of the SDK, belongs to.
+def _body(options: Any) -> dict[str, Any]:
+    """The body of a request as the SDK will send it; empty where that is not a JSON object."""
+    body = options.json_data
+    return {**body, **(options.extra_json or {})} if isinstance(body, Mapping) else {}
 
-    Of one that was never sent, or sent as a stream, the `body` as it is now; empty if that is no JSON.
-    """
+
+def _encoded(options: Any) -> bytes:
+    """The body as it is now, which the caller's objects may have become; empty if that is no JSON."""
     try:
-        content = holder.request.content
-        if isinstance(content, bytes):
-            return content
-    except (AttributeError, RuntimeError):
-        pass
-    try:
-        return msgspec.json.encode(body, enc_hook=_plain)
+        return msgspec.json.encode(_body(options), enc_hook=_plain)
     except (TypeError, ValueError, UnicodeError, RecursionError):
         return b""
 

@@ -6,26 +6,34 @@ keeps a reference to each and is told when the stream is closed. Nothing is read
 """
 
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from functools import cache
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+#: What was noted of the request before its answer began to stream.
+Noted: TypeAlias = tuple[Any, ...]
+Ended: TypeAlias = Callable[[Noted, "Tape"], object]
 
 #: Of a longer answer only the beginning is kept.
 LIMIT_BYTES: Final = 4 * 2**20
 
 
 class Tape:
-    """The pieces of one answer, in the encoding they came in, each with its `time.perf_counter()`."""
+    """The pieces of one answer, in the encoding they came in, each with its `time.perf_counter()`.
 
-    __slots__ = ("_ended", "cut", "fault", "pieces", "size")
+    `headers` are those of the answer. `ended(noted, tape)` is called when the stream is closed.
+    """
 
-    def __init__(self, ended: "Callable[[Tape], None]") -> None:
+    size = 0
+    cut = False
+    fault: str | None = None
+
+    def __init__(self, ended: "Ended", noted: Noted, headers: Mapping[str, str]) -> None:
         self.pieces: list[tuple[bytes, float]] = []
-        self.size = 0
-        self.cut = False
-        self.fault: str | None = None
-        self._ended: Callable[[Tape], None] | None = ended
+        self.headers = headers
+        self._ended: Ended | None = ended
+        self._noted = noted
 
     def add(self, piece: bytes) -> None:
         size = self.size + len(piece)
@@ -44,7 +52,7 @@ class Tape:
         """The stream was closed, or its last reader is gone. Does its work once."""
         ended, self._ended = self._ended, None
         if ended is not None:
-            ended(self)
+            ended(self._noted, self)
 
     def __del__(self) -> None:
         self.end()
@@ -56,11 +64,12 @@ def record(response: Any, tape: Tape) -> None:
     response.stream = _recorded(stream.__class__)(stream, tape)
 
 
-def decoded(tape: Tape, coding: str) -> Iterator[tuple[bytes, float]]:
+def decoded(tape: Tape) -> Iterator[tuple[bytes, float]]:
     """The pieces without their content coding, each with the time it came.
 
     Raises ValueError for a coding we do not know, or for bytes that are not in it.
     """
+    coding = tape.headers.get("content-encoding", "").strip().lower()
     if coding in ("", "identity"):
         yield from tape.pieces
         return

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -70,7 +69,7 @@ def publish_past(
             time.sleep(0.01)
         if stopped():
             break
-        publisher.offer(partial(_itself, exchange), task=exchange.task, size=_SIZE_BYTES)
+        publisher.offer(exchange.task, _SIZE_BYTES, _itself, exchange)
         sent += 1
         progress(sent)
     return sent

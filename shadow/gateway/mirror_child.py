@@ -12,7 +12,6 @@ import sys
 import threading
 from collections import Counter, defaultdict
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 from shadow.gateway import mirror_link
@@ -45,7 +44,7 @@ def serve(connection: socket.socket) -> None:
                 books.enter(order)
             else:
                 for heard in order:
-                    publisher.offer(partial(exchange_of, heard, settings), task=heard.task, size=heard.size)
+                    publisher.offer(heard.task, heard.size, exchange_of, heard, settings)
         publisher.close()
         over.set()
         reporting.join()

@@ -1,12 +1,11 @@
 """Where the proxy leaves what it heard: the port, and the adapter for a publisher in this process."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from shadow.gateway.metrics import Counts
 from shadow.gateway.mirroring import Heard, exchange_of
-from shadow.records import CaptureCounts, Exchange
+from shadow.publisher import Build
+from shadow.records import CaptureCounts
 from shadow.settings import Settings
 
 
@@ -32,7 +31,7 @@ class Mirror(Protocol):
 class Publisher(Protocol):
     """The part of `shadow.publisher.Publisher` that is needed here."""
 
-    def offer(self, finish: Callable[[], Exchange | None], *, task: str, size: int) -> object: ...
+    def offer(self, task: str, size: int, build: Build, *args: Any) -> object: ...
     def count_sampled_out(self, task: str) -> None: ...
     def counts(self) -> CaptureCounts: ...
 
@@ -48,7 +47,7 @@ class InProcess:
     async def stop(self) -> None: ...
 
     def offer(self, heard: Heard) -> None:
-        self._publisher.offer(partial(exchange_of, heard, self._settings), task=heard.task, size=heard.size)
+        self._publisher.offer(heard.task, heard.size, exchange_of, heard, self._settings)
 
     def sampled_out(self, task: str) -> None:
         self._publisher.count_sampled_out(task)

@@ -9,7 +9,7 @@ lifecycle    the ends and forks of the process
 reporting    log lines that a long outage cannot turn into a flood
 """
 
-from shadow.publisher.accounts import Dropped
+from shadow.publisher.accounts import Build, Dropped
 from shadow.publisher.publisher import Publisher
 
-__all__ = ["Dropped", "Publisher"]
+__all__ = ["Build", "Dropped", "Publisher"]

@@ -1,4 +1,4 @@
-"""What became of every exchange that was offered. No I/O, no clock, safe in threads.
+"""What became of every exchange that was offered. No I/O, safe in threads.
 
 `accepted = mirrored + dropped + queued` holds per task in every snapshot. The application's
 threads only put it into the inbox; from there it is entered in the books under one lock, before
@@ -9,7 +9,8 @@ import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from time import monotonic
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -19,8 +20,11 @@ from shadow.wire import Message
 #: Charged for every exchange beside its own bytes: our bookkeeping and the Kafka client's.
 OVERHEAD_BYTES: Final = 2_048
 
-#: Builds the exchange, later and on another thread; None when there is nothing to mirror.
-Finish = Callable[[], Exchange | None]
+_NONE: Final = float("-inf")  # stays what it is, whatever is given back
+
+#: Builds the exchange from the arguments offered with it, later and on another thread; None when
+#: there is nothing to mirror.
+Build: TypeAlias = Callable[..., Exchange | None]
 
 
 class Dropped(Exception):  # noqa: N818 - it is an outcome, not an error
@@ -32,19 +36,25 @@ class Dropped(Exception):  # noqa: N818 - it is an outcome, not an error
 
 
 class Ticket(msgspec.Struct, eq=False):
-    """One accepted exchange on its way; `offered_at` is on the monotonic clock (seconds).
+    """One accepted exchange on its way; `since` is when it was entered, on the clock of the accounts.
 
-    It holds what is needed to go on: first `finish`, then the `message` made with it. `attempt`
+    It holds what is needed to go on: first `build` and its `args`, then the `message` made with
+    them. `attempt`
     grows when it is taken back from a producer, whose later words about it do not count.
     """
 
     task: str
     size: int
-    finish: Finish | None
-    offered_at: float
+    build: Build | None
+    args: tuple[Any, ...]
+    since: float
     message: Message | None = None
     in_flight: bool = False
     attempt: int = 0
+
+    def keep_only(self, message: Message | None) -> None:
+        """Let go of all else that it holds."""
+        self.build, self.args, self.message = None, (), message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +72,55 @@ class Snapshot:
 class Accounts:
     """The byte budget, the counts, and what waits for the publishing thread.
 
-    The lock is re-entrant because garbage collection may finish an abandoned stream, and so
-    come back in here, at any moment, on the very thread that holds it.
+    `begin` is called once, with the first offer. The lock is re-entrant because garbage collection
+    may finish an abandoned stream, and so come back in here, at any moment, on the very thread
+    that holds it.
     """
 
-    def __init__(self, *, max_bytes: int, max_waiting: int) -> None:
-        self._room = max_bytes
+    # Attributes of an object with slots lie side by side: `offer` looks at three of them.
+    __slots__ = (
+        "_begin",
+        "_begun",
+        "_bytes",
+        "_bytes_left",
+        "_clock",
+        "_closed",
+        "_counts",
+        "_enter",
+        "_in_flight",
+        "_in_flight_bytes",
+        "_inbox",
+        "_lock",
+        "_max_bytes",
+        "_max_waiting",
+        "_open",
+        "_places_left",
+        "_waiting",
+    )
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        max_waiting: int,
+        begin: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._max_bytes = max_bytes
         self._max_waiting = max_waiting
-        self._inbox: deque[tuple[str, int, Finish | None, float]] = deque()
-        self._closed = False
+        self._begin = begin
+        self._clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, also who holds the lock: as new, in the child after a fork."""
         self._lock = threading.RLock()
+        self._inbox: deque[tuple[str, int, Build, tuple[Any, ...]]] = deque()
+        self._enter = self._inbox.append
+        self._bytes_left = self._max_bytes
+        self._places_left = _NONE  # until it has begun
+        self._begun = False
+        self._closed = False
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._open: set[Ticket] = set()
         self._waiting: deque[Ticket] = deque()
@@ -79,26 +128,23 @@ class Accounts:
         self._in_flight = 0
         self._in_flight_bytes = 0
 
-    def admit(self, task: str, size: int, finish: Finish | None = None, offered_at: float = 0.0) -> bool:
-        """Accept an exchange of about `size` bytes; False where there is no room (counted).
+    def offer(self, task: str, size: int, build: Build, *args: Any) -> bool:
+        """Take an exchange that `build(*args)` will make on another thread. Never blocks, never raises.
+
+        `size` is about how many bytes `args` keep alive; it is charged until the exchange is
+        delivered or dropped. False means dropped, and counted.
 
         The application waits for this, so it takes no lock. CPython changes threads only where
         something is called or a loop begins again, which is nowhere between finding room and
         having taken it.
         """
         charge = size + OVERHEAD_BYTES
-        if len(self._inbox) + len(self._open) - self._in_flight >= self._max_waiting:
-            reason = "queue_full"
-        elif charge > self._room:
-            reason = "byte_budget"
-        elif self._closed:
-            reason = "closed"
-        else:
-            self._room -= charge
-            self._inbox.append((task, charge, finish, offered_at))
-            return True
-        self.refuse(task, reason)
-        return False
+        if charge > self._bytes_left or self._places_left <= 0:
+            return self._begin_or_refuse(task, size, build, args)
+        self._bytes_left -= charge
+        self._places_left -= 1
+        self._enter((task, charge, build, args))
+        return True
 
     def take(self) -> Ticket | None:
         """The oldest ticket that waits, which is then the caller's to send or to drop."""
@@ -129,6 +175,7 @@ class Accounts:
             if ticket not in self._open or ticket.in_flight:
                 return False
             ticket.in_flight = True
+            self._places_left += 1
             self._in_flight += 1
             self._in_flight_bytes += ticket.size
         return True
@@ -144,22 +191,25 @@ class Accounts:
     def recall(self) -> int:
         """Put everything in flight back in front of what waits, oldest first: its producer is given up."""
         with self._lock:
-            found = sorted((t for t in self._open if t.in_flight), key=lambda ticket: ticket.offered_at)
+            found = sorted((t for t in self._open if t.in_flight), key=lambda ticket: ticket.since)
             for ticket in found:
                 ticket.in_flight = False
                 ticket.attempt += 1
             self._waiting.extendleft(reversed(found))
+            self._places_left -= len(found)
             self._in_flight = self._in_flight_bytes = 0
         return len(found)
 
     def shut(self) -> None:
         """Refuse whatever comes later; what is open goes on."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            self._places_left = _NONE
 
     def close(self) -> None:
         """Refuse whatever comes later, and settle what is open as dropped:closed."""
         with self._lock:
-            self._closed = True
+            self.shut()
             self._book()
             for ticket in list(self._open):
                 self.dropped(ticket, "closed")
@@ -195,10 +245,21 @@ class Accounts:
         """Tickets whose fate is still open."""
         return len(self._inbox) + len(self._open)
 
+    def _begin_or_refuse(self, task: str, size: int, build: Build, args: tuple[Any, ...]) -> bool:
+        with self._lock:
+            first, self._begun = not self._begun, True
+            if first and not self._closed:
+                self._places_left = self._max_waiting
+        if first:
+            self._begin()
+            return self.offer(task, size, build, *args)
+        self.refuse(task, "closed" if self._closed else "queue_full" if self._places_left <= 0 else "byte_budget")
+        return False
+
     def _book(self) -> None:
-        """Enter what was admitted since. Needs the lock."""
+        """Enter what was accepted since. Needs the lock."""
         while self._inbox:
-            ticket = Ticket(*self._inbox.popleft())
+            ticket = Ticket(*self._inbox.popleft(), self._clock())
             self._open.add(ticket)
             self._waiting.append(ticket)
             self._counts[ticket.task]["accepted"] += 1
@@ -211,9 +272,11 @@ class Accounts:
             self._open.remove(ticket)
             self._counts[ticket.task][outcome] += 1
             self._bytes -= ticket.size
-            self._room += ticket.size
+            self._bytes_left += ticket.size
             if ticket.in_flight:
                 self._in_flight -= 1
                 self._in_flight_bytes -= ticket.size
-        ticket.finish = ticket.message = None  # let go now, and not with the last reference to the ticket
+            else:
+                self._places_left += 1
+        ticket.keep_only(None)  # now, and not with the last reference to the ticket
         return True

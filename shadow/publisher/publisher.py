@@ -15,10 +15,10 @@ from typing import Final
 
 from shadow import wire
 from shadow.publisher import fit, lifecycle
-from shadow.publisher.accounts import Accounts, Dropped, Finish, Snapshot, Ticket
+from shadow.publisher.accounts import Accounts, Dropped, Snapshot, Ticket
 from shadow.publisher.connection import Connection
 from shadow.publisher.reporting import Reporter
-from shadow.records import CaptureCounts
+from shadow.records import CaptureCounts, Exchange
 from shadow.redact import Redactor
 from shadow.settings import Settings
 from shadow.wire import Message
@@ -59,22 +59,15 @@ class Publisher:
         self._is_guest = is_guest
         self._limits = settings.publisher
         self._redact = Redactor(settings.redaction)
+        self._accounts = Accounts(
+            max_bytes=self._limits.queue_bytes, max_waiting=self._limits.queue_items, begin=self._start
+        )
+        #: Takes an exchange, from any thread; see `Accounts.offer`. No method of ours between: callers wait.
+        self.offer = self._accounts.offer
         self._named = source
         self._raise_bugs = "PYTEST_VERSION" in os.environ if raise_bugs is None else raise_bugs
         self._reset()
         lifecycle.reset_after_fork(self)
-
-    def offer(self, finish: Finish, *, task: str, size: int) -> bool:
-        """Take an exchange that `finish` will build, on our thread. Never blocks, never raises.
-
-        `size` is about how many bytes `finish` keeps alive; it is charged until the exchange is
-        delivered or dropped. False means dropped, and counted.
-        """
-        if not self._accounts.admit(task, size, finish, monotonic()):
-            return False
-        if self._thread is None:
-            self._start()
-        return True
 
     def count_sampled_out(self, task: str) -> None:
         """Count an exchange that sampling left out."""
@@ -122,7 +115,7 @@ class Publisher:
 
     def _reset(self) -> None:
         """As new: at first, and in the child after a fork, where nothing of the parent's is ours."""
-        self._accounts = Accounts(max_bytes=self._limits.queue_bytes, max_waiting=self._limits.queue_items)
+        self._accounts.reset()
         self._held = None
         self._thread = None
         self._starting = threading.RLock()
@@ -191,7 +184,7 @@ class Publisher:
 
     def _forward(self, ticket: Ticket) -> bool:
         """Whether we are done with the ticket: it is with the producer, or has settled."""
-        if monotonic() - ticket.offered_at > self._limits.delivery_timeout_s:
+        if monotonic() - ticket.since > self._limits.delivery_timeout_s:
             self._accounts.dropped(ticket, "delivery_timeout")
             return True
         message = ticket.message or self._prepare(ticket)
@@ -214,23 +207,23 @@ class Publisher:
 
     def _prepare(self, ticket: Ticket) -> Message | None:
         """The ticket's message; None if it has settled, or has to be dropped now."""
-        if ticket.finish is None:
+        if ticket.build is None:
             return None
+        message = None
         if self._is_guest:
             sleep(0)  # a waiting application thread gets the interpreter between two exchanges
         try:
-            ticket.message = self._build(ticket.finish)
+            message = self._encode(ticket.build(*ticket.args))
         except Dropped as outcome:
             self._accounts.dropped(ticket, outcome.reason)
         except Exception as bug:  # noqa: BLE001 - whatever a request holds, the next one must go on
             self._bug = self._bug or bug
             self._accounts.dropped(ticket, "build_failed")
             self._report.warn("build_failed", "an exchange could not be built and is dropped", fault=bug)
-        ticket.finish = None  # the message is all we need now
-        return ticket.message
+        ticket.keep_only(message)
+        return message
 
-    def _build(self, finish: Finish) -> Message:
-        exchange = finish()
+    def _encode(self, exchange: Exchange | None) -> Message:
         if exchange is None:
             raise Dropped("nothing_to_mirror")
         limit = self._limits.max_message_bytes

@@ -7,7 +7,7 @@ and as the difference between whole calls, which also feels the publishing threa
 the noise of the machine.
 
 Inside our code is all that lies between the caller and the SDK's own methods, as marked on both
-sides of the class that `mirror` puts there, and the end of a streamed answer. The plain client
+sides of the two methods that `mirror` puts there, and the end of a streamed answer. The plain client
 is marked alike: what it shows is the stopwatch itself, and is taken off.
 """
 
@@ -40,13 +40,12 @@ MIB = 2**20
 #: Offers 4 KB exchanges to a broker that is not there, for longer than the delivery timeout.
 OFFER_TO_NOBODY = """
 import sys, time, psutil
-from functools import partial
 from tests.benchmarks.capture import exchange_of_4_kb
 from shadow.publisher import Publisher
 from shadow.settings import Kafka, Settings
 publisher = Publisher(Settings(kafka=Kafka(bootstrap_servers=sys.argv[1])))
 me = psutil.Process()
-publisher.offer(partial(exchange_of_4_kb, 0, bytes(4096)), task="t", size=4096)
+publisher.offer("t", 4096, exchange_of_4_kb, 0, bytes(4096))
 time.sleep(1)
 before = peak = me.memory_info().rss
 number = 0
@@ -54,7 +53,7 @@ end = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < end:
     for _ in range(200):
         number += 1
-        publisher.offer(partial(exchange_of_4_kb, number, number.to_bytes(4, "big") * 1024), task="t", size=4096)
+        publisher.offer("t", 4096, exchange_of_4_kb, number, number.to_bytes(4, "big") * 1024)
     peak = max(peak, me.memory_info().rss)
     time.sleep(0.002)
 print(number, peak - before)
@@ -136,29 +135,30 @@ class Stopwatch:
 
     def below(self, kind):
         """A class like `kind`, marked: the SDK's side."""
-        marks = self._marks
 
         class Marked(kind):  # type: ignore[misc, valid-type] # the base is known only at run time
-            def request(self, *args, **kwargs):
-                marks.append(perf_counter())
-                try:
-                    return super().request(*args, **kwargs)
-                finally:
-                    marks.append(perf_counter())
-
-            def _process_response(self, **kwargs):
-                marks.append(perf_counter())
-                try:
-                    return super()._process_response(**kwargs)
-                finally:
-                    marks.append(perf_counter())
+            request = self._marked(kind.request)
+            _process_response = self._marked(kind._process_response)
 
         return Marked
 
     def above(self, client):
         """The same client, marked: the caller's side."""
-        client.__class__ = self.below(type(client))
+        client.request = self._marked(client.request)
+        client._process_response = self._marked(client._process_response)
         return client
+
+    def _marked(self, method):
+        mark = self._marks.append
+
+        def marked(*args, **kwargs):
+            mark(perf_counter())
+            try:
+                return method(*args, **kwargs)
+            finally:
+                mark(perf_counter())
+
+        return marked
 
     def lap(self):
         """Seconds inside our code since the last lap: between the marks of each pair."""

@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletionMessage
 from pydantic import BaseModel
 
 from shadow import context, mirror
-from shadow.capture import process
+from shadow.capture import ambient, process
 from tests import services
 from tests.capturing import SETTINGS, Collected, Upstream
 
@@ -88,6 +88,18 @@ async def test_a_block_belongs_to_its_own_task_or_thread(client, published):
         thread.start()
         thread.join()
     assert sorted(e.segment.get("locale", "") for e in published.exchanges) == ["", "de", "fr"]
+
+
+def test_a_block_applies_to_clients_made_before_the_first_block(client, published, monkeypatch):
+    monkeypatch.setattr(ambient, "ever_used", [])
+    mirrored = mirror(client, task="intent", publisher=published)
+    ask(mirrored)
+    with context(task="by-block", segment={"locale": "de"}, unit="u-1"):
+        ask(mirrored)
+    assert [(e.task, e.segment, e.unit) for e in published.exchanges] == [
+        ("intent", {}, None),
+        ("by-block", {"locale": "de"}, "u-1"),
+    ]
 
 
 def test_segments_come_from_a_function_of_the_request_headers_and_metadata(client, published):

@@ -1,10 +1,13 @@
 """The caller of a mirrored client gets the very objects, chunks, timing and exceptions it would have got."""
 
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from openai import APIStatusError, AsyncOpenAI, AzureOpenAI, LengthFinishReasonError, OpenAI, OpenAIError
+from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
 from shadow import mirror
@@ -259,6 +262,68 @@ def test_mirroring_a_mirrored_client_mirrors_once(client):
     twice.chat.completions.create(**ASK)
     assert first.exchanges == []
     assert second.only().task == "intent"
+
+
+def test_a_request_from_within_another_of_the_same_client_keeps_to_itself(client):
+    published = Collected()
+    mirrored = mirror(client, task="intent", publisher=published)
+    asking = False
+
+    def ask_too(_request):
+        nonlocal asking
+        if not asking:
+            asking = True
+            mirrored.chat.completions.create(**{**ASK, "model": "inner"})
+            list(mirrored.models.list())
+
+    client._client.event_hooks["request"].append(ask_too)
+    mirrored.chat.completions.create(**ASK)
+    assert [exchange.request["model"] for exchange in published.exchanges] == ["inner", "big"]
+    inner, outer = (exchange.reply for exchange in published.exchanges)
+    assert inner.content == outer.content == "billing"
+    assert 0 < inner.latency_ms < outer.latency_ms
+
+
+def test_threads_that_share_a_client_keep_to_themselves(client):
+    published = Collected()
+    mirrored = mirror(client, task="intent", publisher=published)
+
+    def ask(number):
+        try:
+            mirrored.chat.completions.create(**{**ASK, "model": "wrong" if number % 3 == 0 else f"m{number}"})
+        except APIStatusError:
+            return
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(60)))
+    served = {exchange.request["model"]: exchange.reply for exchange in published.exchanges}
+    assert len(published.exchanges) == 60
+    assert len(served) == 41
+    assert all((reply.content == "billing") == (name != "wrong") for name, reply in served.items())
+
+
+def test_a_body_given_as_bytes_is_mirrored_as_it_was_sent(client):
+    published = Collected()
+    mirrored = mirror(client, publisher=published)
+    body = b'{"model": "big", "messages": [], "metadata": {"shadow_task": "by-body"}}'
+    with_task = {"content-type": "application/json", "x-shadow-task": "intent"}
+    mirrored.post("/chat/completions", cast_to=ChatCompletion, content=body, options={"headers": with_task})
+    assert published.only().request == json.loads(body)
+
+
+def test_a_client_whose_request_the_application_replaced_keeps_the_replacement(client):
+    published, asked = Collected(), []
+    own = client.request
+
+    def request(cast_to, options, **kwargs):
+        asked.append(options.url)
+        return own(cast_to, options, **kwargs)
+
+    client.request = request
+    again = mirror(mirror(client, task="intent", publisher=published), task="intent", publisher=published)
+    assert again.chat.completions.create(**ASK).choices[0].message.content == "billing"
+    assert asked == ["/chat/completions"]
+    assert published.dropped == ["nothing_to_mirror"], "its answer passed us by, and that is said"
 
 
 def test_azure_clients_are_mirrored_too(address):

@@ -79,12 +79,12 @@ def test_every_reason_to_drop_is_counted(make):
     def broken():
         raise ZeroDivisionError
 
-    for finish in (refuse, broken, lambda: None):
-        publisher.offer(finish, task="intent", size=10)
-    assert not publisher.offer(refuse, task="intent", size=2**16)
+    for build in (refuse, broken, lambda: None):
+        publisher.offer("intent", 10, build)
+    assert not publisher.offer("intent", 2**16, refuse)
     counts = settled(publisher)
     publisher.close()
-    assert not publisher.offer(refuse, task="intent", size=10)
+    assert not publisher.offer("intent", 10, refuse)
     assert publisher.counts().counts["intent"] == counts | {"accepted": 5, "dropped:closed": 1}
     assert counts == {
         "accepted": 4,
@@ -97,12 +97,12 @@ def test_every_reason_to_drop_is_counted(make):
 
 def test_a_bug_of_ours_comes_to_light_under_tests_and_only_there(broker, topics):
     strict = Publisher(settings_for(broker, topics), raise_bugs=True)
-    strict.offer(lambda: 1 / 0, task="intent", size=10)  # type: ignore[arg-type, return-value] # the bug
+    strict.offer("intent", 10, lambda: 1 / 0)  # type: ignore[arg-type, return-value] # the bug
     settled(strict)
     with pytest.raises(ZeroDivisionError):
         strict.close()
     lenient = Publisher(settings_for(broker, topics), raise_bugs=False)
-    lenient.offer(lambda: 1 / 0, task="intent", size=10)  # type: ignore[arg-type, return-value] # the bug
+    lenient.offer("intent", 10, lambda: 1 / 0)  # type: ignore[arg-type, return-value] # the bug
     settled(lenient)
     lenient.close()
 

@@ -16,6 +16,10 @@ TASKS = st.sampled_from(["intent", "summary"])
 REASONS = st.sampled_from(["delivery_timeout", "build_failed"])
 
 
+def nothing(*_args):
+    """An exchange that is never built here."""
+
+
 class Books(RuleBasedStateMachine):
     tickets = Bundle("tickets")
 
@@ -30,7 +34,7 @@ class Books(RuleBasedStateMachine):
         self.offered += 1
         before = self.accounts.snapshot()
         room = before.waiting < WAITING and before.bytes + size + OVERHEAD_BYTES <= BUDGET
-        assert self.accounts.admit(task, size) == (room and not self.closed)
+        assert self.accounts.offer(task, size, nothing) == (room and not self.closed)
 
     @rule(target=tickets)
     def take(self):
@@ -103,11 +107,11 @@ def test_sampled_out_is_counted_and_not_accepted():
 
 def test_a_settled_ticket_lets_go_of_what_it_held():
     accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING)
-    accounts.admit("intent", 10, lambda: None)
+    accounts.offer("intent", 10, nothing, "a request")
     ticket = accounts.take()
     assert ticket is not None
     accounts.dropped(ticket, "delivery_timeout")
-    assert ticket.finish is None
+    assert (ticket.build, ticket.args) == (None, ())
 
 
 @pytest.fixture
@@ -119,13 +123,26 @@ def hurry():
     sys.setswitchinterval(before)
 
 
+def test_it_begins_with_the_first_offer_and_once_whoever_offers(hurry):
+    begun = []
+    accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING, begin=lambda: begun.append(threading.get_ident()))
+    assert begun == []
+    threads = [threading.Thread(target=accounts.offer, args=("intent", 10, nothing)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(begun) == 1
+    assert accounts.counts()["intent"] == {"accepted": 8, "dropped:queue_full": 8 - WAITING}
+
+
 def test_threads_that_offer_at_once_share_the_budget_exactly(hurry):
     accounts = Accounts(max_bytes=BUDGET, max_waiting=1_000)
     offered, threads = 2_000, 4
 
     def offer():
         for _ in range(offered):
-            accounts.admit("intent", 100)
+            accounts.offer("intent", 100, nothing)
 
     working = [threading.Thread(target=offer) for _ in range(threads)]
     for thread in working:
@@ -138,4 +155,4 @@ def test_threads_that_offer_at_once_share_the_budget_exactly(hurry):
         accounts.mirrored(ticket)
     counts = accounts.counts()["intent"]
     assert counts["accepted"] == offered * threads == counts["mirrored"] + counts["dropped:byte_budget"]
-    assert accounts.admit("intent", BUDGET - OVERHEAD_BYTES), "all of the budget is free again"
+    assert accounts.offer("intent", BUDGET - OVERHEAD_BYTES, nothing), "all of the budget is free again"
