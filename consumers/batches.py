@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -12,23 +13,25 @@ class Batches(Generic[Item]):
     """What `add(item)` returns is done when `write` has returned for the batch that `item` was in.
 
     A batch is written when it holds `size` items, or `linger_s` after its first; each `run` writes
-    one after the other, and the next fills meanwhile. What `write` raises, everybody who
-    waits for that batch gets.
+    one after the other, and the next fills meanwhile. All items of a batch share one future: what
+    `write` raises, everybody who waits for that batch gets.
     """
 
     def __init__(self, write: Callable[[list[Item]], Awaitable[None]], *, size: int, linger_s: float) -> None:
         self._write = write
         self._size = size
         self._linger_s = linger_s
-        self._waiting: list[tuple[Item, asyncio.Future[None]]] = []
+        self._batches: deque[tuple[list[Item], asyncio.Future[None]]] = deque()  # all full but the last
         self._some = asyncio.Event()
         self._full = asyncio.Event()
 
     def add(self, item: Item) -> "asyncio.Future[None]":
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, done))
-        self._some.set()
-        if len(self._waiting) >= self._size:
+        if not self._batches or len(self._batches[-1][0]) >= self._size:
+            self._batches.append(([], asyncio.get_running_loop().create_future()))
+            self._some.set()
+        items, done = self._batches[-1]
+        items.append(item)
+        if len(items) >= self._size:
             self._full.set()
         return done
 
@@ -38,26 +41,24 @@ class Batches(Generic[Item]):
             await self._some.wait()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), self._linger_s)
-            await self._write_next()
+            if self._batches:  # another run may have taken what there was
+                await self._write_next()
 
     async def _write_next(self) -> None:
-        batch, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
-        if not self._waiting:
+        items, done = self._batches.popleft()
+        if not self._batches:
             self._some.clear()
-        if len(self._waiting) < self._size:
+        if not self._batches or len(self._batches[0][0]) < self._size:
             self._full.clear()
-        open_ = [
-            (item, done) for item, done in batch if not done.done()
-        ]  # what nobody waits for any more is not written
+        if done.done():
+            return  # nobody waits for it any more
         try:
-            await self._write([item for item, _ in open_])
+            await self._write(items)
         except asyncio.CancelledError:
             raise
         except Exception as fault:  # noqa: BLE001 - it belongs to those who wait
-            for _, done in open_:
-                if not done.done():
-                    done.set_exception(fault)
+            if not done.done():
+                done.set_exception(fault)
         else:
-            for _, done in open_:
-                if not done.done():
-                    done.set_result(None)
+            if not done.done():
+                done.set_result(None)

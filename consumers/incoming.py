@@ -1,6 +1,6 @@
 """A message as it came off a topic, what it is, and the dead letter it becomes if it is nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -16,19 +16,21 @@ MAX_DETAIL: Final = 500
 #: A longer id or task name is content gone astray; indexes refuse it.
 MAX_NAME: Final = 256
 
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
-
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
-    """One message. `at` is its Kafka timestamp; a tombstone (no value) reads as an empty value."""
+    """One message. A tombstone (no value) reads as an empty value; `timestamp_ms` is Kafka's, of the Unix epoch."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None = None
     value: bytes = b""
-    headers: Mapping[str, bytes] = {}
-    at: datetime = _EPOCH
+    headers: Sequence[tuple[str, bytes]] = ()
+    timestamp_ms: int = 0
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.timestamp_ms / 1_000, UTC)
 
     @property
     def place(self) -> str:

@@ -10,7 +10,6 @@ The App runs on our event loop, not under `faust worker`, which would listen on 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 import faust
@@ -24,7 +23,7 @@ from shadow.settings import Kafka
 
 #: Returns when a rebalance begins.
 Wait: TypeAlias = Callable[[], Awaitable[object]]
-Deliver: TypeAlias = Callable[[Incoming, int], Awaitable[None] | None]
+Deliver: TypeAlias = Callable[[Sequence[Incoming], int], Awaitable[None] | None]
 
 _DAY_S: Final = 86_400.0
 
@@ -36,8 +35,8 @@ class BrokenError(Exception):
 class Reader:
     """One Faust App from its start to its end.
 
-    `deliver(message, generation)` is called for each message, in the order of its partition, and
-    what it returns is awaited before the next; where either raises, reading ends.
+    `deliver(messages, generation)` is called with messages of one partition, in its order, and
+    what it returns is awaited before the next of any; where either raises, reading ends.
     `assigned(partitions)` says what is ours from now on, and `revoked()` is awaited before it may
     become somebody else's.
     """
@@ -102,8 +101,8 @@ class Reader:
         """Whether a message of `generation` is still ours; if not, it will be delivered again."""
         return bool(generation == self._app.consumer_generation_id)
 
-    async def _hand_over(self, message: Any, suspended: Wait) -> None:
-        """Deliver `message`; where that has to wait, no longer than until a rebalance begins.
+    async def _hand_over(self, records: Sequence[Any], generation: int, suspended: Wait) -> None:
+        """Deliver `records`; where that has to wait, no longer than until a rebalance begins.
 
         Nothing is delivered behind a message that fell: what is finished there would be committed
         past it.
@@ -111,7 +110,7 @@ class Reader:
         if self._fault.done():
             return
         try:
-            waiting = self._deliver(_incoming(message), message.generation_id)
+            waiting = self._deliver([_incoming(record) for record in records], generation)
             if waiting is not None:
                 await _first_of(waiting, suspended())
         except Exception as fault:  # noqa: BLE001 - a message fell: only a new reading delivers it again
@@ -144,15 +143,15 @@ def request_timeout_s(kafka: Kafka) -> float:
     return kafka.session_timeout_s + 10.0
 
 
-def _incoming(message: Any) -> Incoming:
+def _incoming(record: Any) -> Incoming:
     return Incoming(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        key=message.key,
-        value=message.value or b"",
-        headers=dict(message.headers or ()),
-        at=datetime.fromtimestamp(message.timestamp or 0, UTC),
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value or b"",
+        headers=record.headers or (),
+        timestamp_ms=record.timestamp or 0,
     )
 
 
@@ -185,11 +184,12 @@ def _app(kafka: Kafka, group: str) -> faust.App:
     )
 
 
-def _consumer_class(hand_over: Callable[[Any, Wait], Awaitable[None]]) -> type[Any]:
-    """Faust's consumer, handing each message straight to us.
+def _consumer_class(hand_over: Callable[[Sequence[Any], int, Wait], Awaitable[None]]) -> type[Any]:
+    """Faust's consumer, handing the records of each fetch straight to us, partition by partition.
 
     Its own way leads through two tasks, a channel, a queue and a stream for each message, which
-    costs more than scoring a pair does.
+    costs more than scoring a pair does. What it looks at on that way (is reading suspended, is
+    this partition being read, did the group change meanwhile) is looked at here.
     """
 
     class DirectConsumer(AIOKafkaConsumer):
@@ -197,9 +197,19 @@ def _consumer_class(hand_over: Callable[[Any, Wait], Awaitable[None]]) -> type[A
             try:
                 while not (self.should_stop or fetcher.should_stop):
                     await self.sleep(0)
-                    async for tp, message in self.getmany(timeout=1.0):
-                        await hand_over(message, self.suspend_flow.wait)
-                        self._read_offset[tp] = message.offset
+                    records, active = await self._wait_next_records(timeout=1.0)
+                    generation = self.app.consumer_generation_id
+                    if self.should_stop or not records:
+                        continue
+                    if not self.flow_active:
+                        await self.perform_seek()  # to what is committed: these are dropped
+                        continue
+                    for tp, found in records.items():
+                        if not self.flow_active or self.app.consumer_generation_id != generation:
+                            break
+                        if active is None or tp in active or tp in self._buffered_partitions:
+                            await hand_over(found, generation, self.suspend_flow.wait)
+                            self._read_offset[tp] = found[-1].offset
             except (ConsumerStoppedError, asyncio.CancelledError):
                 if not self.transport.app.should_stop:
                     raise

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -43,10 +42,10 @@ log = structlog.get_logger()
 class Subscription:
     """What a consumer reads and how.
 
-    What `handle` returns is done when a message's effects are durable. It buries its own faults:
-    one that escapes starts the consumer anew, the message unacknowledged. When told to stop, the
-    consumer waits `drain_s` for what is in hand. After `stalled_after_s` without progress
-    although there is more to read, it gives up.
+    What `handle` returns is done when a message's effects are durable; messages that become so
+    together may share a future. It buries its own faults: one that escapes starts the consumer
+    anew, the message unacknowledged. When told to stop, the consumer waits `drain_s` for what is in
+    hand. After `stalled_after_s` without progress although there is more to read, it gives up.
     """
 
     group: str
@@ -103,7 +102,8 @@ class _Life:
         self._handled = {topic: health.messages.labels(topic) for topic in subscription.topics}
         #: Handled to the end and not told yet: telling costs more than counting.
         self._finished: Counter[str] = Counter()
-        self._tasks: set[asyncio.Future[None]] = set()
+        #: What is being handled, by the future that is done when its effects are durable.
+        self._in_hand: dict[asyncio.Future[None], list[tuple[Incoming, Prefix]]] = {}
         self._tripped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closed = False
         self._owned: set[Partition] | None = None
@@ -129,9 +129,9 @@ class _Life:
     async def _end(self, *, orderly: bool) -> None:
         """Finish what is in hand, commit it, leave the group; each within a deadline."""
         self._closed = True
-        if self._tasks and orderly:
-            await asyncio.wait(self._tasks, timeout=self._subscription.drain_s)
-        left = list(self._tasks)
+        if self._in_hand and orderly:
+            await asyncio.wait(list(self._in_hand), timeout=self._subscription.drain_s)
+        left = list(self._in_hand)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -147,52 +147,64 @@ class _Life:
             log.warning("left without saying goodbye: the broker does not answer", action="abandoned")
             self.abandoned = True
 
-    def _deliver(self, message: Incoming, generation: int) -> Awaitable[None] | None:
-        """Start handling `message`, or return what does once there is room for it."""
-        size = len(message.value)
-        if not self._room.fits(size):
-            return self._deliver_later(message, generation)
-        self._room.take(size)
-        self._begin(message, generation)
-        return None
+    def _deliver(self, messages: Sequence[Incoming], generation: int) -> Awaitable[None] | None:
+        """Start handling `messages`, of one partition; return what goes on once there is room, if there is none."""
+        begun = self._begin(messages, generation)
+        return self._deliver_later(messages[begun:], generation) if begun < len(messages) else None
 
-    async def _deliver_later(self, message: Incoming, generation: int) -> None:
-        await self._room.enter(len(message.value))
-        self._begin(message, generation)
+    async def _deliver_later(self, messages: Sequence[Incoming], generation: int) -> None:
+        while messages:
+            await self._room.until_fits(len(messages[0].value))
+            messages = messages[self._begin(messages, generation) :]
 
-    def _begin(self, message: Incoming, generation: int) -> None:
-        """Start handling `message`, which has its room, unless it is not ours any more or in hand already."""
-        # What is left out here never arrived as far as `Acks` knows, so it is never acknowledged.
-        ours = not self._closed and self._reader.is_current(generation)
-        prefix = self._arrive(message, generation) if ours else None
-        if prefix is None:
-            self._room.leave(len(message.value))
-            return
+    def _begin(self, messages: Sequence[Incoming], generation: int) -> int:
+        """Start handling the first of `messages`, as many as there is room for; how many that were.
+
+        Those that are not ours any more, or in hand already, are passed over.
+        """
+        if self._closed or not self._reader.is_current(generation):
+            return len(messages)  # they never arrive as far as `Acks` knows, and are never acknowledged
+        partition = Partition(messages[0].topic, messages[0].partition)
+        for number, message in enumerate(messages):
+            size = len(message.value)
+            if not self._room.fits(size):
+                return number
+            prefix = self._arrive(partition, message, generation)
+            if prefix is not None:
+                self._room.take(size)
+                self._handle(message, prefix)
+        return len(messages)
+
+    def _handle(self, message: Incoming, prefix: Prefix) -> None:
         self._health.take(1)
         task = asyncio.ensure_future(self._subscription.handle(message))  # a future stays what it is
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._done, message, prefix))
+        together = self._in_hand.get(task)
+        if together is None:
+            together = self._in_hand[task] = []
+            task.add_done_callback(self._done)
+        together.append((message, prefix))
 
-    def _arrive(self, message: Incoming, generation: int) -> Prefix | None:
-        partition = Partition(message.topic, message.partition)
+    def _arrive(self, partition: Partition, message: Incoming, generation: int) -> Prefix | None:
         prefix = self._acks.arrive(partition, message.offset, generation)
         if prefix is None and self._acks.forget_if_beyond(partition, self._reader.log_end(partition)):
             return self._acks.arrive(partition, message.offset, generation)
         return prefix
 
-    def _done(self, message: Incoming, prefix: Prefix, task: "asyncio.Future[None]") -> None:
-        self._tasks.discard(task)
-        self._room.leave(len(message.value))
-        self._health.take(-1)
+    def _done(self, task: "asyncio.Future[None]") -> None:
+        together = self._in_hand.pop(task)
+        self._room.leave(len(together), sum(len(message.value) for message, _ in together))
+        self._health.take(-len(together))
         if task.cancelled():
             return
-        if fault := task.exception():  # whatever it was, the message is not acknowledged
+        if fault := task.exception():  # whatever it was, the messages are not acknowledged
+            first, _ = together[0]
             log.error(
-                "a handler raised", action="handler_fault", topic=message.topic, offset=message.offset, exc_info=fault
+                "a handler raised", action="handler_fault", topic=first.topic, offset=first.offset, exc_info=fault
             )
             if not self._tripped.done():
                 self._tripped.set_exception(BrokenError(repr(fault)))
-        else:
+            return
+        for message, prefix in together:
             prefix.finish(message.offset)
             self._finished[message.topic] += 1
 
@@ -215,7 +227,7 @@ class _Life:
                     group=self._subscription.group,
                 )
             uncommitted = not await self._commit()
-            idle_with_lag = bool(self._measure_lag()) and not self._tasks
+            idle_with_lag = bool(self._measure_lag()) and not self._in_hand
             self._judge(uncommitted=uncommitted, idle_with_lag=idle_with_lag)
 
     def _judge(self, *, uncommitted: bool, idle_with_lag: bool) -> None:

@@ -117,7 +117,7 @@ async def test_a_fault_reaches_those_of_the_batch_and_the_next_batch_is_written(
 
 
 def test_a_dead_letter_says_where_why_and_what_and_can_always_be_stored():
-    message = incoming(b"x" * 100_000, headers={"ce_id": b"claimed"})
+    message = incoming(b"x" * 100_000, headers=[("ce_id", b"claimed")])
     letter = dead_letter(message, WireError("not_json", "a\0b\ud800" + "c" * 9_000), stage="worker", identity="a\0b")
     assert (letter.id, letter.reason) == ("t/3/7", "not_json")
     assert (letter.topic, letter.partition, letter.offset) == ("t", 3, 7)
@@ -134,7 +134,7 @@ def test_burying_a_message_twice_makes_the_same_letter():
 def test_what_capture_counted_is_told_apart_by_its_header():
     counts = CaptureCounts(source="s", at=wire.utc_now(), counts={})
     message = wire.encode(counts, source="s")
-    assert read_exchange(incoming(message.value, headers=dict(message.headers))) == counts
+    assert read_exchange(incoming(message.value, headers=message.headers)) == counts
 
 
 @pytest.mark.parametrize("wrong", [{"id": ""}, {"id": "x" * 300}, {"task": ""}, {"task": "a\0b"}])
@@ -173,28 +173,32 @@ async def test_waits_double_up_to_a_limit():
 
 
 async def test_room_is_bounded_in_messages_and_in_bytes_but_takes_any_single_message():
+    async def enter(size):
+        await room.until_fits(size)
+        room.take(size)
+
     room = Room(2, 100)
-    await room.enter(1_000)  # alone, whatever its size
-    waiting = asyncio.create_task(room.enter(10))
+    await enter(1_000)  # alone, whatever its size
+    waiting = asyncio.create_task(enter(10))
     await asyncio.sleep(0)
     assert not waiting.done()
-    room.leave(1_000)
+    room.leave(1, 1_000)
     await waiting
-    await room.enter(20)
-    waiting = asyncio.create_task(room.enter(30))
+    await enter(20)
+    waiting = asyncio.create_task(enter(30))
     await asyncio.sleep(0)
     assert not waiting.done()
-    room.leave(10)
+    room.leave(1, 10)
     await waiting
     assert (room.messages, room.bytes) == (2, 50)
 
 
 async def test_nothing_is_delivered_behind_a_message_that_fell():
-    delivered = []
+    delivered: list[int] = []
 
-    def deliver(message, _generation):
-        delivered.append(message.offset)
-        if message.offset == 7:
+    def deliver(messages, _generation):
+        delivered.extend(message.offset for message in messages)
+        if messages[0].offset == 7:
             raise RuntimeError("it fell")
 
     async def never():
@@ -202,10 +206,8 @@ async def test_nothing_is_delivered_behind_a_message_that_fell():
 
     reader = a_reader(deliver)
     for offset in (6, 7, 8):
-        record = SimpleNamespace(
-            topic="t", partition=0, offset=offset, key=b"", value=b"", headers=(), timestamp=0, generation_id=1
-        )
-        await reader._hand_over(record, never)
+        record = SimpleNamespace(topic="t", partition=0, offset=offset, key=b"", value=b"", headers=(), timestamp=0)
+        await reader._hand_over([record], 1, never)
     assert delivered == [6, 7]
     assert isinstance(reader._fault.exception(), RuntimeError)
 
