@@ -79,8 +79,10 @@ def _scorer_name(frontier: Reply, candidate: Reply, task: Task | None, override:
 
 def _options(name: str, task: Task | None) -> dict[str, Any]:
     """The task's options, as far as they are this scorer's: it need not be the task's own."""
+    if task is None or not task.scorer_options:
+        return {}
     known = SCORERS[name].options
-    return {key: value for key, value in (task.scorer_options if task else {}).items() if key in known}
+    return {key: value for key, value in task.scorer_options.items() if key in known}
 
 
 def _misconfigured(name: str, task: Task | None) -> str | None:

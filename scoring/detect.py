@@ -7,6 +7,7 @@ taking an answer for a refusal would hide a disagreement.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -16,6 +17,8 @@ from shadow.records import Failure, Reply
 #: A refusal opens the reply, and is short; a long text that begins with one has an answer after it.
 _OPENING: Final = 300
 _LONGEST: Final = 1_500
+#: Characters of a reply that is worth remembering.
+_SHORT: Final = 100
 
 _CUT: Final = ("length", "max_tokens", "max_output_tokens")
 
@@ -84,9 +87,15 @@ def failure_of(reply: Reply) -> Failure | None:
 
 def is_refusal(text: str) -> bool:
     """Whether the text declines to answer, by its opening words. Never true of a long text."""
-    if len(text) > _LONGEST:
-        return False
+    # A classifier says the same few words over and over.
+    return _is_refusal_again(text) if len(text) <= _SHORT else len(text) <= _LONGEST and _is_refusal(text)
+
+
+def _is_refusal(text: str) -> bool:
     opening = text.strip()[:_OPENING]
     if not opening.isascii():
         opening = _APOSTROPHES.sub("'", opening)
     return _REFUSAL.match(opening) is not None
+
+
+_is_refusal_again = lru_cache(maxsize=4_096)(_is_refusal)

@@ -15,6 +15,10 @@ TASK_HEADER: Final = "x-shadow-task"
 SEGMENT_HEADER: Final = "x-shadow-segment"
 UNIT_HEADER: Final = "x-shadow-unit"
 
+#: The parts of a request that are read as text.
+_TEXTS: Final = ("messages", "input", "instructions")
+_LISTS: Final = (list, tuple)
+
 #: Upper edges, in characters of input text, of the `input_length` buckets.
 LENGTH_EDGES: Final = ((200, "<200"), (1_000, "200-1k"), (5_000, "1k-5k"), (20_000, "5k-20k"))
 LONGEST: Final = ">20k"
@@ -86,7 +90,7 @@ def length_bucket(characters: int) -> str:
 
 def input_characters(request: Mapping[str, Any]) -> int:
     """Characters of text the model was given, across messages, input items and instructions."""
-    return sum(_characters(request[part]) for part in ("messages", "input", "instructions") if part in request)
+    return sum([_characters(request[part]) for part in _TEXTS if part in request])
 
 
 def _characters(item: Any) -> int:
@@ -95,9 +99,10 @@ def _characters(item: Any) -> int:
         return len(item)
     if isinstance(item, dict):
         content, text = item.get("content"), item.get("text")
-        return (_characters(content) if content else 0) + (_characters(text) if text else 0)
-    if isinstance(item, list | tuple):
-        return sum(map(_characters, item))
+        found = len(content) if isinstance(content, str) else _characters(content)
+        return found if text is None else found + _characters(text)
+    if isinstance(item, _LISTS):
+        return sum([_characters(each) for each in item])
     return 0
 
 

@@ -197,7 +197,7 @@ class Worker(Section):
 class Scorer(Section):
     """`[scorer]`"""
 
-    batch: int = Field(2_000, ge=1, description="Most pairs written in one transaction.")
+    batch: int = Field(4_000, ge=1, description="Most pairs written in one transaction.")
     linger_ms: float = Field(50, ge=0, description="Longest wait for a batch to fill.")
     health_host: str = "127.0.0.1"
     health_port: Port = 8082

@@ -167,7 +167,8 @@ def combination(
     task: str, candidate: str, kind: CellKind, source: str, segments: Mapping[str, str], at: datetime
 ) -> Combination:
     """The combination of a pair of the event time `at`, for what `source` says of it."""
-    hour = utc(at).replace(minute=0, second=0, microsecond=0)
+    at = utc(at)
+    hour = _hour(at.year, at.month, at.day, at.hour)
     return Combination(task, candidate, kind, source, tuple(sorted(segments.items())), hour)
 
 
@@ -226,6 +227,12 @@ def quantile(histogram: Mapping[int, int], q: float) -> float | None:
         if remaining <= 0:
             break
     return None if last is None else bucket_value(last)
+
+
+@lru_cache(maxsize=4096)
+def _hour(year: int, month: int, day: int, hour: int) -> datetime:
+    """That hour, UTC: the same object each time, which knows its hash by then."""
+    return datetime(year, month, day, hour, tzinfo=UTC)
 
 
 @lru_cache(maxsize=4096)

@@ -45,7 +45,8 @@ _EDGES: Final = " \t\r\n\"'`´‘’“”«»„.,;:!?*_~()[]{}<>|\\"
 
 def read(reply: Reply, _request: Request, options: Options) -> str:
     text = text_of(reply)
-    labels, key = tuple(map(str, options.get("labels", ()))), str(options["key"]) if "key" in options else None
+    labels = tuple(map(str, options["labels"])) if "labels" in options else ()
+    key = str(options["key"]) if "key" in options else None
     # A classifier says the same few words over and over.
     return _read_again(text, labels, key) if len(text) <= _SHORT else _read(text, labels, key)
 

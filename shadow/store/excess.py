@@ -6,7 +6,7 @@ locks the exchanges of a batch: of two transactions that bring trials of one exc
 second looks when the first is committed, and the first saw nothing of the second.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -17,18 +17,15 @@ from shadow.store.rows import PairKey
 from shadow.tally import Combination, Tally
 
 
-def find(connection: Connection, fresh: Iterable[PairKey]) -> dict[Combination, Tally]:
+def find(connection: Connection, fresh: Collection[PairKey]) -> dict[Combination, Tally]:
     """What the new rows complete, tallied. Marks the candidate's row, so that it counts once.
 
     Locks rows of `comparisons` in the order of their key, as everybody does who changes them.
     """
-    keys = sorted({(key.task, key.at, key.exchange_id) for key in fresh if key.kind != "reverse"})
-    asked_twice = set(connection.execute(_TASKS_WITH_CEILING).scalars()) | {
-        key.task for key in fresh if key.kind == "ceiling"
-    }
-    wanted = [
-        {"task": task, "at": at, "exchange_id": exchange_id} for task, at, exchange_id in keys if task in asked_twice
-    ]
+    asked_twice = set(connection.execute(_TASKS_WITH_CEILING).scalars())
+    asked_twice |= {key.task for key in fresh if key.kind == "ceiling"}
+    keys = {(key.task, key.at, key.exchange_id) for key in fresh if key.task in asked_twice and key.kind != "reverse"}
+    wanted = [{"task": task, "at": at, "exchange_id": exchange_id} for task, at, exchange_id in sorted(keys)]
     found: dict[Combination, Tally] = {}
     if not wanted:
         return found
