@@ -9,7 +9,7 @@ The App runs on our event loop, not under `faust worker`, which would listen on 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import faust
@@ -26,6 +26,8 @@ Wait: TypeAlias = Callable[[], Awaitable[object]]
 Deliver: TypeAlias = Callable[[Sequence[Incoming], int], Awaitable[None] | None]
 
 _DAY_S: Final = 86_400.0
+#: So many records of a partition are handed over at once.
+_RUN: Final = 200
 
 
 class BrokenError(Exception):
@@ -204,7 +206,7 @@ def _consumer_class(hand_over: Callable[[Sequence[Any], int, Wait], Awaitable[No
                     if not self.flow_active:
                         await self.perform_seek()  # to what is committed: these are dropped
                         continue
-                    for tp, found in records.items():
+                    for tp, found in _in_turns(records):
                         if not self.flow_active or self.app.consumer_generation_id != generation:
                             break
                         if active is None or tp in active or tp in self._buffered_partitions:
@@ -215,6 +217,14 @@ def _consumer_class(hand_over: Callable[[Sequence[Any], int, Wait], Awaitable[No
                     raise
 
     return DirectConsumer
+
+
+def _in_turns(records: Mapping[TP, Sequence[Any]]) -> Iterator[tuple[TP, Sequence[Any]]]:
+    """Every partition's records, a run of each in turn: none waits until another is done with."""
+    for start in range(0, max(map(len, records.values())), _RUN):
+        for tp, found in records.items():
+            if run := found[start : start + _RUN]:
+                yield tp, run
 
 
 async def _first_of(*waits: Awaitable[object]) -> None:

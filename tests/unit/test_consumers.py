@@ -12,7 +12,7 @@ from consumers.backoff import Backoff
 from consumers.batches import Batches
 from consumers.health import Health
 from consumers.incoming import MAX_DETAIL, MAX_PAYLOAD, Incoming, dead_letter, read_exchange
-from consumers.reader import Reader
+from consumers.reader import Reader, _in_turns
 from consumers.room import Room
 from consumers.rows import write_all_but
 from consumers.worker import build
@@ -210,6 +210,15 @@ async def test_nothing_is_delivered_behind_a_message_that_fell():
         await reader._hand_over([record], 1, never)
     assert delivered == [6, 7]
     assert isinstance(reader._fault.exception(), RuntimeError)
+
+
+@given(st.dictionaries(st.integers(0, 5), st.integers(1, 700).map(range), min_size=1))
+def test_partitions_are_read_in_turns_each_in_its_order(records):
+    runs = list(_in_turns(records))
+    for partition, found in records.items():
+        assert [record for one, run in runs for record in run if one == partition] == list(found)
+    turns = [one for one, _ in runs]
+    assert turns[: len(records)] == list(records), "everybody has had a turn before anybody has a second"
 
 
 def a_reader(deliver):
