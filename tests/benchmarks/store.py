@@ -30,9 +30,10 @@ from shadow.store import (
 from tests.benchmarks._pairs import BARE, START, TASK, copy_bare, copy_bare_as_text, trials
 from tests.services import fresh_database, service_folder
 
-PAIRS = 20_000
+PAIRS = 40_000
 ROUNDS = 3
-WARM_UP = 6
+#: Batches; what is timed begins behind them.
+WARM_UP = 2
 SIZES = (10_000, 100_000, 1_000_000)
 
 
