@@ -1,36 +1,41 @@
 """Server-sent events out of bytes that may be cut anywhere."""
 
-import re
-from typing import Final
-
-#: A line ends with CR LF, LF or CR; a CR at the very end may be half of a CR LF.
-_LINE: Final = re.compile(rb"(.*?)(?:\r\n|\n|\r(?!\Z))", re.DOTALL)
-
 
 class EventStream:
-    """Yields the `data` of each event once its closing blank line has come."""
+    """Yields the `data` of each event once its closing blank line has come.
+
+    A line ends with CR LF, LF or CR. One line may be megabytes long and come in thousands of
+    pieces (a response that repeats its instructions), so each byte is looked at once.
+    """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._pieces: list[bytes] = []  # of the line that has not ended
+        self._after_cr = False
         self._data: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` completes."""
-        text = self._rest + chunk
+        if not chunk:
+            return []
+        if self._after_cr:
+            chunk = chunk.removeprefix(b"\n")  # the second half of a CR LF
+        self._after_cr = chunk.endswith(b"\r")
         events: list[bytes] = []
-        end = 0
-        for line in _LINE.finditer(text):
-            end = line.end()
-            if event := self._line(line[1]):
+        for line in chunk.splitlines(keepends=True):
+            content = line.rstrip(b"\r\n")
+            self._pieces.append(content)
+            if len(content) < len(line) and (event := self._end_line()):
                 events.append(event)
-        self._rest = text[end:]
         return events
 
     def close(self) -> list[bytes]:
         """What a stream that ended without its last blank line still holds."""
-        last = [self._line(line) for line in (self._rest.rstrip(b"\r"), b"")]
-        self._rest = b""
-        return [event for event in last if event]
+        return [event for event in (self._end_line(), self._end_line()) if event]
+
+    def _end_line(self) -> bytes | None:
+        line = b"".join(self._pieces)
+        self._pieces.clear()
+        return self._line(line)
 
     def _line(self, line: bytes) -> bytes | None:
         """Take in one line; the event's data if the line was the blank one that ends it."""
