@@ -83,8 +83,10 @@ def _look_up(base_url: str, sent_name: str, prompt: int, completion: int) -> flo
 
 
 def _calculation(base_url: str, sent_name: str, prompt: int, completion: int) -> "PriceCalculation | None":
-    import genai_prices  # noqa: PLC0415 - loads megabytes of prices; wanted only where the user has set none
-
+    try:
+        import genai_prices  # noqa: PLC0415 - loads megabytes of prices; wanted only where the user has set none
+    except ImportError:  # not part of the base install
+        return None
     usage = genai_prices.Usage(input_tokens=prompt, output_tokens=completion)
     try:  # the address names the provider for sure …
         return genai_prices.calc_price(usage, sent_name, provider_api_url=base_url)

@@ -15,6 +15,19 @@ from shadow.records import Api, Failure, Reply, ToolCall, Usage
 
 #: `finish_reason` (chat) and `incomplete_details.reason` (responses) that mean "cut short".
 _CUT: Final = ("length", "max_output_tokens", "max_tokens")
+#: Responses that may still become an answer, or never will. None of them is the model's last word.
+_UNFINISHED: Final = ("queued", "in_progress", "cancelled", "incomplete")
+#: `incomplete_details.reason` that says more of a response than that it is incomplete.
+_EXPLAINED: Final = (*_CUT, "content_filter")
+#: Calls of a response that the application carries out and that name no tool: where each says what to do.
+_NAMELESS_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
+    "computer_call": ("action", "actions"),
+    "local_shell_call": ("action",),
+    "shell_call": ("action",),
+    "apply_patch_call": ("operation",),
+}
+#: The place of a legacy `function_call` among streamed calls, which count from 0.
+_LEGACY: Final = -1
 
 
 def read(api: Api, body: Any, *, model: str = "") -> Reply:
@@ -33,11 +46,13 @@ def read_bytes(api: Api, body: bytes, *, model: str = "") -> Reply:
     return read(api, parsed, model=model)
 
 
-def read_stream(api: Api, pieces: Iterable[tuple[bytes, float]], *, started: float, model: str = "") -> Reply:
-    """The reply in a streamed answer's bytes, each piece with the moment it came.
+def read_stream(
+    api: Api, pieces: Iterable[tuple[bytes, float]], *, started: float, model: str = ""
+) -> tuple[Reply, bool]:
+    """The reply in a streamed answer's bytes, each piece with the moment it came, and whether that is all.
 
-    `started` is the moment of the question, on the same clock (seconds). `interrupted` where the
-    stream does not say that it ended.
+    `started` is the moment of the question, on the same clock (seconds). `interrupted`, and not
+    all, where the stream does not say that it ended.
     """
     reader = StreamReader(api, model=model)
     events = EventStream()
@@ -47,7 +62,7 @@ def read_stream(api: Api, pieces: Iterable[tuple[bytes, float]], *, started: flo
         if ttft_ms is None and reader.started:
             ttft_ms = (at - started) * 1_000
     _feed(reader, events.close())
-    return msgspec.structs.replace(reader.reply(), ttft_ms=ttft_ms)
+    return msgspec.structs.replace(reader.reply(), ttft_ms=ttft_ms), reader.ended
 
 
 def failed(model: str, failure: Failure, detail: str, *, status: int | None = None) -> Reply:
@@ -83,6 +98,11 @@ class StreamReader:
         self._error: str | None = None
         self.started = False
 
+    @property
+    def ended(self) -> bool:
+        """Whether the stream has said its last word."""
+        return not (self._whole is None and self._error is None and self._finish is None)
+
     def feed(self, event: Any) -> None:
         """Take in one event. Events of unknown kinds are passed over."""
         if not isinstance(event, Mapping):
@@ -108,7 +128,7 @@ class StreamReader:
         )
         if self._error is not None:
             return msgspec.structs.replace(reply, failure="endpoint_error", failure_detail=self._error[:500])
-        if self._finish is None:
+        if not self.ended:
             return msgspec.structs.replace(
                 reply, failure="interrupted", failure_detail="the stream ended without a finish reason"
             )
@@ -129,18 +149,18 @@ class StreamReader:
             self._text.append(text)
         if refusal := _text(delta.get("refusal")):
             self._refusal.append(refusal)
+        self._add_call(_LEGACY, _function(delta.get("function_call")))
         for part in _mappings(delta.get("tool_calls")):
-            self._add_call(part)
+            self._add_call(_whole_number(part.get("index")), _chat_call(part))
         if self._text or self._refusal or self._calls:
             self.started = True
         self._finish = _text(choice.get("finish_reason")) or self._finish
 
-    def _add_call(self, part: Mapping[str, Any]) -> None:
-        call = self._calls.setdefault(_whole_number(part.get("index")), ["", ""])
-        function = part.get("function")
-        if isinstance(function, Mapping):
-            call[0] += _text(function.get("name")) or ""
-            call[1] += _text(function.get("arguments")) or ""
+    def _add_call(self, index: int, part: ToolCall | None) -> None:
+        if part is not None:
+            call = self._calls.setdefault(index, ["", ""])
+            call[0] += part.name
+            call[1] += part.arguments
 
     def _feed_responses(self, event: Mapping[str, Any]) -> None:
         match event.get("type"):
@@ -150,7 +170,7 @@ class StreamReader:
             case "response.refusal.delta":
                 self._refusal.append(_text(event.get("delta")) or "")
                 self.started = True
-            case "response.function_call_arguments.delta":
+            case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
                 self.started = True
             case "response.completed" | "response.incomplete" | "response.failed":
                 self._whole = read("responses", event.get("response"), model=self._model)
@@ -175,16 +195,12 @@ def _read_chat(body: Mapping[str, Any], model: str) -> Reply:
             failure="malformed",
             failure_detail="no choices[0].message in the answer",
         )
-    functions = [call.get("function") for call in _mappings(message.get("tool_calls"))]
+    calls = [_function(message.get("function_call")), *map(_chat_call, _mappings(message.get("tool_calls")))]
     return _reply(
         model=_text(body.get("model")) or model,
         content=_text(message.get("content")),
         refusal=_text(message.get("refusal")),
-        calls=tuple(
-            ToolCall(name=_text(f.get("name")) or "", arguments=_text(f.get("arguments")) or "")
-            for f in functions
-            if isinstance(f, Mapping)
-        ),
+        calls=tuple(call for call in calls if call is not None),
         finish=_text(choice.get("finish_reason")),
         usage=_usage(body.get("usage"), "prompt_tokens", "completion_tokens"),
     )
@@ -196,27 +212,60 @@ def _read_responses(body: Mapping[str, Any], model: str) -> Reply:
         error = body.get("error")
         detail = _text(error.get("message")) if isinstance(error, Mapping) else None
         return failed(model, "endpoint_error", detail or "the response failed")
-    if not isinstance(body.get("output"), list):
+    details = body.get("incomplete_details")
+    reason = _text(details.get("reason")) if isinstance(details, Mapping) else None
+    unfinished = body.get("status") in _UNFINISHED and reason not in _EXPLAINED
+    if not isinstance(body.get("output"), list) and not unfinished:
         return Reply(model=model, failure="malformed", failure_detail="no output in the answer")
     texts: list[str] = []
     refusals: list[str] = []
     calls: list[ToolCall] = []
-    for item in _mappings(body["output"]):
-        if item.get("type") == "function_call":
-            calls.append(ToolCall(name=_text(item.get("name")) or "", arguments=_text(item.get("arguments")) or ""))
+    for item in _mappings(body.get("output")):
+        if (call := _response_call(item)) is not None:
+            calls.append(call)
         for part in _mappings(item.get("content")):
             texts.append(_text(part.get("text")) or "" if part.get("type") == "output_text" else "")
             refusals.append(_text(part.get("refusal")) or "" if part.get("type") == "refusal" else "")
-    details = body.get("incomplete_details")
-    reason = _text(details.get("reason")) if isinstance(details, Mapping) else None
-    return _reply(
+    reply = _reply(
         model=model,
         content="".join(texts) or None,
         refusal="".join(refusals) or None,
         calls=tuple(calls),
-        finish=reason or ("tool_calls" if calls else "stop"),
+        finish=None if unfinished else reason or ("tool_calls" if calls else "stop"),
         usage=_usage(body.get("usage"), "input_tokens", "output_tokens"),
     )
+    if unfinished:
+        # Like a stream that broke off: what there is may be read, but it is not all.
+        detail = f"the response is {body['status']}"
+        return msgspec.structs.replace(reply, failure="interrupted", failure_detail=detail)
+    return reply
+
+
+def _chat_call(part: Mapping[str, Any]) -> ToolCall | None:
+    """A call of a chat answer, or a part of one."""
+    custom = part.get("custom")
+    if isinstance(custom, Mapping):
+        return ToolCall(name=_text(custom.get("name")) or "", arguments=_text(custom.get("input")) or "")
+    return _function(part.get("function"))
+
+
+def _response_call(item: Mapping[str, Any]) -> ToolCall | None:
+    """The call that an output item of a response leaves to the application, if it is one."""
+    kind = _text(item.get("type")) or ""
+    if kind == "function_call":
+        return _function(item)
+    if kind == "custom_tool_call":
+        return ToolCall(name=_text(item.get("name")) or "", arguments=_text(item.get("input")) or "")
+    if kind not in _NAMELESS_CALLS:
+        return None
+    what = {field: item[field] for field in _NAMELESS_CALLS[kind] if item.get(field) is not None}
+    return ToolCall(name=kind.removesuffix("_call"), arguments=msgspec.json.encode(what).decode())
+
+
+def _function(value: Any) -> ToolCall | None:
+    if not isinstance(value, Mapping):
+        return None
+    return ToolCall(name=_text(value.get("name")) or "", arguments=_text(value.get("arguments")) or "")
 
 
 def _reply(

@@ -1,7 +1,6 @@
 """An OpenAI-compatible server with many faults, and a publisher that keeps what it is offered."""
 
 import asyncio
-import gzip
 import json
 import threading
 from typing import Any
@@ -13,6 +12,7 @@ from starlette.routing import Route
 
 from shadow.publisher import Dropped
 from shadow.settings import Model, Settings, Task
+from tests.packing import PACK
 
 SETTINGS = Settings(
     models={
@@ -45,6 +45,17 @@ class Collected:
             except Dropped as outcome:
                 self.dropped.append(outcome.reason)
         return True
+
+    def reserve(self, size):
+        assert size > 0
+        return True
+
+    def release(self, size):
+        assert size >= 0
+
+    def refuse(self, task, reason):
+        assert task
+        self.dropped.append(reason)
 
     def count_sampled_out(self, task):
         self.sampled_out.append(task)
@@ -98,17 +109,17 @@ class Upstream:
 
     async def _answer(self, body, whole, events):
         if not body.get("stream"):
-            if body["model"] == "zipped":
-                packed = gzip.compress(json.dumps(whole).encode())
-                return Response(packed, media_type="application/json", headers={"content-encoding": "gzip"})
+            if coding := coding_of(body["model"]):
+                packed = PACK[coding](json.dumps(whole).encode())
+                return Response(packed, media_type="application/json", headers={"content-encoding": coding})
             return JSONResponse(whole, headers={"x-request-id": "req-1"})
-        headers = {"content-encoding": "gzip"} if body["model"] == "zipped" else {}
+        headers = {"content-encoding": coding} if (coding := coding_of(body["model"])) else {}
         return StreamingResponse(self._stream(body["model"], events), media_type="text/event-stream", headers=headers)
 
     async def _stream(self, model, events):
         frames = [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [b"data: [DONE]\n\n"]
-        if model == "zipped":
-            yield gzip.compress(b"".join(frames))
+        if coding := coding_of(model):
+            yield PACK[coding](b"".join(frames))
             return
         for index, frame in enumerate(frames):
             if index == 2:
@@ -117,6 +128,11 @@ class Upstream:
                 if model == "held":
                     await asyncio.to_thread(self.hold.wait, 20)
             yield frame
+
+
+def coding_of(model):
+    """`zipped`, or `packed:` and a content coding: how this model's answers come."""
+    return "gzip" if model == "zipped" else model.partition("packed:")[2]
 
 
 TOOL_CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"q": "x"}'}}

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow import identify, prices, replies
+from shadow import answers, identify, prices, replies
+from shadow.answers import Answer
 from shadow.capture.labels import Labels, new_id
-from shadow.capture.tape import LIMIT_BYTES, Tape, decoded
+from shadow.capture.tape import LIMIT_BYTES, Tape
+from shadow.codings import UnknownCodingError
 from shadow.publisher import Dropped
 from shadow.records import Api, Exchange, Failure, Reply
 from shadow.settings import Settings
@@ -49,7 +51,7 @@ class Call(msgspec.Struct, eq=False):
         request = _request(self)
         asked = request.get("model")
         asked = asked if isinstance(asked, str) else ""
-        reply = _reply(self, asked)
+        reply, cut = _reply(self, asked)
         role = settings.role_of(labels.task, asked) or settings.role_of(labels.task, reply.model) or "frontier"
         at = time() - (perf_counter() - self.started)
         ended = self.tape.pieces[-1][1] if self.tape is not None and self.tape.pieces else self.ended
@@ -70,7 +72,7 @@ class Call(msgspec.Struct, eq=False):
             unit=identify.unit_of(request, self.headers, labels.unit),
             inclusion_probability=labels.rate,
             traceparent=self.headers.get(TRACEPARENT),
-            truncated=self.tape is not None and self.tape.cut,
+            truncated=cut,
         )
 
 
@@ -92,52 +94,51 @@ def _request(call: Call) -> dict[str, Any]:
     return request
 
 
-def _reply(call: Call, model: str) -> Reply:
+def _reply(call: Call, model: str) -> tuple[Reply, bool]:
+    """The reply, and whether our copy of it is cut short."""
     if call.failure is not None:
-        return replies.failed(model, call.failure, call.detail)
+        return replies.failed(model, call.failure, call.detail), False
     if call.answer is not None:
-        return replies.read_bytes(call.api, call.answer, model=model)
+        return replies.read_bytes(call.api, call.answer, model=model), False
     if call.tape is None:
         raise Dropped("nothing_to_mirror")
     try:
-        pieces = list(decoded(call.tape))
-    except ValueError as fault:
-        raise Dropped("unencodable", str(fault)) from None
-    if not call.tape.headers.get("content-type", "").startswith("text/event-stream"):
-        return _whole(call, call.tape, b"".join(piece for piece, _ in pieces), model)
-    return _streamed(call, call.tape, pieces, model)
+        return answers.read(_answer(call, call.tape, model))
+    except UnknownCodingError as fault:
+        raise Dropped("unknown_coding", str(fault)) from None
 
 
-def _whole(call: Call, tape: Tape, body: bytes, model: str) -> Reply:
-    """A reply that the application read piece by piece although it is one JSON object."""
-    reply = replies.read_bytes(call.api, body, model=model)
-    # Half an object is no fault of the model's: the application did not read it all.
-    return _interrupted(reply, tape) if reply.failure == "malformed" else reply
+def _answer(call: Call, tape: Tape, model: str) -> Answer:
+    return Answer(
+        api=call.api,
+        model=model,
+        started=call.started,
+        pieces=tape.pieces,
+        limit=LIMIT_BYTES,
+        too_long=f"our copy ends after {LIMIT_BYTES} bytes; the application got all of it",
+        cut=tape.cut,
+        broken_off=_broken_off(tape),
+        status=call.status,
+        content_type=tape.headers.get("content-type", ""),
+        content_encoding=tape.headers.get("content-encoding", ""),
+    )
 
 
-def _streamed(call: Call, tape: Tape, pieces: Iterable[tuple[bytes, float]], model: str) -> Reply:
-    reply = replies.read_stream(call.api, pieces, started=call.started, model=model)
-    return _interrupted(reply, tape) if reply.failure == "interrupted" else reply
-
-
-def _interrupted(reply: Reply, tape: Tape) -> Reply:
-    if tape.cut:
-        detail = f"our copy ends after {LIMIT_BYTES} bytes; the application got all of it"
-        return msgspec.structs.replace(reply, failure="truncated", failure_detail=detail)
-    if tape.fault is not None and "Timeout" in tape.fault:
-        return msgspec.structs.replace(reply, failure="timeout", failure_detail=f"the stream stopped: {tape.fault}")
-    why = f"the stream broke off: {tape.fault}" if tape.fault else "the application stopped reading"
-    return msgspec.structs.replace(reply, failure="interrupted", failure_detail=why)
+def _broken_off(tape: Tape) -> tuple[Failure, str] | None:
+    if tape.fault is not None:
+        if "Timeout" in tape.fault:
+            return "timeout", f"the stream stopped: {tape.fault}"
+        return "interrupted", f"the stream broke off: {tape.fault}"
+    if tape.headers.get("content-length") == str(sum(len(piece) for piece, _ in tape.pieces)):
+        return None
+    return "interrupted", "the application stopped reading"
 
 
 def _cost(settings: Settings, names: Iterable[str], reply: Reply) -> float | None:
     for name in names:
         for known, model in settings.models.items():
             if name and name in (known, model.model):
-                try:
-                    return prices.cost_usd(model, name, reply.usage)
-                except ImportError:  # the price list is not part of the base install
-                    return None
+                return prices.cost_usd(model, settings.sent_name(known), reply.usage)
     return None
 
 
@@ -152,10 +153,15 @@ _FAILURES: Final[Mapping[str, Failure]] = {
 }
 
 
-def failure_of(fault: BaseException) -> tuple[Failure, str, int | None]:
-    """What an exception out of the SDK says of the endpoint: failure, detail and HTTP status."""
+def failure_of(fault: BaseException) -> tuple[Failure | None, str, int | None]:
+    """What an exception out of the SDK says of the endpoint: failure, detail and HTTP status.
+
+    No failure: the endpoint has nothing to do with it. The request could not be written, say, or
+    a hook of the application raised.
+    """
     name = type(fault).__name__
     status = getattr(fault, "status_code", None)
     if isinstance(status, int):
         return replies.failure_of_status(status), str(fault), status
-    return _FAILURES.get(name, "endpoint_error"), f"{name}: {fault}", None
+    of_the_sdk = hasattr(fault, "request")
+    return _FAILURES.get(name, "endpoint_error" if of_the_sdk else None), f"{name}: {fault}", None

@@ -8,10 +8,11 @@ and the client it was made from does not change.
 """
 
 import inspect
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
-from functools import cached_property
 from time import perf_counter
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -25,8 +26,8 @@ C = TypeVar("C")
 #: A client's `request` and `_process_response`.
 Methods: TypeAlias = tuple[Callable[..., Any], Callable[..., Any]]
 
-#: The requests whose answers the SDK is waiting for: in each thread, or task.
-_in_threads: Final[dict[int, Begun]] = {}
+#: The requests whose answers the SDK is waiting for: in each thread (or greenlet), or task.
+_in_threads: Final[dict[Hashable, Begun]] = {}
 _in_task: Final[ContextVar[Begun | None]] = ContextVar("shadow_under_way", default=None)
 
 #: What a mirrored client has of ours, in place of its class's own.
@@ -70,27 +71,57 @@ def mirror(
     sink = publisher or process.shared_publisher(settings)
     labeller = Labeller(settings, task=task, segment=segment, unit=unit, rate=rate)
 
-    def watched(copied: Any) -> Any:
-        recorder = Recorder(settings, sink, labeller, getattr(copied, "_custom_headers", None))
-        watch = _watch_async if inspect.iscoroutinefunction(kind.request) else _watch
-        again = copied.copy
-        copied._shadow_before = {name: vars(copied).get(name) for name in _WATCHED}  # noqa: SLF001 - ours
-        copied.request, copied._process_response = watch(copied.request, copied._process_response, recorder)  # noqa: SLF001 - to watch it
-        copied.copy = copied.with_options = lambda *args, **kwargs: watched(again(*args, **kwargs))
-        return copied
+    def watched(client: Any) -> Any:
+        if "_shadow_before" in vars(client):  # by a `with_options` that goes through `copy`
+            return client
+        recorder = Recorder(settings, sink, labeller, getattr(client, "_custom_headers", None))
+        watch = _watch_async if _is_async(type(client)) else _watch
+        client._shadow_before = {name: vars(client).get(name) for name in _WATCHED}  # noqa: SLF001 - ours
+        for name in ("copy", "with_options"):
+            setattr(client, name, _watching(getattr(client, name), watched))
+        client.request, client._process_response = watch(client.request, client._process_response, recorder)  # noqa: SLF001 - to watch it
+        return client
 
     return watched(_copy(client))  # type: ignore[no-any-return] # of the client's own class
+
+
+def _watching(copy: Callable[..., Any], watched: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: watched(copy(*args, **kwargs))
+
+
+def _is_async(kind: type[Any]) -> bool:
+    """By its ancestry: what a class derived from `AsyncOpenAI` calls `request` may be a plain function."""
+    return any(base.__name__ == "AsyncAPIClient" for base in kind.__mro__)
 
 
 def _copy(client: Any) -> Any:
     """A client like `client`, but not watched, that shares its connections."""
     clone = object.__new__(type(client))
-    for name, value in (vars(client) | vars(client).get("_shadow_before", {})).items():
+    unwatched = vars(client).get("_shadow_before", {})
+    for name, value in _attributes(client):
+        kept = unwatched.get(name, value)
         # Resources (`chat`, `responses`) are cached on the client and hold on to it: the copy makes its own.
-        resource = isinstance(inspect.getattr_static(type(client), name, None), cached_property)
-        if not resource and not (name in _WATCHED and value is None):
-            clone.__dict__[name] = value
+        resource = getattr(value, "_client", None) is client
+        if not (resource or name == "_shadow_before" or (name in unwatched and kept is None)):
+            object.__setattr__(clone, name, kept)
     return clone
+
+
+def _attributes(client: Any) -> Iterator[tuple[str, Any]]:
+    """In its `__dict__` and in its slots."""
+    yield from list(vars(client).items())
+    for kind in type(client).__mro__:
+        for name, member in vars(kind).items():
+            if inspect.ismemberdescriptor(member):
+                with suppress(AttributeError):  # never set
+                    yield name, member.__get__(client)
+
+
+def _here() -> Callable[[], Hashable]:
+    """What tells whose request this is: the thread, or the greenlet where there may be several in one."""
+    greenlet = sys.modules.get("greenlet")
+    getcurrent: Callable[[], Hashable] | None = getattr(greenlet, "getcurrent", None)
+    return getcurrent or threading.get_ident
 
 
 def _watch(sdk_request: Callable[..., Any], sdk_process: Callable[..., Any], recorder: Recorder) -> Methods:
@@ -98,30 +129,32 @@ def _watch(sdk_request: Callable[..., Any], sdk_process: Callable[..., Any], rec
 
     What is under way is kept by thread: a ContextVar would cost as much as all the rest of `request`.
     """
-    now, this_thread, api_of, heard = perf_counter, threading.get_ident, APIS.get, recorder.heard
+    now, here, api_of, heard = perf_counter, _here(), APIS.get, recorder.heard
     under_way = _in_threads
 
     def request(cast_to: Any, options: Any, **kwargs: Any) -> Any:
-        me = this_thread()
+        me = here()
         outer = under_way.get(me)
-        under_way[me] = begun = (api_of(options.url), now())
+        under_way[me] = begun = Begun(api_of(options.url), now())
         try:
             answer = sdk_request(cast_to, options, **kwargs)
         except BaseException as fault:
-            if under_way.pop(me, None) is not None:
+            if not begun.heard:
                 recorder.failed(begun, options, fault)
             raise
         else:
-            if under_way.pop(me, None) is not None:
+            if not begun.heard:
                 recorder.missed(begun, options)
             return answer
         finally:
-            if outer is not None:  # asked from within another request of this client: a hook does that
+            if outer is None:
+                under_way.pop(me, None)
+            else:  # asked from within another request of this client: a hook does that
                 under_way[me] = outer
 
     def process_response(**kwargs: Any) -> Any:
-        begun = under_way.pop(this_thread(), None)
-        if begun is not None:
+        begun = under_way.get(here())
+        if begun is not None and not begun.heard:
             heard(begun, kwargs)
         return sdk_process(**kwargs)
 
@@ -129,30 +162,34 @@ def _watch(sdk_request: Callable[..., Any], sdk_process: Callable[..., Any], rec
 
 
 def _watch_async(sdk_request: Callable[..., Any], sdk_process: Callable[..., Any], recorder: Recorder) -> Methods:
-    """The two methods of an asynchronous client, watched: many requests are under way in one thread."""
+    """The two methods of an asynchronous client, watched: many requests are under way in one thread.
+
+    A task that the SDK's `request` is given to (by `asyncio.wait_for`, say) has a copy of the
+    context, in which there is the same `Begun`.
+    """
     now, api_of, heard = perf_counter, APIS.get, recorder.heard
     under_way = _in_task
 
     async def request(cast_to: Any, options: Any, **kwargs: Any) -> Any:
-        begun = (api_of(options.url), now())
+        begun = Begun(api_of(options.url), now())
         outer = under_way.set(begun)
         try:
             answer = await sdk_request(cast_to, options, **kwargs)
         except BaseException as fault:
-            if under_way.get() is not None:
+            if not begun.heard:
                 recorder.failed(begun, options, fault)
             raise
         else:
-            if under_way.get() is not None:
+            if not begun.heard:
                 recorder.missed(begun, options)
             return answer
         finally:
-            under_way.reset(outer)
+            with suppress(ValueError):  # closed from elsewhere, where nothing was set
+                under_way.reset(outer)
 
     def process_response(**kwargs: Any) -> Any:
         begun = under_way.get()
-        if begun is not None:
-            under_way.set(None)
+        if begun is not None and not begun.heard:
             heard(begun, kwargs)
         return sdk_process(**kwargs)  # a coroutine, which the SDK awaits
 

@@ -96,5 +96,9 @@ def _ask(segment_of: Callable[[Request], Mapping[str, str]], body: Request) -> M
     try:
         return dict(segment_of(dict(body)))
     except Exception as fault:  # noqa: BLE001 - the application's own function; its request goes on
-        warn_once("segment_failed", f"segment={segment_of!r} raised {type(fault).__name__}; mirrored without it")
+        warn_once(
+            "segment_failed",
+            f"segment={segment_of!r} raised {type(fault).__name__}; mirrored without it",
+            about=getattr(segment_of, "__qualname__", ""),
+        )
         return {}

@@ -13,8 +13,8 @@ from shadow.settings import Settings
 
 _log = logging.getLogger("shadow.capture")
 _lock: Final = threading.Lock()
-_shared: Publisher | None = None
-_warned: Final[set[str]] = set()
+_shared: Final[list[Publisher]] = []
+_warned: Final[set[tuple[str, str]]] = set()
 
 
 def settings_or_none() -> Settings | None:
@@ -34,21 +34,22 @@ def settings_or_none() -> Settings | None:
     try:
         return configuration.load()
     except ConfigError as fault:
-        warn_once("bad_configuration", f"not mirroring: {fault}")
+        warn_once("bad_configuration", f"not mirroring: {fault}", about=str(fault))
         return None
 
 
 def shared_publisher(settings: Settings) -> Publisher:
-    """The one publisher of this process, made when it is first asked for."""
-    global _shared  # noqa: PLW0603 - one per process is the point
+    """The one publisher of this process for these settings, made when it is first asked for."""
     with _lock:
-        if _shared is None:
-            _shared = Publisher(settings)
-        return _shared
+        for publisher in _shared:
+            if publisher.settings == settings:
+                return publisher
+        _shared.append(Publisher(settings))
+        return _shared[-1]
 
 
-def warn_once(action: str, message: str) -> None:
-    """Log a warning the first time `message` comes up in this process."""
-    if message not in _warned:
-        _warned.add(message)
+def warn_once(action: str, message: str, *, about: str = "") -> None:
+    """Log a warning the first time `action` comes up in this process, for each thing it is `about`."""
+    if (action, about) not in _warned:
+        _warned.add((action, about))
         _log.warning(message, extra={"action": action})

@@ -10,7 +10,7 @@ costs about a microsecond.
 import os
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -32,8 +32,16 @@ _HEADERS: Final = frozenset(
     {identify.TASK_HEADER, identify.SEGMENT_HEADER, identify.UNIT_HEADER, TRACEPARENT},
 )
 
-#: A request as it began: which API it is for (None: not mirrored), and when (`time.perf_counter()`).
-Begun: TypeAlias = tuple[Api | None, float]
+
+class Begun(msgspec.Struct, eq=False, gc=False):
+    """A request as it began: which API it is for (None: not mirrored), and when (`time.perf_counter()`).
+
+    `heard`: its answer was seen on its way, so that nothing more is to be said about it.
+    """
+
+    api: Api | None
+    started: float
+    heard: bool = False
 
 
 class Sink(Protocol):
@@ -42,6 +50,9 @@ class Sink(Protocol):
     settings: Settings
 
     def offer(self, task: str, size: int, build: Build, *args: Any) -> bool: ...
+    def reserve(self, size: int) -> bool: ...
+    def release(self, size: int) -> None: ...
+    def refuse(self, task: str, reason: str) -> None: ...
     def count_sampled_out(self, task: str) -> None: ...
 
 
@@ -66,7 +77,10 @@ class Recorder:
             call = self._unheard(begun, options, fault)
             if call is not None:
                 call.failure, call.detail, call.status = failure_of(fault)
-                self._publisher.offer(call.labels.task, len(call.request), call.exchange)
+                if call.failure is None:
+                    self._publisher.refuse(call.labels.task, "application_error")
+                else:
+                    self._publisher.offer(call.labels.task, len(call.request), call.exchange)
         except Exception as bug:  # noqa: BLE001 - the application goes first
             _excuse(bug)
 
@@ -81,18 +95,25 @@ class Recorder:
 
     def _listener(self) -> Callable[[Begun, Mapping[str, Any]], None]:
         # A closure has at hand what a method would have to look up, global names included.
-        settings, offer = self._settings, self._publisher.offer
+        settings, publisher, offer = self._settings, self._publisher, self._publisher.offer
         constant = None if self._default_headers else self._labeller.constant
         now, length, read, blocks, no_headers = perf_counter, len, exchange_of, ambient.ever_used, NO_HEADERS
 
         def streamed(noted: Noted, tape: Tape) -> None:
-            _settings, _api, labels, _headers, _started, _ended, request, _status = noted
-            offer(labels.task, length(request) + tape.size, read, *noted, None, tape)
+            try:
+                _settings, _api, labels, _headers, _started, _ended, request, _status = noted
+                if tape.refused:
+                    publisher.refuse(labels.task, "byte_budget")
+                    return
+                offer(labels.task, length(request) + tape.size, read, *noted, None, tape)
+            except Exception as bug:  # noqa: BLE001 - as in failed()
+                _excuse(bug)
 
         def heard(begun: Begun, arguments: Mapping[str, Any]) -> None:
+            begun.heard = True
             try:
                 ended = now()
-                api, started = begun
+                api, started = begun.api, begun.started
                 options, response = arguments["options"], arguments["response"]
                 labels: Labels | None = constant
                 headers = no_headers
@@ -116,7 +137,7 @@ class Recorder:
                     # fmt: on
                 else:
                     noted = settings, api, labels, headers, started, ended, request, status
-                    record(response, Tape(streamed, noted, response.headers))
+                    record(response, Tape(streamed, noted, response.headers, publisher))
             except Exception as bug:  # noqa: BLE001 - as in failed()
                 _excuse(bug)
 
@@ -124,7 +145,7 @@ class Recorder:
 
     def _unheard(self, begun: Begun, options: Any, fault: BaseException | None) -> Call | None:
         """The call without an answer; None if it is not mirrored. Its `request` is empty if it is no JSON."""
-        api, started = begun
+        api = begun.api
         labels, headers = self._labelled(api, options)
         if api is None or labels is None:
             return None
@@ -132,7 +153,7 @@ class Recorder:
             request = fault.request.content  # type: ignore[union-attr] # of the SDK's own exceptions
         except (AttributeError, RuntimeError):  # it was never sent
             request = _encoded(options)
-        return Call(self._settings, api, labels, headers, started, perf_counter(), request)
+        return Call(self._settings, api, labels, headers, begun.started, perf_counter(), request)
 
     def _labelled(self, api: Api | None, options: Any) -> tuple[Labels | None, Mapping[str, str]]:
         """A request's labels, and its headers as far as they are ours. No labels: it is not mirrored.
@@ -156,7 +177,8 @@ class Recorder:
 def _excuse(bug: Exception) -> None:
     if "PYTEST_VERSION" in os.environ:
         raise bug
-    warn_once("capture_bug", f"a request was not mirrored, through a fault of ours: {bug!r}")
+    # Only the fault's type: its text may quote the request.
+    warn_once("capture_bug", f"a request was not mirrored, through a fault of ours: {type(bug).__name__}")
 
 
 def _read(headers: Any) -> dict[str, str]:

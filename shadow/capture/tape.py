@@ -5,43 +5,81 @@ SDK's `Stream`, a raw response, `iter_lines`) gets the very pieces, at the very 
 keeps a reference to each and is told when the stream is closed. Nothing is read ahead.
 """
 
-import zlib
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from functools import cache
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 #: What was noted of the request before its answer began to stream.
 Noted: TypeAlias = tuple[Any, ...]
 Ended: TypeAlias = Callable[[Noted, "Tape"], object]
 
-#: Of a longer answer only the beginning is kept.
-LIMIT_BYTES: Final = 4 * 2**20
+#: Of a longer answer only the beginning is kept. Some models stream tens of thousands of pieces.
+LIMIT_BYTES: Final = 16 * 2**20
+#: The budget is asked for so many bytes at a time.
+_STEP_BYTES: Final = 2**14
+#: What a piece costs beside its own bytes: a tuple, a number and a header.
+_PIECE_BYTES: Final = 128
+
+#: How many forks lie between this process and the first. A stream that was open then is the
+#: parent's to tell of, although the child has a copy and closes it too.
+_forks: Final = [0]
+
+
+class Budget(Protocol):
+    """Who says how much may be kept, as `shadow.publisher.Publisher` does."""
+
+    def reserve(self, size: int) -> bool: ...
+    def release(self, size: int) -> None: ...
 
 
 class Tape:
     """The pieces of one answer, in the encoding they came in, each with its `time.perf_counter()`.
 
-    `headers` are those of the answer. `ended(noted, tape)` is called when the stream is closed.
+    `headers` are those of the answer. `ended(noted, tape)` is called when the stream is closed, and
+    what was reserved of the `budget` is given back before. `refused`: the budget was spent, and
+    nothing is kept.
     """
 
     size = 0
     cut = False
+    refused = False
     fault: str | None = None
+    _reserved = 0
+    _room = 0
 
-    def __init__(self, ended: "Ended", noted: Noted, headers: Mapping[str, str]) -> None:
+    def __init__(self, ended: "Ended", noted: Noted, headers: Mapping[str, str], budget: Budget) -> None:
         self.pieces: list[tuple[bytes, float]] = []
         self.headers = headers
         self._ended: Ended | None = ended
         self._noted = noted
+        self._budget = budget
+        self._forks = _forks[0]
 
     def add(self, piece: bytes) -> None:
-        size = self.size + len(piece)
-        if self.cut or size > LIMIT_BYTES:
-            self.cut = True
+        size = self.size + len(piece) + _PIECE_BYTES
+        if size > self._room and not self._reserve(size):
             return
         self.size = size
         self.pieces.append((piece, perf_counter()))
+
+    def _reserve(self, size: int) -> bool:
+        """Find room for `size` bytes in all, or keep no more, however little the next piece is."""
+        if self.cut or self.refused:
+            return False
+        more = (size - self._reserved + _STEP_BYTES - 1) // _STEP_BYTES * _STEP_BYTES
+        if size > LIMIT_BYTES:
+            self.cut = True
+        elif not self._budget.reserve(more):
+            self.refused = True
+            self.pieces.clear()
+        else:
+            self._reserved += more
+            self._room = min(self._reserved, LIMIT_BYTES)
+            return True
+        self._room = 0
+        return False
 
     def broke(self, fault: BaseException) -> None:
         """The stream raised. A generator that is closed early is not a fault of the stream."""
@@ -51,7 +89,8 @@ class Tape:
     def end(self) -> None:
         """The stream was closed, or its last reader is gone. Does its work once."""
         ended, self._ended = self._ended, None
-        if ended is not None:
+        if ended is not None and self._forks == _forks[0]:
+            self._budget.release(self._reserved)
             ended(self._noted, self)
 
     def __del__(self) -> None:
@@ -62,25 +101,6 @@ def record(response: Any, tape: Tape) -> None:
     """Put `tape` in front of the byte stream of an HTTP response that was not read yet."""
     stream = response.stream
     response.stream = _recorded(stream.__class__)(stream, tape)
-
-
-def decoded(tape: Tape) -> Iterator[tuple[bytes, float]]:
-    """The pieces without their content coding, each with the time it came.
-
-    Raises ValueError for a coding we do not know, or for bytes that are not in it.
-    """
-    coding = tape.headers.get("content-encoding", "").strip().lower()
-    if coding in ("", "identity"):
-        yield from tape.pieces
-        return
-    if coding not in ("gzip", "deflate"):
-        raise ValueError(f"unknown content coding {coding!r}")
-    unzip = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: tell gzip from zlib by the header
-    try:
-        for piece, at in tape.pieces:
-            yield unzip.decompress(piece), at
-    except zlib.error as fault:
-        raise ValueError(str(fault)) from None
 
 
 @cache
@@ -142,3 +162,11 @@ def _recorded(kind: type[Any]) -> Any:
             return getattr(self._stream, name)
 
     return SyncRecorded if base.__name__ == "SyncByteStream" else AsyncRecorded
+
+
+def _count_fork() -> None:
+    _forks[0] += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)

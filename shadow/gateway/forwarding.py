@@ -125,7 +125,7 @@ class Forwarder:
         name = call.target.name
         _log.warning("the endpoint failed", action="gateway.endpoint_failed", model=name, fault=repr(fault))
         if passed.answered is not None:
-            passed.broken = "endpoint"
+            passed.broken = "silence" if isinstance(fault, TimeoutError) else "endpoint"
             return
         listener.stop()
         if isinstance(fault, TimeoutError):

@@ -28,7 +28,7 @@ _CREDENTIALS: Final = frozenset({b"authorization", b"api-key", b"x-api-key"})
 _PRIVATE: Final = b"x-shadow-"
 
 #: What can be undone without further libraries, to read the copy of an answer.
-READABLE_ENCODINGS: Final = frozenset({b"gzip", b"deflate", b"identity"})
+READABLE_ENCODINGS: Final = frozenset({b"gzip", b"x-gzip", b"deflate", b"identity"})
 
 
 def read(raw: RawHeaders) -> tuple[Headers, dict[str, str]]:

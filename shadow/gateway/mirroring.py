@@ -1,23 +1,25 @@
 """From the bytes that passed through to an Exchange. Runs away from the request path."""
 
 import time
-import zlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
 
-from shadow import prices, replies
-from shadow.records import Api, Exchange, Reply, Role
+from shadow import answers, prices
+from shadow.answers import Answer
+from shadow.codings import UnknownCodingError
+from shadow.publisher import Dropped
+from shadow.records import Api, Exchange, Failure, Role
 from shadow.settings import Settings
 
-#: Who broke off an answer.
-Broken = Literal["client", "endpoint"]
+#: Who broke off an answer, or what.
+Broken = Literal["client", "endpoint", "silence"]
 
-_BROKEN: Final[dict[Broken, str]] = {
-    "client": "the client hung up",
-    "endpoint": "the endpoint broke off its answer",
+_BROKEN: Final[dict[Broken, tuple[Failure, str]]] = {
+    "client": ("interrupted", "the client hung up"),
+    "endpoint": ("interrupted", "the endpoint broke off its answer"),
+    "silence": ("timeout", "the endpoint fell silent in the middle of its answer"),
 }
 
 
@@ -75,12 +77,18 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 def exchange_of(heard: Heard, settings: Settings) -> Exchange | None:
-    """The exchange that passed, or None for a request that is no JSON object after all."""
+    """The exchange that passed, or None for a request that is no JSON object after all.
+
+    Raises Dropped for an answer that nothing here can unpack.
+    """
     request = msgspec.json.decode(heard.request)
     if not isinstance(request, dict):
         return None
     sent_name = settings.sent_name(heard.model)
-    reply = _reply(heard, sent_name)
+    try:
+        reply, cut = answers.read(_answer(heard, sent_name))
+    except UnknownCodingError as fault:
+        raise Dropped("unknown_coding", str(fault)) from None
     return Exchange(
         id=heard.id,
         task=heard.task,
@@ -98,48 +106,22 @@ def exchange_of(heard: Heard, settings: Settings) -> Exchange | None:
         unit=heard.unit,
         inclusion_probability=heard.probability,
         traceparent=heard.traceparent,
-        truncated=heard.copy.truncated,
+        truncated=cut,
     )
 
 
-def _reply(heard: Heard, model: str) -> Reply:
-    if heard.status is None:
-        return replies.failed(model, "interrupted", "the client hung up before the first byte of an answer")
-    chunks = list(_decoded(heard))
-    if heard.status >= 400:
-        words = b"".join(chunk for chunk, _ in chunks)[:500].decode("utf-8", "replace")
-        return replies.failed(model, replies.failure_of_status(heard.status), words, status=heard.status)
-    if heard.content_type.startswith("text/event-stream"):
-        reply = replies.read_stream(heard.api, chunks, started=heard.started, model=model)
-        whole = reply.failure != "interrupted"
-    else:
-        reply = replies.read_bytes(heard.api, b"".join(chunk for chunk, _ in chunks), model=model)
-        whole = heard.broken is None and not heard.copy.truncated
-    if whole:
-        return reply
-    if heard.copy.truncated:
-        detail = f"larger than gateway.mirror_body_bytes ({heard.copy.limit}); the user got all of it"
-        return msgspec.structs.replace(reply, failure="truncated", failure_detail=detail)
-    why = _BROKEN[heard.broken] if heard.broken else reply.failure_detail
-    return msgspec.structs.replace(reply, failure="interrupted", failure_detail=why)
-
-
-def _decoded(heard: Heard) -> Iterator[tuple[bytes, float]]:
-    """The copy's chunks without their content coding, with the time each came."""
-    timed = zip(heard.copy.chunks, heard.copy.times, strict=True)
-    coding = heard.content_encoding.lower()
-    if coding in ("", "identity"):
-        yield from timed
-    elif coding in ("gzip", "x-gzip", "deflate"):
-        # 32 + 15: zlib finds out itself whether this is gzip or zlib ("deflate").
-        undo = zlib.decompressobj(32 + zlib.MAX_WBITS)
-        room = heard.copy.limit  # a small answer may hide an enormous one
-        for chunk, at in timed:
-            try:
-                plain = undo.decompress(chunk, max(room, 1))
-            except zlib.error:
-                return
-            room -= len(plain)
-            yield plain, at
-            if room <= 0:
-                return
+def _answer(heard: Heard, model: str) -> Answer:
+    copy = heard.copy
+    return Answer(
+        api=heard.api,
+        model=model,
+        started=heard.started,
+        pieces=list(zip(copy.chunks, copy.times, strict=True)),
+        limit=copy.limit,
+        too_long=f"larger than gateway.mirror_body_bytes ({copy.limit}); the user got all of it",
+        cut=copy.truncated,
+        broken_off=None if heard.broken is None else _BROKEN[heard.broken],
+        status=heard.status,
+        content_type=heard.content_type,
+        content_encoding=heard.content_encoding,
+    )

@@ -49,10 +49,10 @@ class Proxy:
         body = await self._whole_body(receive, send)
         if body is None:
             return
-        route = self._router.route(body, told)
+        route = self._router.route(api, body, told)
         at, started = time.time(), time.perf_counter()
         identity = os.urandom(16).hex()
-        rate = self._rates[route.task] if route.task else 0.0
+        rate = self._rates[route.task] if route.task and not route.unmirrored else 0.0
         chosen = sampling.chosen(route.unit or identity, rate=rate, salt="mirror")
         copy = None
         if chosen:

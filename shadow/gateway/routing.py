@@ -7,13 +7,14 @@ import msgspec
 
 from shadow import identify
 from shadow.errors import ConfigError
-from shadow.records import Role
+from shadow.records import Api, Role
 from shadow.settings import Model, Settings, Task
 
 #: Why a request is not mirrored, for the metrics.
 BAD_JSON: Final = "bad_json"
 NO_TASK: Final = "no_task"
 UNKNOWN_TASK: Final = "unknown_task"
+BACKGROUND: Final = "background"
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +26,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a request goes. `task` is one of the settings; without one, `unmirrored` says why."""
+    """Where a request goes. `task` is one of the settings; `unmirrored` says why its exchange is of no use."""
 
     target: Target
     body: bytes
@@ -42,6 +43,7 @@ class _Head(msgspec.Struct):
     model: Any = None
     metadata: Any = None
     user: Any = None
+    background: Any = None
 
 
 _read_head = msgspec.json.Decoder(_Head).decode
@@ -79,7 +81,7 @@ class Router:
         task = self._settings.tasks.get(told.get(identify.TASK_HEADER, ""))
         return self._targets[_arm(task)[1]] if task else self._default
 
-    def route(self, body: bytes, told: Mapping[str, str]) -> Route:
+    def route(self, api: Api, body: bytes, told: Mapping[str, str]) -> Route:
         """Where a request to a mirrored path goes.
 
         A body that is not a JSON object goes out untouched: the endpoint has the right
@@ -106,6 +108,8 @@ class Router:
             arm=arm,
             segment=identify.segment_of(self._settings, name, fields, told),
             unit=identify.unit_of(fields, told),
+            # What comes back is a receipt; the answer comes with some later request.
+            unmirrored=BACKGROUND if api == "responses" and head.background else None,
         )
 
     def _renamed(self, body: bytes, model: object, target: Target) -> bytes:

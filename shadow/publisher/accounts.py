@@ -72,16 +72,15 @@ class Snapshot:
 class Accounts:
     """The byte budget, the counts, and what waits for the publishing thread.
 
-    `begin` is called once, with the first offer. The lock is re-entrant because garbage collection
-    may finish an abandoned stream, and so come back in here, at any moment, on the very thread
-    that holds it.
+    `begin` is called with the first offer, and again with a later one where it was False. The
+    lock is re-entrant because garbage collection may finish an abandoned stream, and so come back
+    in here, at any moment, on the very thread that holds it.
     """
 
     # Attributes of an object with slots lie side by side: `offer` looks at three of them.
     __slots__ = (
         "_begin",
         "_begun",
-        "_bytes",
         "_bytes_left",
         "_clock",
         "_closed",
@@ -103,7 +102,7 @@ class Accounts:
         *,
         max_bytes: int,
         max_waiting: int,
-        begin: Callable[[], None] = lambda: None,
+        begin: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._max_bytes = max_bytes
@@ -124,7 +123,6 @@ class Accounts:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._open: set[Ticket] = set()
         self._waiting: deque[Ticket] = deque()
-        self._bytes = 0
         self._in_flight = 0
         self._in_flight_bytes = 0
 
@@ -145,6 +143,19 @@ class Accounts:
         self._places_left -= 1
         self._enter((task, charge, build, args))
         return True
+
+    def reserve(self, size: int) -> bool:
+        """Take `size` bytes of the budget for what is not an exchange yet. False: there are not so many left.
+
+        Takes no lock, as `offer`, and is given back by `release`.
+        """
+        if size > self._bytes_left:
+            return False
+        self._bytes_left -= size
+        return True
+
+    def release(self, size: int) -> None:
+        self._bytes_left += size
 
     def take(self) -> Ticket | None:
         """The oldest ticket that waits, which is then the caller's to send or to drop."""
@@ -220,7 +231,7 @@ class Accounts:
             return Snapshot(
                 counts={task: dict(counts) for task, counts in self._counts.items()},
                 queued=dict(Counter(ticket.task for ticket in self._open)),
-                bytes=self._bytes,
+                bytes=self._max_bytes - self._bytes_left,
                 waiting=len(self._open) - self._in_flight,
                 in_flight=self._in_flight,
                 in_flight_bytes=self._in_flight_bytes,
@@ -242,18 +253,24 @@ class Accounts:
 
     @property
     def open(self) -> int:
-        """Tickets whose fate is still open."""
-        return len(self._inbox) + len(self._open)
+        """Exchanges whose fate is still open."""
+        with self._lock:  # else one that is being entered would be in neither
+            return len(self._inbox) + len(self._open)
 
     def _begin_or_refuse(self, task: str, size: int, build: Build, args: tuple[Any, ...]) -> bool:
         with self._lock:
             first, self._begun = not self._begun, True
             if first and not self._closed:
                 self._places_left = self._max_waiting
-        if first:
-            self._begin()
+        if not first:
+            self.refuse(task, "closed" if self._closed else "queue_full" if self._places_left <= 0 else "byte_budget")
+            return False
+        if self._begin():
             return self.offer(task, size, build, *args)
-        self.refuse(task, "closed" if self._closed else "queue_full" if self._places_left <= 0 else "byte_budget")
+        with self._lock:
+            self._begun = False
+            self._places_left = _NONE
+        self.refuse(task, "not_started")
         return False
 
     def _book(self) -> None:
@@ -263,7 +280,6 @@ class Accounts:
             self._open.add(ticket)
             self._waiting.append(ticket)
             self._counts[ticket.task]["accepted"] += 1
-            self._bytes += ticket.size
 
     def _settle(self, ticket: Ticket, outcome: str) -> bool:
         with self._lock:
@@ -271,7 +287,6 @@ class Accounts:
                 return False
             self._open.remove(ticket)
             self._counts[ticket.task][outcome] += 1
-            self._bytes -= ticket.size
             self._bytes_left += ticket.size
             if ticket.in_flight:
                 self._in_flight -= 1

@@ -137,8 +137,12 @@ def _reason(fault: BaseException) -> str:
 
 
 def _pin_kafka_logs() -> None:
-    """At DEBUG the Kafka client logs keys, values and headers; never let it."""
-    logging.getLogger("kafka").setLevel(max(logging.getLogger("kafka").level, logging.WARNING))
+    """At DEBUG the Kafka client logs keys, values and headers; never let it.
+
+    What it says at INFO is nothing to an application, unless the application has asked for it.
+    """
+    kafka = logging.getLogger("kafka")
+    kafka.setLevel(max(kafka.level, logging.INFO) if kafka.level else logging.WARNING)
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if name.startswith("kafka.") and isinstance(logger, logging.Logger) and 0 < logger.level < logging.INFO:
             logger.setLevel(logging.INFO)

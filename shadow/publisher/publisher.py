@@ -8,8 +8,9 @@ block or fail (the broker) happens on a daemon thread of ours, which alone owns 
 import os
 import secrets
 import socket
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic, sleep
 from typing import Final
 
@@ -62,8 +63,12 @@ class Publisher:
         self._accounts = Accounts(
             max_bytes=self._limits.queue_bytes, max_waiting=self._limits.queue_items, begin=self._start
         )
-        #: Takes an exchange, from any thread; see `Accounts.offer`. No method of ours between: callers wait.
+        #: Take an exchange, or room for one that is still coming, from any thread; see `Accounts`.
+        #: No methods of ours between: callers wait.
         self.offer = self._accounts.offer
+        self.reserve = self._accounts.reserve
+        self.release = self._accounts.release
+        self.refuse = self._accounts.refuse
         self._named = source
         self._raise_bugs = "PYTEST_VERSION" in os.environ if raise_bugs is None else raise_bugs
         self._reset()
@@ -137,20 +142,29 @@ class Publisher:
         self._connection.leave_to_parent()
         self._reset()
 
-    def _start(self) -> None:
+    def _start(self, *, _finalizing: Callable[[], bool] = sys.is_finalizing) -> bool:
+        """Start the thread. False where the process can have no more of them; a later try may do.
+
+        While the interpreter ends (an open stream may be closed as late as that) a new thread
+        would never run, and starting one wait for it for ever.
+        """
         with self._starting:
             if self._thread is not None or self._closing_at is not None:
-                return
+                return True
+            if _finalizing():
+                self._closing_at = monotonic()
+                self._accounts.close()
+                return True
             thread = threading.Thread(target=self._run, name="shadow-publisher", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # the interpreter is shutting down
-                self._closing_at = monotonic()
-                self._accounts.close()
-                return
+            except RuntimeError as fault:
+                self._report.warn("not_started", "no thread could be started; exchanges are dropped", fault=fault)
+                return False
             self._thread = thread
         lifecycle.close_at_exit(self)
         lifecycle.close_with_multiprocessing(self)
+        return True
 
     def _run(self) -> None:
         while not self._done():

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from shadow import context, mirror
 from shadow.capture import ambient, process
+from shadow.settings import Redaction
 from tests import services
 from tests.capturing import SETTINGS, Collected, Upstream
 
@@ -200,8 +201,10 @@ def test_broken_settings_are_a_warning_and_no_crash(client, monkeypatch, tmp_pat
 
 
 def test_clients_share_one_publisher_unless_told_otherwise(monkeypatch):
-    monkeypatch.setattr(process, "_shared", None)
-    assert process.shared_publisher(SETTINGS) is process.shared_publisher(SETTINGS)
+    monkeypatch.setattr(process, "_shared", [])
+    others = SETTINGS.model_copy(update={"redaction": Redaction(patterns={"customer": r"CUST-\d+"})})
+    assert process.shared_publisher(SETTINGS) is process.shared_publisher(SETTINGS.model_copy())
+    assert process.shared_publisher(others).settings.redaction.patterns == {"customer": r"CUST-\d+"}
 
 
 def test_what_is_no_client_is_refused():

@@ -170,6 +170,31 @@ def test_the_request_is_mirrored_as_it_was_sent_whatever_the_application_does_la
     assert published.only().request["messages"] == [{"role": "user", "content": "first"}]
 
 
+@pytest.mark.parametrize(("coding", "library"), [("gzip", "zlib"), ("br", "brotli"), ("zstd", "backports.zstd")])
+def test_a_packed_stream_is_mirrored_as_the_application_read_it(client, published, coding, library):
+    pytest.importorskip(library, reason="without it the client never asks for this coding")
+    stream = client.chat.completions.create(**{**ASK, "model": f"packed:{coding}"})
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices) == "billing"
+    reply = published.only().reply
+    assert (reply.content, reply.failure, published.dropped) == ("billing", None, [])
+
+
+def test_a_stream_that_unpacks_to_more_than_we_keep_is_cut_by_us(client, published, monkeypatch):
+    monkeypatch.setattr("shadow.capture.call.LIMIT_BYTES", 450)
+    assert len(list(client.chat.completions.create(**{**ASK, "model": "zipped"}))) == 5
+    exchange = published.only()
+    assert exchange.truncated
+    assert (exchange.reply.failure, exchange.reply.content) == ("truncated", "bil")
+
+
+@pytest.mark.parametrize(("model", "failure"), [("garbled", "malformed"), ("big", None)])
+def test_an_answer_read_to_its_end_is_judged_as_a_whole(client, published, model, failure):
+    ask = {"model": model, "messages": MESSAGES}
+    with client.chat.completions.with_streaming_response.create(**ask) as response:
+        list(response.iter_bytes(chunk_size=20))
+    assert published.only().reply.failure == failure
+
+
 def test_of_an_endless_stream_only_the_beginning_is_kept(client, published, monkeypatch):
     monkeypatch.setattr("shadow.capture.tape.LIMIT_BYTES", 300)
     assert len(list(client.chat.completions.create(**ASK))) == 5

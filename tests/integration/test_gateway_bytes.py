@@ -219,6 +219,34 @@ async def test_a_broken_body_gets_the_endpoints_own_error_and_is_counted(gateway
     assert b'shadow_gateway_unmirrored_total{reason="bad_json"} 1.0' in await _get(running.url + "/metrics")
 
 
+async def test_a_response_made_in_the_background_is_served_counted_and_not_mirrored(gateway):
+    running = gateway(scripted.whole(b'{"id": "resp_1", "status": "queued", "output": []}'))
+    sent = b'{"model": "gpt-x", "input": "hi", "background": true}'
+    status, _, body = await raw(running.url, sent, path="/v1/responses")
+    assert (status, json.loads(body)["status"]) == (200, "queued")
+    assert b'shadow_gateway_unmirrored_total{reason="background"} 1.0' in await _get(running.url + "/metrics")
+    assert (running.publisher.exchanges, running.publisher.sampled_out) == ([], {})
+
+
+async def test_an_endpoint_that_falls_silent_in_the_middle_of_its_answer_is_mirrored_as_a_timeout(gateway, http):
+    first = b'data: {"choices":[{"index":0,"delta":{"content":"hel"}}]}\n\n'
+    running = gateway(scripted.chunks(first, forever=True), gateway={"timeout_s": 0.3})
+    async with http.post(running.url + PATH, data=BODY, headers=HEADERS) as response:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.content.read()
+    reply = await asyncio.to_thread(lambda: running.publisher.one().reply)
+    assert (reply.failure, reply.content) == ("timeout", "hel")
+
+
+async def test_a_compressed_reply_that_unpacks_to_more_than_the_mirror_limit_is_mirrored_truncated(gateway):
+    packed = gzip.compress(json.dumps(scripted.chat_body("x" * 20_000)).encode())
+    running = gateway(scripted.whole(packed, content_encoding="gzip"), gateway={"mirror_body_bytes": 5_000})
+    _, _, body = await raw(running.url, headers={"accept-encoding": "gzip"})
+    assert body == packed
+    exchange = running.publisher.one()
+    assert (exchange.truncated, exchange.reply.failure) == (True, "truncated")
+
+
 async def test_a_reply_over_the_mirror_limit_is_forwarded_whole_and_mirrored_truncated(gateway):
     running = gateway(scripted.chat("x" * 20_000), gateway={"mirror_body_bytes": 5_000})
     _, _, body = await raw(running.url)

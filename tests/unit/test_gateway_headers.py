@@ -58,6 +58,7 @@ def test_without_a_key_of_its_own_the_clients_credentials_pass():
     ("accepted", "asked"),
     [
         ([b"gzip, deflate, br, zstd"], b"gzip, deflate"),
+        ([b"x-gzip, br"], b"x-gzip"),
         ([b"br"], b"identity"),
         ([b"gzip;q=0.5, br;q=1.0"], b"gzip;q=0.5"),
         ([b"br", b"deflate"], b"deflate"),

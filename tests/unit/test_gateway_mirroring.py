@@ -1,14 +1,14 @@
-import gzip
 import json
-import zlib
 from typing import Any
 
 import msgspec
 import pytest
 
 from shadow.gateway.mirroring import Copy, Heard, exchange_of
+from shadow.publisher import Dropped
 from shadow.records import Exchange, Usage
 from tests.gateways import settings_for
+from tests.packing import PACK
 from tests.scripted import chat_body
 
 REQUEST = b'{"model":"gpt-x","messages":[{"role":"user","content":"hello"}]}'
@@ -135,20 +135,46 @@ def test_an_answer_beyond_the_limit_is_flagged_and_never_taken_for_a_short_one(w
     assert "mirror_body_bytes" in (exchange.reply.failure_detail or "")
 
 
-@pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-def test_a_compressed_answer_is_read_from_its_copy(coding: str, compress):
-    body = compress(json.dumps(chat_body("hello")).encode())
+@pytest.mark.parametrize("coding", PACK)
+def test_a_compressed_answer_is_read_from_its_copy(coding: str):
+    body = PACK[coding](json.dumps(chat_body("hello")).encode())
     exchange = heard(body[:20], body[20:], content_type="application/json", content_encoding=coding)
     assert (exchange.reply.content, exchange.reply.failure) == ("hello", None)
 
 
-def test_a_small_answer_that_unpacks_to_an_enormous_one_is_not_unpacked():
-    bomb = gzip.compress(b" " * 50_000_000)
-    exchange = heard(bomb, content_type="application/json", content_encoding="gzip", limit=len(bomb) + 10)
-    assert exchange.reply.failure == "malformed"
+@pytest.mark.parametrize("coding", PACK)
+def test_an_answer_that_unpacks_to_more_than_the_limit_is_cut_by_us_and_no_fault_of_the_models(coding: str):
+    body = PACK[coding](json.dumps(chat_body("x" * 50_000)).encode())
+    exchange = heard(body, content_type="application/json", content_encoding=coding, limit=10_000)
+    assert exchange.truncated
+    assert exchange.reply.failure == "truncated"
+    assert "mirror_body_bytes" in (exchange.reply.failure_detail or "")
 
 
-@pytest.mark.parametrize("coding", ["br", "gzip"])
-def test_an_answer_that_cannot_be_unpacked_is_malformed(coding: str):
-    exchange = heard(b"not compressed at all", content_type="application/json", content_encoding=coding)
-    assert exchange.reply.failure == "malformed"
+def test_bytes_that_are_not_in_their_coding_are_the_endpoints_fault():
+    reply = heard(b"not compressed at all", content_type="application/json", content_encoding="gzip").reply
+    assert (reply.failure, reply.failure_detail) == (
+        "endpoint_error",
+        "not gzip: Error -3 while decompressing data: incorrect header check",
+    )
+
+
+def test_an_answer_in_a_coding_that_nobody_here_knows_is_dropped_for_that_reason():
+    with pytest.raises(Dropped, match="'compress'") as outcome:
+        heard(b"?", content_type="application/json", content_encoding="compress")
+    assert outcome.value.reason == "unknown_coding"
+
+
+def test_a_refusal_in_a_coding_that_nobody_here_knows_is_still_a_refusal():
+    exchange = heard(b"???", content_type="application/json", content_encoding="compress", status=400, limit=2)
+    assert (exchange.reply.failure, exchange.reply.status, exchange.truncated) == ("rejected", 400, True)
+
+
+def test_an_endpoint_that_falls_silent_in_a_stream_is_a_timeout():
+    reply = heard(*STREAM[:3], broken="silence").reply
+    assert (reply.failure, reply.content) == ("timeout", "hello")
+
+
+def test_a_client_that_hangs_up_after_the_last_byte_has_its_whole_reply():
+    reply = heard(json.dumps(chat_body("hello")).encode(), content_type="application/json", broken="client").reply
+    assert (reply.failure, reply.content) == (None, "hello")

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from shadow.prices import cost_usd
@@ -34,6 +36,11 @@ def test_open_weights_in_ones_own_cellar_have_no_published_price(name: str):
 
 def test_a_simulated_model_costs_nothing_known_whatever_its_name():
     assert cost_usd(Model(base_url="http://127.0.0.1:1/v1", simulated=True), "gpt-4o", USAGE) is None
+
+
+def test_without_a_price_list_a_price_that_nobody_set_is_unknown(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    assert cost_usd(Model(base_url="http://no-list.internal/v1"), "gpt-4o", USAGE) is None
 
 
 @pytest.mark.parametrize("usage", [None, Usage(prompt_tokens=5), Usage(completion_tokens=5), Usage()])

@@ -124,8 +124,13 @@ def hurry():
 
 
 def test_it_begins_with_the_first_offer_and_once_whoever_offers(hurry):
-    begun = []
-    accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING, begin=lambda: begun.append(threading.get_ident()))
+    begun: list[int] = []
+
+    def begin():
+        begun.append(threading.get_ident())
+        return True
+
+    accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING, begin=begin)
     assert begun == []
     threads = [threading.Thread(target=accounts.offer, args=("intent", 10, nothing)) for _ in range(8)]
     for thread in threads:
@@ -134,6 +139,42 @@ def test_it_begins_with_the_first_offer_and_once_whoever_offers(hurry):
         thread.join()
     assert len(begun) == 1
     assert accounts.counts()["intent"] == {"accepted": 8, "dropped:queue_full": 8 - WAITING}
+
+
+def test_what_could_not_begin_is_counted_and_tried_again_with_the_next_offer():
+    threads_left = [False, False, True]
+    accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING, begin=lambda: threads_left.pop(0))
+    assert [accounts.offer("intent", 10, nothing) for _ in range(3)] == [False, False, True]
+    assert accounts.counts()["intent"] == {"accepted": 3, "dropped:not_started": 2}
+    assert accounts.open == 1
+
+
+def test_what_is_reserved_is_missing_from_the_budget_until_it_is_released():
+    accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING)
+    assert accounts.reserve(BUDGET - 100)
+    assert not accounts.reserve(101)
+    assert not accounts.offer("intent", 10, nothing)
+    accounts.release(BUDGET - 100)
+    assert accounts.offer("intent", 10, nothing)
+    assert accounts.snapshot().bytes == 10 + OVERHEAD_BYTES
+
+
+def test_an_exchange_that_is_being_entered_is_open_all_the_while():
+    """Whoever closes looks from another thread, and must not take it for done."""
+    found: list[int] = []
+    elsewhere = threading.Thread(target=lambda: found.append(accounts.open))
+
+    def clock():
+        elsewhere.start()
+        elsewhere.join(0.2)  # nothing comes of it: the exchange is neither waiting nor entered
+        assert found == []
+        return 0.0
+
+    accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING, clock=clock)
+    accounts.offer("intent", 10, nothing)
+    accounts.counts()
+    elsewhere.join()
+    assert found == [1]
 
 
 def test_threads_that_offer_at_once_share_the_budget_exactly(hurry):

@@ -169,3 +169,80 @@ def test_any_bytes_at_all_are_read_without_raising(body, api):
 
 def test_wildly_nested_bytes_are_malformed_not_a_crash():
     assert replies.read_bytes("chat", b"[" * 1_000_000).failure == "malformed"
+
+
+LEGACY = {"function_call": {"name": "f", "arguments": '{"x":1}'}}
+CUSTOM = {"id": "c1", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
+
+
+@pytest.mark.parametrize(
+    ("message", "call"),
+    [
+        ({"content": None, **LEGACY}, ToolCall(name="f", arguments='{"x":1}')),
+        ({"content": None, "tool_calls": [CUSTOM]}, ToolCall(name="sql", arguments="select 1")),
+    ],
+)
+def test_every_kind_of_call_in_a_chat_answer_is_a_tool_call(message, call):
+    reply = replies.read("chat", chat(message, finish="tool_calls"))
+    assert (reply.tool_calls, reply.failure) == ((call,), None)
+
+
+def test_a_streamed_custom_call_reads_like_a_whole_one():
+    def part(**custom):
+        return chunk({"tool_calls": [{"index": 0, "custom": custom}]})
+
+    opened = chunk({"tool_calls": [{"index": 0, "id": "c1", "type": "custom", "custom": {"name": "sql", "input": ""}}]})
+    events = [opened, part(input="select"), part(input=" 1"), chunk(finish="tool_calls")]
+    assert streamed("chat", events) == replies.read("chat", chat({"tool_calls": [CUSTOM]}, finish="tool_calls"))
+
+
+def test_a_streamed_legacy_call_reads_like_a_whole_one():
+    def part(**call):
+        return chunk({"function_call": call})
+
+    events = [
+        part(name="f", arguments=""),
+        part(arguments='{"x"'),
+        part(arguments=":1}"),
+        chunk(finish="function_call"),
+    ]
+    assert streamed("chat", events) == replies.read("chat", chat(LEGACY, finish="function_call"))
+
+
+@pytest.mark.parametrize(
+    ("item", "call"),
+    [
+        (
+            {"type": "custom_tool_call", "name": "sql", "input": "select 1"},
+            ToolCall(name="sql", arguments="select 1"),
+        ),
+        (
+            {"type": "computer_call", "action": {"type": "click", "x": 1, "y": 2}},
+            ToolCall(name="computer", arguments='{"action":{"type":"click","x":1,"y":2}}'),
+        ),
+        (
+            {"type": "computer_call", "actions": [{"type": "wait"}]},
+            ToolCall(name="computer", arguments='{"actions":[{"type":"wait"}]}'),
+        ),
+        (
+            {"type": "shell_call", "action": {"commands": ["ls"]}},
+            ToolCall(name="shell", arguments='{"action":{"commands":["ls"]}}'),
+        ),
+    ],
+)
+def test_every_kind_of_call_that_a_response_leaves_to_the_application_is_a_tool_call(item, call):
+    reply = replies.read("responses", {"model": "m", "status": "completed", "output": [{"id": "i1", **item}]})
+    assert (reply.tool_calls, reply.failure) == ((call,), None)
+
+
+def test_a_call_that_the_endpoint_itself_carries_out_is_no_answer():
+    searched = {"type": "web_search_call", "id": "w1", "status": "completed", "action": {"query": "x"}}
+    assert replies.read("responses", {"status": "completed", "output": [searched]}).failure == "empty"
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress", "cancelled", "incomplete"])
+@pytest.mark.parametrize("output", [None, [], RESPONSE["output"]])
+def test_a_response_that_is_not_finished_is_never_taken_for_an_answer(status, output):
+    reply = replies.read("responses", {**RESPONSE, "status": status, "output": output})
+    assert (reply.failure, reply.finish_reason) == ("interrupted", None)
+    assert status in (reply.failure_detail or "")
