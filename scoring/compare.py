@@ -97,26 +97,28 @@ def _judge(
     scorer: Scorer, trial: Trial, frontier: Reply, candidate: Reply, options: dict[str, Any]
 ) -> tuple[Reply, Reply, _Judged]:
     """The two replies compared, and each graded; a reply that cannot be read comes back malformed."""
-    answers: list[Any] = []
-    replies: list[Reply] = []
-    for reply in (frontier, candidate):
-        try:
-            answers.append(scorer.read(reply, trial.exchange.request, options))
-            replies.append(reply)
-        except Unreadable as fault:
-            replies.append(msgspec.structs.replace(reply, failure="malformed", failure_detail=str(fault)[:300]))
-    if len(answers) < 2:
-        return replies[0], replies[1], _Judged()
-    agreement = _rounded(scorer.agree(answers[0], answers[1], options))
-    detail = {} if agreement == 1.0 else scorer.differences(answers[0], answers[1])
-    grades: list[float | None] = [None, None]
+    frontier, ours = _read(scorer, trial, frontier, options)
+    candidate, theirs = _read(scorer, trial, candidate, options)
+    if frontier.failure is not None or candidate.failure is not None:
+        return frontier, candidate, _Judged()
+    agreement = _rounded(scorer.agree(ours, theirs, options))
+    detail = {} if agreement == 1.0 else scorer.differences(ours, theirs, options)
+    correct: list[float | None] = [None, None]
     if trial.exchange.reference is not None:
         try:
             right = scorer.read_reference(trial.exchange.reference, options)
-            grades = [_rounded(scorer.agree(answer, right, options)) for answer in answers]
+            correct = [_rounded(scorer.agree(answer, right, options)) for answer in (ours, theirs)]
         except Unreadable as fault:
             detail = {**detail, "reference_unreadable": str(fault)[:200]}
-    return frontier, candidate, _Judged(agreement, grades[0], grades[1], detail)
+    return frontier, candidate, _Judged(agreement, correct[0], correct[1], detail)
+
+
+def _read(scorer: Scorer, trial: Trial, reply: Reply, options: dict[str, Any]) -> tuple[Reply, Any]:
+    """The reply with the answer in it; where there is none, the reply comes back malformed."""
+    try:
+        return reply, scorer.read(reply, trial.exchange.request, options)
+    except Unreadable as fault:
+        return msgspec.structs.replace(reply, failure="malformed", failure_detail=str(fault)[:300]), None
 
 
 def _why_not(frontier: Reply, candidate: Reply) -> str | None:

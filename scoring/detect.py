@@ -80,7 +80,7 @@ def failure_of(reply: Reply) -> Failure | None:
         return "truncated"
     if reply.tool_calls:
         return None
-    if reply.content is None or not reply.content.strip():
+    if not reply.content or reply.content.isspace():
         return "empty"
     return "refusal" if is_refusal(reply.content) else None
 

@@ -243,16 +243,21 @@ def _recorded(reply: _Reply | None, model: str) -> Reply | None:
     fields = {name: getattr(reply, name) for name in _REPLY_FIELDS}
     fields["model"] = reply.model or model
     if reply.tool_calls:
-        fields["tool_calls"] = tuple(_tool_call(call) for call in reply.tool_calls)
+        fields["tool_calls"] = tuple(tool_call(call) for call in reply.tool_calls)
     return Reply(**fields)
 
 
-def _tool_call(call: Any) -> ToolCall:
-    """`{"name", "arguments"}`, or the API's `{"function": {…}}`; arguments as text or as an object."""
+def tool_call(call: Any) -> ToolCall:
+    """A call as people record it: `{"name", "arguments"}`, or the API's `{"function": {…}}`.
+
+    Arguments are text or an object; null and none at all are the same. Raises msgspec.ValidationError.
+    """
     function = call.get("function", call) if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise msgspec.ValidationError("`tool_calls` holds something that is not a tool call")
-    arguments = function.get("arguments", "")
+    arguments = function.get("arguments")
+    if arguments is None:
+        return ToolCall(name=function["name"])
     text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
     return ToolCall(name=function["name"], arguments=text)
 

@@ -14,7 +14,7 @@ MOST_REASON: Final = 300
 
 # Models without structured output like to fence their JSON, or to think aloud before it.
 _THOUGHTS: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
-_FENCED: Final = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+_FENCE: Final = re.compile(r"```(?:json)?[ \t\r]*\n")
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,13 +46,16 @@ def read(reply: Reply) -> Answer:
     text = reply.content or ""
     if thoughts := _THOUGHTS.match(text):
         text = text[thoughts.end() :]
-    if fenced := _FENCED.fullmatch(text):
-        text = fenced[1]
     try:
-        answer = _decoder.decode(text)
+        answer = _decoder.decode(_unfenced(text.strip()))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as fault:
         raise Unreadable("malformed", f"{fault}: {text[:200]!r}") from None
     return msgspec.structs.replace(answer, reason=_kept(answer.reason))
+
+
+def _unfenced(text: str) -> str:
+    fence = _FENCE.match(text)
+    return text[fence.end() : -3] if fence and text.endswith("```") else text
 
 
 def _kept(reason: str) -> str:

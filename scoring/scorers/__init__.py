@@ -67,5 +67,5 @@ def _is(value: Any, kind: type) -> bool:
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
     if kind is list:
-        return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+        return isinstance(value, list | tuple) and set(map(type, value)) <= {str}
     return isinstance(value, kind)

@@ -18,7 +18,7 @@ def agree(a: str, b: str, _options: Options) -> float:
     return float(a == b)
 
 
-def differences(a: str, b: str) -> dict[str, Any]:
+def differences(a: str, b: str, _options: Options) -> dict[str, Any]:
     at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     return {"first_difference_at": at, "frontier": a[at : at + 80], "candidate": b[at : at + 80]}
 

@@ -1,13 +1,14 @@
 """`json`: a document that fits its schema, compared field by field.
 
 Agreement is the share of fields that are equal, of all fields either side has. A field is a
-leaf of the document, named by its JSON path (`$.items[0].price`); a missing one is a
-disagreement about that field. Strings are equal without case and with white space folded; a
-number equals the same number written as a string. `null` and a missing field are the same.
+leaf of the document, named by its JSON path (`$.items[0].price`; a name with a dot or a bracket
+in it is quoted, `$["net.price"]`); a missing one is a disagreement about that field. Strings are
+equal without case and with white space folded; a number equals the same number written as a
+string. `null` and a missing field are the same.
 
 The schema is option `schema`, else the one in the request (`response_format` or
 `text.format`). A reply that is not JSON, or does not fit it, is malformed: it could not have
-been used at all.
+been used at all. Which keywords are applied, see `json_schema`.
 
 Options: `schema`; `fields`, the paths to compare (a path includes what is under it); `ignore`,
 paths to leave out; `ignore_order = true`, to compare lists as bags of whole items; `relative`,
@@ -17,16 +18,14 @@ the largest relative difference of two equal numbers (default 1e-9). In `fields`
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from math import isclose
 from typing import Any, Final, TypeAlias
 
-import jsonschema
 import msgspec
-import referencing
-import referencing.exceptions
 
+from scoring.scorers.json_schema import schema_of, validate
 from scoring.scorers.json_text import parse
 from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, text_of
 from shadow.records import Reply
@@ -36,6 +35,10 @@ Fields: TypeAlias = dict[str, Any]
 #: Deeper documents are refused: comparing them would outgrow the stack.
 _DEEPEST: Final = 64
 
+#: A longer path is shortened before anything is put under it: each of its fields would repeat it.
+_LONGEST_PATH: Final = 500
+
+_SPECIAL: Final = re.compile(r"[.\[\]]")
 _INDEX: Final = re.compile(r"\[\d+\]")
 _NUMERAL: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?")
 _ABSENT: Final = object()
@@ -43,10 +46,11 @@ _ABSENT: Final = object()
 
 def read(reply: Reply, request: Request, options: Options) -> Fields:
     document = parse(text_of(reply))
+    found = fields(document, options)  # first, for it refuses what is too deep to validate
     schema = options.get("schema") or schema_of(request)
     if schema is not None:
         validate(document, schema)
-    return fields(document, options)
+    return found
 
 
 def read_reference(text: str, options: Options) -> Fields:
@@ -58,14 +62,12 @@ def agree(a: Fields, b: Fields, options: Options) -> float:
     paths = a.keys() | b.keys()
     if not paths:
         return 1.0
-    relative = float(options.get("relative", 1e-9))
-    equal = sum(same(a.get(path, _ABSENT), b.get(path, _ABSENT), relative) for path in paths)
-    return equal / len(paths)
+    return (len(paths) - len(_unequal(a, b, paths, options))) / len(paths)
 
 
-def differences(a: Fields, b: Fields) -> dict[str, Any]:
+def differences(a: Fields, b: Fields, options: Options) -> dict[str, Any]:
     """Each differing field with its two values (absent ones left out); at most 20."""
-    different = [path for path in (*a, *(p for p in b if p not in a)) if not same(a.get(path), b.get(path), 1e-9)]
+    different = _unequal(a, b, (*a, *(path for path in b if path not in a)), options)
     sides = {"frontier": a, "candidate": b}
     return {
         "fields": {
@@ -73,6 +75,11 @@ def differences(a: Fields, b: Fields) -> dict[str, Any]:
             for path in different[:20]
         }
     }
+
+
+def _unequal(a: Fields, b: Fields, paths: Iterable[str], options: Options) -> list[str]:
+    relative = float(options.get("relative", 1e-9))
+    return [path for path in paths if not same(a.get(path, _ABSENT), b.get(path, _ABSENT), relative)]
 
 
 def same(a: Any, b: Any, relative: float) -> bool:
@@ -100,49 +107,16 @@ def fields(document: Any, options: Options) -> Fields:
     return found
 
 
-def validate(document: Any, schema: Mapping[str, Any]) -> None:
-    """Raises Unreadable, naming the place, if the document does not fit the schema."""
-    try:
-        validator = _validator(msgspec.json.encode(schema))
-        fault = next(iter(validator.iter_errors(document)), None) if validator else None
-    except (RecursionError, re.error, referencing.exceptions.Unresolvable):
-        return  # a schema that cannot be applied says nothing of the reply
-    if fault is not None:
-        raise Unreadable(f"does not fit the schema at {fault.json_path}: {fault.message}"[:300])
-
-
-def schema_of(request: Request) -> Mapping[str, Any] | None:
-    """The JSON schema the request asked the model to keep to, if any."""
-    match request:
-        case {"response_format": {"json_schema": {"schema": dict() as schema}}}:
-            return schema
-        case {"text": {"format": {"schema": dict() as schema}}}:
-            return schema
-        case _:
-            return None
-
-
-@lru_cache(maxsize=256)
-def _validator(schema: bytes) -> Any:
-    """A validator, or None where the schema itself is wrong (which is no fault of the reply)."""
-    parsed = msgspec.json.decode(schema)
-    kind = jsonschema.validators.validator_for(parsed, default=jsonschema.Draft202012Validator)
-    try:
-        kind.check_schema(parsed)
-    except jsonschema.SchemaError:
-        return None
-    # An empty registry: with the default one a `$ref` in a request would be fetched from the network.
-    return kind(parsed, registry=referencing.Registry())
-
-
 def _leaves(value: Any, path: str, unordered: bool, depth: int) -> Iterator[tuple[str, Any]]:
     if depth > _DEEPEST:
         raise Unreadable(f"nested deeper than {_DEEPEST}")
     match value:
         case dict() if value:
+            path = _shortened(path)
             for name, item in value.items():
-                yield from _leaves(item, f"{path}.{name}", unordered, depth + 1)
+                yield from _leaves(item, path + _step(name), unordered, depth + 1)
         case list() if value:
+            path = _shortened(path)
             if unordered:
                 yield from _unordered(value, path, depth)
                 return
@@ -159,9 +133,24 @@ def _unordered(items: list[Any], path: str, depth: int) -> Iterator[tuple[str, A
     seen: Counter[str] = Counter()
     for item in items:
         leaves = tuple(_leaves(item, "", unordered=True, depth=depth + 1))
-        name = msgspec.json.encode(sorted((p, _canonical(v)) for p, v in leaves)).decode()
+        # Shortened, for the name of a list in a list holds the names of its items, and quotes them.
+        name = _shortened(_json(sorted((p, _canonical(v)) for p, v in leaves)))
         seen[name] += 1
         yield f"{path}[{name}#{seen[name]}]", True
+
+
+def _step(name: str) -> str:
+    return f"[{_json(name)}]" if _SPECIAL.search(name) else f".{name}"
+
+
+def _shortened(path: str) -> str:
+    if len(path) <= _LONGEST_PATH:
+        return path
+    return f"{path[:100]}…{blake2b(path.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _canonical(leaf: Any) -> str:

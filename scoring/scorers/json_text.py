@@ -7,7 +7,7 @@ import msgspec
 
 from scoring.scorers.scorer import Unreadable
 
-_FENCE: Final = re.compile(r"```[a-zA-Z]{0,10}\s*\n(.*?)```", re.DOTALL)
+_FENCE: Final = re.compile(r"```[a-zA-Z]{0,10}[ \t\r]*\n")
 
 
 def parse(text: str) -> Any:
@@ -27,8 +27,8 @@ def parse(text: str) -> Any:
 
 def _places(text: str) -> list[str]:
     places = [text]
-    if "```" in text and (fenced := _FENCE.findall(text)):
-        places.append(fenced[-1])
+    if (fenced := _last_fenced(text)) is not None:
+        places.append(fenced)
     brace = text.find("{")
     if brace >= 0:
         before = text[:brace].rstrip()
@@ -36,3 +36,11 @@ def _places(text: str) -> list[str]:
         first, last = (len(before) - 1, text.rfind("]")) if in_list else (brace, text.rfind("}"))
         places.append(text[first : last + 1])
     return places
+
+
+def _last_fenced(text: str) -> str | None:
+    """What the last code fence holds. A fence that is never closed holds nothing."""
+    found, at = None, 0
+    while (opening := _FENCE.search(text, at)) and (end := text.find("```", opening.end())) >= 0:
+        found, at = text[opening.end() : end], end + 3
+    return found

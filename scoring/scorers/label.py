@@ -40,13 +40,14 @@ _NAMED: Final = re.compile(
 _SENTENCE_END: Final = re.compile(r"(?<=\w)[*_`\"'’”»)]{0,4}[.;!?](?=\s)")
 _JOINS: Final = re.compile(r"[\s_]+|(?<=\w)[-‐‑–/](?=\w)")
 _NOT_WORD: Final = re.compile(r"[^\w+#]+")
+# Accents are put in order by insertion, so a "word" of nothing else would cost the square of its length.
+_PIECE: Final = re.compile(r"\S{1,256}|\s+")
 _EDGES: Final = " \t\r\n\"'`´‘’“”«»„.,;:!?*_~()[]{}<>|\\"
 
 
 def read(reply: Reply, _request: Request, options: Options) -> str:
     text = text_of(reply)
-    labels = tuple(map(str, options["labels"])) if "labels" in options else ()
-    key = str(options["key"]) if "key" in options else None
+    labels, key = tuple(options.get("labels", ())), options.get("key")
     # A classifier says the same few words over and over.
     return _read_again(text, labels, key) if len(text) <= _SHORT else _read(text, labels, key)
 
@@ -70,7 +71,7 @@ def agree(a: str, b: str, _options: Options) -> float:
 
 def normalised(label: str) -> str:
     """The form in which two spellings of one label are equal."""
-    folded = unicodedata.normalize("NFKC", label).casefold()
+    folded = "".join(unicodedata.normalize("NFKC", piece) for piece in _PIECE.findall(label)).casefold()
     return _JOINS.sub(" ", folded.strip(_EDGES)).strip(_EDGES)
 
 

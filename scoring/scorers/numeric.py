@@ -23,7 +23,7 @@ from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, text_of
 from shadow.records import Reply
 
 _NOTE: Final = re.compile(r"<<[^<>]{0,300}(?:>>|\Z)")
-_MARKED: Final = re.compile(r"####([^\n]{0,200})|\\boxed\{([^{}]{0,200})\}")
+_MARKS: Final = {"####": re.compile(r"####([^\n]{0,200})"), "\\boxed": re.compile(r"\\boxed\{([^{}]{0,200})\}")}
 _FRAC: Final = re.compile(r"\\[dt]?frac\{(\d{1,15})\}\{(\d{1,15})\}")
 
 #: Where the last number of a long line is looked for first.
@@ -56,10 +56,10 @@ def read(reply: Reply, _request: Request, _options: Options) -> float:
         text = _NOTE.sub("", text)
     if "\\" in text:
         text = _FRAC.sub(r"\1/\2", text)
-    if "####" in text or "\\boxed" in text:
-        for mark in reversed(list(_MARKED.finditer(text))):
-            if (marked := next(numbers(mark[1] or mark[2] or ""), None)) is not None:
-                return marked
+    marks = [mark for sign, marked in _MARKS.items() if sign in text for mark in marked.finditer(text)]
+    for mark in sorted(marks, key=re.Match.start, reverse=True):
+        if (number := next(numbers(mark[1]), None)) is not None:
+            return number
     # From the last line up: long working is then never searched at all.
     for line in reversed(text.splitlines()):
         if (last := _last(line)) is not None:
@@ -100,6 +100,8 @@ def _value(found: re.Match[str]) -> float | None:
 
 
 def agree(a: float, b: float, options: Options) -> float:
+    if a == b:
+        return 1.0
     tolerance = max(float(options.get("absolute", 1e-6)), float(options.get("relative", 1e-9)) * max(abs(a), abs(b)))
     return float(abs(a - b) <= tolerance)
 

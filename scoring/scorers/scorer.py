@@ -18,7 +18,7 @@ class Unreadable(ValueError):  # noqa: N818 - it names what the reply is, like L
     """The reply holds no answer of the kind the scorer compares; the message says what is missing."""
 
 
-def plainly(a: Any, b: Any) -> dict[str, Any]:
+def plainly(a: Any, b: Any, _options: Options) -> dict[str, Any]:
     """The two answers as short text: what differs, where the answers are small."""
     return {"frontier": str(a)[:200], "candidate": str(b)[:200]}
 
@@ -31,14 +31,14 @@ class Scorer:
     model text: whatever the model wrote, one of the two happens.
     `agree(a, b, options)` is in [0, 1], symmetric, and 1 for an answer with itself.
     `reference(text, options)` reads the right answer where it is not written like a reply.
-    `differences(a, b)` describes a disagreement for people, as a small JSON object.
+    `differences(a, b, options)` describes a disagreement for people, as a small JSON object.
     `options` names the settings it understands, with the type of each.
     """
 
     read: Callable[[Reply, Request, Options], Any]
     agree: Callable[[Any, Any, Options], float]
     reference: Callable[[str, Options], Any] | None = None
-    differences: Callable[[Any, Any], dict[str, Any]] = plainly
+    differences: Callable[[Any, Any, Options], dict[str, Any]] = plainly
     options: Mapping[str, type] = field(default_factory=dict)
 
     def read_reference(self, text: str, options: Options) -> Any:
@@ -50,6 +50,6 @@ class Scorer:
 
 def text_of(reply: Reply) -> str:
     """The reply's text. Raises Unreadable where it has none."""
-    if reply.content is None or not reply.content.strip():
+    if not reply.content or reply.content.isspace():
         raise Unreadable("no text in the reply")
     return reply.content

@@ -60,7 +60,7 @@ def common_subsequence(a: Words, b: Words) -> int:
     return len(a) - row.bit_count()
 
 
-def differences(a: Words, b: Words) -> dict[str, Any]:
+def differences(a: Words, b: Words, _options: Options) -> dict[str, Any]:
     """Words of one side that the other never uses."""
     return {"only_frontier": _missing(a, b), "only_candidate": _missing(b, a)}
 

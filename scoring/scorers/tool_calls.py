@@ -4,12 +4,14 @@ Two calls of one tool agree by the share of equal arguments, the name counting a
 different tools, not at all. Parallel calls may come in any order: they are paired so that the
 total is best, and what is left without a partner agrees with nothing. A reply in text where
 the other calls a tool disagrees with it wholly. Arguments that are not a JSON object are
-malformed. A `reference` is a JSON list of `{"name": …, "arguments": {…}}`.
+malformed. A `reference` is a JSON list of `{"name": …, "arguments": {…}}`, or of calls as the API
+writes them.
 
 Options: those of `json` that say how arguments are compared (`fields`, `ignore`, `relative`,
 `ignore_order`).
 """
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -19,7 +21,8 @@ from scipy.optimize import linear_sum_assignment
 from scoring.scorers import json_fields
 from scoring.scorers.json_text import parse
 from scoring.scorers.scorer import Options, Request, Scorer, Unreadable
-from shadow.records import Reply
+from shadow.pairs import tool_call
+from shadow.records import Reply, ToolCall
 
 Call: TypeAlias = tuple[str, json_fields.Fields]
 
@@ -28,18 +31,17 @@ _MOST_CALLS = 64
 
 
 def read(reply: Reply, _request: Request, options: Options) -> tuple[Call, ...]:
-    if len(reply.tool_calls) > _MOST_CALLS:
-        raise Unreadable(f"more than {_MOST_CALLS} tool calls")
-    return tuple((call.name, _arguments(call.name, call.arguments, options)) for call in reply.tool_calls)
+    return _read(reply.tool_calls, options)
 
 
 def read_reference(text: str, options: Options) -> tuple[Call, ...]:
     """The calls a reference asks for. Raises Unreadable unless it is a list of calls."""
     listed = parse(text)
     calls = listed if isinstance(listed, list) else [listed]
-    if not all(isinstance(call, dict) and isinstance(call.get("name"), str) for call in calls):
-        raise Unreadable("not a list of tool calls")
-    return tuple((call["name"], json_fields.fields(call.get("arguments") or {}, options)) for call in calls)
+    try:
+        return _read([tool_call(call) for call in calls], options)
+    except msgspec.ValidationError:
+        raise Unreadable("not a list of tool calls") from None
 
 
 def agree(a: tuple[Call, ...], b: tuple[Call, ...], options: Options) -> float:
@@ -50,8 +52,14 @@ def agree(a: tuple[Call, ...], b: tuple[Call, ...], options: Options) -> float:
     return float(alike[rows, columns].sum() / max(len(a), len(b)))
 
 
-def differences(a: tuple[Call, ...], b: tuple[Call, ...]) -> dict[str, Any]:
+def differences(a: tuple[Call, ...], b: tuple[Call, ...], _options: Options) -> dict[str, Any]:
     return {"frontier": _written(a), "candidate": _written(b)}
+
+
+def _read(calls: Sequence[ToolCall], options: Options) -> tuple[Call, ...]:
+    if len(calls) > _MOST_CALLS:
+        raise Unreadable(f"more than {_MOST_CALLS} tool calls")
+    return tuple((call.name, _arguments(call.name, call.arguments, options)) for call in calls)
 
 
 def _alike(a: Call, b: Call, options: Options) -> float:
@@ -72,7 +80,12 @@ def _arguments(name: str, text: str, options: Options) -> json_fields.Fields:
 
 
 def _written(calls: tuple[Call, ...]) -> list[str]:
-    return [f"{name}({', '.join(f'{path[2:]}={value}' for path, value in args.items())})"[:200] for name, args in calls]
+    return [f"{name}({', '.join(map(_argument, args.items()))})"[:200] for name, args in calls]
+
+
+def _argument(field: tuple[str, Any]) -> str:
+    path, value = field
+    return f"{path.removeprefix('$.')}={value}"
 
 
 SCORER = Scorer(read=read, agree=agree, reference=read_reference, differences=differences, options=json_fields.OPTIONS)

@@ -1,9 +1,9 @@
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scoring.scorers import DEFAULTS, SCORERS, Unreadable, label, mistakes, name_for, numeric, text
@@ -51,20 +51,7 @@ def test_a_scorer_is_total_symmetric_reflexive_and_between_0_and_1(name: str, a:
     assert 0 <= score <= 1
     assert score == pytest.approx(scorer.agree(second, first, {}))
     assert scorer.agree(first, first, {}) == 1
-    assert isinstance(scorer.differences(first, second), dict)
-
-
-@pytest.mark.parametrize("name", sorted(SCORERS))
-@pytest.mark.parametrize(
-    "unit", ["a", "1", " ", "\n", "1,111", "1'111", "1.", "-", "{", "[", '{"a":', "```", "```\n", "<<", "<<1", "$",
-             "a b ", "Intent: ", "Intent: x\n", "\\boxed{", "#### ", "the the ", "é", "1/", "1 ", "label is "],
-)  # fmt: skip
-@pytest.mark.timeout(60)  # linear work takes milliseconds; what backtracks would take hours
-def test_a_long_text_of_anything_is_scored_in_linear_time(name: str, unit: str):
-    content = unit * (300_000 // len(unit))
-    scorer = SCORERS[name]
-    with suppress(Unreadable):
-        scorer.agree(scorer.read(say(content), {}, {}), scorer.read(say(content + " x 1"), {}, {}), {})
+    assert isinstance(scorer.differences(first, second, {}), dict)
 
 
 def test_every_kind_of_task_has_a_scorer_and_a_task_may_name_its_own():
@@ -175,8 +162,6 @@ def test_any_number_python_prints_is_read_back(number: float):
 
 # --- json
 
-SCHEMA = {"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]}
-
 
 def test_agreement_is_the_share_of_equal_fields():
     a, b = say('{"a": 1, "b": {"c": "X  y"}, "d": [1, 2]}'), say('{"a": "1.0", "b": {"c": "x y"}, "d": [1, 3]}')
@@ -190,6 +175,7 @@ def test_json_is_found_in_fences_and_prose():
     assert read("json", 'Sure!\n```json\n{"a": 1}\n```\nHope it helps [1]') == {"$.a": 1}
     assert read("json", 'Here: {"a": 1} as asked') == {"$.a": 1}
     assert read("json", 'Here: [{"a": 1}, {"a": 2}].') == {"$[0].a": 1, "$[1].a": 2}
+    assert read("json", '```json\n{"a": 1}\n```\nor\n```\n\n  {"a": 2}```') == {"$.a": 2}
     assert unreadable("json", "as shown in [1]")
     assert unreadable("json", '{"a": 1')
 
@@ -205,21 +191,42 @@ def test_fields_can_be_chosen_ignored_and_compared_without_order():
     assert agreement("json", say("[1, 2, 2]"), say("[2, 1, 1]"), ignore_order=True) < 1
 
 
-def test_a_document_that_does_not_fit_the_schema_is_unreadable():
-    request = {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}}
-    with pytest.raises(Unreadable, match=r"at \$.n: 'x' is not of type 'number'"):
-        read("json", '{"n": "x"}', request)
-    assert read("json", '{"n": 1}', {"text": {"format": {"schema": SCHEMA}}}) == {"$.n": 1}
-    assert unreadable("json", "{}", schema=SCHEMA)
+NAMES = st.text('ab.[]"0*', max_size=3)
+DOCUMENTS = st.recursive(
+    st.just(1),
+    lambda parts: st.lists(parts, min_size=1, max_size=2) | st.dictionaries(NAMES, parts, min_size=1, max_size=2),
+    max_leaves=4,
+)
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [{"$ref": "http://127.0.0.1:1/schema.json"}, {"type": "nonsense"}, {"pattern": "("}, {"$ref": "#/nowhere"},
-     {"$ref": "#"}],
-)  # fmt: skip
-def test_a_schema_that_cannot_be_applied_is_not_the_replys_fault_and_nothing_is_fetched(schema: dict[str, object]):
-    assert read("json", '{"n": 1}', schema=schema) == {"$.n": 1}
+@given(DOCUMENTS, DOCUMENTS)
+@example({"a.b": 1}, {"a": {"b": 1}})
+@example({"a[0]": 1}, {"a": [1]})
+def test_documents_that_agree_wholly_are_the_same(a: object, b: object):
+    assert (agreement("json", *(say(msgspec.json.encode(d).decode()) for d in (a, b))) == 1) == (a == b)
+
+
+def test_a_name_with_a_dot_or_a_bracket_is_not_a_place_in_the_document():
+    assert agreement("json", say('{"a.b": 1}'), say('{"a": {"b": 1}}')) == 0
+    assert agreement("json", say('{"a[0]": 1}'), say('{"a": [1]}')) == 0
+    assert read("json", '{"a.b": [{"net price": 1}]}') == {'$["a.b"][0].net price': 1}
+    assert read("json", '{"a.b": {"c": 1}, "d": 2}', fields=['$["a.b"]']) == {'$["a.b"].c': 1}
+
+
+def test_what_agrees_within_the_tolerance_is_not_listed_as_different():
+    scorer = SCORERS["json"]
+    a, b = ({"$.sum": 100, "$.tax": 7}, {"$.sum": 101, "$.tax": 8})
+    assert scorer.agree(a, b, {"relative": 0.05}) == 0.5
+    assert scorer.differences(a, b, {"relative": 0.05}) == {"fields": {"$.tax": {"frontier": "7", "candidate": "8"}}}
+
+
+def test_long_names_are_told_apart_though_their_paths_are_shortened():
+    long = "n" * 2_000
+    a, b, c = (say(f'{{"{long}{end}": {{"x": 1}}}}') for end in "aab")
+    assert agreement("json", a, b) == 1
+    assert agreement("json", a, c) == 0
+    assert agreement("json", say(f'[["{long}", 1]]'), say(f'[[1, "{long}"]]'), ignore_order=True) == 1
+    assert agreement("json", say(f'[["{long}", 1]]'), say(f'[[1, "{long}!"]]'), ignore_order=True) == 0
 
 
 def test_deep_documents_are_refused_and_not_a_crash():
@@ -255,6 +262,28 @@ def test_a_reference_lists_the_right_calls():
     assert scorer.agree(scorer.read(say(None, WEATHER), {}, {}), right, {}) == 1
     with pytest.raises(Unreadable):
         scorer.read_reference('["weather"]', {})
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [{"name": "weather", "arguments": {"city": "Paris", "unit": "C"}},
+     {"name": "weather", "arguments": WEATHER[1]},
+     {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": WEATHER[1]}}],
+)  # fmt: skip
+def test_a_reference_may_be_a_call_as_the_api_writes_it(recorded: dict[str, object]):
+    scorer = SCORERS["tool_calls"]
+    answer = scorer.read(say(None, WEATHER), {}, {})
+    for written in ([recorded], recorded):
+        right = scorer.read_reference(msgspec.json.encode(written).decode(), {})
+        assert scorer.agree(answer, right, {}) == 1
+
+
+@pytest.mark.parametrize(
+    "recorded", ['{"name": "now"}', '{"name": "now", "arguments": null}', '{"name": "now", "arguments": ""}']
+)
+def test_a_reference_without_arguments_is_a_call_without_arguments(recorded: str):
+    scorer = SCORERS["tool_calls"]
+    assert scorer.agree(scorer.read(say(None, ("now", "{}")), {}, {}), scorer.read_reference(recorded, {}), {}) == 1
 
 
 # --- text and exact
