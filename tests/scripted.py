@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,6 +111,20 @@ def after(seconds: float, answer: Answer) -> Answer:
         await answer(receive, send)
 
     return late
+
+
+def closed_for(seconds: float, answer: Answer) -> Answer:
+    """From the first request on, 429 for so long, with a `retry-after` that is true; then `answer`."""
+    opens_at: list[float] = []
+
+    async def turned_away_at_first(receive: Receive, send: Send) -> None:
+        if not opens_at:
+            opens_at.append(time.monotonic() + seconds)
+        left_ms = (opens_at[0] - time.monotonic()) * 1_000
+        away = error(429, "later", retry_after_ms=f"{left_ms + 1:.0f}") if left_ms > 0 else answer
+        await away(receive, send)
+
+    return turned_away_at_first
 
 
 def chunks(*parts: bytes, pause_s: float = 0.0, cut: bool = False, forever: bool = False, **headers: str) -> Answer:

@@ -10,7 +10,7 @@ import pytest
 
 from shadow.devstack.processes import free_port
 from shadow.settings import Model
-from shadow.upstream import Endpoint
+from shadow.upstream import Endpoint, retry
 from shadow.upstream import endpoint as endpoint_module
 from tests import scripted
 from tests.scripted import ScriptedEndpoint
@@ -94,12 +94,37 @@ async def test_a_storm_of_429_ends_as_rate_limited_within_the_retry_budget(asked
     assert reply.failure_detail == "HTTP 429: slow down"
 
 
+async def test_an_endpoint_that_asks_for_silence_gets_it_and_no_ask_is_lost(asked):
+    closed_s, deadline_s = 1.5, 0.5
+    app = ScriptedEndpoint([scripted.closed_for(closed_s, scripted.chat("hi"))])
+    async with asked(app, concurrency=4) as endpoint:
+        replies = await asyncio.gather(*(endpoint.ask(ASK, deadline_s=deadline_s) for _ in range(50)))
+    assert {reply.content for reply in replies} == {"hi"}
+    assert len(app.requests) <= 50 + 4  # those under way when it was said
+
+
 @pytest.mark.parametrize("retry_after", ["3600", formatdate(4_000_000_000, usegmt=True)])
-async def test_a_wait_that_would_outlast_the_deadline_is_not_begun(asked, retry_after: str):
+async def test_a_silence_without_end_is_kept_for_a_while_and_counts_as_a_retry(asked, monkeypatch, retry_after: str):
+    monkeypatch.setattr(retry, "LONGEST_SILENCE_S", 0.1)
     app = ScriptedEndpoint([scripted.error(429, "come back later", retry_after=retry_after)])
-    async with asked(app, retries=5) as endpoint, asyncio.timeout(5):
-        reply = await endpoint.ask(ASK, deadline_s=10)
-    assert (reply.failure, len(app.requests)) == ("rate_limited", 1)
+    async with asked(app, retries=1) as endpoint:
+        reply = await endpoint.ask(ASK, deadline_s=0.5)
+    assert (reply.failure, len(app.requests)) == ("rate_limited", 2)
+
+
+async def test_an_ask_that_nobody_wants_any_more_after_a_silence_expires_unasked(asked):
+    app = ScriptedEndpoint([scripted.error(429, "later", retry_after_ms="400"), scripted.chat("hi")])
+    async with asked(app, retries=0) as endpoint:
+        await endpoint.ask(ASK)
+        reply, wanted = await asyncio.gather(endpoint.ask(ASK, fresh_for_s=0.2), endpoint.ask(ASK, fresh_for_s=60))
+    assert (reply.failure, wanted.content, len(app.requests)) == ("expired", "hi", 2)
+
+
+async def test_an_ask_that_was_turned_away_is_not_put_again_when_nobody_wants_it_any_more(asked):
+    app = ScriptedEndpoint([scripted.error(429, "later", retry_after_ms="400"), scripted.chat("hi")])
+    async with asked(app, retries=2) as endpoint:
+        reply = await endpoint.ask(ASK, fresh_for_s=0.3)
+    assert (reply.failure, len(app.requests)) == ("expired", 1)
 
 
 async def test_a_model_that_is_too_slow_is_a_timeout_and_is_hung_up_on(asked):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.upstream.retry import retry_after_s, wait_s, worth_retrying
+from shadow.upstream.retry import LONGEST_SILENCE_S, backoff_s, retry_after_s, silence_s, worth_retrying
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,22 @@ def test_retry_after_is_read_in_every_form_endpoints_use(headers: dict[str, str]
     assert retry_after_s(headers, now=1_000_000.0) == expected
 
 
-@given(attempt=st.integers(0, 40), asked=st.none() | st.floats(0, 1e6))
-def test_a_wait_is_never_shorter_than_asked_and_without_asking_is_bounded(attempt: int, asked: float | None):
-    wait = wait_s(attempt, {} if asked is None else {"retry-after": repr(asked)})
-    assert (asked or 0) <= wait <= (8.0 if asked is None else asked + 1.0)
+@given(asked=st.floats(0, 1e9))
+def test_a_silence_is_never_shorter_than_asked_but_bounded(asked: float):
+    silence = silence_s(429, {"retry-after": repr(asked)})
+    assert silence is not None
+    assert min(asked, LONGEST_SILENCE_S) <= silence <= min(asked, LONGEST_SILENCE_S) + 1.0
+
+
+def test_only_who_may_answer_later_is_taken_to_ask_for_silence():
+    assert silence_s(503, {}) is None
+    assert silence_s(301, {"retry-after": "7"}) is None
+    assert silence_s(429, {"retry-after": "7", "x-should-retry": "false"}) is not None
+
+
+@given(attempt=st.integers(0, 40))
+def test_a_wait_nobody_asked_for_is_bounded(attempt: int):
+    assert 0 < backoff_s(attempt) <= 8.0
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
