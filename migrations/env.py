@@ -6,7 +6,6 @@
 from typing import Final
 
 from alembic import context
-from sqlalchemy import Connection, text
 
 #: Any number, as long as every version of the product uses the same.
 ADVISORY_LOCK: Final = 7_308_604_895_151_517
@@ -16,26 +15,25 @@ LOCK_TIMEOUT: Final = "5s"
 STATEMENT_TIMEOUT: Final = "10min"
 
 
+#: What comes first, whoever runs the migrations.
+GUARDS: Final = (
+    f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'",
+    # Held until the commit: whoever comes second waits here, then finds it done.
+    "SET LOCAL lock_timeout = 0",
+    f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})",
+    f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'",
+)
+
+
 def run() -> None:
     if context.is_offline_mode():  # `shadow migrate --sql`: print it, for a database we may not touch
         context.configure(dialect_name="postgresql", literal_binds=True, transaction_per_migration=False)
-        with context.begin_transaction():
-            context.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-            context.run_migrations()
-        return
-    connection: Connection = context.config.attributes["connection"]
-    context.configure(connection=connection, transaction_per_migration=False)
+    else:
+        context.configure(connection=context.config.attributes["connection"], transaction_per_migration=False)
     with context.begin_transaction():
-        limit(connection, "statement_timeout", STATEMENT_TIMEOUT)
-        # Held until the commit: whoever comes second waits here, then finds nothing to do.
-        limit(connection, "lock_timeout", "0")
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-        limit(connection, "lock_timeout", LOCK_TIMEOUT)
+        for statement in GUARDS:
+            context.execute(statement)
         context.run_migrations()
-
-
-def limit(connection: Connection, setting: str, value: str) -> None:
-    connection.execute(text("SELECT set_config(:setting, :value, true)"), {"setting": setting, "value": value})
 
 
 run()

@@ -13,8 +13,9 @@ _NOT_FAILURES: Final = ("not_asked", "expired")
 
 
 def counted(tally: Tally, prefix: str) -> dict[str, int]:
-    """The counters that start with `prefix`, by the rest of their names."""
-    return {name.removeprefix(prefix): n for name, n in sorted(tally.counts.items()) if name.startswith(prefix)}
+    """The counters that start with `prefix` and count anything, by the rest of their names."""
+    # What was taken back leaves a 0 in the store.
+    return {name.removeprefix(prefix): n for name, n in sorted(tally.counts.items()) if n and name.startswith(prefix)}
 
 
 def failures(tally: Tally, role: Role) -> dict[str, int]:

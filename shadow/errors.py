@@ -14,6 +14,9 @@ Faults of a *model* are not in this tree: they are data (`Reply.failure`), becau
 candidate that times out is something we are here to measure.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class ShadowError(Exception):
     """Something went wrong that the person in front of the screen can act on."""
@@ -46,13 +49,17 @@ class SchemaError(StoreError):
 class UnstorableError(StoreError):
     """Rows hold what PostgreSQL cannot keep (NUL, lone surrogates, impossible numbers).
 
-    `exchange_ids` names them, all of them, when that was found before the database was
-    touched; it is empty when the database itself refused one of many.
+    Or they are so old that nobody can tell any more whether they were counted. `exchange_ids`
+    names them, all of them, when that was found before anything was written, and `reasons` says
+    why, by id; both are empty when the database itself refused one of many.
     """
 
-    def __init__(self, exchange_ids: tuple[str, ...], message: str) -> None:
+    def __init__(
+        self, exchange_ids: tuple[str, ...], message: str, reasons: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         super().__init__(message)
         self.exchange_ids = exchange_ids
+        self.reasons = reasons
 
 
 class BrokerError(ShadowError):

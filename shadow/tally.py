@@ -31,6 +31,9 @@ MICRO: Final = 1_000_000
 #: The dimension and value that stand for "everything".
 ALL: Final = ("all", "all")
 
+#: The value of a segment that stands for all those that there were too many of.
+OVERFLOW: Final = "overflow"
+
 #: Histogram buckets per doubling: an upper edge is 2^(1/8), 9%, above the one before.
 BUCKETS_PER_DOUBLING: Final = 8
 
@@ -151,12 +154,14 @@ class Tally:
                 _add_up(known, buckets)
 
     def take(self, other: "Tally") -> None:
-        """Take back what was merged, of a pair whose opinion is another now. Histograms stay."""
+        """Take back what was merged, of a pair of which something else is true now."""
         self.pairs -= other.pairs
         self.agreement.take(other.agreement)
         self.regret.take(other.regret)
         self.net_regret.take(other.net_regret)
         self.counts.subtract(other.counts)
+        for measure, buckets in other.histograms.items():
+            self.histograms.setdefault(measure, Counter()).subtract(buckets)
 
 
 def micros(x: float) -> int:

@@ -40,7 +40,13 @@ _NO_CROSSING: Final[dict[Reason, str]] = {
 
 
 def show(tasks: Sequence[TaskEvidence], *, dimension: str | None = None) -> None:
-    """Print each task's verdict and its segments (of one dimension, if named) to standard output."""
+    """Print each task's verdict and its segments (of one dimension, if named) to standard output.
+
+    UsageError for a dimension that none of the tasks has.
+    """
+    known = {segment.dimension for task in tasks for segment in task.segments}
+    if dimension is not None and known and dimension not in known:
+        raise UsageError(f"--segment {dimension}: no such dimension; there are: {', '.join(map(plain, sorted(known)))}")
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH

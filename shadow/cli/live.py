@@ -1,13 +1,14 @@
 """Replies and judge votes that a pairs file lacks, asked for live while the file is being read."""
 
-import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import AsyncExitStack
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, ExitStack
 from typing import Self, TypeAlias
 
 import msgspec
 
+from shadow.cli.loop_thread import LoopThread
 from shadow.cli.votes import Votes
 from shadow.errors import UsageError
 from shadow.pairs import BadLine, RecordedPair
@@ -19,9 +20,10 @@ Line: TypeAlias = RecordedPair | BadLine
 
 
 class Live:
-    """The models to ask, by role, and the judge of what they say. Use as a context manager; it owns an event loop.
+    """The models to ask, by role, and the judge of what they say.
 
-    Raises UsageError for a name that is not in [models].
+    Use as a context manager; it asks in a thread of its own, so that scoring and storing what was
+    answered delay no other answer. Raises UsageError for a name that is not in [models].
     """
 
     def __init__(self, settings: Settings, names: dict[Role, str], votes: Votes | None = None) -> None:
@@ -32,43 +34,46 @@ class Live:
         self._names = names
         self._settings = settings
         self._votes = votes
-        self._runner = asyncio.Runner()
-        self._stack = AsyncExitStack()
+        self._thread = LoopThread()
+        self._opened = ExitStack()
         self._endpoints: dict[Role, Endpoint] = {}
         self.asked = 0
 
     def __enter__(self) -> Self:
-        for role, name in self._names.items():
-            endpoint = Endpoint(name, self._settings.models[name])
-            self._endpoints[role] = self._runner.run(self._stack.enter_async_context(endpoint))
-        if self._votes is not None:
-            self._runner.run(self._votes.open(self._stack))
+        with ExitStack() as opening:
+            opening.enter_context(self._thread)
+            endpoints = AsyncExitStack()
+            opening.callback(lambda: self._thread.run(endpoints.aclose()))
+            for role, name in self._names.items():
+                endpoint = Endpoint(name, self._settings.models[name])
+                self._endpoints[role] = self._thread.run(endpoints.enter_async_context(endpoint))
+            if self._votes is not None:
+                self._thread.run(self._votes.open(endpoints))
+            self._opened = opening.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._runner.run(self._stack.aclose())
-        self._runner.close()
+        self._opened.close()
 
     def complete(self, lines: Iterable[Line]) -> Iterator[Line]:
         """The same lines in the same order, with missing replies and votes filled in.
 
         As many lines are read ahead as the endpoints take requests at once, and no more.
         """
-        loop = self._runner.get_loop()
         ahead = sum(self._settings.models[name].concurrency for name in self._names.values())
         ahead += self._votes.concurrency if self._votes else 0
-        waiting: deque[Line | asyncio.Task[Line]] = deque()
+        waiting: deque[Line | Future[Line]] = deque()
         try:
             for line in lines:
-                waiting.append(loop.create_task(self._whole(line)) if self._lacks_something(line) else line)
+                waiting.append(self._thread.start(self._whole(line)) if self._lacks_something(line) else line)
                 if len(waiting) > ahead:
-                    yield self._done(waiting.popleft())
+                    yield _done(waiting.popleft())
             while waiting:
-                yield self._done(waiting.popleft())
+                yield _done(waiting.popleft())
         finally:
-            for task in waiting:
-                if isinstance(task, asyncio.Task):
-                    task.cancel()
+            for answer in waiting:
+                if isinstance(answer, Future):
+                    answer.cancel()
 
     def _lacks_something(self, line: Line) -> bool:
         return bool(self._missing(line)) or (self._votes is not None and self._votes.wanted(line))
@@ -82,17 +87,20 @@ class Live:
     def _missing(self, line: Line) -> list[Role]:
         if isinstance(line, BadLine):
             return []
-        recorded: dict[Role, object] = {"frontier": line.frontier, "candidate": line.candidate}
+        # A line that has a ceiling and no candidate is about the ceiling alone, and lacks nothing.
+        recorded: dict[Role, object] = {"frontier": line.frontier, "candidate": line.candidate or line.ceiling}
         return [role for role in self._endpoints if recorded[role] is None]
 
     async def _filled(self, line: RecordedPair, roles: list[Role]) -> RecordedPair:
         exchange = line.exchange
         replies = {role: await self._endpoints[role].ask(exchange.request, api=exchange.api) for role in roles}
         self.asked += len(roles)
-        named = {"candidate_name": line.candidate_name or self._names["candidate"]} if "candidate" in replies else {}
+        # Whoever the line names as the candidate did not say this.
+        named = {"candidate_name": self._names["candidate"]} if "candidate" in replies else {}
         # A recorded preference is between two replies of which one is not this one.
         exchange = msgspec.structs.replace(exchange, label=None, judge=None)
         return msgspec.structs.replace(line, exchange=exchange, **replies, **named)
 
-    def _done(self, line: "Line | asyncio.Task[Line]") -> Line:
-        return self._runner.get_loop().run_until_complete(line) if isinstance(line, asyncio.Task) else line
+
+def _done(line: "Line | Future[Line]") -> Line:
+    return line.result() if isinstance(line, Future) else line

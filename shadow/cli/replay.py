@@ -47,7 +47,8 @@ def command(
     """Judge recorded pairs from files: score, store and show where the candidate is worse.
 
     Stores to the database of shadow.toml, or to an embedded PostgreSQL in .shadow/postgres.
-    A file replayed twice is stored once. Exits 0 when every line was read and 3 when some
+    A file replayed twice is stored once, and a pair that lacked a reply when it was stored is
+    completed by one that was asked for since. Exits 0 when every line was read and 3 when some
     were broken; those are listed by number, and the rest is judged all the same. With --judge,
     what a model prefers is asked for where nobody has said, in both orders.
 
@@ -77,17 +78,23 @@ def command(
             lines = live.complete(lines) if live else lines
             for pair in replay.judged(lines, settings.tasks, name=str(file), scorer=scorer):
                 if keeper is not None:
-                    keeper.keep(*pair)
+                    keeper.keep(*pair, line=f"{file}:{replay.number}")
         if keeper is not None:
             keeper.flush()
-        if engine is not None and votes is not None:
-            votes.record(engine)
+        if votes is not None:
+            votes.record()
     found = evidence(replay.tallies, tasks=settings.tasks, units=replay.units)
     if json is not None:
         write_json(json, found)
-    if json != STANDARD:
-        evidence_table.show(found, dimension=segment)
-    _finish(replay, keeper, live, votes, task)
+    try:
+        if json != STANDARD:
+            evidence_table.show(found, dimension=segment)
+    finally:
+        _tell(replay, keeper, live, votes)
+    if not replay.lines and not replay.bad:
+        raise UsageError("there was no line to judge" + (f" of task {task!r}" if task else ""))
+    if replay.bad or (keeper is not None and keeper.refused) or (votes is not None and votes.unaffordable):
+        raise typer.Exit(INCOMPLETE)
 
 
 @contextmanager
@@ -125,31 +132,38 @@ def _is_of_another(line: Line, task: str) -> bool:
     return isinstance(line, RecordedPair) and line.exchange.task != task
 
 
-def _finish(replay: Replay, keeper: Keeper | None, live: Live | None, votes: Votes | None, task: str | None) -> None:
-    """Say on standard error what was done, and exit by whether all of it could be."""
+def _tell(replay: Replay, keeper: Keeper | None, live: Live | None, votes: Votes | None) -> None:
+    """Say on standard error what was done."""
     for name, line in replay.bad_lines:
         print(f"{plain(name)}:{line.number}: {plain(line.reason)}", file=sys.stderr)
     if replay.bad > len(replay.bad_lines):
         print(f"… and {replay.bad - len(replay.bad_lines):,} more", file=sys.stderr)
+    for refusal in keeper.refusals if keeper else ():
+        print(plain(refusal), file=sys.stderr)
+    if keeper is not None and keeper.refused > len(keeper.refusals):
+        print(f"… and {keeper.refused - len(keeper.refusals):,} more that cannot be stored", file=sys.stderr)
     done = f"{replay.lines:,} lines read, {replay.bad:,} broken"
     if live is not None and live.asked:
         done += f", {live.asked:,} replies asked for"
     if votes is not None:
         done += _voted(votes)
-    done += ", nothing stored" if keeper is None else f", {keeper.new:,} pairs newly stored"
-    if keeper is not None and keeper.refused:
-        done += f", {len(keeper.refused):,} cannot be stored (first: {plain(keeper.refused[0])})"
+    done += ", nothing stored" if keeper is None else _stored(keeper)
     print(done, file=sys.stderr)
-    if not replay.lines and not replay.bad:
-        raise UsageError("there was no line to judge" + (f" of task {task!r}" if task else ""))
-    if replay.bad or (keeper is not None and keeper.refused) or (votes is not None and votes.unaffordable):
-        raise typer.Exit(INCOMPLETE)
+
+
+def _stored(keeper: Keeper) -> str:
+    said = f", {keeper.new:,} pairs newly stored"
+    if keeper.known:
+        said += f", {keeper.known:,} were there before and count once"
+    if keeper.refused:
+        said += f", {keeper.refused:,} cannot be stored"
+    return said
 
 
 def _voted(votes: Votes) -> str:
     said = f", {votes.judged:,} pairs judged by {votes.name} for ${votes.cost_nanousd / NANO:.4f}"
     if votes.unjudged:
-        said += f", {len(votes.unjudged):,} unjudged (first: {votes.unjudged[0]})"
+        said += f", {votes.unjudged.total():,} unjudged (first: {next(iter(votes.unjudged))})"
     if votes.unaffordable:
         said += f", {votes.unaffordable:,} not asked about: --judge-usd leaves no room"
     return said

@@ -1,7 +1,8 @@
 """The database of the commands that people run by hand: their own, or one on this machine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -20,17 +21,20 @@ EMBEDDED: Final = Path(".shadow/postgres")
 #: Pairs written in one transaction.
 BATCH: Final = 500
 
+#: So many refusals are kept to be shown; all are counted.
+MOST_REFUSALS: Final = 20
+
 
 @contextmanager
-def database(settings: Settings, *, create: bool = False) -> Iterator[Engine]:
-    """The configured database, else the embedded one of this folder.
+def located(settings: Settings, *, create: bool = False) -> Iterator[Settings]:
+    """The settings with a database in them: the configured one, else the embedded one of this folder.
 
-    `create` makes the embedded one if need be; without it, a missing one is a UsageError. A
-    database of the user's own is never migrated here: that takes `shadow migrate`.
+    The embedded one runs for as long as the context lasts. `create` makes it if need be; without
+    it, a missing one is a UsageError. A database of the user's own is never migrated here: that
+    takes `shadow migrate`.
     """
     if settings.postgres.url is not None:
-        with _opened(settings.postgres.url) as opened:
-            yield opened
+        yield settings
         return
     if not create and not EMBEDDED.exists():
         raise UsageError(
@@ -39,23 +43,34 @@ def database(settings: Settings, *, create: bool = False) -> Iterator[Engine]:
         )
     with embedded_postgres(EMBEDDED) as url:
         migrate.upgrade(url)
-        with _opened(url) as opened:
-            yield opened
+        yield settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"url": url})})
+
+
+@contextmanager
+def database(settings: Settings, *, create: bool = False) -> Iterator[Engine]:
+    """The database of `located`, opened."""
+    with located(settings, create=create) as found, _opened(found.postgres_url()) as opened:
+        yield opened
 
 
 class Keeper:
-    """Stores scored pairs in batches. `new` counts those that were not there yet.
+    """Stores scored pairs in batches.
 
-    `refused` holds pairs that no database can keep (a NUL in a text, a lone surrogate).
+    `new` counts those that were not there yet, and `known` those that were: they stay as they
+    are, and count once. `refused` counts exchanges that cannot be kept (a NUL in a text, a lone
+    surrogate, an event from before what is kept); `refusals` are the first, each with its reason.
     """
 
     def __init__(self, database: Engine) -> None:
         self._engine = database
         self._waiting: list[tuple[Trial, Comparison]] = []
-        self.new = 0
-        self.refused: list[str] = []
+        self.new = self.known = self.refused = 0
+        self.refusals: list[str] = []
+        self._lines: dict[str, str] = {}
 
-    def keep(self, trial: Trial, comparison: Comparison) -> None:
+    def keep(self, trial: Trial, comparison: Comparison, *, line: str = "") -> None:
+        """`line` says where the pair was read."""
+        self._lines[trial.exchange.id] = line
         self._waiting.append((trial, comparison))
         if len(self._waiting) >= BATCH:
             self.flush()
@@ -64,6 +79,7 @@ class Keeper:
         """Write what is waiting."""
         pairs, self._waiting = self._waiting, []
         self._write(pairs)
+        self._lines.clear()
 
     def _write(self, pairs: list[tuple[Trial, Comparison]]) -> None:
         if not pairs:
@@ -71,20 +87,28 @@ class Keeper:
         arrivals = [Arrival(trial.exchange.id, trial.exchange.task, trial.exchange.at) for trial, _ in pairs]
         try:
             with engine.transaction(self._engine) as connection:
-                self.new += ingest.record(connection, arrivals=arrivals, trials=pairs).trials
+                new = ingest.record(connection, arrivals=arrivals, trials=pairs).trials
         except UnstorableError as fault:
             self._write_the_others(pairs, fault)
+        else:
+            self.new += new
+            self.known += len(pairs) - new
 
     def _write_the_others(self, pairs: list[tuple[Trial, Comparison]], fault: UnstorableError) -> None:
-        named = set(fault.exchange_ids)
+        named = fault.reasons
         if named:
-            self.refused.extend(sorted(named))
+            self._refuse(named)
             self._write([pair for pair in pairs if pair[0].exchange.id not in named])
         elif len(pairs) == 1:
-            self.refused.append(pairs[0][0].exchange.id)
+            self._refuse({pairs[0][0].exchange.id: str(fault)})
         else:
             self._write(pairs[: len(pairs) // 2])
             self._write(pairs[len(pairs) // 2 :])
+
+    def _refuse(self, named: Mapping[str, str]) -> None:
+        self.refused += len(named)
+        for name, why in islice(named.items(), MOST_REFUSALS - len(self.refusals)):
+            self.refusals.append(f"{self._lines[name]}: {name} cannot be stored: {why}")
 
 
 @contextmanager

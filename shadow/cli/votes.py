@@ -1,6 +1,7 @@
 """Judge votes that a pairs file lacks, asked for while the file is being read, for so much money at most."""
 
 import asyncio
+from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Final
@@ -26,8 +27,10 @@ _BATCH: Final = 500
 class Votes:
     """The model `name` as judge of pairs without a vote, for at most `usd`.
 
-    With a database what was asked before, by whichever command, is not paid for again. Raises
-    UsageError for a name that is not in [models], and ConfigError for a model without a price.
+    With a database what was asked before, by whichever command, is not paid for again, and pairs
+    that were stored before without a vote are given theirs. `unjudged` counts, by reason, those that
+    the judge could say nothing of. Raises UsageError for a name that is not in [models], and
+    ConfigError for a model without a price.
     """
 
     def __init__(self, settings: Settings, name: str, *, usd: float, engine: Engine | None) -> None:
@@ -44,19 +47,15 @@ class Votes:
         self._settled = asyncio.Condition()
         self._judge: Judge | None = None
         self._given: list[opinions.JudgeVerdict] = []
+        self.judged = 0
         self.cost_nanousd = 0
-        self.unjudged: list[str] = []
+        self.unjudged: Counter[str] = Counter()
         self.unaffordable = 0
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Connect, until `stack` is closed."""
         endpoint = await stack.enter_async_context(Endpoint(self.name, self._settings.models[self.name]))
         self._judge = Judge(endpoint.ask, self._price)
-
-    @property
-    def judged(self) -> int:
-        """Votes given so far."""
-        return len(self._given)
 
     def wanted(self, line: RecordedPair | BadLine) -> bool:
         """Whether the line, its replies filled in, may lack a vote."""
@@ -70,6 +69,23 @@ class Votes:
         vote = await self._vote(trial)
         if vote is None:
             return line
+        self.judged += 1
+        await self._give(trial, vote)
+        return msgspec.structs.replace(line, exchange=msgspec.structs.replace(line.exchange, judge=vote))
+
+    def record(self) -> None:
+        """Give what votes are left to pairs that had been stored before without one."""
+        given, self._given = self._given, []
+        self._write(given)
+
+    def _write(self, given: list[opinions.JudgeVerdict]) -> None:
+        if self._engine is not None and given:
+            with database.transaction(self._engine) as connection:
+                opinions.record_verdicts(connection, given)
+
+    async def _give(self, trial: Trial, vote: Preference) -> None:
+        if self._engine is None:
+            return
         exchange = trial.exchange
         about = opinions.JudgeVerdict(
             task=exchange.task,
@@ -81,13 +97,10 @@ class Votes:
             preference=vote,
         )
         self._given.append(about)
-        return msgspec.structs.replace(line, exchange=msgspec.structs.replace(line.exchange, judge=vote))
-
-    def record(self, engine: Engine) -> None:
-        """Give the votes to pairs that had been stored before without one."""
-        for first in range(0, len(self._given), _BATCH):
-            with database.transaction(engine) as connection:
-                opinions.record_verdicts(connection, self._given[first : first + _BATCH])
+        # A pair that is not stored yet will come with its vote, so nothing has to wait for it.
+        if len(self._given) >= _BATCH:
+            given, self._given = self._given, []
+            await asyncio.to_thread(self._write, given)
 
     async def _vote(self, trial: Trial) -> Preference | None:
         task = self._settings.tasks.get(trial.exchange.task)
@@ -128,7 +141,7 @@ class Votes:
 
     def _preference(self, judgement: judging.Judgement) -> Preference | None:
         if isinstance(judgement.outcome, Unjudged):
-            self.unjudged.append(judgement.outcome.reason)
+            self.unjudged[judgement.outcome.reason] += 1
             return None
         return judgement.outcome.preference
 

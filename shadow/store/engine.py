@@ -19,6 +19,11 @@ STATEMENT_TIMEOUT: Final = "60s"
 LOCK_TIMEOUT: Final = "15s"
 IDLE_IN_TRANSACTION_TIMEOUT: Final = "5min"
 
+#: How the SQLSTATEs start by which the server refuses certain rows for ever, beside those of a
+#: DataError: a limit of the program (of an index row's size, say), and a null where none may be.
+#: Other violations of a constraint may be another session's doing, and gone the next time.
+_ROWS_TO_BLAME: Final = ("54", "23502")
+
 
 def connect(url: str, *, pool_size: int = 5, application: str = "shadow") -> Engine:
     """An engine for the `postgresql://` address `url`, after one successful connection.
@@ -82,9 +87,9 @@ def explained(address: URL) -> Iterator[None]:
     """Turn what SQLAlchemy and its driver raise into StoreError, with the server's own words and no password."""
     try:
         yield
-    except (exc.DataError, psycopg.DataError) as fault:
-        raise UnstorableError((), f"PostgreSQL refuses the content of a row: {_words(fault)}") from fault
     except (exc.DBAPIError, exc.TimeoutError, psycopg.Error) as fault:
+        if _blames_rows(_original(fault)):
+            raise UnstorableError((), f"PostgreSQL refuses the content of a row: {_words(fault)}") from fault
         raise StoreError(f"PostgreSQL at {_place(address)}: {_words(fault)}") from fault
 
 
@@ -117,7 +122,18 @@ def _place(address: URL) -> str:
     return f"{host}{f':{address.port}' if address.port else ''}, database {address.database or 'default'}"
 
 
+def _original(fault: Exception) -> BaseException | None:
+    """What the driver said."""
+    return fault.orig if isinstance(fault, exc.DBAPIError) else fault
+
+
+def _blames_rows(original: BaseException | None) -> bool:
+    if not isinstance(original, psycopg.Error):
+        return False
+    return isinstance(original, psycopg.DataError) or (original.sqlstate or "").startswith(_ROWS_TO_BLAME)
+
+
 def _words(fault: Exception) -> str:
-    original = fault.orig if isinstance(fault, exc.DBAPIError) else fault
+    original = _original(fault)
     lines = str(original).strip().splitlines() or [type(original).__name__]
     return lines[0]

@@ -13,10 +13,13 @@ from shadow.records import Comparison, Exchange, Preference, RegretSource, Reply
 from shadow.store import staging
 from shadow.store.engine import explained
 from shadow.store.rows import PairKey, clean
-from shadow.store.tables import comparisons, exchanges, ledger, payloads
+from shadow.store.tables import UNSCORED, comparisons, exchanges, ledger, payloads
 
 #: Most pairs of one `find`.
 MAX_LIMIT: Final = 1_000
+
+#: Asks `find` for unscored pairs, whatever the reason.
+ANY_REASON: Final = ""
 
 _KEY: Final = ("at", "exchange_id", "kind", "candidate")
 _TEXTS: Final = [cast(payloads.c[name], Text).label(f"{name}_text") for name in ("exchange", "reply", "detail")]
@@ -71,6 +74,7 @@ def find(
     segment: Mapping[str, str] | None = None,
     max_agreement: float | None = None,
     failure: str | None = None,
+    unscored: str | None = None,
     text: str | None = None,
     exchange_id: str | None = None,
     source: RegretSource | None = None,
@@ -82,7 +86,8 @@ def find(
     """The newest pairs, by event time, for which every given condition holds.
 
     `segment` asks for all its dimensions, declared or derived; `max_agreement` for scored pairs
-    that agree no more than that; `failure` for a failure of either side; `text` for words, in
+    that agree no more than that; `failure` for a failure of either side; `unscored` for pairs that
+    could not be scored for that reason, or for any but that nobody was asked; `text` for words, in
     any case, in the request or one of the replies (only where the payload is kept); `source` for
     pairs whose regret somebody tells and this is the strongest who does; `labelled` for what people
     have, or have not, looked at; `judge_due` for what a judge is, or is not, still to look at. The
@@ -92,7 +97,7 @@ def find(
     with explained(connection.engine.url):
         conditions = [
             *_key_conditions(connection, exchange_id, since, until, before),
-            *_pair_conditions(candidate, kind, segment, max_agreement, failure),
+            *_pair_conditions(candidate, kind, segment, max_agreement, failure, unscored),
             *_opinion_conditions(source, labelled, judge_due),
         ]
         # One task at a time, for the key starts with the task and so gives each in order.
@@ -168,6 +173,7 @@ def _pair_conditions(
     segment: Mapping[str, str] | None,
     max_agreement: float | None,
     failure: str | None,
+    unscored: str | None,
 ) -> list[ColumnElement[bool]]:
     columns = comparisons.c
     conditions: list[ColumnElement[bool]] = []
@@ -181,6 +187,10 @@ def _pair_conditions(
         conditions.append(columns.agreement <= max_agreement)
     if failure is not None:
         conditions.append(or_(columns.frontier_failure == failure, columns.candidate_failure == failure))
+    if unscored is not None:
+        # As it stands in the index of the pairs that are.
+        conditions.append(UNSCORED)
+        conditions += [columns.unscored == unscored] if unscored != ANY_REASON else []
     return conditions
 
 

@@ -3,15 +3,16 @@
 Give every call a transaction of its own, and acknowledge to Kafka only after its commit. All
 writers lock rows in one fixed order, and within a table in the order of its key:
 
-    new comparisons, payloads, dead letters · exchanges · ledger · comparisons that were there ·
-    rollups, their counts, histograms, catalogue, crossings · capture counts
+    new comparisons, those that give way to an answer, payloads, dead letters · exchanges · ledger ·
+    comparisons that were there · rollups, their counts, histograms, catalogue, crossings ·
+    capture counts
 
 A second call in one transaction would start that order anew, and deadlocks would follow. That
 is why `record` takes everything a batch may hold at once. Who adds an opinion enters this order
 late: first rows of `comparisons`, then the rollups. Faults of the database come out as StoreError.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -20,18 +21,18 @@ from sqlalchemy import Connection, func
 
 from shadow import counting
 from shadow.records import CaptureCounts, DeadLetter
-from shadow.store import excess, outcomes, partitions, rollups, rows, staging
+from shadow.store import excess, forgotten, outcomes, partitions, rollups, rows, staging, unanswered
 from shadow.store.engine import explained
 from shadow.store.outcomes import Key, Outcomes
 from shadow.store.rows import Arrival, Pair, PairKey, PairRow, Payload, Scored
 from shadow.store.tables import PARTITIONED, capture_counts, comparisons, dead_letters, payloads
-from shadow.tally import Combination, Tally, utc
+from shadow.tally import Combination, Tally, tally_at, utc
 
 __all__ = ["Arrival", "Recorded", "record", "record_arrivals", "record_counts", "record_dead_letters", "record_trials"]
 
 
 class Recorded(NamedTuple):
-    """How many were new."""
+    """How many were new. An answer to what nobody had been asked for is (see `unanswered`)."""
 
     trials: int
     dead_letters: int
@@ -48,23 +49,31 @@ def record(
     """Store a batch and count what was new of it into the ledger and every rollup.
 
     Arrivals enter mirrored exchanges into the ledger, where they are in flight until a scored
-    trial or a dead letter says how they ended. UnstorableError, before the database is touched,
-    names the exchanges of pairs that cannot be stored: leave those out and send the rest again.
+    trial or a dead letter says how they ended. UnstorableError, before anything is written,
+    names the exchanges of pairs that cannot be stored, or those from before what is kept (see
+    `forgotten`): leave those out and send the rest again.
     """
     pairs = rows.encode_pairs(trials)
     with explained(connection.engine.url):
         outcomes.lock(connection, letters=bool(letters))
+        forgotten.refuse(connection, _events(pairs.values(), arrivals))
         if pairs:
             partitions.ensure(connection, PARTITIONED, (key.at for key in pairs))
         if arrivals:
             partitions.ensure(connection, ("exchanges",), (utc(arrival.at) for arrival in arrivals))
-        fresh = _insert_pairs(connection, pairs) if pairs else {}
+        fresh, taken_back = _insert_pairs(connection, pairs) if pairs else ({}, {})
         new_letters = _insert_letters(connection, letters)
         _outcomes(connection, arrivals, fresh, new_letters).write(connection)
         if fresh:
-            rollups.add_combinations(connection, _counted(fresh) | excess.find(connection, fresh))
+            counted = _counted(fresh, taken_back)
+            rollups.add_combinations(connection, counted | excess.find(connection, fresh))
         _write_counts(connection, counts)
     return Recorded(len(fresh), len(new_letters))
+
+
+def _events(pairs: Iterable[Pair], arrivals: Sequence[Arrival]) -> Iterator[tuple[str, datetime]]:
+    yield from ((pair.trial.exchange.id, pair.row.at) for pair in pairs)
+    yield from ((arrival.id, utc(arrival.at)) for arrival in arrivals)
 
 
 def record_arrivals(connection: Connection, arrivals: Sequence[Arrival]) -> None:
@@ -97,14 +106,21 @@ class CountRow(msgspec.Struct, frozen=True):
     at: datetime
 
 
-def _insert_pairs(connection: Connection, pairs: Mapping[PairKey, Pair]) -> dict[PairKey, Pair]:
-    """Those of `pairs` that are new."""
+def _insert_pairs(
+    connection: Connection, pairs: Mapping[PairKey, Pair]
+) -> tuple[Mapping[PairKey, Pair], Mapping[PairKey, tuple[Combination, Tally]]]:
+    """Those of `pairs` that are new, and what was counted of the rows whose place some of them take."""
     new = staging.copy_new(connection, comparisons, PairRow._fields, [pair.row for pair in pairs.values()])
-    fresh = dict(pairs) if new is None else {key: pair for key, pair in pairs.items() if key in new}
+    fresh, gone = pairs, dict[PairKey, tuple[Combination, Tally]]()
+    if new is not None:
+        gone = unanswered.give_way(connection, {key: pair for key, pair in pairs.items() if key not in new})
+        if gone:
+            staging.copy(connection, comparisons, PairRow._fields, (pairs[key].row for key in gone))
+        fresh = {key: pair for key, pair in pairs.items() if key in new or key in gone}
     # No conflicts to mind: a payload never outlives the comparison it came with.
     names = (*PairKey._fields, *Payload._fields)
     staging.copy(connection, payloads, names, ((*key, *pair.payload) for key, pair in fresh.items()))
-    return fresh
+    return fresh, gone
 
 
 def _insert_letters(connection: Connection, letters: Sequence[DeadLetter]) -> list[str]:
@@ -127,10 +143,14 @@ def _outcomes(
     return found
 
 
-def _counted(fresh: Mapping[PairKey, Pair]) -> dict[Combination, Tally]:
+def _counted(
+    fresh: Mapping[PairKey, Pair], taken_back: Mapping[PairKey, tuple[Combination, Tally]]
+) -> dict[Combination, Tally]:
     combinations: dict[Combination, Tally] = {}
     for pair in fresh.values():
         counting.count_combination(combinations, pair.trial, pair.comparison, pair.facts)
+    for where, counted in taken_back.values():
+        tally_at(combinations, where).take(counted)
     return combinations
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from shadow.store import outcomes
 from shadow.store.engine import explained
@@ -37,43 +37,46 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(connection: Connection, *, task: str | None = None) -> Ledger:
     """The ledger of `task`, or of everything, what named no task included."""
+    said: Counter[str] = Counter()
+    for (_, outcome), n in captured(connection, task).items():
+        said[outcome] += n
+    found: Counter[tuple[str, str]] = Counter()
+    for (_, outcome, reason), n in ended(connection, task).items():
+        found[outcome, reason] += n
     with explained(connection.engine.url):
-        captured = _captured(connection, task)
-        ended = _ended(connection, task)
-        oldest = _oldest_in_flight(connection, task) if ended[outcomes.IN_FLIGHT, ""] else None
+        oldest = _oldest_in_flight(connection, task) if found[outcomes.IN_FLIGHT, ""] else None
     return Ledger(
-        accepted=captured["accepted"],
-        published=captured["mirrored"],
-        sampled_out=captured["sampled_out"],
-        dropped={name.removeprefix(_DROPPED): n for name, n in captured.items() if name.startswith(_DROPPED)},
-        mirrored=ended.total(),
-        compared=ended[outcomes.COMPARED, ""],
-        unscored=_reasons(ended, outcomes.UNSCORED),
-        dead_lettered=_reasons(ended, outcomes.DEAD_LETTERED),
-        expired=ended[outcomes.EXPIRED, ""],
-        in_flight=ended[outcomes.IN_FLIGHT, ""],
+        accepted=said["accepted"],
+        published=said["mirrored"],
+        sampled_out=said["sampled_out"],
+        dropped={name.removeprefix(_DROPPED): n for name, n in said.items() if name.startswith(_DROPPED)},
+        mirrored=found.total(),
+        compared=found[outcomes.COMPARED, ""],
+        unscored=_reasons(found, outcomes.UNSCORED),
+        dead_lettered=_reasons(found, outcomes.DEAD_LETTERED),
+        expired=found[outcomes.EXPIRED, ""],
+        in_flight=found[outcomes.IN_FLIGHT, ""],
         oldest_in_flight_at=oldest,
     )
 
 
-def _captured(connection: Connection, task: str | None) -> Counter[str]:
-    query = select(capture_counts.c.outcome, capture_counts.c.n)
-    if task is not None:
-        query = query.where(capture_counts.c.task == task)
-    counted: Counter[str] = Counter()
-    for outcome, n in connection.execute(query):
-        counted[outcome] += n
-    return counted
-
-
-def _ended(connection: Connection, task: str | None) -> Counter[tuple[str, str]]:
-    query = select(ledger.c.outcome, ledger.c.reason, ledger.c.n).where(ledger.c.n != 0)
+def ended(connection: Connection, task: str | None = None) -> dict[tuple[str, str, str], int]:
+    """How many mirrored exchanges ended how, by task, outcome and reason; 0 where all have moved on."""
+    query = select(ledger.c.task, ledger.c.outcome, ledger.c.reason, ledger.c.n)
     if task is not None:
         query = query.where(ledger.c.task == task)
-    counted: Counter[tuple[str, str]] = Counter()
-    for outcome, reason, n in connection.execute(query):
-        counted[outcome, reason] += n
-    return counted
+    with explained(connection.engine.url):
+        return {(row.task, row.outcome, row.reason): row.n for row in connection.execute(query)}
+
+
+def captured(connection: Connection, task: str | None = None) -> dict[tuple[str, str], int]:
+    """What all capturing processes have said, by task and outcome."""
+    key = (capture_counts.c.task, capture_counts.c.outcome)
+    query = select(*key, func.sum(capture_counts.c.n).label("n")).group_by(*key)
+    if task is not None:
+        query = query.where(capture_counts.c.task == task)
+    with explained(connection.engine.url):
+        return {(row.task, row.outcome): int(row.n) for row in connection.execute(query)}
 
 
 def _oldest_in_flight(connection: Connection, task: str | None) -> datetime | None:
@@ -86,5 +89,5 @@ def _oldest_in_flight(connection: Connection, task: str | None) -> datetime | No
     return found
 
 
-def _reasons(ended: Counter[tuple[str, str]], outcome: str) -> dict[str, int]:
-    return {reason: n for (name, reason), n in sorted(ended.items()) if name == outcome}
+def _reasons(found: Counter[tuple[str, str]], outcome: str) -> dict[str, int]:
+    return {reason: n for (name, reason), n in sorted(found.items()) if n and name == outcome}

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Executable, func, select, text, tuple_
 
 from shadow.records import Comparison, Trial
 from shadow.store import staging
+from shadow.store.rows import UNANSWERED
 from shadow.store.tables import exchanges, ledger
 
 IN_FLIGHT: Final = "in_flight"
@@ -84,6 +85,9 @@ def of_pair(trial: Trial, comparison: Comparison) -> Outcome:
         name = EXPIRED
     elif comparison.agreement is None:
         name, reason = UNSCORED, comparison.unscored or "unknown"
+    if reason in UNANSWERED:
+        # Nobody was asked: with its reason just above a ceiling, and below all that may be found out.
+        return Outcome(_RANKS[COMPARED, True], reason, name)
     return Outcome(_RANKS[name, trial.kind == "ceiling"], reason, name)
 
 

@@ -3,7 +3,9 @@
 What people said of a pair outlives the pair: without their notes nobody could tell any more why
 a number is what it is. What judges said goes with the content they quote.
 
-Whole days go as partitions, which costs the same however much was in them.
+Whole days go as partitions, which costs the same however much was in them. Nobody counts them:
+that would cost the more, and on a large table never end. Where rows go, up to when is kept, so
+that what they had counted is not counted again (`forgotten`).
 """
 
 from collections.abc import Mapping
@@ -11,37 +13,49 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Executable, delete, func, select, table, text, update
+from sqlalchemy import Connection, Executable, delete, func, select, text, update
 
 from shadow.settings import Retention
-from shadow.store import partitions
+from shadow.store import forgotten, outcomes, partitions
 from shadow.store.engine import explained
 from shadow.store.tables import capture_counts, comparisons, dead_letters, verdicts
 
 #: The capturing process to which those that have long been silent are added.
 EARLIER: Final = "(earlier)"
 
+#: The tables whose rows say what was counted. A payload never does: its comparison is still there.
+_MEMORY: Final = ("comparisons", "exchanges")
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """What went of a table: whole days, the bytes they took, and rows of dates that have no day of their own."""
+
+    days: int = 0
+    size: int = 0
+    rows: int = 0
+
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows were forgotten, and how many daily partitions with them.
+    """What was forgotten.
 
     No content is left of events before `payloads_before`, and no row of those before
-    `rows_before`. `verdicts` counts answers of judges that are no longer remembered, and
-    `never_judged` the pairs that a judge can no longer look at; `sources` capturing processes,
-    long silent, whose counts were added up.
+    `rows_before`. Of events up to `refused_until`, None if no row went, nobody can tell any more
+    whether they were counted. `verdicts` counts answers of judges that are no longer remembered,
+    and `never_judged` the pairs that a judge can no longer look at; `sources` capturing
+    processes, long silent, whose counts were added up.
     """
 
     payloads_before: date
     rows_before: date
-    payloads: int
-    comparisons: int
-    exchanges: int
+    payloads: Dropped
+    comparisons: Dropped
+    exchanges: Dropped
+    refused_until: date | None
     dead_letter_payloads: int
     dead_letters: int
     verdicts: int
     never_judged: int
     sources: int
-    partitions: int
 
 
 def prune(connection: Connection, retention: Retention, now: datetime, *, dry_run: bool = False) -> Pruned:
@@ -67,8 +81,8 @@ def prune(connection: Connection, retention: Retention, now: datetime, *, dry_ru
             never_judged=sweep.run(_GIVE_UP, {"before": payloads_before}),
             # A source that speaks again would be counted twice, so wait out Kafka's own retention.
             sources=sweep.add_up_silent_sources(payloads_before),
-            **{name: sweep.partitions_before(name, first_kept) for name, first_kept in limits.items()},
-            partitions=sweep.partitions,
+            **{name: sweep.days_before(name, first_kept) for name, first_kept in limits.items()},
+            refused_until=sweep.refused_until,
         )
 
 
@@ -78,7 +92,7 @@ class _Sweep:
     def __init__(self, connection: Connection, *, dry_run: bool) -> None:
         self._connection = connection
         self._dry_run = dry_run
-        self.partitions = 0
+        self.refused_until: date | None = None
 
     def run(self, statement: Executable, parameters: Mapping[str, Any]) -> int:
         """The rows `statement` changes."""
@@ -86,19 +100,39 @@ class _Sweep:
         self._end_step()
         return changed
 
-    def partitions_before(self, name: str, first_kept: date) -> int:
-        """Drop the daily partitions of a table, and clear its default one; the rows in them."""
-        rows = 0
+    def days_before(self, name: str, first_kept: date) -> Dropped:
+        """Drop the daily partitions of a table, and clear its default one."""
+        days = size = 0
         for day, partition in partitions.days_of(self._connection, name).items():
             if day < first_kept:
-                rows += self._connection.execute(select(func.count()).select_from(table(partition))).scalar_one()
-                self.partitions += 1
+                days += 1
+                size += self._connection.execute(_SIZE, {"name": partition}).scalar_one()
                 if not self._dry_run:
+                    self._keep_writers_out(name)
                     self._connection.execute(text(f"DROP TABLE {partition}"))
+                self._forget(name, day)
                 self._end_step()
-        default = partitions.default_of(name)
-        old = text(f"DELETE FROM {default} WHERE at < :before")  # noqa: S608 - a name made from constants
-        return rows + self.run(old, {"before": first_kept})
+        return Dropped(days=days, size=size, rows=self._default_before(name, first_kept))
+
+    def _default_before(self, name: str, first_kept: date) -> int:
+        self._keep_writers_out(name)
+        deleted = f"DELETE FROM {partitions.default_of(name)} WHERE at < :before RETURNING at"  # noqa: S608 - a name made from constants
+        counted = text(f"WITH deleted AS ({deleted}) SELECT count(*) AS n, max(at) AS newest FROM deleted")  # noqa: S608 - as above
+        gone = self._connection.execute(counted, {"before": first_kept}).one()
+        if gone.n:
+            self._forget(name, gone.newest.date())
+        self._end_step()
+        return int(gone.n)
+
+    def _keep_writers_out(self, name: str) -> None:
+        """Until the step ends nobody writes who has not seen what it forgets."""
+        if name in _MEMORY:
+            outcomes.lock(self._connection, letters=True)
+
+    def _forget(self, name: str, day: date) -> None:
+        if name in _MEMORY:
+            forgotten.until(self._connection, day)
+            self.refused_until = max(self.refused_until or day, day)
 
     def add_up_silent_sources(self, last_heard_before: date) -> int:
         """Keep the counts of processes long gone in one place instead of one each."""
@@ -116,6 +150,7 @@ class _Sweep:
 
 
 _BEFORE: Final = text("at < :before")
+_SIZE: Final = text("SELECT pg_total_relation_size(to_regclass(:name))")
 _EMPTY_LETTERS: Final = update(dead_letters).where(_BEFORE, func.length(dead_letters.c.payload) > 0).values(payload=b"")
 _DELETE_LETTERS: Final = delete(dead_letters).where(_BEFORE)
 _DELETE_VERDICTS: Final = delete(verdicts).where(_BEFORE)

@@ -28,7 +28,7 @@ from shadow.tally import Cell, Combination, Tally
 #: Most combinations of segments kept for a task and day. Below it crossings do not depend on
 #: the order of delivery; what comes above it is counted together, as OVERFLOW.
 MAX_COMBINATIONS: Final = 2_000
-OVERFLOW: Final = "overflow"
+OVERFLOW: Final = tally.OVERFLOW
 
 
 class Crossing(NamedTuple):

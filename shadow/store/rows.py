@@ -6,7 +6,7 @@ exchange; content is refused, because mended content would be evidence about som
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from itertools import islice
@@ -19,14 +19,19 @@ from shadow.errors import UnstorableError
 from shadow.records import Comparison, DeadLetter, Trial, candidate_reply, frontier_reply
 from shadow.tally import utc
 
-#: Longer names and ids are cut; a digest of the whole keeps them apart.
-MAX_NAME: Final = 256
+#: Most bytes of a name or an id, in UTF-8. Longer ones are cut; a digest of the whole keeps them
+#: apart. An index row has room for 2704 bytes, and the key with the most names (of `labels`) holds
+#: four of them beside a moment and the kind of the trial: 2048 bytes, and less than 100 more.
+MAX_NAME: Final = 512
 
 #: Rarer pairs than one in a billion are a mistake in the rate, and their weights meaningless.
 SMALLEST_PROBABILITY: Final = 1e-9
 
 #: A reply that costs more is a mistake in its price.
 MOST_USD: Final = 1e6
+
+#: Why a pair is unscored of which a file held one reply, and nobody was asked for the other.
+UNANSWERED: Final = ("frontier_not_recorded", "candidate_not_recorded")
 
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encoder = msgspec.json.Encoder()
@@ -113,7 +118,8 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, Pair]:
     UnstorableError names every exchange that cannot be kept.
 
     Of pairs with the same key the first is taken: a model that was asked again after a crash
-    answers anew, and its first answer is the one that counts.
+    answers anew, and its first answer is the one that counts. One that nobody was asked for is
+    no answer.
     """
     pairs: dict[PairKey, Pair] = {}
     refused: dict[str, str] = {}
@@ -122,15 +128,15 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, Pair]:
             facts = facts_of(trial, comparison)
             row = pair_row(trial, comparison, facts)
             key = PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate)
-            if key not in pairs:
+            known = pairs.get(key)
+            if known is None or (known.row.unscored in UNANSWERED and row.unscored not in UNANSWERED):
                 _check_numbers(row)
                 payload = Payload(_encode(trial.exchange), _encode(trial.reply), _encode(comparison.detail))
                 pairs[key] = Pair(trial, comparison, facts, row, payload)
         except ValueError as fault:
             refused[trial.exchange.id] = str(fault)
     if refused:
-        named = "; ".join(f"{clean(name)}: {why}" for name, why in islice(refused.items(), 5))
-        raise UnstorableError(tuple(refused), f"{len(refused)} pairs cannot be stored ({named})")
+        raise unstorable(refused)
     return {key: pairs[key] for key in sorted(pairs)}
 
 
@@ -172,6 +178,12 @@ def pair_row(trial: Trial, comparison: Comparison, facts: Facts) -> PairRow:
     )
 
 
+def unstorable(refused: Mapping[str, str]) -> UnstorableError:
+    """The error that names these exchanges, each with its reason."""
+    named = "; ".join(f"{clean(name)}: {why}" for name, why in islice(refused.items(), 5))
+    return UnstorableError(tuple(refused), f"{len(refused)} exchanges cannot be stored ({named})", refused)
+
+
 def dead_letter_row(letter: DeadLetter) -> dict[str, Any]:
     """A row of `dead_letters`, whatever the letter holds: it must not fail where its message did."""
     return {
@@ -195,12 +207,14 @@ def digest(words: str) -> str:
 
 def clean(name: str) -> str:
     """`name` as PostgreSQL can keep and index it; almost always itself."""
-    if len(name) <= MAX_NAME and name.isprintable():
+    if 4 * len(name) <= MAX_NAME and name.isprintable():  # no character is longer than four bytes
         return name
     whole = mended(name)
-    if len(whole) <= MAX_NAME:
+    encoded = whole.encode()
+    if len(encoded) <= MAX_NAME:
         return whole
-    return f"{whole[: MAX_NAME - 17]}~{digest(name)}"
+    start = encoded[: MAX_NAME - 17].decode(errors="ignore")  # without half a character at its end
+    return f"{start}~{digest(name)}"
 
 
 def mended(words: str) -> str:

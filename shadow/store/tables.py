@@ -5,7 +5,8 @@ Five kinds of table:
     rows       exchanges, comparisons, payloads     one partition a day, dropped by `shadow prune`
     rollups    rollups, their counts and            small, kept for good; what the pages read
                histograms, crossings, the
-               ledger, the catalogue, capture counts
+               ledger, the catalogue, capture counts,
+               and up to when rows were dropped
     opinions   labels, verdicts, judge_spending     what people and judges said, and what it cost
     watch      detectors, incidents, heartbeats     what the monitor knows and has raised
     letters    dead_letters                         kept until somebody looks
@@ -29,11 +30,13 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    and_,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 #: The newest migration, which this code needs; `engine.require_schema` checks it.
-REVISION: Final = "0004"
+REVISION: Final = "0006"
 
 #: The tables that have one partition a day.
 PARTITIONED: Final = ("comparisons", "payloads", "exchanges")
@@ -121,6 +124,11 @@ Index(
     comparisons.c.at,
     postgresql_where=comparisons.c.frontier_failure.is_not(None) | comparisons.c.candidate_failure.is_not(None),
 )
+#: Pairs that could not be scored. Not those that sampling left out: there are many, and nothing to read.
+UNSCORED: Final = and_(
+    comparisons.c.unscored.is_not(None), comparisons.c.unscored != literal_column("'not_sampled'", Text())
+)
+Index("comparisons_unscored", comparisons.c.task, comparisons.c.at, postgresql_where=UNSCORED)
 
 #: What was asked and answered, word for word. Apart from the scores, so that it can go earlier.
 #: `json`, not `jsonb`: a request must come out as the application wrote it, keys in its order.
@@ -216,6 +224,10 @@ ledger: Final = Table(
     Column("n", BigInteger, nullable=False),
     postgresql_with=_BUSY,
 )
+
+#: The moment `before` which rows were dropped, and with them the memory of what they had counted.
+#: No row of it: none were.
+forgotten: Final = Table("forgotten", metadata, _key("what"), Column("before", _MOMENT, nullable=False))
 
 #: Which candidates a task has evidence about, and from when to when.
 catalogue: Final = Table(

@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
+import pty
 import random
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -105,6 +108,10 @@ def test_other_tasks_can_be_left_out(shadow: Callable[..., Result], tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (
+            ("pairs.jsonl", "--segment", "local"),
+            "--segment local: no such dimension; there are: has_tools, hour, input_length, locale, weekday",
+        ),
         (("no-such-file",), "no-such-file: cannot be read (No such file or directory)"),
         (("pairs.jsonl", "--scorer", "vibes"), "--scorer vibes: no such scorer"),
         (("pairs.jsonl", "--candidate", "tiny"), "--candidate tiny: no such model in [models]"),
@@ -136,7 +143,7 @@ def test_replaying_twice_stores_once_and_report_and_export_tell_the_same_story(
     first = shadow("replay", file, "--scorer", "numeric", "--json", "replayed.json")
     assert (first.code, "241 pairs newly stored" in first.err) == (0, True)
     again = shadow("replay", file, "--scorer", "numeric", "--json", "again.json")
-    assert "0 pairs newly stored" in again.err
+    assert "0 pairs newly stored, 241 were there before and count once" in again.err
     assert shadow("report", "--json", "reported.json").code == 0
     replayed = tasks_of(tmp_path / "replayed.json")
     assert tasks_of(tmp_path / "again.json") == replayed
@@ -176,7 +183,8 @@ def test_what_no_database_can_hold_is_left_out_and_said(
     lines[4]["candidate"]["content"] = "a NUL \0 and 4"
     done = shadow("replay", write(tmp_path / "pairs.jsonl", lines), "--scorer", "numeric")
     assert done.code == 3
-    assert "19 pairs newly stored, 1 cannot be stored (first: sums/4)" in done.err
+    assert "pairs.jsonl:5: sums/4 cannot be stored: NUL character" in done.err
+    assert "19 pairs newly stored, 1 cannot be stored" in done.err
 
 
 @contextmanager
@@ -192,6 +200,7 @@ def test_without_a_database_one_is_made_in_the_working_folder(shadow: Callable[.
     # Not pytest's own folder: Postgres runs as another user when we are root.
     with services.service_folder("replay") as folder, in_folder(folder):
         assert "20 pairs newly stored" in shadow("replay", file, "--scorer", "numeric").err
+        assert "--segment local: no such dimension" in shadow("report", "--segment", "local").err
         assert "agreement" in shadow("report").out
         assert (folder / ".shadow" / "postgres").is_dir()
 
@@ -215,3 +224,117 @@ def test_missing_replies_are_asked_for_live_and_only_those(
     assert by_name["tiny"]["regret"]["source"] == "reference"
     not_asked = tasks_of(shadow("replay", file, "--scorer", "numeric", "--dry-run", "--json", "-").out)
     assert sum(task["unscored"].get("candidate_not_recorded", 0) for task in not_asked) == 10
+
+
+def test_an_answer_that_was_asked_for_is_stored_also_where_its_lack_was_stored_before(
+    shadow: Callable[..., Result],
+    tmp_path: Path,
+    serve: Callable[[Any], str],
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    large = ScriptedEndpoint([chat("#### 4", model="big")])
+    (tmp_path / "shadow.toml").write_text(f'[models.large]\nbase_url = "{serve(large)}/v1"\n')
+    lines = recorded(30)
+    for line in lines[:12]:
+        del line["frontier"]
+    file = write(tmp_path / "pairs.jsonl", lines)
+    replay = ("replay", file, "--scorer", "numeric", "--json", "-")
+    first = shadow(*replay)
+    assert "30 pairs newly stored" in first.err
+    assert tasks_of(first.out)[0]["unscored"] == {"frontier_not_recorded": 12}
+
+    asked = shadow(*replay, "--frontier", "large")
+    assert (asked.code, len(large.requests)) == (0, 12)
+    assert "12 replies asked for, 12 pairs newly stored, 18 were there before and count once" in asked.err
+    (task,) = tasks_of(asked.out)
+    assert (task["n"], task["unscored"], task["agreement"]["n"], task["regret"]["n"]) == (30, {}, 30, 30)
+    assert tasks_of(shadow("report", "--json", "-").out) == [task]
+    opened = engine.connect(postgres_url)
+    with opened.connect() as connection:
+        counted = ledger.read(connection)
+    opened.dispose()
+    assert (counted.mirrored, counted.compared, counted.unscored) == (30, 30, {})
+
+    assert "0 pairs newly stored" in shadow(*replay).err
+    assert tasks_of(shadow("report", "--json", "-").out) == [task]
+
+
+def test_an_exported_file_can_be_put_to_another_candidate(
+    shadow: Callable[..., Result],
+    tmp_path: Path,
+    serve: Callable[[Any], str],
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    small = ScriptedEndpoint([chat("#### 0")])
+    (tmp_path / "shadow.toml").write_text(f'[models.tiny]\nbase_url = "{serve(small)}/v1"\n')
+    lines = recorded(30)
+    for line in lines[:10]:
+        del line["candidate"]
+    for line in lines[20:]:
+        line["ceiling"] = line["frontier"]
+    shadow("replay", write(tmp_path / "pairs.jsonl", lines), "--scorer", "numeric")
+    shadow("export", "--out", "out.jsonl")
+    ceiling = tasks_of(shadow("report", "--json", "-").out)[0]["ceiling"]
+
+    done = shadow("replay", "out.jsonl", "--candidate", "tiny", "--scorer", "numeric", "--json", "-")
+    assert (done.code, len(small.requests)) == (0, 10)
+    assert "10 replies asked for, 10 pairs newly stored, 30 were there before and count once" in done.err
+    for told in (done, shadow("report", "--json", "-")):
+        by_name = {task["candidate"]: task for task in tasks_of(told.out)}
+        assert (by_name["tiny"]["n"], by_name["tiny"]["agreement"]["n"]) == (10, 10)
+        assert by_name["small"]["n"] == 20
+        assert by_name["tiny"]["ceiling"] == by_name["small"]["ceiling"] == ceiling
+        assert "big" not in by_name
+
+
+def test_a_line_that_comes_several_times_is_said_to_count_once(
+    shadow: Callable[..., Result], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    file = write(tmp_path / "pairs.jsonl", recorded(20))
+    done = shadow("replay", file, file, file, "--scorer", "numeric")
+    assert "60 lines read, 0 broken, 20 pairs newly stored, 40 were there before and count once" in done.err
+    assert tasks_of(shadow("report", "--json", "-").out)[0]["n"] == 20
+
+
+def test_a_mistake_in_what_to_show_does_not_hide_what_was_done(
+    shadow: Callable[..., Result], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    done = shadow("replay", write(tmp_path / "pairs.jsonl", recorded(20)), "--segment", "local")
+    assert (done.code, done.out) == (1, "")
+    assert "20 pairs newly stored" in done.err.splitlines()[0]
+
+
+def replayed(file: Path, stderr: int) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-m", "shadow", "replay", str(file), "--dry-run"]
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    return subprocess.Popen(argv, cwd=file.parent, env=env, stdout=subprocess.DEVNULL, stderr=stderr)
+
+
+def test_a_terminal_shows_how_far_it_is(tmp_path: Path):
+    file = write(tmp_path / "pairs.jsonl", recorded(1_000))
+    ours, theirs = pty.openpty()
+    running = replayed(file, theirs)
+    os.close(theirs)
+    shown = b""
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        try:
+            while part := terminal.read(4_096):
+                shown += part
+        except OSError:  # how Linux says that nobody writes to it any more
+            pass
+    assert running.wait(30) == 0
+    bar, done, _ = shown.decode().partition("1,000 lines read, 0 broken, nothing stored")
+    assert done
+    assert "pairs.jsonl" in bar
+    assert "1,000 lines" in bar
+
+
+def test_a_pipe_gets_what_was_done_and_no_bar(tmp_path: Path):
+    running = replayed(write(tmp_path / "pairs.jsonl", recorded(1_000)), subprocess.PIPE)
+    assert running.communicate()[1] == b"1,000 lines read, 0 broken, nothing stored\n"

@@ -96,6 +96,33 @@ def test_content_the_server_refuses_is_told_from_a_server_that_is_away(postgres_
     database.dispose()
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "INSERT INTO ledger SELECT string_agg(md5(i::text), ''), 'o', 'r', 1 FROM generate_series(1, 300) i",
+        "INSERT INTO ledger VALUES ('t', 'o', 'r', NULL)",
+        "SELECT repeat('[', 100000)::json",
+    ],
+    ids=["too long for an index", "a null where none may be", "nested too deeply"],
+)
+def test_rows_the_server_will_never_take_are_told_from_a_server_that_is_away(postgres_url, refused):
+    database = engine.connect(postgres_url)
+    with pytest.raises(UnstorableError), engine.transaction(database) as connection:
+        connection.execute(text(refused))
+    database.dispose()
+
+
+@pytest.mark.parametrize("race", ["INSERT INTO ledger VALUES ('t', 'o', 'r', 1)", "CREATE TABLE ledger ()"])
+def test_what_another_session_may_have_caused_is_nothing_that_rows_are_left_out_for(postgres_url, race):
+    database = engine.connect(postgres_url)
+    with engine.transaction(database) as connection:
+        connection.execute(text("INSERT INTO ledger VALUES ('t', 'o', 'r', 1)"))
+    with pytest.raises(StoreError) as refused, engine.transaction(database) as connection:
+        connection.execute(text(race))
+    assert not isinstance(refused.value, UnstorableError)
+    database.dispose()
+
+
 def test_an_exhausted_pool_is_an_error_and_not_a_hang(postgres_url, monkeypatch):
     monkeypatch.setattr(engine, "POOL_TIMEOUT_S", 0.05)
     database = engine.connect(postgres_url, pool_size=1)

@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
 from shadow.cli import application
@@ -15,6 +19,13 @@ from shadow.store import engine, migrate
 from shadow.store.tables import REVISION, metadata
 from tests.services import CHECKOUT, fresh_database
 from tests.store_samples import scored, store
+
+#: Any number, as long as every version of the product uses the same.
+ADVISORY_LOCK = 7_308_604_895_151_517
+WAITING = text(
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 @pytest.fixture
@@ -32,11 +43,19 @@ def shadow(postgres_url, monkeypatch):
     )
 
 
-def execute(url, statement):
+@contextmanager
+def connected(url):
     database = engine.connect(url, pool_size=1)
-    with database.begin() as connection:
+    try:
+        with database.connect() as connection:
+            yield connection
+    finally:
+        database.dispose()
+
+
+def execute(url, statement):
+    with connected(url) as connection, connection.begin():
         connection.execute(text(statement))
-    database.dispose()
 
 
 def tables(url):
@@ -54,7 +73,7 @@ def test_a_fresh_schema_is_exactly_the_declared_one(postgres_url):
 
 def test_every_step_can_be_taken_back_and_again(empty_url):
     assert migrate.current(empty_url) is None
-    steps = ["0001", "0002", "0003", "0004"]
+    steps = ["0001", "0002", "0003", "0004", "0005", "0006"]
     for revision in steps:
         migrate.upgrade(empty_url, revision)
         assert migrate.current(empty_url) == revision
@@ -151,6 +170,34 @@ def test_the_statements_can_be_printed_for_somebody_else_to_run(empty_url):
     assert migrate.drift(empty_url) == []
 
 
+def test_printed_statements_wait_for_a_migration_that_is_running(empty_url):
+    with connected(empty_url) as running, ThreadPoolExecutor() as pool:
+        running.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        by_hand = pool.submit(execute, empty_url, migrate.sql())
+        while not (waits := running.execute(WAITING).scalar()) and not by_hand.done():
+            time.sleep(0.02)
+        running.commit()
+        by_hand.result()
+    assert waits
+    assert migrate.drift(empty_url) == []
+
+
+def test_printed_statements_give_up_as_soon_as_ours_would(empty_url):
+    unfinished, commit, _ = migrate.sql().rpartition("COMMIT;")
+    assert commit
+    with connected(empty_url) as connection:
+        connection.execute(text(unfinished))
+        limits = [connection.execute(text(f"SHOW {name}")).scalar() for name in ("lock_timeout", "statement_timeout")]
+    assert limits == ["5s", "10min"]
+
+
+def test_statements_that_are_run_twice_by_hand_change_nothing_the_second_time(postgres_url):
+    for start in (None, "0003", "0004"):
+        with pytest.raises(DBAPIError, match="already exists"):
+            execute(postgres_url, migrate.sql(start))
+    assert migrate.drift(postgres_url) == []
+
+
 def test_migrations_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch):
     package = tmp_path / "a 100% new place" / "shadow"
     package.mkdir(parents=True)
@@ -163,15 +210,15 @@ def test_migrations_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch
 
 
 def test_the_command_says_what_it_did(shadow):
-    assert "at revision 0004 already" in shadow().output
+    assert "at revision 0006 already" in shadow().output
     assert "as declared" in shadow("--check").output
     refused = shadow("--to", "0001", input="n\n")
     assert refused.exit_code != 0
-    assert "from revision 0004 to 0001" in shadow("--to", "0001", "--yes").output
+    assert "from revision 0006 to 0001" in shadow("--to", "0001", "--yes").output
     assert "CREATE TABLE rollups" in shadow("--sql").output
     failed = shadow("--check")
     assert isinstance(failed.exception, SchemaError)
-    assert "from revision 0001 to 0004" in shadow().output
+    assert "from revision 0001 to 0006" in shadow().output
 
 
 def test_the_check_lists_differences_and_fails(shadow, postgres_url):

@@ -1,6 +1,6 @@
 """Content goes when its time is over; the statistics it left behind stay."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +11,7 @@ from shadow.cli import prune as command
 from shadow.records import CaptureCounts
 from shadow.settings import POSTGRES_VARIABLE, Retention
 from shadow.store import engine, ingest, ledger, partitions
-from shadow.store.prune import EARLIER, prune
+from shadow.store.prune import EARLIER, Dropped, prune
 from tests.store_samples import ROLLUPS, START, count, dump, exchange, letter, scored, store
 
 NOW = START + timedelta(days=20, hours=5)
@@ -45,16 +45,22 @@ def run(database, **options):
 
 def test_content_and_rows_go_each_after_their_own_time(filled):
     pruned = run(filled)
-    assert (pruned.payloads, pruned.comparisons, pruned.exchanges) == (16, 6, 6)
+    assert [(of.days, of.rows) for of in (pruned.payloads, pruned.comparisons, pruned.exchanges)] == [
+        (15, 1),
+        (5, 1),
+        (5, 1),
+    ]
     assert [count(filled, table) for table in ("payloads", "comparisons", "exchanges")] == [6, 16, 16]
     assert pruned.payloads_before == (START + timedelta(days=15)).date()
     assert pruned.rows_before == (START + timedelta(days=5)).date()
 
 
 def test_whole_days_go_as_partitions(filled):
-    assert run(filled).partitions == 15 + 5 + 5
+    pruned = run(filled)
     with filled.connect() as connection:
-        assert min(partitions.days_of(connection, "payloads")) == (START + timedelta(days=15)).date()
+        for table in ("payloads", "comparisons", "exchanges"):
+            first_kept = pruned.payloads_before if table == "payloads" else pruned.rows_before
+            assert min(partitions.days_of(connection, table)) == first_kept
 
 
 def test_statistics_and_the_ledger_stay(filled):
@@ -76,15 +82,30 @@ def test_dead_letters_lose_their_payload_first(filled):
 def test_a_second_run_finds_nothing(filled):
     run(filled)
     again = run(filled)
-    assert not any((again.payloads, again.comparisons, again.exchanges, again.dead_letters, again.partitions))
+    assert again.payloads == again.comparisons == again.exchanges == Dropped()
+    assert (again.dead_letters, again.refused_until) == (0, None)
 
 
 def test_a_dry_run_counts_the_same_and_changes_nothing(filled):
-    tables = (*ROLLUPS, "payloads", "comparisons", "exchanges", "dead_letters")
+    tables = (*ROLLUPS, "payloads", "comparisons", "exchanges", "dead_letters", "forgotten")
     before = dump(filled, tables)
     dry = run(filled, dry_run=True)
     assert dump(filled, tables) == before
     assert dry == run(filled)
+
+
+def test_pruning_reads_nothing_of_the_days_it_drops(filled):
+    read = text(
+        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables"
+        " WHERE relname ~ '^(exchanges|payloads)_[0-9]+$'"
+    )
+    with filled.connect() as connection:
+        before = connection.execute(read).scalar()
+        connection.rollback()
+        prune(connection, RETENTION, NOW, dry_run=True)
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        connection.commit()
+        assert connection.execute(read).scalar() == before
 
 
 def test_the_counts_of_processes_long_gone_are_kept_in_one_place(database):
@@ -113,6 +134,7 @@ def test_the_command_says_what_it_deleted(filled, postgres_url, monkeypatch):
         assert result.exit_code == 0, result.output
         return result.output
 
-    assert "Would delete 11 payloads" in run_command("--dry-run")
-    assert "Deleted 11 payloads" in run_command()
+    before = (datetime.now(UTC) - timedelta(days=10)).date()
+    assert f"Would delete payloads of events before {before}: 10 days" in run_command("--dry-run")
+    assert f"Deleted payloads of events before {before}: 10 days" in run_command()
     assert "Nothing to delete" in run_command()

@@ -202,13 +202,24 @@ def test_taking_back_gives_the_label_and_leaves_nothing_counted(database):
 
 
 def test_names_and_notes_are_mended_and_cut(database):
-    pair = scored(exchange=exchange(id="x" * 400))
+    pair = scored(exchange=exchange(id="x" * 600))
     store(database, [pair])
     assert say(database, label(pair, reviewer="a\0na", note="\0" + "n" * 5_000, stratum="\ud800")).recorded == 1
     with engine.browsing(database) as connection:
         (kept,) = opinions.iterate_labels(connection)
     assert (kept.reviewer, kept.stratum, len(kept.note)) == ("a\ufffdna", "?", voices.MAX_NOTE)
     assert take_back(database, pair, "a\0na") == kept
+
+
+def test_the_longest_names_fit_the_widest_key(database):
+    def long(what):
+        # Nothing makes it shorter, as PostgreSQL would try.
+        chance = random.Random(what)
+        return "".join(chr(chance.randrange(0x20000, 0x2A000)) for _ in range(256))
+
+    pair = scored(exchange=exchange(id=long("id"), task=long("task")), candidate=long("candidate"))
+    store(database, [pair])
+    assert say(database, label(pair, reviewer=long("reviewer"))).recorded == 1
 
 
 @pytest.mark.parametrize("probability", [0.0, -1.0, 1.5, float("nan")])

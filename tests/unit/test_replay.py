@@ -71,3 +71,22 @@ def test_lines_counted_together_are_the_tallies_of_lines_counted_one_by_one(comb
     assert whole.tallies == together.tallies
     # A pair alone says nothing of excess, which takes two trials of one exchange.
     assert {cell: tally for cell, tally in whole.tallies.items() if cell.kind != "excess"} == apart
+
+
+def test_a_dimension_with_a_value_for_each_line_takes_no_more_memory_than_others(monkeypatch):
+    monkeypatch.setattr(replaying, "MOST_VALUES", 3)
+    monkeypatch.setattr(replaying, "_MOST_COMBINATIONS", 4)
+    lines = []
+    for number in range(40):
+        recorded = line(number, "refund", None)
+        where = {"request": str(number), "locale": ("de", "en")[number % 2]}
+        lines.append(
+            msgspec.structs.replace(recorded, exchange=msgspec.structs.replace(recorded.exchange, segment=where))
+        )
+    replay = Replay()
+    assert len(list(replay.judged(lines, TASKS))) == 40
+    pairs = {(cell.dimension, cell.value): tally.pairs for cell, tally in replay.tallies.items()}
+    assert {value: n for (name, value), n in pairs.items() if name == "request"} == {
+        "0": 1, "1": 1, "2": 1, "overflow": 37
+    }  # fmt: skip
+    assert (pairs["locale", "de"], pairs["locale", "en"], pairs["all", "all"]) == (20, 20, 40)

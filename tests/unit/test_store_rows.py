@@ -85,16 +85,17 @@ def test_text_that_only_looks_like_nul_is_kept(content):
     assert msgspec.json.decode(pair.payload.reply)["content"] == content
 
 
-@pytest.mark.parametrize("name", ["", "x1", "Störung 7", "a" * rows.MAX_NAME])
+@pytest.mark.parametrize("name", ["", "x1", "Störung 7", "ж" * 256, "a" * rows.MAX_NAME])
 def test_an_ordinary_name_is_kept_as_it_is(name):
     assert rows.clean(name) == name
 
 
 def test_names_are_mended_alike_everywhere_and_never_confused():
-    wild = [NUL, f"a{NUL}", SURROGATE, "x" * 257, "x" * 256 + "y", "ü" * 1000]
+    longest = "x" * rows.MAX_NAME
+    wild = [NUL, f"a{NUL}", SURROGATE, longest + "x", longest + "y", "ü" * 1000, "🙂" * 256, "🙂" * 255 + "x"]
     cleaned = [rows.clean(name) for name in wild]
     assert len(set(cleaned)) == len(wild)
-    assert all(len(name) <= rows.MAX_NAME and NUL not in name and name.encode() for name in cleaned)
+    assert all(len(name.encode()) <= rows.MAX_NAME and NUL not in name for name in cleaned)
     assert [rows.clean(name) for name in cleaned] == cleaned
 
 
@@ -110,6 +111,7 @@ def test_the_best_outcome_of_an_exchange_does_not_depend_on_order():
         outcomes.of_pair(*scored(unscored="refusal", **failed)),
         outcomes.of_pair(*scored(unscored="no_reference", **failed)),
         outcomes.of_pair(*scored(reply=Reply(model="m", failure="expired"), **failed)),
+        outcomes.of_pair(*scored(unscored="frontier_not_recorded", **failed)),
         outcomes.of_pair(*scored(kind="ceiling")),
         outcomes.of_pair(*scored(kind="ceiling", unscored="refusal", **failed)),
         outcomes.ARRIVED,
