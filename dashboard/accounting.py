@@ -1,20 +1,19 @@
 """The ledger as two sums that the reader can add up: no exchange goes missing silently."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
 import streamlit as st
 
 from dashboard import explained
-from dashboard.text import ago, plain, whole, words
+from dashboard.text import plain, whole, words
 from shadow.store.ledger import Ledger
 
 #: Characters of a note that fit beside the other terms.
 _LINE: Final = 44
 
 
-def show(ledger: Ledger, now: datetime) -> None:
+def show(ledger: Ledger) -> None:
     """Accepted = mirrored + dropped;  mirrored = compared + unscored + dead-lettered + expired + in flight."""
     explained.heading("Where every exchange went", "ledger")
     dropped, unscored, letters = (
@@ -26,7 +25,6 @@ def show(ledger: Ledger, now: datetime) -> None:
         if queued:
             captured.append(("still queued", queued, "where requests are captured"))
         _equation("accepted", ledger.accepted, captured)
-    waiting = f"oldest {ago(ledger.oldest_in_flight_at, now)}" if ledger.oldest_in_flight_at else ""
     _equation(
         "mirrored",
         ledger.mirrored,
@@ -35,7 +33,7 @@ def show(ledger: Ledger, now: datetime) -> None:
             ("unscored", unscored, reasons(ledger.unscored)),
             ("dead-lettered", letters, reasons(ledger.dead_lettered)),
             ("expired", ledger.expired, ""),
-            ("in flight", ledger.in_flight, waiting),
+            ("in flight", ledger.in_flight, ""),
         ],
     )
     if ledger.mirrored < ledger.published:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, configured, explained, filters
+from dashboard import charts, configured, explained, filters, navigation
 from dashboard.accounting import reasons
 from dashboard.text import between, dollars, milliseconds, moment, percent, plain, rate, ratio, whole, words
 from scoring.estimates import Estimate
@@ -100,6 +100,10 @@ def _lost(evidence: TaskEvidence) -> None:
     asked = evidence.n - evidence.unscored.get(NOT_SAMPLED, 0)
     st.metric("Unscored", percent(sum(lost.values()) / asked if asked else None), help=explained.tip("unscored"))
     st.caption(plain(reasons(lost)) or "Every pair was scored.")
+    if any(lost.values()):
+        navigation.link(
+            "Exchanges", "Read them", task=evidence.task, candidate=evidence.candidate, show="unscored", reason="all"
+        )
 
 
 def _side_by_side(evidence: TaskEvidence) -> None:

@@ -5,7 +5,21 @@ from typing import Any
 import pandas as pd
 
 from dashboard import drawing, measures
-from dashboard.drawing import CANDIDATE, CEILING, FRONTIER, THIN, WORSE, Part, Picture, field, if_enough, layer, tip
+from dashboard.drawing import (
+    BLACK,
+    CANDIDATE,
+    CEILING,
+    FRONTIER,
+    THIN,
+    WHITE,
+    WORSE,
+    Part,
+    Picture,
+    field,
+    if_enough,
+    layer,
+    tip,
+)
 from dashboard.measures import Step
 
 
@@ -118,10 +132,12 @@ def crossing(frame: pd.DataFrame, across: str, down: str) -> Picture:
             tip("n:Q", "n", ","),
         ],
     }
-    tile = shared | {"color": if_enough(drawing.agreement_colour(), drawing.FAINT)}
-    ink = shared | {"color": if_enough("#ffffff", THIN)}
+    tile = shared | {"color": if_enough(drawing.agreement_colour(), THIN)}
+    shades = [drawing.agreement_shade(row.estimate) if row.enough else THIN for row in frame.itertuples()]
+    # As a condition: a field without a scale would take the tiles' scale away, which both layers share.
+    ink = shared | {"color": {"condition": {"test": f"datum.ink === '{BLACK}'", "value": BLACK}, "value": WHITE}}
     return drawing.picture(
-        frame,
+        frame.assign(ink=[drawing.ink_on(shade) for shade in shades]),
         layer("rect", tile, cornerRadius=4, stroke="transparent", strokeWidth=3),
         layer("text", ink | {"text": field("shown:N")}, fontSize=14, fontWeight=600, dy=-7),
         layer("text", ink | {"text": field("below:N")}, fontSize=11, dy=11),

@@ -8,6 +8,7 @@ Colours mean the same on every page and hold on light and on dark: blue is the c
 grey the frontier, red is worse than the task's average, violet the ceiling.
 """
 
+from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
 
 import pandas as pd
@@ -43,8 +44,12 @@ COLOURS: Final = {
     "rejected": "#e5534b",
 }
 
-#: From worse to better, readable in the middle on white and on near-black.
-_AGREEMENT_SCHEME: Final = ["#c9372c", "#e58a54", "#d9c56a", "#6fb58a", "#2f8f6b"]
+#: From worse to better, readable in the middle on white and on near-black: share -> colour.
+_AGREEMENT_SCHEME: Final = {0.5: "#c9372c", 0.7: "#e58a54", 0.8: "#d9c56a", 0.9: "#6fb58a", 1.0: "#2f8f6b"}
+
+#: What text is written in: from any colour, one of the two stands apart by 4.5 to 1 or more.
+BLACK: Final = "#000000"
+WHITE: Final = "#ffffff"
 
 _TYPES: Final = {"Q": "quantitative", "N": "nominal", "O": "ordinal", "T": "temporal"}
 
@@ -153,6 +158,39 @@ def time_axis(step: Step | None = None) -> Part:
     return found if step is None else found | {"timeUnit": units[step]}
 
 
+def agreement_shade(share: float) -> str:
+    """The colour that `agreement_colour` gives a share."""
+    places = list(_AGREEMENT_SCHEME)
+    at = min(max(share, places[0]), places[-1])
+    below, above = next((low, high) for low, high in pairwise(places) if at <= high)
+    mixed = (
+        low + (high - low) * (at - below) / (above - below)
+        for low, high in zip(_parts(_AGREEMENT_SCHEME[below]), _parts(_AGREEMENT_SCHEME[above]), strict=True)
+    )
+    return "#" + "".join(f"{round(part):02x}" for part in mixed)
+
+
+def ink_on(shade: str) -> str:
+    """The colour in which text is best read on `shade`."""
+    return max((BLACK, WHITE), key=lambda ink: contrast(ink, shade))
+
+
+def contrast(one: str, other: str) -> float:
+    """How far two colours stand apart, from 1 to 21, as WCAG 2 counts it."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(shade: str) -> float:
+    linear = ((part / 255) / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in _parts(shade))
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def _parts(shade: str) -> list[int]:
+    """Red, green and blue of `#rrggbb`."""
+    return [int(shade[place : place + 2], 16) for place in (1, 3, 5)]
+
+
 def window_colour() -> Part:
     return field(
         "window:N",
@@ -166,7 +204,10 @@ def agreement_colour() -> Part:
     return field(
         "estimate:Q",
         title=None,
-        scale={"domain": [0.5, 0.7, 0.8, 0.9, 1], "range": _AGREEMENT_SCHEME, "clamp": True},
+        scale={
+            "domain": list(_AGREEMENT_SCHEME), "range": list(_AGREEMENT_SCHEME.values()), "clamp": True,
+            "interpolate": "rgb",  # as `agreement_shade` does
+        },
         legend={
             "orient": "bottom", "format": ".0%", "values": [0.5, 0.75, 1], "gradientLength": 220,
             "gradientThickness": 8,

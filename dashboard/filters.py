@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import configured, frames, state
+from dashboard.reckoning import moved
 from dashboard.text import moment, plain
 from scoring.verdict import Status
 
@@ -23,10 +24,11 @@ VERDICTS: Final[dict[Status, tuple[str, Literal["red", "green", "orange", "gray"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """What a page is about."""
+    """What a page is about: a choice, and the window and what is known of the task at the moment `now`."""
 
     task: str
     candidate: str
+    times: state.Times
     window: state.Window
     known: frames.Known
     now: datetime
@@ -38,9 +40,25 @@ def scope() -> Scope:
     with row():
         task = state.choose("task", "Task", list(known))
         candidate = state.choose("candidate", "Candidate", list(known[task].candidates))
-        window, now = times(known[task].last)
+        asked = times(known[task].last)
         mark_simulated(task, candidate)
-    return Scope(task=task, candidate=candidate, window=window, known=known[task], now=now)
+    return _at_this_moment(task, candidate, asked)
+
+
+def anew(scope: Scope) -> Scope:
+    """The same choice at this moment.
+
+    A part of a page that updates by itself is called with what the page's last whole run gave it,
+    so it has to ask for itself what time it is, and how far the data has come.
+    """
+    return _at_this_moment(scope.task, scope.candidate, scope.times)
+
+
+def _at_this_moment(task: str, candidate: str, asked: state.Times) -> Scope:
+    known = {each.task: each for each in frames.catalogue()}[task]
+    now = datetime.now(UTC)
+    window = state.window_at(asked, now=now, newest=known.last)
+    return Scope(task=task, candidate=candidate, times=asked, window=window, known=known, now=now)
 
 
 def row() -> DeltaGenerator:
@@ -48,13 +66,13 @@ def row() -> DeltaGenerator:
     return st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 
 
-def times(newest: datetime | None) -> tuple[state.Window, datetime]:
-    """Let the reader choose a window; returns it, and the time it is now."""
-    now = datetime.now(UTC)
+def times(newest: datetime | None) -> state.Times:
+    """Let the reader choose a window. `newest` is where the days start that are suggested."""
     label = state.switch("window", "Window (UTC)", [*state.WINDOWS, state.DATES], default=1)
     if label == state.DATES:
-        last = (newest or now).date()
-        return state.window_of_days(*state.days("from", "to", first=last - timedelta(days=6), last=last)), now
+        last = (newest or datetime.now(UTC)).date()
+        first = moved(last, -timedelta(days=6))
+        return state.Times(label=label, days=state.days("from", "to", first=first, last=last))
     end = state.switch(
         "until",
         "ending",
@@ -62,7 +80,7 @@ def times(newest: datetime | None) -> tuple[state.Window, datetime]:
         help="With *newest data* the window ends with the last hour that has data: "
         "what you want for recorded exchanges, or when traffic has stopped.",
     )
-    return state.window(label, end, now=now, newest=newest), now
+    return state.Times(label=label, end=cast("state.End", end))
 
 
 def describe(window: state.Window) -> str:

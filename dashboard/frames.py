@@ -5,6 +5,7 @@ exchanges and at ten million. The Regret page's reads are in `regret_frames`, th
 in `shift_frames`.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,11 +17,12 @@ from sqlalchemy import Connection
 from dashboard import measures, reading, regrets
 from dashboard.configured import settings
 from dashboard.measures import Measure, Step
-from dashboard.reading import KINDS, cached, snapshot
+from dashboard.reading import KINDS, cached, remembered, snapshot
 from dashboard.state import Subject, Wanted, Window
 from scoring import evidence as evidences
 from scoring import worst as crossings
 from scoring.evidence import TaskEvidence
+from scoring.verdict import NOT_SAMPLED
 from scoring.worst import WorstCrossings
 from shadow import identify, units
 from shadow.errors import ConfigError, SchemaError, StoreError
@@ -37,6 +39,9 @@ from shadow.tally import ALL
 
 #: A search reads rows, many of them: what it found is kept for so many seconds.
 _SEARCHED_FOR: Final = 300
+
+#: Start of the counters of unscored pairs; the reason follows.
+_UNSCORED: Final = "unscored:"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +148,7 @@ def segments(task: str, candidate: str, window: Window, measure: Measure) -> Ran
     return None
 
 
+@remembered
 @st.cache_data(ttl=_SEARCHED_FOR, max_entries=50, show_spinner=False)
 def worst(task: str, candidate: str, window: Window, measure: Measure) -> Worst | None:
     """The worst crossings by `measure`, from the newest rows of the window.
@@ -181,6 +187,16 @@ def values(task: str, candidate: str, window: Window, dimension: str) -> list[st
     """The values seen in one dimension, the most frequent first."""
     counts = measures.pairs_by_value(reading.segments(task, candidate, window), dimension)
     return sorted(counts, key=lambda value: (-counts[value], value))
+
+
+@cached
+def unscored(task: str, candidate: str, window: Window) -> dict[str, int]:
+    """Pairs that could not be scored, by reason, the most frequent first. Not those nobody was asked about."""
+    counts: Counter[str] = Counter()
+    for tally in reading.totals(task, candidate, window).values():
+        counts += Counter({name: n for name, n in tally.counts.items() if name.startswith(_UNSCORED) and n > 0})
+    reasons = {name.removeprefix(_UNSCORED): n for name, n in counts.most_common()}
+    return {reason: n for reason, n in reasons.items() if reason != NOT_SAMPLED}
 
 
 @cached
@@ -225,7 +241,8 @@ def pairs(wanted: Wanted) -> pd.DataFrame:
         found = stored_exchanges.find(
             connection, task=wanted.task, candidate=wanted.candidate, since=wanted.window.since,
             until=wanted.window.until, segment=dict([wanted.segment]) if wanted.segment else None,
-            max_agreement=wanted.max_agreement, failure=wanted.failure, text=wanted.text, limit=wanted.limit,
+            max_agreement=wanted.max_agreement, failure=wanted.failure, unscored=wanted.unscored,
+            text=wanted.text, limit=wanted.limit,
         )  # fmt: skip
     return measures.listing([(pair.trial, pair.comparison) for pair in found])
 

@@ -29,6 +29,7 @@ _STATUSES: Final = {"flagged": FLAGGED, "ok": NOT_FLAGGED, "not_enough_data": TH
 
 #: Characters of a text that a list shows.
 MOST_LISTED: Final = 200
+_LISTED: Final = ["id", "at", "agreement", "unscored", "failure", "frontier", "candidate", "input", "segment"]
 
 SCORED: Final = "scored"
 UNSCORED: Final = "unscored"
@@ -145,7 +146,7 @@ def crossing(fields: Mapping[tuple[str, str], Tally]) -> pd.DataFrame:
 def listing(pairs: Iterable[tuple[Trial, Comparison]]) -> pd.DataFrame:
     """Pairs as rows to choose from, their texts cut to one line.
 
-    `id, at, agreement, failure, frontier, candidate, input, segment`
+    `id, at, agreement, unscored, failure, frontier, candidate, input, segment`
     """
     rows = []
     for trial, comparison in pairs:
@@ -156,6 +157,7 @@ def listing(pairs: Iterable[tuple[Trial, Comparison]]) -> pd.DataFrame:
                 "id": trial.exchange.id,
                 "at": trial.exchange.at,
                 "agreement": comparison.agreement,
+                "unscored": (comparison.unscored or "").replace("_", " "),
                 "failure": ", ".join(f"{role}: {kind}".replace("_", " ") for role, kind in failures if kind),
                 "frontier": _gist(frontier),
                 "candidate": _gist(candidate),
@@ -163,7 +165,7 @@ def listing(pairs: Iterable[tuple[Trial, Comparison]]) -> pd.DataFrame:
                 "segment": ", ".join(f"{name}={value}" for name, value in sorted(trial.exchange.segment.items())),
             }
         )
-    return pd.DataFrame(rows, columns=["id", "at", "agreement", "failure", "frontier", "candidate", "input", "segment"])
+    return pd.DataFrame(rows, columns=_LISTED)
 
 
 def with_intervals(sums: Iterable[Sums]) -> pd.DataFrame:
@@ -227,7 +229,7 @@ def _counted(counts: Counter[tuple[datetime, str]], step: Step) -> pd.DataFrame:
 
 def with_times(frame: pd.DataFrame, starts: list[datetime], step: Step) -> pd.DataFrame:
     """The frame with `at`, when each row starts, and `when`, the same as text in UTC."""
-    frame["at"] = pd.to_datetime(pd.Series(starts, dtype="datetime64[ns, UTC]"))
+    frame["at"] = pd.to_datetime(pd.Series(starts, dtype="datetime64[us, UTC]"))
     # As text too: a browser would show a time in its own zone.
     pattern = "%a %Y-%m-%d %H:%M UTC" if step == "hour" else "%a %Y-%m-%d"
     frame["when"] = [format(at, pattern) for at in starts]

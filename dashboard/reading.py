@@ -3,12 +3,13 @@
 What comes from here is at most `FRESH` seconds old, however many readers look.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Any, Final, Literal, ParamSpec, TypeVar
 
 import streamlit as st
 from sqlalchemy import Connection, Engine
+from streamlit.runtime.caching.cache_utils import CachedFunc
 
 from dashboard import measures
 from dashboard.configured import settings
@@ -25,9 +26,32 @@ FRESH: Final = 8
 #: Trials about served traffic, whoever was served. Ceilings say something about the frontier only.
 KINDS: Final[tuple[TrialKind, ...]] = ("shadow", "reverse")
 
-cached = st.cache_data(ttl=FRESH, max_entries=500, show_spinner=False)
-# Shared instead of copied for every reader, so nobody may change what comes from it.
-shared = st.cache_resource(ttl=FRESH, max_entries=100, show_spinner=False)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_remembered: Final[list[CachedFunc[..., Any]]] = []
+
+
+def remembered(read: CachedFunc[P, R]) -> CachedFunc[P, R]:
+    """`read`, with what it remembers given up by `forget`."""
+    _remembered.append(read)
+    return read
+
+
+def forget() -> None:
+    """Read everything anew: a label may change each figure that is remembered here."""
+    for read in _remembered:
+        read.clear()
+
+
+def cached(read: Callable[P, R]) -> CachedFunc[P, R]:
+    """`read`, good enough for `FRESH` seconds; every reader gets a copy of what comes from it."""
+    return remembered(st.cache_data(ttl=FRESH, max_entries=500, show_spinner=False)(read))
+
+
+def shared(read: Callable[P, R]) -> CachedFunc[P, R]:
+    """The same without the copy, so nobody may change what comes from it."""
+    return remembered(st.cache_resource(ttl=FRESH, max_entries=100, show_spinner=False)(read))
 
 
 @contextmanager

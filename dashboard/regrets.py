@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 import pandas as pd
 
 from dashboard.measures import Tallies, with_intervals, with_times
+from dashboard.reckoning import moved
 from dashboard.text import percent
 from scoring.pools import Pool
 from scoring.verdict import NOT_SAMPLED
@@ -77,7 +78,7 @@ def over_time(tallies: Tallies, source: RegretSource, per: Per) -> pd.DataFrame:
     frame["running"] = running["estimate"].to_numpy()
     for column in ("low", "high", "n"):
         frame[f"running_{column}"] = running[column].to_numpy()
-    frame["until"] = pd.to_datetime(pd.Series([at + _LENGTH[per] for at in starts], dtype="datetime64[ns, UTC]"))
+    frame["until"] = pd.to_datetime(pd.Series([moved(at, _LENGTH[per]) for at in starts], dtype="datetime64[us, UTC]"))
     return with_times(frame, starts, "hour" if per == "hour" else "day")
 
 
@@ -193,7 +194,7 @@ def start_of(at: datetime, per: Per) -> datetime:
     if per == "hour":
         return at
     day = at.replace(hour=0, minute=0, second=0, microsecond=0)
-    return day - timedelta(days=day.weekday()) if per == "week" else day
+    return moved(day, -timedelta(days=day.weekday())) if per == "week" else day
 
 
 def _running(sums: Iterable[Sums]) -> list[Sums]:

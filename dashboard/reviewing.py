@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 from sqlalchemy import Connection
 
-from dashboard import blind, configured, frames, reading, regret_frames, review_plan
+from dashboard import blind, configured, reading, review_plan
 from dashboard.blind import Choice
 from dashboard.desk import BATCH, Desk, Waiting
 from dashboard.frames import Known
@@ -157,7 +157,7 @@ def label(desk: Desk, choice: Choice, note: str) -> None:
     desk.done()
     if given.unknown or given.unfit:
         desk.trouble = "That pair is no longer stored, so the label was not kept."
-    forget()
+    reading.forget()
 
 
 def undo(desk: Desk, task: str, candidate: str) -> None:
@@ -178,7 +178,7 @@ def undo(desk: Desk, task: str, candidate: str) -> None:
         return
     # Whether it was a second opinion or not: it is to be shown, whoever else labelled it.
     desk.put_back(Waiting(last.pair, last.probability, last.stratum, second=True), note=last.note)
-    forget()
+    reading.forget()
 
 
 def refused(fault: ShadowError) -> str:
@@ -190,13 +190,3 @@ def refused(fault: ShadowError) -> str:
         else ""
     )
     return f"Nothing was stored, and nothing changed. {fault}.{hint}"
-
-
-def forget() -> None:
-    """Have every page read regret anew: a label counts from the moment it is given."""
-    for remembered in (
-        today, agreement, judge, frames.overview, frames.segments, frames.pairs, frames.exchange,
-        reading.segments, reading.totals, reading.steps, regret_frames.known, regret_frames.segments,
-        regret_frames.sides, regret_frames.course,
-    ):  # fmt: skip
-        remembered.clear()

@@ -12,6 +12,7 @@ from typing import Final, Literal, get_args
 
 import streamlit as st
 
+from dashboard.reckoning import moved
 from shadow.records import Failure
 from shadow.tally import ALL
 
@@ -45,6 +46,10 @@ _BEFORE: Final = "before "
 
 _WEEK: Final = timedelta(days=7)
 
+#: The days that may be asked for. An address can name any, and there must be room around them to reckon in.
+FIRST_DAY: Final = date(1970, 1, 1)
+LAST_DAY: Final = date(2999, 12, 31)
+
 End = Literal["now", "newest data"]
 ENDS: Final[tuple[End, ...]] = ("now", "newest data")
 
@@ -56,6 +61,18 @@ class Window:
     label: str
     since: datetime | None
     until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Times:
+    """What a reader asked for: a length that ends now or with the newest data, or two `days`.
+
+    Which window that is depends on the moment: a page that stays open asks `window_at` again.
+    """
+
+    label: str
+    end: End = "now"
+    days: tuple[date, date] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +95,7 @@ class Wanted:
     window: Window
     max_agreement: float | None = None
     failure: str | None = None
+    unscored: str | None = None
     segment: tuple[str, str] | None = None
     text: str | None = None
     limit: int = 50
@@ -111,7 +129,9 @@ def _bring_along(key: str, options: Sequence[str], default: str) -> None:
     # A reader who went back to the default has left another value there.
     if st.session_state.get(key, before) != before:
         return
-    st.query_params[key] = before
+    # A widget that is on this page already keeps its parameter by itself, and refuses it from others.
+    if key not in st.session_state:
+        st.query_params[key] = before
     st.session_state[key] = before
 
 
@@ -137,7 +157,15 @@ def toggle(key: str, label: str, *, help: str | None = None) -> bool:  # noqa: A
 
 
 def share(key: str, label: str, default: float) -> float:
-    """A share from 0 to 1, bound to the query parameter `key`."""
+    """A share from 0 to 1, bound to the query parameter `key`; where `default` is another one, it starts there anew.
+
+    Streamlit keeps what a widget showed for as long as its key is the same, and so would carry the
+    share of one task over to the next.
+    """
+    started = "default of " + key
+    if st.session_state.get(started, default) != default:
+        st.session_state[key] = default
+    st.session_state[started] = default
     return st.slider(label, 0.0, 1.0, default, 0.05, key=key, bind="query-params", width=WIDTH)
 
 
@@ -152,9 +180,12 @@ def _day(key: str, label: str, suggested: date) -> date:
 
     A bound widget would leave its default out, so this one is read and written by hand.
     """
-    known = st.query_params.get(key) or st.session_state.get(_BEFORE + key)
-    found = st.date_input(label, _parsed(known) or suggested, key=f"picked {key}", format="YYYY-MM-DD", width=WIDTH)
-    day = found if isinstance(found, date) else suggested
+    known = _parsed(st.query_params.get(key) or st.session_state.get(_BEFORE + key))
+    start = min(max(known or suggested, FIRST_DAY), LAST_DAY)
+    found = st.date_input(
+        label, start, min_value=FIRST_DAY, max_value=LAST_DAY, key=f"picked {key}", format="YYYY-MM-DD", width=WIDTH
+    )
+    day = found if isinstance(found, date) else start
     # Always: on the way from page to page the browser drops it from the address, and does not tell us.
     st.query_params[key] = _remembered(key, day.isoformat())
     return day
@@ -172,14 +203,21 @@ def window_of_days(first: date, last: date) -> Window:
     return Window(label=DATES, since=_midnight(first), until=_midnight(last) + timedelta(days=1))
 
 
+def window_at(times: Times, *, now: datetime, newest: datetime | None) -> Window:
+    """The window that `times` are at this moment."""
+    if times.days is not None:
+        return window_of_days(*times.days)
+    return window(times.label, times.end, now=now, newest=newest)
+
+
 def window(label: str, end: str, *, now: datetime, newest: datetime | None) -> Window:
     """The window called `label` that ends now or with the hour of the newest data.
 
     Rollups are by the hour, so the start is rounded down to a whole hour.
     """
-    last = now if end == "now" or newest is None else newest + timedelta(hours=1)
+    last = now if end == "now" or newest is None else moved(newest, timedelta(hours=1))
     length = WINDOWS[label]
-    since = None if length is None else _hour(last - length)
+    since = None if length is None else _hour(moved(last, -length))
     return Window(label=label, since=since, until=None if end == "now" else last)
 
 
@@ -193,8 +231,9 @@ def reference(current: Window, choice: str, *, first: datetime | None, now: date
     if choice == SAME_DAYS:
         # As few weeks as keep the two apart.
         earlier = max(1, ceil(length / _WEEK)) * _WEEK
-        return Window(label=choice, since=ends - earlier, until=ends - earlier + length)
-    since = None if choice == ALL_BEFORE else ends - length
+        starts = moved(ends, -earlier)
+        return Window(label=choice, since=starts, until=moved(starts, length))
+    since = None if choice == ALL_BEFORE else moved(ends, -length)
     return Window(label=choice, since=since, until=ends)
 
 

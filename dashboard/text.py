@@ -75,11 +75,6 @@ def moment(at: datetime | None) -> str:
     return NOTHING if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def ago(at: datetime | None, now: datetime) -> str:
-    """How long since `at`: `12 s ago`, `3 h ago`."""
-    return NOTHING if at is None else f"{duration(now - at)} ago"
-
-
 def duration(span: timedelta) -> str:
     """A span in the largest unit that keeps two digits or fewer of it sensible."""
     seconds = max(0, round(span.total_seconds()))

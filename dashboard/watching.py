@@ -95,5 +95,5 @@ def marks(found: Iterable[Incident], *, since: datetime, until: datetime) -> pd.
         dtype="object",
     )
     ends = [min(each.closed_at or until, until) for each in shown]
-    frame["until"] = pd.to_datetime(pd.Series(ends, dtype="datetime64[ns, UTC]"))
+    frame["until"] = pd.to_datetime(pd.Series(ends, dtype="datetime64[us, UTC]"))
     return with_times(frame, [max(each.opened_at, since) for each in shown], "hour")

@@ -1,4 +1,4 @@
-"""Exchanges: find the pairs that disagree or failed, and read both replies side by side."""
+"""Exchanges: find the pairs that disagree, failed or could not be scored, and read both replies side by side."""
 
 from math import nextafter
 from typing import Final
@@ -10,9 +10,11 @@ from dashboard import configured, empty, filters, frames, side_by_side, state
 from dashboard.filters import Scope
 from dashboard.state import Wanted
 from dashboard.text import plain, words
+from shadow.store.exchanges import ANY_REASON
 
 DISAGREEMENTS: Final = "disagreements"
 ALL_PAIRS: Final = "all pairs"
+UNSCORED: Final = "unscored"
 FAILED: Final = "failed: "
 
 ROWS: Final = ("50", "200", "1000")
@@ -35,12 +37,15 @@ def show() -> None:
 def _wanted(scope: Scope) -> Wanted:
     """Let the reader say which pairs."""
     chosen: tuple[str, str] | None = None
+    reason: str | None = None
     under = configured.disagreement_below(scope.task)
     with filters.row():
         failed = [FAILED + words(kind) for kind in state.FAILURES]
-        shown = state.choose("show", "Show", [DISAGREEMENTS, ALL_PAIRS, *failed], help=_SHOW)
+        shown = state.choose("show", "Show", [DISAGREEMENTS, ALL_PAIRS, UNSCORED, *failed], help=_SHOW)
         if shown == DISAGREEMENTS:
             under = state.share("under", "Agreement under", under)
+        elif shown == UNSCORED:
+            reason = _reason(scope)
         dimensions = frames.dimensions(scope.task, scope.candidate, scope.window)
         dimension = state.choose("dimension", "Segment", [state.EVERY, *dimensions])
         if dimension != state.EVERY:
@@ -54,10 +59,18 @@ def _wanted(scope: Scope) -> Wanted:
         window=scope.window,
         max_agreement=nextafter(under, 0) if shown == DISAGREEMENTS else None,
         failure=shown.removeprefix(FAILED).replace(" ", "_") if shown.startswith(FAILED) else None,
+        unscored=reason,
         segment=chosen,
         text=containing or None,
         limit=most,
     )
+
+
+def _reason(scope: Scope) -> str:
+    """Let the reader say why the pairs could not be scored."""
+    known = {words(reason): reason for reason in frames.unscored(scope.task, scope.candidate, scope.window)}
+    chosen = state.choose("reason", "because", [state.EVERY, *known])
+    return ANY_REASON if chosen == state.EVERY else known[chosen]
 
 
 def _list(found: pd.DataFrame) -> None:
@@ -68,6 +81,8 @@ def _list(found: pd.DataFrame) -> None:
     def select() -> None:
         if rows := st.session_state[key].selection.rows:
             st.query_params["exchange"] = ids[rows[0]]
+        else:
+            st.query_params.pop("exchange", None)
 
     st.dataframe(
         found,
@@ -76,12 +91,13 @@ def _list(found: pd.DataFrame) -> None:
         on_select=select,
         selection_mode="single-row",
         key=key,
-        column_order=["at", "agreement", "failure", "frontier", "candidate", "input", "segment"],
+        column_order=["at", "agreement", "unscored", "failure", "frontier", "candidate", "input", "segment"],
         column_config={
             "at": st.column_config.DatetimeColumn(
                 "Time (UTC)", format="YYYY-MM-DD HH:mm:ss", width=150, timezone="UTC"
             ),
             "agreement": st.column_config.NumberColumn("Agreement", format="percent", width="small"),
+            "unscored": st.column_config.TextColumn("Unscored", width="small"),
             "failure": st.column_config.TextColumn("Failure", width="small"),
             "frontier": st.column_config.TextColumn("Frontier", width="medium"),
             "candidate": st.column_config.TextColumn("Candidate", width="medium"),
@@ -101,5 +117,5 @@ def _one(scope: Scope, exchange_id: str) -> None:
 
 _SHOW = (
     "*Disagreements* are scored pairs under the task's `agreement_threshold`. Failed replies are no disagreements: "
-    "look for them by kind."
+    "look for them by kind. *Unscored* are those that no scorer could judge, by reason."
 )

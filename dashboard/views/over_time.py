@@ -1,13 +1,13 @@
 """Over time: hours and days at which the candidate is worse, failures, volume."""
 
-from dataclasses import replace
-
 import streamlit as st
 
 from dashboard import charts, empty, explained, filters, frames, state
+from dashboard.filters import Scope
 from dashboard.measures import Step
 from dashboard.state import Subject
 from shadow.records import Role
+from shadow.tally import ALL
 
 REFRESH = "30s"
 
@@ -15,24 +15,27 @@ REFRESH = "30s"
 def show() -> None:
     scope = filters.scope()
     dimensions = frames.dimensions(scope.task, scope.candidate, scope.window)
-    subject = Subject(task=scope.task, candidate=scope.candidate, window=scope.window)
+    segment = ALL
     with filters.row():
         dimension = state.choose("dimension", "Segment", [state.EVERY, *dimensions], help="Look at one segment only.")
         if dimension != state.EVERY:
             values = frames.values(scope.task, scope.candidate, scope.window, dimension)
-            subject = replace(subject, dimension=dimension, value=state.choose("value", "is", values))
+            segment = dimension, state.choose("value", "is", values)
         failed: Role = (
             "frontier"
             if state.switch("failed", "Failures of", ("candidate", "frontier")) == "frontier"
             else "candidate"
         )
         step: Step = "day" if state.switch("step", "One point per", ("day", "hour")) == "day" else "hour"
-    _live(subject, step, failed)
+    _live(scope, segment, step, failed)
 
 
 @st.fragment(run_every=REFRESH)
 @empty.guarded
-def _live(subject: Subject, step: Step, failed: Role) -> None:
+def _live(chosen: Scope, segment: tuple[str, str], step: Step, failed: Role) -> None:
+    scope = filters.anew(chosen)
+    dimension, value = segment
+    subject = Subject(task=scope.task, candidate=scope.candidate, window=scope.window, dimension=dimension, value=value)
     trend = frames.trend(subject, step)
     if trend.empty:
         empty.nothing("No scored pairs in this window.")

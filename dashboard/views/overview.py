@@ -5,7 +5,8 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import accounting, block, empty, filters, frames, state, watching
+from dashboard import accounting, block, empty, filters, frames, lag, state, watching
+from dashboard.frames import Known
 from dashboard.text import plain
 
 #: Exchanges arrive all the time; the reads behind this are cached for as long.
@@ -18,17 +19,20 @@ def show() -> None:
     known = frames.catalogue()
     with filters.row():
         only = state.choose("task", "Task", [ALL_TASKS, *(each.task for each in known)])
-        window, _ = filters.times(max((each.last for each in known), default=None))
-    _live(None if only == ALL_TASKS else only, window)
+        times = filters.times(_newest(known))
+    _live(None if only == ALL_TASKS else only, times)
 
 
 @st.fragment(run_every=REFRESH)
 @empty.guarded
-def _live(task: str | None, window: state.Window) -> None:
-    now = datetime.now(UTC)
+def _live(task: str | None, times: state.Times) -> None:
+    now, known = datetime.now(UTC), frames.catalogue()
+    window = state.window_at(times, now=now, newest=_newest(known))
     watching.lines(task)
+    ledger = frames.ledger(task)
+    lag.show(_newest([each for each in known if task in (None, each.task)]), ledger, now)
     found = frames.overview(task, window)
-    newest = {each.task: each.last for each in frames.catalogue()}
+    newest = {each.task: each.last for each in known}
     shown = [each for each in found if each.n]
     st.caption(f"{filters.describe(window)} · updates by itself · {watching.heartbeat(now)}")
     for evidence in shown:
@@ -38,4 +42,8 @@ def _live(task: str | None, window: state.Window) -> None:
     for name in sorted({each.task for each in found if not each.n}):
         st.caption(f"{plain(name)}: no pairs in this window")
     with st.container(border=True):
-        accounting.show(frames.ledger(task), now)
+        accounting.show(ledger)
+
+
+def _newest(known: list[Known]) -> datetime | None:
+    return max((each.last for each in known), default=None)

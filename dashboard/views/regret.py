@@ -19,6 +19,7 @@ from dashboard import (
     watching,
 )
 from dashboard.filters import Scope
+from dashboard.reckoning import moved
 from dashboard.regret_frames import Known
 from dashboard.regrets import BY, STAGE, Per
 from dashboard.text import between, percent, plain, rate, whole
@@ -51,7 +52,8 @@ def show() -> None:
 
 @st.fragment(run_every=REFRESH)
 @empty.guarded
-def _live(scope: Scope, chosen: str, per: Per) -> None:
+def _live(asked: Scope, chosen: str, per: Per) -> None:
+    scope = filters.anew(asked)
     watching.lines(scope.task)
     known = regret_frames.known(scope.task, scope.candidate, scope.window)
     if known is None:
@@ -179,7 +181,7 @@ def _span(frame: pd.DataFrame) -> regret_charts.Span:
     first, last = frame["at"].iloc[0].to_pydatetime(), frame["until"].iloc[-1].to_pydatetime()
     # A point stands at the start of its period: without room it would sit on the frame.
     room = (last - first) / 60
-    return first - room, last
+    return moved(first, -room), last
 
 
 def _where(scope: Scope, source: RegretSource, regret: Estimate) -> None:

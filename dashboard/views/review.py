@@ -28,6 +28,9 @@ from shadow.store.exchanges import Pair
 #: The lower half is about what others do, too.
 REFRESH: Final = "15s"
 
+#: Where the session keeps the reviewer's name.
+REVIEWER: Final = "reviewer's name"
+
 #: Longer names are cut; a name is for telling people apart.
 MOST_NAME: Final = 60
 
@@ -77,10 +80,12 @@ def _what() -> tuple[Known, str]:
 
 
 def _who() -> str | None:
-    """The reviewer's name, asked once and kept in the address and the session; None while it is asked."""
-    name = _name(st.query_params.get("reviewer") or st.session_state.get(_REVIEWER) or "")
+    """The reviewer's name; None while it is asked.
+
+    Kept in the session and never in the address: whoever is sent the link would label under it.
+    """
+    name: str = st.session_state.get(REVIEWER, "")
     if name:
-        _keep(name)
         return name
     with st.container(border=True, width=520):
         st.markdown("##### Who is labelling?")
@@ -92,22 +97,11 @@ def _who() -> str | None:
 
 
 def _introduce() -> None:
-    _keep(_name(st.session_state[_TYPED]))
-
-
-def _keep(name: str) -> None:
-    st.session_state[_REVIEWER] = name
-    if name and st.query_params.get("reviewer") != name:
-        st.query_params["reviewer"] = name
+    st.session_state[REVIEWER] = " ".join(st.session_state[_TYPED].split())[:MOST_NAME]
 
 
 def _leave() -> None:
-    st.session_state.pop(_REVIEWER, None)
-    st.query_params.pop("reviewer", None)
-
-
-def _name(typed: str) -> str:
-    return " ".join(typed.split())[:MOST_NAME]
+    st.session_state.pop(REVIEWER, None)
 
 
 @st.fragment
@@ -226,7 +220,6 @@ def _progress(task: str, candidate: str, settled: Plan) -> None:
     review_progress.show(task, candidate, settled)
 
 
-_REVIEWER: Final = "reviewer's name"
 _TYPED: Final = "typed name"
 _DESKS: Final = "desks"
 

@@ -34,7 +34,8 @@ def show() -> None:
 
 @st.fragment(run_every=REFRESH)
 @empty.guarded
-def _ranking(scope: Scope, dimension: str, measure: Measure) -> None:
+def _ranking(chosen: Scope, dimension: str, measure: Measure) -> None:
+    scope = filters.anew(chosen)
     found = frames.segments(scope.task, scope.candidate, scope.window, measure)
     if found is not None and dimension != state.EVERY:
         found = replace(found, rows=found.rows[found.rows["dimension"] == dimension])

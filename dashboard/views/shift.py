@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import streamlit as st
 
-from dashboard import empty, explained, filters, shift, shift_charts, shift_frames, state
+from dashboard import empty, explained, filters, reckoning, shift, shift_charts, shift_frames, state
 from dashboard.filters import Scope
 from dashboard.shift import Judgement
 from dashboard.shift_frames import Moved
@@ -26,7 +26,7 @@ def show() -> None:
         against = state.switch("against", "Compared with", state.REFERENCES, help=_AGAINST)
         if against == state.DATES:
             first = (scope.window.since or scope.known.first).date()
-            suggested = first - timedelta(days=7), first - timedelta(days=1)
+            suggested = reckoning.moved(first, -timedelta(days=7)), reckoning.moved(first, -timedelta(days=1))
             reference = state.window_of_days(*state.days("ref_from", "ref_to", first=suggested[0], last=suggested[1]))
         else:
             reference = state.reference(scope.window, against, first=scope.known.first, now=scope.now)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.devstack.processes import free_port
+from shadow.settings import CONFIG_VARIABLE
 from tests import services
 from tests.browser import seed, world
 
@@ -53,6 +54,18 @@ def dashboard(seeded_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     file.write_text(world.toml(seeded_url), encoding="utf-8")
     with serving(file) as served:
         yield served
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """Let the pages find a shadow.toml with this database."""
+
+    def configure(url: str | None) -> None:
+        file = tmp_path / "shadow.toml"
+        file.write_text(world.toml(url), encoding="utf-8")
+        monkeypatch.setenv(CONFIG_VARIABLE, str(file))
+
+    return configure
 
 
 # By module and no longer: while it is open, Playwright's event loop counts as running.

@@ -125,7 +125,7 @@ def test_what_models_and_callers_write_is_shown_and_does_nothing(browser: Browse
         page.get_by_text("as text", exact=True).click()
         expect(marked).to_have_count(0)
         settle(page)
-        for name in ("Overview", "Segments", "Regret", "Shift"):
+        for name in ("Overview", "Segments", "Regret", "Over time", "Shift"):
             page.get_by_role("link", name=name, exact=True).click()
             expect(page.get_by_text(PAGES[name]).first).to_be_visible(timeout=30_000)
             settle(page)
@@ -195,7 +195,7 @@ def test_the_worst_crossing_is_confirmed_on_the_half_that_did_not_find_it(browse
         expect(page.get_by_role("link", name="Read its pairs")).to_be_visible()
 
 
-def test_choosing_a_row_shows_both_replies_and_puts_the_exchange_into_the_address(
+def test_a_chosen_row_shows_both_replies_and_stands_in_the_address_until_it_is_let_go(
     browser: Browser, dashboard: Served
 ) -> None:
     with opened(browser, dashboard, "/exchanges?task=invoice-fields&window=28+d") as page:
@@ -205,6 +205,10 @@ def test_choosing_a_row_shows_both_replies_and_puts_the_exchange_into_the_addres
         grid.click(position={"x": 16, "y": 52})
         expect(page.locator(".shadow-reply mark").first).to_be_visible(timeout=30_000)
         assert parse_qs(urlsplit(page.url).query)["exchange"][0].startswith("exchange-")
+        grid.click(position={"x": 16, "y": 52})
+        expect(page.get_by_text("Select a row to read both replies.")).to_be_visible(timeout=30_000)
+        settle(page)
+        assert "exchange" not in parse_qs(urlsplit(page.url).query)
 
 
 def test_the_server_talks_to_nobody_but_the_database(browser: Browser, dashboard: Served) -> None:

@@ -4,45 +4,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from dashboard import launch
+from dashboard.text import plain
 from shadow.devstack.postgres import EmbeddedPostgres
-from shadow.records import Comparison, Exchange, Reply, Trial
 from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE
-from shadow.store import engine, ingest
-from shadow.store.ingest import Arrival
 from tests import services
 from tests.browser import world
+from tests.browser.pages import opened, said, store, visited
 
 pytestmark = pytest.mark.usefixtures("nothing_remembered")
-
-
-@pytest.fixture
-def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
-    """Let the pages find a shadow.toml with this database."""
-
-    def configure(url: str | None) -> None:
-        file = tmp_path / "shadow.toml"
-        file.write_text(world.toml(url), encoding="utf-8")
-        monkeypatch.setenv(CONFIG_VARIABLE, str(file))
-
-    return configure
-
-
-def opened() -> AppTest:
-    """The app on its first page, run to the end without an exception."""
-    app = AppTest.from_file(str(launch.APP), default_timeout=60).run()
-    assert not app.exception
-    return app
-
-
-def said(app: AppTest) -> str:
-    """Every word on the page."""
-    parts = (app.subheader, app.markdown, app.text, app.code, app.caption, app.info, app.metric, app.warning)
-    return "\n".join(f"{getattr(each, 'label', '')} {each.value}" for part in parts for each in part)
 
 
 def test_without_a_database_the_page_says_which_key_to_set(configured: Callable[[str | None], None]) -> None:
@@ -113,21 +86,7 @@ def test_data_of_long_ago_shows_when_the_window_ends_with_it(
 ) -> None:
     store(postgres_url, task="old", at=datetime(2020, 1, 1, tzinfo=UTC))
     configured(postgres_url)
-    app = AppTest.from_file(str(launch.APP), default_timeout=60)
-    app.query_params["until"] = "newest data"
-    app.run()
-    assert not app.exception
-    assert "n 1 " in said(app)
-
-
-def visited(page: str, **selections: str) -> AppTest:
-    """A page with these selections in its address, run to the end without an exception."""
-    app = AppTest.from_string(f"from dashboard.views import {page}\n{page}.show()", default_timeout=60)
-    for key, value in selections.items():
-        app.query_params[key] = value
-    app.run()
-    assert not app.exception
-    return app
+    assert "n 1 " in said(opened(until="newest data"))
 
 
 def test_where_nobody_knows_who_is_right_the_regret_page_says_what_to_do(
@@ -194,14 +153,60 @@ def test_a_task_may_have_any_name(configured: Callable[[str | None], None], post
     assert "n 1 " in said(opened())
 
 
-def store(url: str, *, task: str, at: datetime) -> None:
-    """One pair that agrees."""
-    reply = Reply(model="m", content="yes")
-    exchange = Exchange(id="one", task=task, at=at, request={"messages": []}, reply=reply)
-    trial = Trial(exchange=exchange, kind="shadow", candidate="small", reply=reply, at=at)
-    database = engine.connect(url)
-    with engine.transaction(database) as connection:
-        ingest.record_arrivals(connection, [Arrival(id="one", task=task, at=at)])
-    with engine.transaction(database) as connection:
-        ingest.record_trials(connection, [(trial, Comparison(scorer="exact", agreement=1.0))])
-    database.dispose()
+def test_a_database_named_by_the_environment_alone_is_shown(
+    configured: Callable[[str | None], None], monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
+    store(postgres_url, task="replayed", at=datetime.now(UTC))
+    configured(None)
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    assert "n 1 " in said(opened())
+
+
+def test_the_overview_says_how_far_it_lags_behind(
+    configured: Callable[[str | None], None], seeded_url: str, postgres_url: str
+) -> None:
+    configured(seeded_url)
+    words = said(opened())
+    assert "**Newest pair:** " in words
+    assert "(6 in flight)" in words
+
+
+def test_unscored_pairs_are_counted_by_reason_and_one_step_away(
+    configured: Callable[[str | None], None], postgres_url: str
+) -> None:
+    now = datetime.now(UTC)
+    for number, reason in enumerate(["no_reference", "no_reference", "candidate_malformed", "not_sampled"]):
+        store(postgres_url, task="t", at=now, id_=f"lost-{number}", agreement=None, unscored=reason)
+    store(postgres_url, task="t", at=now)
+    configured(postgres_url)
+    app = opened()
+    assert plain("no reference 2, candidate malformed 1") in said(app)
+    (link,) = (link for link in app.get("page_link") if link.proto.label == "Read them")
+    asked = dict(parse_qsl(link.proto.query_string))
+    assert asked["show_show"] == "unscored"
+    listed = visited("exchanges", **{name.removeprefix("show_"): value for name, value in asked.items()})
+    assert sorted(listed.dataframe[0].value["id"]) == ["lost-0", "lost-1", "lost-2"]
+    (because,) = (box for box in listed.selectbox if box.key == "reason")
+    assert because.options == ["all", "no reference", "candidate malformed"]
+    only = visited("exchanges", task="t", show="unscored", reason="no reference")
+    assert sorted(only.dataframe[0].value["id"]) == ["lost-0", "lost-1"]
+    assert set(only.dataframe[0].value["unscored"]) == {"no reference"}
+
+
+@pytest.mark.parametrize(
+    ("page", "selections", "words"),
+    [
+        ("exchanges", {}, "No pair matches. Widen the filters or choose a longer window."),
+        ("exchanges", {"exchange": "nobody's"}, "is not one of this task and candidate."),
+        ("over_time", {}, "No scored pairs in this window."),
+        ("shift", {"until": "newest data", "window": "all"}, "There is nothing before this window to compare with."),
+        ("shift", {"until": "newest data"}, "There is nothing before this window to compare with."),
+        ("shift", {"against": "everything before"}, "One of the two windows has no pairs."),
+    ],
+)
+def test_a_page_without_data_says_what_is_missing_and_what_to_choose(
+    configured: Callable[[str | None], None], postgres_url: str, page: str, selections: dict[str, str], words: str
+) -> None:
+    store(postgres_url, task="old", at=datetime(2020, 1, 1, tzinfo=UTC))
+    configured(postgres_url)
+    assert words in said(visited(page, **selections))

@@ -122,7 +122,7 @@ def test_pairs_are_labelled_and_taken_back_by_keyboard_alone_and_regret_changes_
     ):
         expect(regret.get_by_text("Regret is unknown here")).to_be_visible(timeout=30_000)
         begin(page, "Ada")
-        assert "reviewer=Ada" in page.url
+        assert "Ada" not in page.url
         seen = []
         for key in ("1", "2", "t", "0", "1"):
             seen.append((key, *card(page)))
@@ -158,9 +158,8 @@ def test_pairs_are_labelled_and_taken_back_by_keyboard_alone_and_regret_changes_
 def test_while_a_note_is_written_keys_are_letters_and_a_held_key_labels_once(
     browser: Browser, served: Served, url: str
 ) -> None:
-    with opened(browser, served, "/review?task=with-notes&reviewer=Ada") as page:
-        turn(page)
-        settle(page)
+    with opened(browser, served, "/review?task=with-notes") as page:
+        begin(page, "Ada")
         page.keyboard.press("n")
         page.keyboard.type("1 2 t s u 0: ask ada@example.com")
         page.keyboard.press("Enter")
@@ -198,9 +197,8 @@ def test_the_page_tells_nothing_of_whose_reply_is_whose(browser: Browser, served
         # The address of another page names the candidate: it must not stay in this one's.
         with opened(browser, served) as page:
             page.on("websocket", listen)
-            page.goto(f"{served.url}/review?task=blind&candidate={world.CANDIDATE}&reviewer={reviewer}")
-            turn(page)
-            settle(page)
+            page.goto(f"{served.url}/review?task=blind&candidate={world.CANDIDATE}")
+            begin(page, reviewer)
             for _ in range(PAIRS):
                 number, left, right = card(page)
                 seen[number] = (left, right, page.locator(".st-key-review-card").inner_html())
@@ -240,9 +238,8 @@ def neutral(left: str, right: str, html: str) -> str:
 
 
 def test_the_page_fits_every_screen_and_can_be_read_on_all(browser: Browser, served: Served) -> None:
-    with opened(browser, served, "/review?task=on-screens&reviewer=Ada") as page:
-        turn(page)
-        settle(page)
+    with opened(browser, served, "/review?task=on-screens") as page:
+        begin(page, "Ada")
         expect(page.get_by_text("What is chosen")).to_be_visible(timeout=30_000)
         expect(page.get_by_text("simulated").first).to_be_visible()
         for key in ("Shortcut 1", "Shortcut T", "Shortcut 2", "Shortcut S", "Shortcut U"):

@@ -11,11 +11,15 @@ import streamlit as st
 from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
+from dashboard import frames
+from dashboard.state import Window
+from dashboard.views.review import REVIEWER
 from shadow.records import Preference, Reply
 from shadow.settings import CONFIG_VARIABLE
 from shadow.store import engine, exchanges, ingest, opinions
 from shadow.store.opinions import Label
 from tests.browser import review_world, world
+from tests.browser.pages import visited
 
 pytestmark = pytest.mark.usefixtures("nothing_remembered")
 
@@ -32,8 +36,9 @@ def review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str) -
         file.write_text(text.replace(f"[tasks.{TASK}]\n", f"[tasks.{TASK}]\n{changes}\n"), encoding="utf-8")
         monkeypatch.setenv(CONFIG_VARIABLE, str(file))
         app = AppTest.from_string("from dashboard.views import review\nreview.show()", default_timeout=60)
-        for key, value in {"task": TASK, "reviewer": reviewer, **selections}.items():
+        for key, value in {"task": TASK, **selections}.items():
             app.query_params[key] = value
+        app.session_state[REVIEWER] = reviewer
         app.run()
         assert not app.exception
         return app
@@ -88,8 +93,35 @@ def test_a_name_is_asked_for_before_anything_is_shown(review: Callable[..., AppT
     assert not can_label(app)
     app.text_input(key="typed name").input("  Ada  Lovelace ")
     app.button[0].click().run()
-    assert app.query_params["reviewer"] == "Ada Lovelace"
+    assert "as **Ada Lovelace**" in said(app)
     assert can_label(app)
+
+
+def test_a_link_to_the_page_says_nothing_of_who_sent_it(review: Callable[..., AppTest], postgres_url: str) -> None:
+    review_world.fill(postgres_url, task=TASK, count=2)
+    assert "Ada" not in str(review(reviewer="Ada").query_params)
+    followed = review(reviewer="")
+    assert not can_label(followed)
+    old_link = visited("review", task=TASK, reviewer="Ada")
+    assert not can_label(old_link)
+
+
+def test_a_label_counts_at_once_in_all_that_any_page_remembers(
+    review: Callable[..., AppTest], postgres_url: str
+) -> None:
+    review_world.fill(postgres_url, task=TASK, count=3)
+    app = review()
+    everything = Window(label="all", since=None, until=None)
+
+    def searched() -> int:
+        found = frames.worst(TASK, world.CANDIDATE, everything, "regret")
+        return found.found.n if found else 0
+
+    assert searched() == 0
+    press(app, "left")
+    assert searched() == 1
+    press(app, "undo")
+    assert searched() == 0
 
 
 def test_when_all_is_labelled_the_page_says_so_and_the_last_word_can_be_taken_back(

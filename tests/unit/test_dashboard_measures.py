@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard import charts, measures
+from dashboard import charts, drawing, measures
 from scoring.evidence import evidence
 from shadow.counting import count
 from shadow.records import Comparison, Exchange, Reply, Trial
@@ -107,6 +107,32 @@ def test_thin_fields_of_a_crossing_show_no_percentage() -> None:
         ("de", "not enough", "n 1"),
         ("en", "100%", "n 30"),
     ]
+
+
+def test_every_field_of_a_crossing_can_be_read_on_its_colour() -> None:
+    shares = [share / 200 for share in range(201)]
+    frame = measures.crossing({(f"{share}", "pro"): agreeing(share, 200) for share in shares})
+    picture = charts.crossing(frame, "plan", "locale")
+    scale = picture["layer"][0]["encoding"]["color"]["condition"]["scale"]
+    assert [drawing.agreement_shade(share) for share in scale["domain"]] == scale["range"]
+    for row in picture["datasets"]["rows"].itertuples():
+        assert drawing.contrast(row.ink, drawing.agreement_shade(row.estimate)) >= 4.5
+    (thin,) = charts.crossing(measures.crossing({("de", "pro"): agreeing(1, 1)}), "", "")["datasets"][
+        "rows"
+    ].itertuples()
+    assert drawing.contrast(thin.ink, drawing.THIN) >= 4.5
+
+
+def agreeing(share: float, n: int) -> Tally:
+    found = Tally()
+    for pair in range(n):
+        found.agreement.add(float(pair < share * n), 1.0)
+    return found
+
+
+def test_contrast_is_that_of_black_on_white() -> None:
+    assert drawing.contrast("#000000", "#ffffff") == drawing.contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert drawing.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
 def test_the_calendar_is_read_off_totals_alone(tallies: dict[Cell, Tally]) -> None:

@@ -72,5 +72,5 @@ def test_numbers_as_people_write_them() -> None:
 def test_times_are_in_utc_and_say_so() -> None:
     local = datetime(2026, 9, 1, 14, 30, tzinfo=UTC).astimezone()
     assert text.moment(local) == "2026-09-01 14:30 UTC"
-    assert text.ago(local, local + timedelta(seconds=90)) == "90 s ago"
-    assert text.ago(local, local + timedelta(hours=5)) == "5 h ago"
+    assert text.duration(timedelta(seconds=90)) == "90 s"
+    assert text.duration(timedelta(hours=5)) == "5 h"

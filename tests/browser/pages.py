@@ -1,0 +1,64 @@
+"""Pages without a browser: opened by their address, left open, and read."""
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+from unittest import mock
+
+from streamlit.runtime.scriptrunner import RerunData
+from streamlit.testing.v1 import AppTest, local_script_runner
+
+from dashboard import launch
+from shadow.records import Comparison, Exchange, Reply, Trial
+from shadow.store import engine, ingest
+from shadow.store.ingest import Arrival
+
+
+def opened(**selections: str) -> AppTest:
+    """The app on its first page, run to the end without an exception."""
+    return _run(AppTest.from_file(str(launch.APP), default_timeout=60), selections)
+
+
+def visited(page: str, **selections: str) -> AppTest:
+    """A page with these selections in its address, run to the end without an exception."""
+    script = f"from dashboard.views import {page}\n{page}.show()"
+    return _run(AppTest.from_string(script, default_timeout=60), selections)
+
+
+def left_open(app: AppTest) -> AppTest:
+    """The page after its parts that update by themselves have done so; nothing else of it runs again."""
+    parts = list(app._fragment_storage._fragments)  # a browser is told these names, a test is not
+    assert parts
+    only_those = partial(RerunData, fragment_id_queue=parts, is_auto_rerun=True)
+    with mock.patch.object(local_script_runner, "RerunData", only_those):
+        app.run()
+    assert not app.exception
+    return app
+
+
+def said(app: AppTest) -> str:
+    """Every word on the page."""
+    parts = (app.subheader, app.markdown, app.text, app.code, app.caption, app.info, app.metric, app.warning)
+    return "\n".join(f"{getattr(each, 'label', '')} {each.value}" for part in parts for each in part)
+
+
+def store(url: str, *, task: str, at: datetime, id_: str = "one", **scored: Any) -> None:
+    """One pair, which agrees unless `scored` says otherwise."""
+    reply = Reply(model="m", content="yes")
+    exchange = Exchange(id=id_, task=task, at=at, request={"messages": []}, reply=reply)
+    trial = Trial(exchange=exchange, kind="shadow", candidate="small", reply=reply, at=at)
+    comparison = Comparison(scorer="exact", **({"agreement": 1.0} | scored))
+    database = engine.connect(url)
+    with engine.transaction(database) as connection:
+        ingest.record_arrivals(connection, [Arrival(id=id_, task=task, at=at)])
+    with engine.transaction(database) as connection:
+        ingest.record_trials(connection, [(trial, comparison)])
+    database.dispose()
+
+
+def _run(app: AppTest, selections: dict[str, str]) -> AppTest:
+    for key, value in selections.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    return app
