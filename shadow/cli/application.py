@@ -8,7 +8,7 @@ import typer
 
 from shadow.cli import COMMANDS
 
-EPILOG = "Start with: shadow demo    ·    shadow COMMAND --help shows an example of each."
+EPILOG = "Example: shadow demo    ·    shadow COMMAND --help shows one of each."
 
 
 def build(name: str | None, command: Callable[..., Any] | typer.Typer | None) -> typer.Typer:

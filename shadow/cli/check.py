@@ -1,6 +1,6 @@
 """`shadow check`: is everything this shadow.toml names there, and willing?"""
 
-import asyncio
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,10 @@ import typer
 from scoring.judge import price_of
 from scoring.scorers import mistakes, name_for
 from shadow import topics
+from shadow.cli import reach
 from shadow.errors import ConfigError, ShadowError
-from shadow.settings import Settings, load
+from shadow.settings import CONFIG_VARIABLE, DEFAULT_FILE, KAFKA_VARIABLE, POSTGRES_VARIABLE, Settings, load
 from shadow.store import engine, migrate
-from shadow.upstream.probe import probe
 
 
 def command(
@@ -28,7 +28,7 @@ def command(
     Example: shadow check --config shadow.toml
     """
     settings = load(config)
-    typer.echo(f"ok    file: {len(settings.models)} models, {len(settings.tasks)} tasks")
+    typer.echo(f"ok    {_source(settings, config)}")
     checks = [partial(_tasks, settings)]
     if not file_only:
         checks += [partial(_broker, settings), partial(_database, settings), partial(_models, settings)]
@@ -39,6 +39,20 @@ def command(
             typer.echo(f"{'ok   ' if good else 'FAULT'} {line}", err=not good)
     if faults:
         raise typer.Exit(1)
+
+
+def _source(settings: Settings, config: Path | None) -> str:
+    """Where the settings are from. Raises ConfigError where nobody has written or set any."""
+    if config or os.environ.get(CONFIG_VARIABLE) or Path(DEFAULT_FILE).exists():
+        return f"file: {len(settings.models)} models, {len(settings.tasks)} tasks"
+    # Capture alone needs no file, but nothing at all is no configuration.
+    given = [name for name in (KAFKA_VARIABLE, POSTGRES_VARIABLE) if os.environ.get(name)]
+    if not given:
+        raise ConfigError(
+            f"nothing is configured: there is no {DEFAULT_FILE} here; write one with [models.NAME] and [tasks.NAME] "
+            f"tables, as docs/shadow.example.toml shows, or name one with --config or {CONFIG_VARIABLE}"
+        )
+    return f"environment: {' and '.join(given)}; there is no {DEFAULT_FILE} here"
 
 
 def _results(check: Callable[[], Iterator[tuple[bool, str]]]) -> Iterator[tuple[bool, str]]:
@@ -102,8 +116,5 @@ def _database(settings: Settings) -> Iterator[tuple[bool, str]]:
 
 
 def _models(settings: Settings) -> Iterator[tuple[bool, str]]:
-    async def every() -> list[str | None]:
-        return await asyncio.gather(*(probe(name, model) for name, model in settings.models.items()))
-
-    for (name, model), fault in zip(settings.models.items(), asyncio.run(every()), strict=True):
-        yield (True, f"models.{name}: {model.base_url} answers") if fault is None else (False, fault)
+    for name, fault in reach.faults(settings.models).items():
+        yield (True, f"models.{name}: {settings.models[name].base_url} answers") if fault is None else (False, fault)

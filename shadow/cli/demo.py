@@ -1,11 +1,10 @@
 """`shadow demo`: the whole product on this machine, on embedded services and simulated models."""
 
 import asyncio
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +13,17 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from shadow.cli import demo_folder, reach
 from shadow.cli.demo_evidence import follow
 from shadow.cli.demo_settings import Models, Ports, write_settings
-from shadow.cli.together import Service, refuse_used_ports, running, stop_on_signals, watch
+from shadow.cli.evidence_table import plain
+from shadow.cli.together import Service, refuse_ended, refuse_used_ports, running, stop_on_signals, watch
 from shadow.cli.up import services_of
 from shadow.devstack import traffic
 from shadow.devstack.broker import EmbeddedBroker
+from shadow.devstack.failures import Failures
 from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.processes import ServerProcess
 from shadow.devstack.simulated import SimulatedModels
 from shadow.devstack.world import World
 from shadow.errors import ShadowError, UsageError
@@ -46,9 +49,11 @@ def command(
     ] = None,
     exchanges: Annotated[int, typer.Option(min=1, help="Exchanges in that past.")] = 20_000,
     per_second: Annotated[float, typer.Option(min=0.1, help="Live requests a second.")] = 1.0,
-    port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
-    gateway_port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8080,
-    folder: Annotated[Path, typer.Option(help="Where its files live; emptied at each start.")] = Path(".shadow/demo"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")] = 8501,
+    gateway_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the gateway.")] = 8080,
+    folder: Annotated[
+        Path, typer.Option(help="Where its files live; emptied at each start, so it must be new, empty or a demo's.")
+    ] = demo_folder.DEFAULT,
 ) -> None:
     """Run everything on this machine with simulated models, and watch it work.
 
@@ -73,46 +78,57 @@ def command(
         raise UsageError("a real frontier has no simulated past; leave --days out")
     ports = Ports.beside(gateway=gateway_port, dashboard=port)
     console = Console(stderr=True)
-    with stop_on_signals() as stop, _stack(folder, models, ports, console) as (settings, config, env, world):
-        services = [replace(service, env=env) for service in services_of(settings, config)]
+    _refuse_unreachable(models)
+    with stop_on_signals() as stop, demo_folder.held(folder), _stack(folder, models, ports, console) as stack:
+        services = [replace(service, env=stack.env) for service in services_of(stack.settings, stack.config)]
         with (
             running(services, logs=folder / "logs", announce=lambda line: console.print(f"  {line}")) as children,
-            closing(Publisher(settings, source="demo")) as publisher,
+            closing(Publisher(stack.settings, source="demo")) as publisher,
         ):
+            watched = [*stack.servers, *children]
             aside: list[threading.Thread] = []
             if past_days:
                 span = timedelta(days=past_days)
-                _play_past(world, settings, publisher, exchanges, span, stop, console, dashboard_port=port)
-                aside.append(_begin(lambda: _follow(settings, world, span, stop, console)))
+                _play_past(stack, publisher, exchanges, span, stop, watched, console, dashboard_port=port)
+                aside.append(_begin(lambda: _follow(stack.settings, stack.world, span, stop, console)))
             else:
                 _say_where(console, port)
             console.print(f"Live traffic: {per_second:g} requests a second through http://127.0.0.1:{gateway_port}/v1")
             console.print("Ctrl-C stops everything.")
             requests = traffic.live(
                 f"http://127.0.0.1:{gateway_port}",
-                world,
-                settings,
+                stack.world,
+                stack.settings,
                 publisher,
                 per_second=per_second,
+                failed=_failures(stop, console),
                 stopped=stop.is_set,
             )
             aside.append(_begin(lambda: asyncio.run(requests)))
-            watch(children, stop)
+            watch(watched, stop)
             console.print("Stopping …")
             for thread in aside:
                 thread.join(timeout=5)
     console.print("Stopped.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Stack:
+    """What runs below the services, and the settings under which all meet."""
+
+    settings: Settings
+    config: Path
+    env: dict[str, str]
+    world: World
+    servers: Sequence[ServerProcess]
+
+
 @contextmanager
-def _stack(
-    folder: Path, models: Models, ports: Ports, console: Console
-) -> Iterator[tuple[Settings, Path, dict[str, str], World]]:
-    """PostgreSQL, broker and simulated models, and the settings under which all meet."""
+def _stack(folder: Path, models: Models, ports: Ports, console: Console) -> Iterator[_Stack]:
+    """PostgreSQL, broker and simulated models in a held folder, from which an earlier demo's are removed."""
+    # First, so that a start that fails has destroyed nothing.
     refuse_used_ports([Service(name=name, port=port, ready_url="") for name, port in ports.items()])
-    shutil.rmtree(folder / "postgres", ignore_errors=True)
-    shutil.rmtree(folder / "logs", ignore_errors=True)
-    (folder / "logs").mkdir(parents=True)
+    demo_folder.empty(folder)
     # The world knows what its own candidate would have served, and of a real one nothing.
     world = World(now=datetime.now(UTC), rollout=models.all_simulated)
     with ExitStack() as stack:
@@ -132,30 +148,45 @@ def _stack(
         migrate.upgrade(database.url)
         if models.any_simulated:
             console.print("  [yellow]simulated[/] models: what they say and how good they are is made up")
-        yield settings, config, env, world
+        yield _Stack(settings=settings, config=config, env=env, world=world, servers=(broker, simulated))
+
+
+def _refuse_unreachable(models: Models) -> None:
+    """UsageError, before anything is started, for a real model that does not answer."""
+    if found := [fault for fault in reach.faults(models.real()).values() if fault is not None]:
+        raise UsageError("\n".join(map(plain, found)))
+
+
+def _failures(stop: threading.Event, console: Console) -> Callable[[Exception], None]:
+    """Tells of failed live requests, until everything is stopped and requests must fail."""
+    failures = Failures(lambda line: console.print(f"  {plain(line)}", markup=False, highlight=False, soft_wrap=True))
+    return lambda fault: None if stop.is_set() else failures.add(fault)
 
 
 def _play_past(
-    world: World,
-    settings: Settings,
+    stack: _Stack,
     publisher: Publisher,
     count: int,
     span: timedelta,
     stop: threading.Event,
+    watched: Sequence[ServerProcess],
     console: Console,
     *,
     dashboard_port: int,
 ) -> None:
     """Send the past through the pipeline, and say where to look once there is something to see."""
-    past = traffic.past_exchanges(world, settings, count=count, span=span)
+    past = traffic.past_exchanges(stack.world, stack.settings, count=count, span=span)
     _begin(lambda: traffic.publish_past(publisher, past, progress=lambda _: None, stopped=stop.is_set))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    database = engine.connect(settings.postgres_url())
     said = False
-    with Progress(*columns, console=console) as bar:
+    with ExitStack() as closed:
+        database = engine.connect(stack.settings.postgres_url())
+        closed.callback(database.dispose)
+        bar = closed.enter_context(Progress(*columns, console=console))
         line = bar.add_task(f"{span.days} days of the past, compared", total=count)
         done = 0
         while done < count and not stop.wait(0.5):
+            refuse_ended(watched)  # without them the past would never be compared
             with database.connect() as connection:
                 state = ledger.read(connection)
             done = state.mirrored - state.in_flight + sum(state.dropped.values())
@@ -163,7 +194,6 @@ def _play_past(
             if not said and done >= _FIRST_LOOK_SHARE * count:
                 said = True
                 _say_where(bar.console, dashboard_port)
-    database.dispose()
 
 
 def _say_where(console: Console, port: int) -> None:

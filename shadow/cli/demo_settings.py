@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from shadow.devstack import story, workloads, world
 from shadow.devstack.processes import free_port
-from shadow.devstack.simulated import Part, SimulatedModels
+from shadow.devstack.simulated import NAMES, Part, SimulatedModels
 from shadow.errors import UsageError
+from shadow.records import Role
+from shadow.settings import Model
 
 #: List prices of a frontier model, a hosted 7B and a small judge, so that the cost column shows a difference.
 _PRICES: Final[Mapping[Part, tuple[float, float]]] = {
@@ -49,12 +53,35 @@ class Models:
     candidate_key_env: str | None
 
     def __post_init__(self) -> None:
-        for role, url, name in (
-            ("frontier", self.frontier_url, self.frontier_name),
-            ("candidate", self.candidate_url, self.candidate_name),
+        for role, url, name, key_env in (
+            ("frontier", self.frontier_url, self.frontier_name, self.frontier_key_env),
+            ("candidate", self.candidate_url, self.candidate_name, self.candidate_key_env),
         ):
             if bool(url) != bool(name):
                 raise UsageError(f"--{role}-url and --{role}-model belong together: give both or neither")
+            if key_env and not url:
+                raise UsageError(f"--{role}-key-env is of no use without --{role}-url: a simulated model needs no key")
+        # The pages, the database and `served_by` know a model by its name alone.
+        if self.name("frontier") == self.name("candidate"):
+            raise UsageError(
+                f"frontier and candidate are both called {self.name('frontier')!r}, so nobody could tell them apart: "
+                "serve one of them under another name"
+            )
+        self.real()  # an address that is none shows at once
+
+    def name(self, role: Role) -> str:
+        """Under which a model is served, and appears everywhere."""
+        given = self.frontier_name if role == "frontier" else self.candidate_name
+        return given or NAMES[role]
+
+    def real(self) -> dict[str, Model]:
+        """The models that are not simulated, by their names."""
+        found: dict[str, Model] = {}
+        if self.frontier_url:
+            found[self.name("frontier")] = _real("frontier", self.frontier_url, self.frontier_key_env)
+        if self.candidate_url:
+            found[self.name("candidate")] = _real("candidate", self.candidate_url, self.candidate_key_env)
+        return found
 
     @property
     def all_simulated(self) -> bool:
@@ -63,6 +90,13 @@ class Models:
     @property
     def any_simulated(self) -> bool:
         return not (self.frontier_url and self.candidate_url)
+
+
+def _real(role: Role, url: str, key_env: str | None) -> Model:
+    try:
+        return Model(base_url=url, api_key_env=key_env)
+    except ValidationError as fault:
+        raise UsageError(f"--{role}-url {url}: {fault.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +129,7 @@ def write_settings(path: Path, models: Models, ports: Ports, simulated: Simulate
 
 def _lines(models: Models, ports: Ports, simulated: SimulatedModels) -> Iterable[str]:
     yield "# Written by `shadow demo`. Broker and database come from SHADOW_KAFKA and SHADOW_POSTGRES."
-    frontier = models.frontier_name or simulated.model_name("frontier")
-    candidate = models.candidate_name or simulated.model_name("candidate")
+    frontier, candidate = models.name("frontier"), models.name("candidate")
     yield from _model("frontier", frontier, models.frontier_url, models.frontier_key_env, simulated)
     yield from _model("candidate", candidate, models.candidate_url, models.candidate_key_env, simulated)
     judge = simulated.model_name("judge")

@@ -15,7 +15,8 @@ from shadow.settings import load
 from shadow.store import engine, tallies
 
 command = typer.Typer(
-    help="Ask a model which of two replies is better, and measure how often it is right.",
+    help="Ask a model which of two replies is better, and measure how often it is right.\n\n"
+    "Example: shadow judge run --config shadow.toml",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

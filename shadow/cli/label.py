@@ -26,7 +26,7 @@ from shadow.store.opinions import Label
 from shadow.wire import utc_now
 
 command = typer.Typer(
-    help="Bring in what people say of pairs of replies, and take it out.",
+    help="Bring in what people say of pairs of replies, and take it out.\n\nExample: shadow label import labels.jsonl",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

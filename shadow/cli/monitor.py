@@ -1,5 +1,8 @@
 """`shadow monitor`"""
 
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +10,11 @@ import typer
 
 from consumers import monitor
 from shadow.cli import logs
-from shadow.settings import load
+from shadow.cli.evidence_table import plain
+from shadow.cli.storage import database, located
+from shadow.settings import Settings, load
+from shadow.store import engine, incidents
+from shadow.store.incidents import Heartbeat, Incident
 
 
 def command(
@@ -31,8 +38,43 @@ def command(
     """
     settings = load(config)
     if relearn is not None:
-        forgotten = monitor.relearn(settings, relearn)
+        with located(settings) as found:
+            forgotten = monitor.relearn(found, relearn)
         print(f"{forgotten} detectors of {relearn} learn anew what is usual.")
         return
     logs.configure()
-    monitor.run(settings, once=once)
+    if once:
+        with located(settings) as found:
+            _catch_up(found)
+    else:
+        monitor.run(settings)
+
+
+def _catch_up(settings: Settings) -> None:
+    """Take in what is complete, and say before it what is waited for, and after it how things stand."""
+    print(
+        "Taking in the hours that are complete. This ends once nothing has come for "
+        f"{settings.monitor.settle_s:g} s (monitor.settle_s): an hour must look complete for so long.",
+        file=sys.stderr,
+    )
+    monitor.run(settings, once=True)
+    with database(settings) as opened, engine.snapshot(opened) as connection:
+        beat = incidents.heartbeats(connection).get(monitor.SERVICE)
+        for line in standing(beat, incidents.read(connection, open_only=True)):
+            print(line)
+
+
+def standing(beat: Heartbeat | None, still_open: list[Incident]) -> Iterator[str]:
+    """A line of each task: up to when its hours are taken in, and how many incidents are open."""
+    tasks = beat.detail["tasks"] if beat else {}
+    if not tasks:
+        yield "no pair is stored, so there was nothing to take in"
+    for name, detail in tasks.items():
+        next_hour = detail.get("scored", {}).get("next_hour")
+        until = (
+            f"up to {datetime.fromisoformat(next_hour).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            if next_hour
+            else "nothing yet"
+        )
+        n = sum(incident.task == name for incident in still_open)
+        yield f"{plain(name)}: taken in {until}, {n} incident{'' if n == 1 else 's'} open"

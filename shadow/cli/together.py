@@ -34,9 +34,17 @@ class Service:
 
 
 def refuse_used_ports(services: Sequence[Service]) -> None:
-    """UsageError for the first service whose port somebody else has."""
+    """UsageError for the first service whose port another of them wants, or somebody else has."""
+    wanted: dict[int, str] = {}
     for service in services:
-        if service.port and answers(service.port):
+        if not service.port:
+            continue
+        other = wanted.setdefault(service.port, service.name)
+        if other != service.name:
+            raise UsageError(
+                f"{other} and {service.name} would both have port {service.port}: set another port for one of them"
+            )
+        if answers(service.port):
             raise UsageError(
                 f"port {service.port}, which {service.name} needs, is in use: "
                 f"stop what listens there, or set another port for {service.name}"
@@ -70,9 +78,14 @@ def running(
 def watch(children: Sequence[ServerProcess], stop: threading.Event, *, every_s: float = 0.5) -> None:
     """Return when `stop` is set; UsageError as soon as a child has ended by itself."""
     while not stop.wait(every_s):
-        for child in children:
-            if not child.running:
-                raise UsageError(f"{child.name} has ended: {tail(child.log)} (whole log: {child.log})")
+        refuse_ended(children)
+
+
+def refuse_ended(children: Sequence[ServerProcess]) -> None:
+    """UsageError, with its last words, for the first child that has ended by itself."""
+    for child in children:
+        if not child.running:
+            raise UsageError(f"{child.name} has ended: {tail(child.log)} (whole log: {child.log})")
 
 
 @contextmanager

@@ -60,16 +60,20 @@ class EmbeddedPostgres:
     def start(self, timeout: float = 30.0) -> None:
         """Start the server, or join the one that runs over this folder already.
 
-        DevstackError when the wheel is missing or the server does not come up.
+        DevstackError when the wheel is missing, the folder is of no use or the server does not come up.
         """
         binaries = _binaries()
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        with self._one_at_a_time():
-            if self._users is None:
-                self._users = _open_lock(self.data_dir / "users.lock", fcntl.LOCK_SH)
-            if not self._accepts_connections():
-                self._create_cluster(binaries)
-                self._launch_server(binaries, timeout)
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            with self._one_at_a_time():
+                if self._users is None:
+                    self._users = _open_lock(self.data_dir / "users.lock", fcntl.LOCK_SH)
+                if not self._accepts_connections():
+                    self._create_cluster(binaries)
+                    self._launch_server(binaries, timeout)
+        except OSError as fault:
+            what = fault.strerror or str(fault)
+            raise DevstackError(f"PostgreSQL cannot keep its files in {self.data_dir}: {what}") from fault
 
     def stop(self, timeout: float = 30.0) -> None:
         """Leave the server; if nobody else uses it, shut it down in order and wait for it."""
@@ -77,18 +81,32 @@ class EmbeddedPostgres:
             return
         with self._one_at_a_time():
             last = _try_exclusive(self._users)
-            if last and self._accepts_connections():
-                pid, socket_dir = self.pid, Path(self._postmaster("socket folder"))
-                os.kill(pid, signal.SIGINT)  # Postgres' "fast shutdown": roll back and close
-                pid_file = self.cluster / "postmaster.pid"
-                try:
-                    poll_until(lambda: not pid_file.exists(), timeout=timeout)
-                except TimeoutError as late:
-                    raise DevstackError(f"PostgreSQL (pid {pid}) does not stop") from late
-                _reap(pid)
-                shutil.rmtree(socket_dir, ignore_errors=True)  # recreated by the next start
+            if last:
+                self._shut_down(timeout)
             os.close(self._users)
             self._users = None
+
+    def remove(self, timeout: float = 30.0) -> None:
+        """Delete the data folder. A server that a crash left running over it is shut down first.
+
+        It would otherwise find its files gone, end much later, and take the next server's socket with it.
+        """
+        if self.data_dir.exists():
+            self._shut_down(timeout)
+            shutil.rmtree(self.data_dir)
+
+    def _shut_down(self, timeout: float) -> None:
+        if not self._accepts_connections():
+            return
+        pid, socket_dir = self.pid, Path(self._postmaster("socket folder"))
+        os.kill(pid, signal.SIGINT)  # Postgres' "fast shutdown": roll back and close
+        pid_file = self.cluster / "postmaster.pid"
+        try:
+            poll_until(lambda: not pid_file.exists(), timeout=timeout)
+        except TimeoutError as late:
+            raise DevstackError(f"PostgreSQL (pid {pid}) does not stop") from late
+        _reap(pid)
+        shutil.rmtree(socket_dir, ignore_errors=True)  # recreated by the next start
 
     def kill(self) -> None:
         """Kill the server as a crash would; `start()` recovers the same data."""

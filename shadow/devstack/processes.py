@@ -86,7 +86,11 @@ class ServerProcess:
     ) -> None:
         if self.running:
             raise DevstackError(f"{self.name} is already running (pid {self.pid})")
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.open("ab").close()
+        except OSError as fault:
+            raise DevstackError(f"{self.name} cannot log to {self.log}: {fault.strerror}") from None
         self._child = launch(argv, log=self.log, death_signal=death_signal, env=env, cwd=cwd)
         atexit.register(self.stop)
 

@@ -10,7 +10,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -82,6 +81,7 @@ async def live(
     publisher: Publisher,
     *,
     per_second: float,
+    failed: Callable[[Exception], None],
     stopped: Callable[[], bool],
 ) -> None:
     """Ask what the world's users ask, with Poisson arrivals, until `stopped()`.
@@ -90,7 +90,7 @@ async def live(
     gateway serves the frontier alone; users whom the candidate serves are sent to it by the
     application itself, with the SDK, whose exchanges go through `publisher`.
 
-    An answer that fails is the user's loss and not the end of the traffic.
+    A request that fails is the user's loss and not the end of the traffic; `failed` hears of it.
     """
     candidate_url = settings.models[settings.tasks[story.ROLLOUT_TASK].candidates[0]].base_url
     rng = random.Random(world.seed)  # noqa: S311 - traffic, not secrets
@@ -103,7 +103,8 @@ async def live(
             index += 1
             ask = world.ask(index, datetime.now(UTC))
             body = {**ask.body, "model": _server(settings, ask)}
-            sending = _send(clients[ask.served_by], body, ask.headers(), stream=rng.random() < 0.3)
+            stream = rng.random() < 0.3
+            sending = _send(clients[ask.served_by], body, ask.headers(), stream=stream, failed=failed)
             task = asyncio.create_task(sending)
             tasks.add(task)
             task.add_done_callback(tasks.discard)
@@ -116,12 +117,21 @@ def _client(url: str) -> AsyncOpenAI:
     return AsyncOpenAI(base_url=url, api_key="simulated", max_retries=0, timeout=30)
 
 
-async def _send(client: AsyncOpenAI, body: dict[str, Any], headers: dict[str, str], *, stream: bool) -> None:
-    with suppress(OpenAIError):
+async def _send(
+    client: AsyncOpenAI,
+    body: dict[str, Any],
+    headers: dict[str, str],
+    *,
+    stream: bool,
+    failed: Callable[[Exception], None],
+) -> None:
+    try:
         answer = await client.chat.completions.create(**body, extra_headers=headers, stream=stream)
         if isinstance(answer, AsyncStream):
             async for _ in answer:
                 pass
+    except OpenAIError as fault:
+        failed(fault)
 
 
 def _server(settings: Settings, ask: Ask) -> str:

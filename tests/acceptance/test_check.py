@@ -111,3 +111,23 @@ def test_a_database_without_our_schema_says_how_to_make_it(check, big, serve, po
 def test_the_file_alone_can_be_checked_where_nothing_runs(check):
     said, code = check("--file-only", big="http://big.example", small="http://small.example", kafka="none:1")
     assert code == 0, said
+
+
+def test_where_nothing_is_configured_it_says_so_and_how_to_begin(shadow, monkeypatch):
+    monkeypatch.delenv("SHADOW_KAFKA", raising=False)
+    for options in ([], ["--file-only"]):
+        done = shadow("check", *options)
+        assert done.code == 1
+        assert "ok " not in done.out
+        (said,) = done.err.splitlines()
+        assert "there is no shadow.toml here" in said
+        assert "[models.NAME]" in said
+
+
+def test_settings_from_the_environment_alone_are_checked_as_such(shadow, monkeypatch, broker):
+    monkeypatch.setenv("SHADOW_KAFKA", broker)
+    done = shadow("check")
+    assert "environment: SHADOW_KAFKA; there is no shadow.toml here" in done.out
+    assert f"kafka: {broker} answers" in done.out
+    assert done.code == 1  # nothing is compared
+    assert "tasks: none is configured" in done.err

@@ -26,21 +26,21 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with service_folder("demo") as made:
-        yield made
+        yield made / "demo"
 
 
 class Demo:
     """A running `shadow demo` and what it has printed so far."""
 
-    def __init__(self, folder: Path, *, gateway: int, dashboard: int) -> None:
+    def __init__(self, folder: Path, *, gateway: int, dashboard: int, exchanges: int = EXCHANGES) -> None:
         self.folder = folder
         self.gateway = f"http://127.0.0.1:{gateway}"
         self.dashboard = f"http://127.0.0.1:{dashboard}"
-        self._printed = folder / "printed.txt"
-        argv = command(folder, gateway, dashboard)
+        self._printed = folder.with_name(f"{folder.name}.txt")
+        argv = command(folder, gateway, dashboard, exchanges)
         with self._printed.open("wb") as file:
             # A session of its own, as from a shell: Ctrl-C here must not reach the tests.
-            self.process = subprocess.Popen(argv, stdout=file, stderr=file, cwd=folder, start_new_session=True)
+            self.process = subprocess.Popen(argv, stdout=file, stderr=file, cwd=folder.parent, start_new_session=True)
 
     def printed(self) -> str:
         return self._printed.read_text(encoding="utf-8", errors="replace")
@@ -66,21 +66,30 @@ class Demo:
         return self.process.wait(timeout=60)
 
 
-def command(folder: Path, gateway: int, dashboard: int) -> list[str]:
-    options = {"days": 1, "exchanges": EXCHANGES, "per-second": 20, "gateway-port": gateway, "port": dashboard}
+def command(folder: Path, gateway: int, dashboard: int, exchanges: int = EXCHANGES) -> list[str]:
+    options = {"days": 1, "exchanges": exchanges, "per-second": 20, "gateway-port": gateway, "port": dashboard}
     named = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     return [sys.executable, "-m", "shadow", "demo", "--folder", str(folder), *named]
 
 
 @contextmanager
-def demo(folder: Path, **ports: int) -> Iterator[Demo]:
-    running = Demo(folder, **ports)
+def demo(folder: Path, **options: int) -> Iterator[Demo]:
+    running = Demo(folder, **options)
     try:
         yield running
     finally:
         if running.process.poll() is None:
             os.killpg(running.process.pid, signal.SIGKILL)
             running.process.wait()
+
+
+def refused(argv: list[str]) -> str:
+    """What a command says that does not start anything."""
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "Starting" not in done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
 
 
 def test_the_demo_shows_its_past_goes_on_live_stops_with_ctrl_c_and_starts_again(folder):
@@ -93,12 +102,11 @@ def test_the_demo_shows_its_past_goes_on_live_stops_with_ctrl_c_and_starts_again
         past = first.ledger().mirrored
         first.until(lambda: first.ledger().mirrored > past + 20)  # live traffic, through the gateway
 
-        again = subprocess.run(
-            command(folder / "other", **ports), capture_output=True, text=True, check=False, timeout=60
-        )
-        assert again.returncode != 0
-        assert f"port {ports['gateway']}" in again.stderr
-        assert "Traceback" not in again.stderr
+        said = refused(command(folder.with_name("other"), **ports))
+        assert f"port {ports['gateway']}" in said
+        others = {"gateway": free_port(), "dashboard": free_port()}
+        assert f"a demo is running in {folder}" in refused(command(folder, **others))
+        assert first.ledger().mirrored > past + 20  # and what it had is still there
 
         children = psutil.Process(first.process.pid).children(recursive=True)
         assert len(children) >= 8  # database, broker, models, and the six services
@@ -110,3 +118,63 @@ def test_the_demo_shows_its_past_goes_on_live_stops_with_ctrl_c_and_starts_again
     with demo(folder, **ports) as second:
         second.until(lambda: f"Dashboard: {second.dashboard}" in second.printed())
         assert second.press_ctrl_c() == 0, second.printed()
+
+
+def test_a_worker_that_dies_while_the_past_is_compared_ends_the_demo_with_its_log(folder):
+    with demo(folder, gateway=free_port(), dashboard=free_port(), exchanges=200_000) as doomed:
+        doomed.until(lambda: "dashboard is ready" in doomed.printed())
+        doomed.until(lambda: doomed.ledger().mirrored > 0)
+        children = psutil.Process(doomed.process.pid).children(recursive=True)
+        next(child for child in children if "worker" in child.cmdline()).kill()
+        assert doomed.process.wait(timeout=90) == 1
+        assert "shadow worker has ended" in doomed.printed()
+        assert "worker.log" in doomed.printed()
+        assert "Traceback" not in doomed.printed()
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert alive == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--frontier-url", "http://127.0.0.1:1/v1", "--frontier-model", "gpt"],
+            "http://127.0.0.1:1/v1 cannot be reached",
+        ),
+        (
+            [
+                "--candidate-url",
+                "http://127.0.0.1:1/v1",
+                "--candidate-model",
+                "small",
+                "--candidate-key-env",
+                "NO_SUCH",
+            ],
+            "NO_SUCH is not set; export it",
+        ),
+        (["--port", "28123", "--gateway-port", "28123"], "gateway and dashboard would both have port 28123"),
+    ],
+)
+def test_what_cannot_work_is_one_clear_line_before_anything_starts(shadow, folder, options, said):
+    folder.mkdir()
+    (folder / "demo.lock").touch()
+    (folder / "logs").mkdir()
+    (folder / "logs" / "worker.log").write_text("of the last demo")
+    done = shadow("demo", "--folder", folder, *options)
+    assert done.code == 1
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1
+    assert (folder / "logs" / "worker.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("port", "said"), [("99999", "or equal to 65535"), ("-1", "or equal to 1"), ("0", "or equal to 1")]
+)
+@pytest.mark.parametrize("option", [("demo", "--port"), ("demo", "--gateway-port"), ("dashboard", "--port")])
+def test_a_port_that_is_none_is_refused_with_what_is_one(shadow, monkeypatch, option, port, said):
+    monkeypatch.setenv("COLUMNS", "200")
+    command, name = option
+    done = shadow(command, name, port)
+    assert done.code == 2
+    assert name in done.err
+    assert said in done.err

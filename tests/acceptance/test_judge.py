@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shadow.cli import votes
 from shadow.devstack.judging import FAULTLESS, judge_app
 from shadow.settings import POSTGRES_VARIABLE
 from tests.acceptance.commands import Result, tasks_of, write
@@ -66,13 +67,16 @@ def test_a_replay_asks_for_the_votes_that_are_missing_and_only_those(
     assert task["net_regret"]["estimate"] == pytest.approx(-1 / 29, abs=1e-6)
 
 
+@pytest.mark.parametrize("batch", [5, 500])
 def test_votes_are_stored_and_never_paid_for_twice(
     shadow: Callable[..., Result],
     tmp_path: Path,
     settings: Callable[..., Any],
     postgres_url: str,
     monkeypatch: pytest.MonkeyPatch,
+    batch: int,
 ):
+    monkeypatch.setattr(votes, "_BATCH", batch)
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
     server = settings()
     file = write(tmp_path / "pairs.jsonl", lines_of(12))

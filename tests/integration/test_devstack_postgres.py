@@ -105,6 +105,33 @@ def test_a_throwaway_server_dies_with_its_process_even_if_that_is_killed(folder:
     poll_until(lambda: not _alive(pid), timeout=15.0)
 
 
+def test_removing_the_folder_ends_the_server_that_a_crash_left_over_it(folder: Path) -> None:
+    script = textwrap.dedent(
+        """
+        import os, signal, sys
+        from pathlib import Path
+        from shadow.devstack.postgres import EmbeddedPostgres
+        server = EmbeddedPostgres(Path(sys.argv[1]))
+        server.start()
+        print(server.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    argv = [sys.executable, "-c", script, str(folder / "data")]
+    left = int(subprocess.run(argv, capture_output=True, text=True, check=False).stdout)
+    assert _alive(left)
+    EmbeddedPostgres(folder / "data").remove()
+    assert not (folder / "data").exists()
+    poll_until(lambda: not _alive(left), timeout=15.0)
+    EmbeddedPostgres(folder / "data").remove()  # what is not there is removed already
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(folder: Path) -> None:
+    (folder / "file").write_text("")
+    with pytest.raises(DevstackError, match=r"cannot keep its files in .*file/data: Not a directory"):
+        EmbeddedPostgres(folder / "file" / "data").start()
+
+
 def test_a_server_started_in_a_thread_outlives_the_thread(folder: Path) -> None:
     server = EmbeddedPostgres(folder, throwaway=True)
     thread = threading.Thread(target=server.start)

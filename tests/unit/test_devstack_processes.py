@@ -45,6 +45,16 @@ def test_a_process_is_not_started_twice(tmp_path: Path) -> None:
     process.kill()
 
 
+@pytest.mark.parametrize("log", ["file/log", "folder", "/proc/nowhere/log"])
+def test_a_log_that_cannot_be_written_is_one_clear_line(tmp_path: Path, log: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    process = ServerProcess("the worker", tmp_path / log)
+    with pytest.raises(DevstackError, match=f"the worker cannot log to .*{log}: "):
+        process.launch(["/bin/sleep", "60"])
+    assert not process.running
+
+
 def test_what_was_never_started_has_no_pid_and_is_easily_stopped(tmp_path: Path) -> None:
     process = ServerProcess("absent", tmp_path / "log")
     process.stop()

@@ -1,0 +1,32 @@
+"""The demo's live traffic, where nobody answers it."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shadow.devstack import traffic
+from shadow.devstack.processes import free_port
+from shadow.devstack.world import World
+from shadow.publisher import Publisher
+from shadow.settings import Kafka, Topics
+from tests.demo_weeks import demo_settings
+
+
+async def test_requests_that_nobody_answers_are_heard_of_and_the_traffic_goes_on(
+    tmp_path: Path, broker: str, topics: Topics
+) -> None:
+    world = World(now=datetime.now(UTC), seed=1)
+    kafka = Kafka(bootstrap_servers=broker, topics=topics)
+    settings = demo_settings(tmp_path, world).model_copy(update={"kafka": kafka})
+    heard: list[Exception] = []
+    with closing(Publisher(settings, source="test")) as publisher:
+        await traffic.live(
+            f"http://127.0.0.1:{free_port()}",
+            world,
+            settings,
+            publisher,
+            per_second=200,
+            failed=heard.append,
+            stopped=lambda: len(heard) >= 5,
+        )
+    assert {str(fault) for fault in heard} == {"Connection error."}

@@ -1,0 +1,32 @@
+"""Every command shows how it is called."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from shadow.cli import COMMANDS, application
+
+
+def walked(command: Any, name: str) -> Iterator[tuple[str, str]]:
+    """A command and all below it: how it is called, and its help."""
+    yield name, f"{command.help}\n{command.epilog}"
+    if isinstance(command, TyperGroup):
+        for word, below in command.commands.items():
+            yield from walked(below, f"{name} {word}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_all_below_it_show_an_example_of_themselves(name: str) -> None:
+    built = typer.main.get_command(application.build(name, import_module(f"shadow.cli.{name}").command))
+    assert isinstance(built, TyperGroup)
+    found = dict(walked(built.commands[name], f"shadow {name}"))
+    assert [called for called, told in found.items() if f"Example: {called}" not in told] == []
+
+
+def test_the_list_of_commands_shows_an_example_too() -> None:
+    (_, told), *_ = walked(typer.main.get_command(application.build(None, None)), "shadow")
+    assert "Example: shadow " in told

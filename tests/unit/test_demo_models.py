@@ -1,0 +1,52 @@
+"""Which models a demo asks: told apart by their names, and known to be there before anything starts."""
+
+from typing import Any
+
+import pytest
+
+from shadow.cli.demo_settings import Models
+from shadow.errors import UsageError
+
+NOBODY: dict[str, Any] = {
+    f"{role}_{what}": None for role in ("frontier", "candidate") for what in ("url", "name", "key_env")
+}
+URL = "http://127.0.0.1:9/v1"
+
+
+def models(**given: str) -> Models:
+    return Models(**{**NOBODY, **given})
+
+
+def test_two_models_of_one_name_could_not_be_told_apart_and_are_refused() -> None:
+    with pytest.raises(UsageError, match="frontier and candidate are both called 'gpt'"):
+        models(frontier_url=URL, frontier_name="gpt", candidate_url=URL, candidate_name="gpt")
+
+
+def test_a_real_model_with_the_name_of_a_simulated_one_is_refused() -> None:
+    with pytest.raises(UsageError, match="frontier and candidate are both called 'simulated-7b'"):
+        models(frontier_url=URL, frontier_name="simulated-7b")
+    with pytest.raises(UsageError, match="frontier and candidate are both called 'simulated-frontier'"):
+        models(candidate_url=URL, candidate_name="simulated-frontier")
+
+
+def test_a_real_model_under_the_name_of_one_that_does_not_take_part_is_fine() -> None:
+    found = models(frontier_url=URL, frontier_name="simulated-judge")
+    assert list(found.real()) == ["simulated-judge"]
+
+
+def test_a_model_is_named_only_together_with_its_address() -> None:
+    with pytest.raises(UsageError, match="--candidate-url and --candidate-model belong together"):
+        models(candidate_name="my-7b")
+    with pytest.raises(UsageError, match="--frontier-key-env is of no use without --frontier-url"):
+        models(frontier_key_env="SOME_KEY")
+
+
+def test_an_address_that_is_none_is_told_by_its_option() -> None:
+    with pytest.raises(UsageError, match="--frontier-url localhost: must be an http:// or https:// address"):
+        models(frontier_url="localhost", frontier_name="gpt")
+
+
+def test_only_real_models_are_somebody_elses_to_answer_for() -> None:
+    assert models().real() == {}
+    found = models(candidate_url=f"{URL}/", candidate_name="my-7b", candidate_key_env="MY_KEY").real()
+    assert (found["my-7b"].base_url, found["my-7b"].api_key_env) == (URL, "MY_KEY")
