@@ -12,9 +12,10 @@ Item = TypeVar("Item")
 class Batches(Generic[Item]):
     """What `add(item)` returns is done when `write` has returned for the batch that `item` was in.
 
-    A batch is written when it holds `size` items, or `linger_s` after its first; each `run` writes
-    one after the other, and the next fills meanwhile. All items of a batch share one future: what
-    `write` raises, everybody who waits for that batch gets.
+    A batch is written when it holds `size` items, `linger_s` after its first, or at once where `hurry`
+    was called; each `run` writes one after the other, and the next fills meanwhile. All items of a batch
+    share one future: what `write` raises, everybody who waits for that batch gets. Who cancels it gives
+    the whole batch up, and what is added next begins another.
     """
 
     def __init__(self, write: Callable[[list[Item]], Awaitable[None]], *, size: int, linger_s: float) -> None:
@@ -23,33 +24,46 @@ class Batches(Generic[Item]):
         self._linger_s = linger_s
         self._batches: deque[tuple[list[Item], asyncio.Future[None]]] = deque()  # all full but the last
         self._some = asyncio.Event()
-        self._full = asyncio.Event()
+        self._due = asyncio.Event()  # nothing is gained by waiting for more
+        self._hurried = False
 
     def add(self, item: Item) -> "asyncio.Future[None]":
+        while self._batches and self._batches[-1][1].done():  # given up, and its items will come again
+            self._batches.pop()
+            self._tell()
         if not self._batches or len(self._batches[-1][0]) >= self._size:
             self._batches.append(([], asyncio.get_running_loop().create_future()))
             self._some.set()
         items, done = self._batches[-1]
         items.append(item)
         if len(items) >= self._size:
-            self._full.set()
+            self._due.set()
         return done
+
+    def hurry(self) -> None:
+        """From now on write what there is without waiting for more."""
+        self._hurried = True
+        self._due.set()
 
     async def run(self) -> None:
         """Write batches until cancelled."""
         while True:
             await self._some.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), self._linger_s)
+                await asyncio.wait_for(self._due.wait(), self._linger_s)
             if self._batches:  # another run may have taken what there was
                 await self._write_next()
 
-    async def _write_next(self) -> None:
-        items, done = self._batches.popleft()
+    def _tell(self) -> None:
+        """A batch was taken away: say what is left for those who write."""
         if not self._batches:
             self._some.clear()
-        if not self._batches or len(self._batches[0][0]) < self._size:
-            self._full.clear()
+        if not self._hurried and (not self._batches or len(self._batches[0][0]) < self._size):
+            self._due.clear()
+
+    async def _write_next(self) -> None:
+        items, done = self._batches.popleft()
+        self._tell()
         if done.done():
             return  # nobody waits for it any more
         try:

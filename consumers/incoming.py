@@ -9,12 +9,12 @@ import msgspec
 from shadow import wire
 from shadow.errors import UnstorableError, WireError
 from shadow.records import CaptureCounts, DeadLetter, Exchange
+from shadow.store.rows import clean, mended
 
 #: Of a message nobody could process this much is kept for whoever looks.
 MAX_PAYLOAD: Final = 64 * 2**10
 MAX_DETAIL: Final = 500
-#: A longer id or task name is content gone astray; indexes refuse it.
-MAX_NAME: Final = 256
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,11 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def at(self) -> datetime:
-        return datetime.fromtimestamp(self.timestamp_ms / 1_000, UTC)
+        """When it was sent. Kafka takes any number for it, of microseconds too: what is no time is the Unix epoch."""
+        try:
+            return datetime.fromtimestamp(self.timestamp_ms / 1_000, UTC)
+        except (ValueError, OverflowError, OSError):
+            return _EPOCH
 
     @property
     def place(self) -> str:
@@ -49,7 +53,7 @@ def read_exchange(message: Incoming) -> Exchange | CaptureCounts:
         return wire.decode(CaptureCounts, message.value)
     exchange = wire.decode(Exchange, message.value)
     for what, name in (("id", exchange.id), ("task", exchange.task)):
-        if not name or len(name) > MAX_NAME or not _storable(name):
+        if not name or clean(name) != name:  # a longer one is content gone astray
             raise WireError("wrong_shape", f"`{what}` is empty, too long or holds a NUL")
     return exchange
 
@@ -67,23 +71,14 @@ def dead_letter(
     else:
         reason = "unstorable" if isinstance(fault, UnstorableError) else type(fault).__name__
     return DeadLetter(
-        id=identity if _storable(identity) else message.place,
+        id=identity if mended(identity) == identity else message.place,
         at=message.at,
         stage=stage,
         reason=reason,
-        detail=clean(str(fault))[:MAX_DETAIL],
+        detail=mended(str(fault))[:MAX_DETAIL],
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
-        task=clean(task)[:MAX_NAME],
+        task=clean(task),
         payload=message.value[:MAX_PAYLOAD],
     )
-
-
-def clean(text: str) -> str:
-    """`text` without what neither UTF-8 nor Postgres takes: lone surrogates and NUL."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
-def _storable(name: str) -> bool:
-    return clean(name) == name

@@ -22,13 +22,15 @@ from sqlalchemy import Connection
 from consumers import watching
 from consumers.backoff import Backoff
 from consumers.health import Vitals
+from consumers.ledger_metrics import LedgerMetrics
 from consumers.running import pause, unless, until_told
+from consumers.task_label import task_label
 from scoring.monitor.events import Opened
 from scoring.monitor.task import LEARNING, Found, incident_of
 from shadow.errors import StoreError, UsageError
 from shadow.settings import Settings
 from shadow.store import engine as database
-from shadow.store import incidents, watch
+from shadow.store import incidents, ledger, watch
 from shadow.store.incidents import Heartbeat
 
 SERVICE: Final = "monitor"
@@ -104,6 +106,8 @@ class Monitor:
         self._last_step: Final = vitals.gauge(
             "shadow_monitor_last_step_timestamp_seconds", "When the last round of this monitor ended."
         )
+        self._ledger: Final = LedgerMetrics(settings.tasks)
+        vitals.registry.register(self._ledger)
 
     async def watch(self) -> None:
         """Stand by or watch, whatever becomes of the database, until told to end."""
@@ -119,6 +123,7 @@ class Monitor:
                 backoff = Backoff()
             finally:
                 self._active.set(0)
+                self._ledger.forget()
 
     def catch_up(self) -> None:
         """Take in all there is, waiting as long as the newest hours have to settle, and end.
@@ -194,6 +199,7 @@ class Monitor:
         with watch.transaction(connection):
             incidents.heartbeat(connection, SERVICE, {"active": self._name, "tasks": details})
             self._count(incidents.count_open(connection))
+            self._ledger.tell(ledger.ended(connection), ledger.captured(connection))
         self._last_step.set_to_current_time()
         return taken
 
@@ -214,7 +220,7 @@ class Monitor:
     def _count(self, found: dict[tuple[str, str], int]) -> None:
         self._open.clear()
         for (name, detector), n in found.items():
-            self._open.labels(name, detector).set(n)
+            self._open.labels(task_label(name, self._settings.tasks), detector).inc(n)
 
 
 def _tell(name: str, found: Found) -> None:

@@ -204,7 +204,7 @@ def _consumer_class(hand_over: Callable[[Sequence[Any], int, Wait], Awaitable[No
                     if self.should_stop or not records:
                         continue
                     if not self.flow_active:
-                        await self.perform_seek()  # to what is committed: these are dropped
+                        await self._go_back()
                         continue
                     for tp, found in _in_turns(records):
                         if not self.flow_active or self.app.consumer_generation_id != generation:
@@ -215,6 +215,17 @@ def _consumer_class(hand_over: Callable[[Sequence[Any], int, Wait], Awaitable[No
             except (ConsumerStoppedError, asyncio.CancelledError):
                 if not self.transport.app.should_stop:
                     raise
+
+        async def _go_back(self) -> None:
+            """Read on from what is committed, for what was read in a rebalance is dropped.
+
+            In the middle of one there may be no assignment to go back in. Then nothing is amiss:
+            with the next assignment reading starts from what is committed anyway.
+            """
+            try:
+                await self.perform_seek()
+            except Exception as fault:  # noqa: BLE001 - whatever it was, it must not end the reading
+                self.log.warning("cannot go back to what is committed: %r", fault)
 
     return DirectConsumer
 

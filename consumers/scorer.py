@@ -17,12 +17,14 @@ from sqlalchemy import Engine
 from consumers import service
 from consumers.backoff import Backoff
 from consumers.batches import Batches
+from consumers.database import connected
 from consumers.health import Health
 from consumers.incoming import Incoming, dead_letter
 from consumers.outbox import Outbox
 from consumers.rows import Pair, Row, read_row, write_all_but, write_rows
 from consumers.service import Service
 from consumers.stream import Handler
+from consumers.task_label import task_label
 from shadow.errors import StoreError
 from shadow.records import DeadLetter
 from shadow.settings import Settings
@@ -44,10 +46,10 @@ def build(settings: Settings) -> Service:
     url = settings.postgres_url()
 
     @asynccontextmanager
-    async def opening(outbox: Outbox, health: Health) -> AsyncIterator[Handler]:
-        engine = await _connect(url, settings.postgres.pool_size, health)
+    async def opening(outbox: Outbox, health: Health, stopping: asyncio.Event) -> AsyncIterator[Handler]:
+        engine = await connected(url, pool_size=settings.postgres.pool_size, service="scorer", vitals=health)
         scorer = Scorer(settings, engine, outbox, health)
-        writing = asyncio.create_task(scorer.write())
+        writing = asyncio.create_task(scorer.write(stopping))
         try:
             yield scorer.handle
         finally:
@@ -86,9 +88,16 @@ class Scorer:
         """Done once `message` is committed, or its dead letter is on its topic."""
         return self._batches.add(message)
 
-    async def write(self) -> None:
-        """Write batches until cancelled: while the database has one, the next is compared."""
-        await asyncio.gather(self._batches.run(), self._batches.run())
+    async def write(self, stopping: asyncio.Event) -> None:
+        """Write batches until cancelled: while the database has one, the next is compared.
+
+        Once `stopping` is set nothing more comes that would be worth a wait.
+        """
+        await asyncio.gather(self._batches.run(), self._batches.run(), self._hurry(stopping))
+
+    async def _hurry(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        self._batches.hurry()
 
     async def _write(self, messages: list[Incoming]) -> None:
         rows, letters = await asyncio.to_thread(self._read, messages)
@@ -135,30 +144,7 @@ class Scorer:
             (row.task, row.content.comparison.unscored or "compared") for row in rows if isinstance(row.content, Pair)
         )
         for (task, outcome), n in outcomes.items():
-            self._scored.labels(task, outcome).inc(n)
-
-
-async def _connect(url: str, pool_size: int, health: Health) -> Engine:
-    """Wait for the database to be there with our schema in it."""
-    backoff = Backoff()
-    while True:
-        try:
-            return await asyncio.to_thread(_open, url, pool_size)
-        except StoreError as fault:
-            health.trouble("database", str(fault))
-            log.warning("waiting for the database", action="waiting_for_database", error=str(fault))
-            await backoff.wait()
-
-
-def _open(url: str, pool_size: int) -> Engine:
-    engine = database.connect(url, pool_size=pool_size, application="shadow-scorer")
-    try:
-        with database.transaction(engine) as connection:
-            database.require_schema(connection)
-    except StoreError:
-        engine.dispose()
-        raise
-    return engine
+            self._scored.labels(task_label(task, self._settings.tasks), outcome).inc(n)
 
 
 def _letter(message: Incoming, fault: Exception, identity: str, task: str = "") -> DeadLetter:

@@ -22,8 +22,9 @@ from shadow.errors import BrokerError
 from shadow.settings import Settings
 from shadow.topics import create_topics
 
-#: Opens what a service needs besides Kafka, for as long as it runs, and yields its handler.
-Opening: TypeAlias = Callable[[Outbox, Health], AbstractAsyncContextManager[Handler]]
+#: Opens what a service needs besides Kafka, for as long as it runs, and yields its handler. The event
+#: is set when it is told to stop; what is in hand is waited for then.
+Opening: TypeAlias = Callable[[Outbox, Health, asyncio.Event], AbstractAsyncContextManager[Handler]]
 
 log = structlog.get_logger()
 
@@ -69,7 +70,7 @@ async def serve(settings: Settings, service: Service, stopping: asyncio.Event, h
     try:
         async with AsyncExitStack() as stack:
             await unless(stopping, _connect(settings, outbox, health))
-            handle = await unless(stopping, stack.enter_async_context(service.open(outbox, health)))
+            handle = await unless(stopping, stack.enter_async_context(service.open(outbox, health, stopping)))
             if handle is None:
                 return False
             subscription = Subscription(

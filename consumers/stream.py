@@ -9,26 +9,24 @@ committed has happened, and what was in hand when the process died is delivered 
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import structlog
 
-from consumers.acks import Acks, Partition, Prefix
 from consumers.backoff import Backoff
 from consumers.health import Health
+from consumers.in_hand import InHand
 from consumers.incoming import Incoming
-from consumers.reader import BrokenError, Reader, request_timeout_s
+from consumers.membership import Membership
+from consumers.reader import BrokenError, request_timeout_s
 from consumers.room import Room
 from shadow.errors import BrokerError
 from shadow.settings import Kafka
 
 Handler: TypeAlias = Callable[[Incoming], Awaitable[None]]
 
-COMMIT_EVERY_S: Final = 0.2
-SAY_WAITING_EVERY_S: Final = 5.0
 #: Who ran so long was well, and is started again without a long wait.
 LONG_LIFE_S: Final = 60.0
 #: Longest time to leave the group in; after it we go without.
@@ -91,193 +89,46 @@ class Consumer:
 
 
 class _Life:
-    """One reader from its start to its end, with all that belongs to its membership in the group."""
+    """One member of the group from its start to its end, with what it has in hand."""
 
     def __init__(self, kafka: Kafka, subscription: Subscription, health: Health) -> None:
         self._kafka = kafka
-        self._subscription = subscription
-        self._health = health
-        self._acks = Acks()
-        self._room = Room(subscription.concurrency, MOST_BYTES_IN_HAND)
-        self._handled = {topic: health.messages.labels(topic) for topic in subscription.topics}
-        #: Handled to the end and not told yet: telling costs more than counting.
-        self._finished: Counter[str] = Counter()
-        #: What is being handled, by the future that is done when its effects are durable.
-        self._in_hand: dict[asyncio.Future[None], list[tuple[Incoming, Prefix]]] = {}
-        self._tripped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._closed = False
-        self._owned: set[Partition] | None = None
-        self._moved_at = time.monotonic()
-        self.abandoned = False
-        self._reader = Reader(
+        self._drain_s = subscription.drain_s
+        room = Room(subscription.concurrency, MOST_BYTES_IN_HAND)
+        self._in_hand = InHand(subscription.handle, room, subscription.topics, health)
+        self._membership = Membership(
             kafka,
+            self._in_hand,
+            health,
             group=subscription.group,
             topics=subscription.topics,
-            deliver=self._deliver,
-            assigned=self._assigned,
-            revoked=self._revoked,
+            stalled_after_s=subscription.stalled_after_s,
         )
+        self.abandoned = False
         health.concurrency.set(subscription.concurrency)
 
     async def live(self, stopping: asyncio.Event) -> None:
-        self._health.trouble("partitions", "waiting for partitions")
         try:
-            await _either(self._reader.run(), self._watch(), _wait(self._tripped), stopping.wait())
+            await _either(
+                self._membership.read(), self._membership.watch(), self._in_hand.until_one_falls(), stopping.wait()
+            )
         finally:
             await self._end(orderly=stopping.is_set())
 
     async def _end(self, *, orderly: bool) -> None:
         """Finish what is in hand, commit it, leave the group; each within a deadline."""
-        self._closed = True
-        if self._in_hand and orderly:
-            await asyncio.wait(list(self._in_hand), timeout=self._subscription.drain_s)
-        left = list(self._in_hand)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        self._tell_finished()
-        self._tripped.cancel()
+        if orderly:
+            await self._in_hand.drain(self._drain_s)
+        await self._in_hand.drop()
         try:
             # A new life must not begin beside an old one, so that one gets its time to end.
             async with asyncio.timeout(STOP_S if orderly else STOP_S + request_timeout_s(self._kafka)):
                 if orderly:
-                    await self._commit()
-                await self._reader.stop()
+                    await self._membership.commit()
+                await self._membership.leave()
         except TimeoutError:
             log.warning("left without saying goodbye: the broker does not answer", action="abandoned")
             self.abandoned = True
-
-    def _deliver(self, messages: Sequence[Incoming], generation: int) -> Awaitable[None] | None:
-        """Start handling `messages`, of one partition; return what goes on once there is room, if there is none."""
-        begun = self._begin(messages, generation)
-        return self._deliver_later(messages[begun:], generation) if begun < len(messages) else None
-
-    async def _deliver_later(self, messages: Sequence[Incoming], generation: int) -> None:
-        while messages:
-            await self._room.until_fits(len(messages[0].value))
-            messages = messages[self._begin(messages, generation) :]
-
-    def _begin(self, messages: Sequence[Incoming], generation: int) -> int:
-        """Start handling the first of `messages`, as many as there is room for; how many that were.
-
-        Those that are not ours any more, or in hand already, are passed over.
-        """
-        if self._closed or not self._reader.is_current(generation):
-            return len(messages)  # they never arrive as far as `Acks` knows, and are never acknowledged
-        partition = Partition(messages[0].topic, messages[0].partition)
-        for number, message in enumerate(messages):
-            size = len(message.value)
-            if not self._room.fits(size):
-                return number
-            prefix = self._arrive(partition, message, generation)
-            if prefix is not None:
-                self._room.take(size)
-                self._handle(message, prefix)
-        return len(messages)
-
-    def _handle(self, message: Incoming, prefix: Prefix) -> None:
-        self._health.take(1)
-        task = asyncio.ensure_future(self._subscription.handle(message))  # a future stays what it is
-        together = self._in_hand.get(task)
-        if together is None:
-            together = self._in_hand[task] = []
-            task.add_done_callback(self._done)
-        together.append((message, prefix))
-
-    def _arrive(self, partition: Partition, message: Incoming, generation: int) -> Prefix | None:
-        prefix = self._acks.arrive(partition, message.offset, generation)
-        if prefix is None and self._acks.forget_if_beyond(partition, self._reader.log_end(partition)):
-            return self._acks.arrive(partition, message.offset, generation)
-        return prefix
-
-    def _done(self, task: "asyncio.Future[None]") -> None:
-        together = self._in_hand.pop(task)
-        self._room.leave(len(together), sum(len(message.value) for message, _ in together))
-        self._health.take(-len(together))
-        if task.cancelled():
-            return
-        if fault := task.exception():  # whatever it was, the messages are not acknowledged
-            first, _ = together[0]
-            log.error(
-                "a handler raised", action="handler_fault", topic=first.topic, offset=first.offset, exc_info=fault
-            )
-            if not self._tripped.done():
-                self._tripped.set_exception(BrokenError(repr(fault)))
-            return
-        for message, prefix in together:
-            prefix.finish(message.offset)
-            self._finished[message.topic] += 1
-
-    def _tell_finished(self) -> None:
-        for topic, number in self._finished.items():
-            self._handled[topic].inc(number)
-        self._finished.clear()
-
-    async def _watch(self) -> None:
-        """Commit what is finished and look at the lag, until something is stuck for too long."""
-        said_at = time.monotonic()
-        while True:
-            await asyncio.sleep(COMMIT_EVERY_S)
-            self._tell_finished()
-            if self._owned is None and time.monotonic() - said_at > SAY_WAITING_EVERY_S:
-                said_at = time.monotonic()
-                log.info(
-                    "waiting for partitions: a consumer that died keeps them for its session timeout",
-                    action="waiting_for_partitions",
-                    group=self._subscription.group,
-                )
-            uncommitted = not await self._commit()
-            idle_with_lag = bool(self._measure_lag()) and not self._in_hand
-            self._judge(uncommitted=uncommitted, idle_with_lag=idle_with_lag)
-
-    def _judge(self, *, uncommitted: bool, idle_with_lag: bool) -> None:
-        now = time.monotonic()
-        if self._owned is None or not (uncommitted or idle_with_lag):
-            self._moved_at = now
-        elif now - self._moved_at > self._subscription.stalled_after_s:
-            what = "commits" if uncommitted else "deliveries"
-            raise BrokerError(f"{what} stopped {now - self._moved_at:.0f} s ago although there is more to read")
-
-    async def _commit(self) -> bool:
-        """Commit every finished prefix. False where the broker did not take it."""
-        due = {partition: offset for partition, offset in self._acks.due().items() if self._exists(partition, offset)}
-        if due and not await self._reader.commit(due):
-            return False
-        self._acks.committed(due)
-        return True
-
-    def _exists(self, partition: Partition, offset: int) -> bool:
-        """Whether the partition is ours and its log goes so far.
-
-        One that does not was made anew; committing there would skip what is written next.
-        """
-        end = self._reader.log_end(partition)
-        return end is not None and offset <= end
-
-    def _measure_lag(self) -> int:
-        total = 0
-        for partition, position in self._acks.positions().items():
-            lag = max(0, (self._reader.log_end(partition) or 0) - position)
-            self._health.lag.labels(*partition).set(lag)
-            total += lag
-        return total
-
-    def _assigned(self, partitions: set[Partition]) -> None:
-        self._owned = partitions
-        self._acks.keep(partitions)
-        self._health.lag.clear()
-        self._health.trouble("partitions", None)
-        self._health.trouble("consumer", None)
-        log.info("partitions assigned", action="assigned", count=len(partitions), group=self._subscription.group)
-
-    async def _revoked(self) -> None:
-        """What is finished is committed before somebody else takes over, or they would redo it."""
-        if not self._closed:
-            await self._commit()
-
-
-async def _wait(future: "asyncio.Future[None]") -> None:
-    await future
 
 
 async def _either(*waits: Coroutine[Any, Any, Any]) -> None:

@@ -34,7 +34,7 @@ def build(settings: Settings) -> Service:
     wanted = asked_models(settings)
 
     @asynccontextmanager
-    async def opening(outbox: Outbox, health: Health) -> AsyncIterator[Handler]:
+    async def opening(outbox: Outbox, health: Health, _stopping: asyncio.Event) -> AsyncIterator[Handler]:
         async with AsyncExitStack() as stack:
             endpoints = {
                 name: await stack.enter_async_context(Endpoint(name, settings.models[name])) for name in wanted
@@ -68,7 +68,7 @@ class Worker:
         self._endpoints = endpoints
         self._outbox = outbox
         self._health = health
-        self._redactor = Redactor(settings.redaction)
+        self._redactor = Redactor.of(settings)
         self._trials: Final = health.counter(
             "shadow_worker_trials", "Trials held, by how they ended.", "kind", "candidate", "outcome"
         )
@@ -114,7 +114,9 @@ class Worker:
         age = wire.utc_now() - exchange.at
         if age > max_age:
             return replies.failed(sent_name, "expired", f"{age} old, and max_age_s is {max_age}")
-        reply = await self._endpoints[plan.model].ask(exchange.request, api=exchange.api)
+        # It may get too old while it waits for its turn, or for the end of a silence.
+        fresh_for_s = (max_age - age).total_seconds()
+        reply = await self._endpoints[plan.model].ask(exchange.request, api=exchange.api, fresh_for_s=fresh_for_s)
         # A model may repeat or make up what was taken out of the request.
         return self._redactor.reply(reply)
 

@@ -84,15 +84,23 @@ async def running(settings: Settings, what: Service) -> AsyncIterator[Health]:
         await asyncio.wait_for(serving, 20)
 
 
-async def put(broker: str, topic: str, messages: Sequence[wire.Message | tuple[bytes | None, bytes | None]]) -> None:
-    """Send messages, whole or as (key, value), and wait for their delivery."""
+async def put(
+    broker: str,
+    topic: str,
+    messages: Sequence[wire.Message | tuple[bytes | None, bytes | None]],
+    *,
+    timestamp_ms: int | None = None,
+) -> None:
+    """Send messages, whole or as (key, value), and wait for their delivery. `timestamp_ms` is Kafka's; now, if None."""
     producer = aiokafka.AIOKafkaProducer(bootstrap_servers=broker, linger_ms=5, max_request_size=2**23)
     await producer.start()
     try:
         sent = []
         for message in messages:
             headers = list(message.headers) if isinstance(message, wire.Message) else []
-            sent.append(await producer.send(topic, key=message[0], value=message[1], headers=headers))
+            sent.append(
+                await producer.send(topic, key=message[0], value=message[1], headers=headers, timestamp_ms=timestamp_ms)
+            )
         await asyncio.gather(*sent)
     finally:
         await producer.stop()

@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from consumers import service, worker
+from consumers.batches import Batches
 from consumers.health import Health
+from consumers.incoming import Incoming
 from consumers.outbox import Outbox
 from consumers.stream import Consumer, Subscription
 from shadow.devstack.broker import EmbeddedBroker
@@ -13,7 +15,7 @@ from shadow.devstack.models import echo_app
 from shadow.errors import BrokerError
 from shadow.records import DeadLetter, Exchange, Trial
 from shadow.topics import create_topics
-from tests.consuming import an_exchange, put_exchanges, read, read_until, settings_for, until
+from tests.consuming import an_exchange, committed, put, put_exchanges, read, read_until, settings_for, until
 from tests.services import service_folder, unique_topics
 
 
@@ -75,7 +77,7 @@ async def test_commits_that_stay_away_end_the_process_instead_of_hiding_it(broke
     async def refused(*_):
         return False
 
-    monkeypatch.setattr("consumers.stream._Life._commit", refused)
+    monkeypatch.setattr("consumers.membership.Membership.commit", refused)
 
     async def handle(_message):
         return
@@ -105,6 +107,97 @@ async def test_a_handler_that_raises_leaves_its_message_unacknowledged_and_gets_
     await Consumer(kafka, subscription, Health("worker")).run(done)
     assert len(seen) == 2
     assert len(set(seen)) == 1
+
+
+async def test_a_message_whose_handling_was_given_up_is_delivered_again(broker, topics):
+    seen, done = [], asyncio.Event()
+
+    def handle(message):
+        seen.append(message.place)
+        handled = asyncio.get_running_loop().create_future()
+        if len(seen) == 1:
+            handled.cancel()
+        else:
+            done.set()
+            handled.set_result(None)
+        return handled
+
+    kafka = settings_for(broker, topics).kafka
+    subscription = Subscription(group="given-up", topics=(topics.exchanges,), concurrency=4, handle=handle)
+    await put_exchanges(broker, topics, [an_exchange(1)])
+    await Consumer(kafka, subscription, Health("worker")).run(done)
+    assert len(seen) == 2
+    assert len(set(seen)) == 1
+
+
+async def test_a_consumer_that_starts_anew_beside_a_stuck_database_still_acknowledges_everything(broker, topics):
+    there, stopping = asyncio.Event(), asyncio.Event()
+    written: set[int] = set()
+    begun = handled = 0
+
+    async def write(messages):
+        nonlocal begun
+        begun += 1
+        await there.wait()
+        written.update(message.offset for message in messages)
+
+    batches: Batches[Incoming] = Batches(write, size=100, linger_s=0.02)
+
+    def handle(message):
+        nonlocal handled
+        handled += 1
+        if handled == 4:
+            raise ValueError("the consumer breaks")
+        return batches.add(message)
+
+    async def put_one():
+        await put(broker, topics.exchanges, [(b"same partition", b"x")])
+
+    kafka = settings_for(broker, topics).kafka
+    group, health = "beside-a-stuck-database", Health("scorer")
+    subscription = Subscription(group=group, topics=(topics.exchanges,), concurrency=100, handle=handle)
+    writing = [asyncio.create_task(batches.run()) for _ in range(2)]
+    consuming = asyncio.create_task(Consumer(kafka, subscription, health).run(stopping))
+    for busy in (1, 2):  # a batch for each writer
+        await put_one()
+        await until(lambda busy=busy: begun == busy)  # type: ignore[misc]
+    await put_one()  # and one that nobody can take
+    await until(lambda: handled == 3)
+    await put_one()
+    await until(lambda: handled == 8)  # all four again, in the next life
+    there.set()
+    await until(lambda: health.messages.labels(topics.exchanges)._value.get() == 4)
+    stopping.set()
+    await consuming
+    for one in writing:
+        one.cancel()
+    assert written == {0, 1, 2, 3}
+    assert await committed(broker, group, topics.exchanges) == 4
+
+
+async def test_what_is_in_hand_never_exceeds_its_limit_of_bytes(broker, topics, monkeypatch):
+    monkeypatch.setattr("consumers.stream.MOST_BYTES_IN_HAND", 1_000)
+    in_hand: list[int] = []
+    most, full, stopping = [], asyncio.Event(), asyncio.Event()
+
+    async def handle(message):
+        in_hand.append(len(message.value))
+        most.append(sum(in_hand))
+        await full.wait()
+        await asyncio.sleep(0)
+        in_hand.remove(len(message.value))
+        if len(most) == 20:
+            stopping.set()
+
+    kafka = settings_for(broker, topics).kafka
+    subscription = Subscription(group="bytes", topics=(topics.exchanges,), concurrency=100, handle=handle)
+    await put(broker, topics.exchanges, [(None, b"x" * 400)] * 20)
+    consuming = asyncio.create_task(Consumer(kafka, subscription, Health("worker")).run(stopping))
+    await until(lambda: len(in_hand) == 2)
+    full.set()
+    await consuming
+    assert len(most) == 20
+    assert max(most) == 800
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice, taken note of

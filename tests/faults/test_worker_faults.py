@@ -4,8 +4,10 @@ import asyncio
 import os
 import random
 import signal
+import urllib.request
 from collections import Counter
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -13,11 +15,12 @@ from sqlalchemy import text
 from consumers import scorer, worker
 from shadow.devstack.models import echo_app
 from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.processes import free_port
 from shadow.records import Trial
 from shadow.store import ledger, migrate
 from shadow.store.engine import connect
 from shadow.topics import create_topics
-from tests import consuming
+from tests import consuming, scripted
 from tests.consuming import (
     an_exchange,
     at_least,
@@ -29,6 +32,7 @@ from tests.consuming import (
     settings_for,
     until,
 )
+from tests.scripted import ScriptedEndpoint
 from tests.services import service_folder, unique_topics
 
 #: `SHADOW_FAULT_ROUNDS=20` for the long version.
@@ -124,6 +128,28 @@ async def test_told_to_end_a_worker_leaves_its_group(broker, topics, serve, tmp_
     assert await members(broker, group) == 0
 
 
+async def test_a_scorer_told_to_end_writes_and_acknowledges_the_batch_it_is_filling_without_waiting_for_more(
+    broker, topics, postgres_url, tmp_path
+):
+    port = free_port()
+    settings = settings_for(
+        broker, topics, postgres={"url": postgres_url}, scorer={"health_port": port, "linger_ms": 60_000}
+    )
+    with consuming.process("scorer", settings, tmp_path) as child:
+        await reading(tmp_path, "scorer")
+        await put_exchanges(broker, topics, [an_exchange(number) for number in range(5)])
+        await until(lambda: "shadow_scorer_in_flight 5.0" in metrics(port))
+        consuming.tell(child, signal.SIGTERM)
+        assert await consuming.exit_code(child) == 0
+    assert stored(postgres_url)[0].mirrored == 5
+    assert await committed(broker, f"{settings.kafka.group_prefix}-scorer", topics.exchanges) == 5
+
+
+def metrics(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        return response.read().decode()
+
+
 async def test_a_worker_frozen_past_its_session_changes_nothing_when_it_wakes(broker, topics, serve, tmp_path):
     url = serve(echo_app(latency_ms=50)) + "/v1"
     settings = settings_for(broker, topics, candidate_url=url)
@@ -144,6 +170,47 @@ async def test_a_worker_frozen_past_its_session_changes_nothing_when_it_wakes(br
     # What it had in hand may have been asked twice; nothing is missing and nothing runs wild.
     assert max(ids(trials).values()) <= 2
     assert await committed(broker, f"{settings.kafka.group_prefix}-worker", topics.exchanges) == 420
+
+
+def with_one_candidate(broker, topics, url, **changes):
+    models = {name: {"base_url": url, "retries": 2, "concurrency": 4, "timeout_s": 1.0} for name in ("big", "small")}
+    return settings_for(broker, topics, models=models, **changes)
+
+
+async def test_a_candidate_that_asks_for_silence_gets_it_and_the_ledger_stays_exact(
+    broker, topics, postgres_url, serve
+):
+    closed_s, soon_stale_s, many, stale = 3.0, 1.0, 200, 20
+    candidate = ScriptedEndpoint([scripted.closed_for(closed_s, scripted.chat("hi"))])
+    settings = with_one_candidate(broker, topics, serve(candidate) + "/v1", postgres={"url": postgres_url})
+    # Their time is over before the silence is.
+    almost_stale = datetime.now(UTC) - timedelta(seconds=settings.tasks["intent"].max_age_s - soon_stale_s)
+    now = datetime.now(UTC)
+    exchanges = [an_exchange(number, at=almost_stale if number < stale else now) for number in range(many)]
+    await put_exchanges(broker, topics, exchanges)
+    async with running(settings, worker.build(settings)), running(settings, scorer.build(settings)):
+        await stored_until(postgres_url, lambda found: found.compared + found.expired >= many)
+    found, rows = stored(postgres_url)
+    assert (found.mirrored, found.compared, found.expired) == (many, many - stale, stale)
+    assert (found.in_flight, found.unscored, found.dead_lettered) == (0, {}, {})
+    assert rows == {f"exchange-{number}": 1 for number in range(many)}
+    assert len(candidate.requests) <= many - stale + 4  # those under way when silence was asked for
+
+
+async def test_told_to_end_in_a_silence_a_worker_does_and_what_it_held_is_delivered_again(broker, topics, serve):
+    candidate = ScriptedEndpoint([scripted.error(429, "later", retry_after="600")])
+    settings = with_one_candidate(broker, topics, serve(candidate) + "/v1")
+    group = f"{settings.kafka.group_prefix}-worker"
+    await put_exchanges(broker, topics, [an_exchange(number) for number in range(20)])
+    async with running(settings, worker.build(settings)):
+        await candidate.asked.seen()
+    assert await committed(broker, group, topics.exchanges) == 0
+    candidate.answers = [scripted.chat("hi")]
+    async with running(settings, worker.build(settings)):
+        trials = await read_until(broker, topics.trials, Trial, at_least(20))
+    assert ids(trials) == {f"exchange-{number}": 1 for number in range(20)}
+    assert {trial.reply.failure for trial in trials} == {None}
+    assert await committed(broker, group, topics.exchanges) == 20
 
 
 def ids(trials):

@@ -12,14 +12,15 @@ from sqlalchemy import text
 
 from consumers import monitor, watching
 from consumers.health import Vitals
+from consumers.ledger_metrics import MOST_REASONS, LedgerMetrics
 from shadow.devstack.processes import free_port
 from shadow.errors import StoreError, UsageError
-from shadow.records import CaptureCounts
-from shadow.store import incidents, ingest, watch
+from shadow.records import CaptureCounts, Reply
+from shadow.store import incidents, ingest, ledger, watch
 from shadow.store.engine import connect, transaction
 from tests.consuming import until
 from tests.services import TEMPLATE, fresh_database
-from tests.store_samples import arrival, exchange, scored, store
+from tests.store_samples import arrival, exchange, letter, scored, store
 from tests.watching import HOUR, settings_for, traffic
 
 #: Regret rises in the second week, and one segment is bad from the start.
@@ -256,6 +257,92 @@ async def test_its_measures_and_readiness_can_be_asked_for(engine, postgres_url)
         assert "shadow_monitor_last_step_timestamp_seconds" in shown
         async with client.get("/readyz") as answer:
             assert answer.status == 200
+
+
+def told(vitals, name="shadow_ledger_exchanges"):
+    """The samples of a metric, by its labels in the order of their names."""
+    return {
+        tuple(value for _, value in sorted(sample.labels.items())): int(sample.value)
+        for metric in vitals.registry.collect()
+        for sample in metric.samples
+        if sample.name == name
+    }
+
+
+async def test_the_ledger_is_a_metric_and_the_same_as_the_table(engine, postgres_url):
+    lost = scored(5, agreement=None, unscored="candidate_malformed")
+    late = scored(6, reply=Reply(model="small-7b", failure="expired"), agreement=None, unscored="expired")
+    made_up = scored(exchange=exchange(9, task="nobody's"))
+    with transaction(engine) as connection:
+        ingest.record(
+            connection,
+            arrivals=[arrival(exchange(number)) for number in range(9)],
+            trials=[scored(1), scored(2), lost, late, made_up],
+            letters=[letter("x000007", reason="not_json")],
+            counts=[
+                CaptureCounts(
+                    source=source, at=BEGIN, counts={"ticket-intent": {"accepted": 7, "dropped:queue_full": 1}}
+                )
+                for source in "ab"
+            ],
+        )
+    task = "ticket-intent"
+    async with watching_loop(settings_for(postgres_url)) as vitals:
+        await until(lambda: told(vitals) != {})
+        assert told(vitals) == {
+            ("compared", "", task): 2,
+            ("unscored", "candidate_malformed", task): 1,
+            ("expired", "", task): 1,
+            ("dead_lettered", "not_json", task): 1,
+            ("in_flight", "", task): 4,
+            ("compared", "", "none"): 1,
+        }
+        captured = {("accepted", task): 14, ("dropped:queue_full", task): 2}
+        assert told(vitals, "shadow_ledger_captured_exchanges") == captured
+        store(engine, [scored(number) for number in (0, 3, 4, 8)])
+        await until(lambda: told(vitals)["in_flight", "", task] == 0)
+        with engine.connect() as connection:
+            assert sum(told(vitals).values()) == ledger.read(connection).mirrored
+
+
+async def test_a_database_that_is_away_leaves_metrics_to_be_asked_and_the_ledger_untold(engine, postgres_url):
+    port = free_port()
+    store(engine, [scored(1)])
+    async with (
+        watching_loop(settings_for(postgres_url, health_port=port)) as vitals,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
+    ):
+        await until(lambda: told(vitals) != {})
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE ledger RENAME TO away"))
+        await until(lambda: told(vitals) == {})
+        async with client.get("/metrics") as answer:
+            assert answer.status == 200
+            assert "shadow_monitor_active 0.0" in await answer.text()
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE away RENAME TO ledger"))
+        await until(lambda: told(vitals) != {})
+
+
+def test_however_many_tasks_and_reasons_are_made_up_the_series_are_few_and_add_up():
+    ended = {("intent", "dead_lettered", f"Fault{n}"): n for n in range(1, 1_000)}
+    ended |= {(f"made-up-{n}", "compared", ""): 1 for n in range(1_000)}
+    metrics = LedgerMetrics({"intent"})
+    metrics.tell(ended, {(f"made-up-{n}", "accepted"): 1 for n in range(1_000)})
+    exchanges, captured = metrics.collect()
+    assert len(exchanges.samples) == MOST_REASONS + 2
+    assert sum(sample.value for sample in exchanges.samples) == sum(ended.values())
+    assert [(sample.labels["task"], sample.value) for sample in captured.samples] == [("none", 1_000)]
+
+
+def test_however_many_tasks_are_made_up_open_incidents_are_few_series_and_add_up(postgres_url):
+    vitals = Vitals()
+    one = monitor.Monitor(settings_for(postgres_url), vitals, asyncio.Event())
+    found = {(f"made-up-{n}", "regret_drift"): 1 for n in range(1_000)}
+    for _ in range(2):
+        one._count({**found, ("ticket-intent", "regret_drift"): 2})
+    told_now = {("regret_drift", "none"): 1_000, ("regret_drift", "ticket-intent"): 2}
+    assert told(vitals, "shadow_monitor_open_incidents") == told_now
 
 
 async def test_without_tables_it_waits_and_says_so(postgres_server):

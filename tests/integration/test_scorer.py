@@ -12,7 +12,7 @@ from consumers import scorer, worker
 from shadow import wire
 from shadow.devstack.models import echo_app
 from shadow.records import CaptureCounts, DeadLetter, Reply, Trial
-from shadow.store import ledger, tallies
+from shadow.store import ledger, migrate, tallies
 from shadow.store.engine import connect
 from shadow.topics import create_topics
 from tests.consuming import an_exchange, committed, put, put_exchanges, read, running, settings_for, until
@@ -116,19 +116,51 @@ async def test_a_poison_row_is_set_aside_and_the_rest_of_its_batch_is_kept(broke
     await put(broker, topics.exchanges, messages(mirrored))
     await put(broker, topics.trials, messages(trials))
     await put(broker, topics.trials, [(b"x", b"{"), (b"x", None), (b"x", value.replace(b'"v":1', b'"v":7'))])
+    in_nanoseconds = 1_790_000_000_000_000_000
+    await put(broker, topics.trials, [(b"x", b"{")], timestamp_ms=in_nanoseconds)
+    await put(broker, topics.exchanges, [(b"x", b"{")], timestamp_ms=in_nanoseconds)
     settings = scoring(broker, topics, postgres_url)
     async with running(settings, scorer.build(settings)) as health:
         # The letters come back to the scorer by their own topic, and it records them.
-        await drained(health, topics, exchanges=30, trials=33, deadletters=4)
+        await drained(health, topics, exchanges=31, trials=34, deadletters=5)
     letters = await read(broker, topics.deadletters, DeadLetter)
-    assert Counter(letter.reason for letter in letters) == {"unstorable": 1, "not_json": 2, "wrong_version": 1}
+    assert Counter(letter.reason for letter in letters) == {"unstorable": 1, "not_json": 3, "wrong_version": 1}
     (unstorable,) = [letter for letter in letters if letter.reason == "unstorable"]
     assert (unstorable.id, unstorable.task) == ("exchange-7", "intent")
     found = read_ledger(engine)
-    assert found.mirrored == 30
+    assert found.mirrored == 31
     assert found.compared == 29
     assert found.dead_lettered == {"unstorable": 1}
-    assert found.in_flight == 0
+    assert found.in_flight == 1  # the one nobody could read: its letter is the worker's to write
+
+
+async def test_names_as_long_as_they_come_never_stop_the_scorer(broker, topics, engine, postgres_url):
+    def long(what):
+        # 256 characters of four bytes each, which nothing makes shorter.
+        chance = random.Random(what)
+        return what + "".join(chr(chance.randrange(0x20000, 0x2A000)) for _ in range(256 - len(what)))
+
+    asked = an_exchange(1, id=long("exchange"), task=long("task"), at=START)
+    trial = Trial(exchange=asked, kind="shadow", candidate=long("candidate"), reply=asked.reply, at=START)
+    counts = CaptureCounts(source=long("source"), at=START, counts={long("task"): {long("outcome"): 1, "accepted": 1}})
+    await put(broker, topics.exchanges, messages([counts, *exchanges(3)]))
+    await put(broker, topics.trials, messages([trial]))
+    settings = scoring(broker, topics, postgres_url)
+    async with running(settings, scorer.build(settings)) as health:
+        await drained(health, topics, exchanges=4, trials=1)
+    found = read_ledger(engine)
+    assert (found.accepted, found.mirrored) == (1, 4)
+
+
+async def test_however_many_tasks_are_made_up_comparisons_are_few_series_and_add_up(broker, topics, postgres_url):
+    made_up = [a_trial(an_exchange(number, task=f"made-up-{number}", at=START)) for number in range(30)]
+    await put(broker, topics.trials, messages([*made_up, *map(a_trial, exchanges(5))]))
+    settings = scoring(broker, topics, postgres_url)
+    async with running(settings, scorer.build(settings)) as health:
+        await drained(health, topics, trials=35)
+    (comparisons,) = [one for one in health.registry.collect() if one.name == "shadow_scorer_comparisons"]
+    counted = {one.labels["task"]: one.value for one in comparisons.samples if one.name.endswith("_total")}
+    assert counted == {"intent": 5, "none": 30}
 
 
 async def test_worker_and_scorer_together_account_for_everything(broker, topics, engine, postgres_url, serve):
@@ -148,9 +180,11 @@ async def test_worker_and_scorer_together_account_for_everything(broker, topics,
     assert found.unscored == {"frontier_timeout": 1}
 
 
-async def test_without_tables_it_waits_and_says_so(broker, topics, postgres_server):
+async def test_without_tables_it_waits_and_says_so_and_is_ready_once_they_are_there(broker, topics, postgres_server):
     with fresh_database(postgres_server) as url:
         settings = scoring(broker, topics, url)
         async with running(settings, scorer.build(settings)) as health:
             await until(lambda: any("shadow migrate" in trouble for trouble in health.troubles))
             assert await committed(broker, f"{settings.kafka.group_prefix}-scorer", topics.trials) == 0
+            migrate.upgrade(url)
+            await until(lambda: not health.troubles)
