@@ -59,7 +59,7 @@ class Publisher:
         self.settings = settings
         self._is_guest = is_guest
         self._limits = settings.publisher
-        self._redact = Redactor(settings.redaction)
+        self._redact = Redactor.of(settings)
         self._accounts = Accounts(
             max_bytes=self._limits.queue_bytes, max_waiting=self._limits.queue_items, begin=self._start
         )
@@ -291,7 +291,7 @@ class Publisher:
             if reason is None:
                 self._told = counts.counts
 
-        self._connection.send(wire.encode(counts, source=self.source), done)
+        self._connection.send(wire.encode(self._redact.counts(counts), source=self.source), done)
 
     def _finish(self) -> None:
         self._accounts.close()

@@ -1,24 +1,32 @@
 """Redaction of text, of JSON values and of whole exchanges."""
 
 import re
-from hashlib import blake2b
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any, Final, Self
 
 import msgspec
 
-from shadow.records import Exchange, Reply
-from shadow.redact import contacts, secrets
-from shadow.settings import Redaction
-
-#: Dictionary keys whose value is a secret whatever it looks like, in lower case without `-` and `_`.
-SECRET_KEYS: Final = frozenset({
-    "password", "passwd", "pwd", "passphrase", "secret", "clientsecret", "secretkey", "apikey", "xapikey", "accesskey",
-    "secretaccesskey", "authorization", "proxyauthorization", "accesstoken", "refreshtoken", "idtoken", "authtoken",
-    "sessiontoken", "bearertoken", "privatekey", "cookie", "setcookie",
-})  # fmt: skip
+from shadow.records import CaptureCounts, Exchange, Reply
+from shadow.redact import contacts, secrets, units
+from shadow.redact.keys import says_what_it_holds
+from shadow.redact.own import OwnPatterns
+from shadow.settings import Redaction, Settings
 
 #: Replacing one thing can bring another to light; rules repeat until nothing changes.
 _MAX_PASSES: Final = 4
+
+#: Short texts (names, roles, values of segments) come again and again, and so many of them are remembered.
+_SHORT: Final = 48
+_REMEMBERED: Final = 4_096
+
+#: What stands in base64 is an image or the like, and no text in which anything could be found. A
+#: short one may as well be looked at.
+_DATA_URL: Final = re.compile(r"(data:[\w.+/;=-]{0,99};base64,[A-Za-z0-9+/]{64,}+={0,2})", re.ASCII)
+
+#: W3C Trace Context: version, trace, parent, flags. Anything else is somebody's own text.
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Redactor:
@@ -28,23 +36,26 @@ class Redactor:
     the settings, `[<name>]`. Redacting twice changes nothing more.
     """
 
-    def __init__(self, settings: Redaction | None = None) -> None:
+    def __init__(self, settings: Redaction | None = None, *, known: Collection[str] = ()) -> None:
+        """`known`: names of tasks and models that are in the settings, and so are nobody's secret."""
         settings = settings or Redaction()
         self._enabled = settings.enabled
-        self._own = [(re.compile(pattern), f"[{name}]") for name, pattern in settings.patterns.items()]
+        self._own = OwnPatterns(settings.patterns) if settings.patterns else None
+        self._known = frozenset(known)
+        self._short = lru_cache(_REMEMBERED)(self._text)
+        self._unit_key = units.key()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As `settings` say, whose own names stay as they are."""
+        models = (name for model, spec in settings.models.items() for name in (model, spec.model) if name)
+        return cls(settings.redaction, known={*settings.tasks, *models})
 
     def text(self, text: str) -> str:
         """`text` without what is private. Text that is JSON stays JSON."""
-        if not self._enabled or len(text) < 6 or _is_data_url(text):
+        if not self._enabled:
             return text
-        clean = self._scan(text)
-        if clean != text and text.lstrip()[:1] in ("{", "["):
-            # A bare number in JSON must become a *string*, or nobody can parse it any more.
-            try:
-                return msgspec.json.encode(self.value(msgspec.json.decode(text))).decode()
-            except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-                return clean
-        return clean
+        return self._short(text) if len(text) <= _SHORT else self._text(text)
 
     def value(self, value: Any) -> Any:
         """A JSON value with every text in it redacted, and values under secret-like keys replaced."""
@@ -65,41 +76,83 @@ class Redactor:
         """A whole exchange, redacted."""
         if not self._enabled:
             return exchange
+        trace = exchange.traceparent
         return msgspec.structs.replace(
             exchange,
+            task=self._name(exchange.task),
             request=self.value(exchange.request),
             reply=self.reply(exchange.reply),
-            segment={name: self.text(value) for name, value in exchange.segment.items()},
+            segment=self._dict(exchange.segment),
             unit=self._unit(exchange.unit),
             reference=None if exchange.reference is None else self.text(exchange.reference),
+            traceparent=trace if trace and _TRACEPARENT.fullmatch(trace) else None,
         )
 
     def reply(self, reply: Reply) -> Reply:
+        if not self._enabled:
+            return reply
         return msgspec.structs.replace(
             reply,
+            model=self._name(reply.model),
             content=None if reply.content is None else self.text(reply.content),
             refusal=None if reply.refusal is None else self.text(reply.refusal),
+            finish_reason=None if reply.finish_reason is None else self.text(reply.finish_reason),
             failure_detail=None if reply.failure_detail is None else self.text(reply.failure_detail),
             tool_calls=tuple(
-                msgspec.structs.replace(call, arguments=self.text(call.arguments)) for call in reply.tool_calls
+                msgspec.structs.replace(call, name=self.text(call.name), arguments=self.text(call.arguments))
+                for call in reply.tool_calls
             ),
         )
 
+    def counts(self, counts: CaptureCounts) -> CaptureCounts:
+        """Counts under the names that the tasks' exchanges bear."""
+        tasks: dict[str, Counter[str]] = {}
+        for task, outcomes in counts.counts.items():
+            tasks.setdefault(self._name(task), Counter()).update(outcomes)
+        return msgspec.structs.replace(counts, counts={task: dict(outcomes) for task, outcomes in tasks.items()})
+
+    def _text(self, text: str) -> str:
+        clean = self._scan(text)
+        if (clean != text or "\\" in text) and text.lstrip()[:1] in ("{", "["):
+            return self._json(text, clean)
+        return clean
+
+    def _json(self, text: str, scanned: str) -> str:
+        """Text that looks like JSON, read as JSON: it stays JSON, and escapes hide nothing."""
+        try:
+            value = msgspec.json.decode(text)
+            clean = self.value(value)
+            # A bare number in JSON must become a *string*, or nobody can parse it any more.
+            result = text if clean == value else msgspec.json.encode(clean).decode()
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return scanned
+        # Some things show in the whole only, such as what a name says of the value beside it.
+        whole = self._scan(result)
+        return whole if _is_json(whole) else result
+
     def _scan(self, text: str) -> str:
+        if ";base64," not in text:
+            return self._rules(text)
+        parts = _DATA_URL.split(text)
+        parts[::2] = [self._rules(part) for part in parts[::2]]
+        clean = "".join(parts)
+        return text if clean == text else clean
+
+    def _rules(self, text: str) -> str:
         for _ in range(_MAX_PASSES):
             before = text
-            for pattern, placeholder in self._own:
-                text = pattern.sub(placeholder, text)
             for rule in (*secrets.RULES, *contacts.RULES):
                 text = rule(text)
+            if self._own is not None:  # last, for what is taken out of the middle of an address hides the rest of it
+                text = self._own.replace(text)
             if text == before:
                 break
         return text
 
-    def _dict(self, items: dict[Any, Any]) -> dict[Any, Any]:
+    def _dict(self, items: Mapping[Any, Any]) -> dict[Any, Any]:
         clean: dict[Any, Any] = {}
         for key, item in items.items():
-            unique = name = self._key(key)
+            unique = name = self.text(key) if isinstance(key, str) else key
             n = 1
             while unique in clean:  # keys that redaction made equal are told apart by a number
                 n += 1
@@ -107,26 +160,36 @@ class Redactor:
             clean[unique] = self._under(key, item)
         return clean
 
-    def _key(self, key: Any) -> Any:
-        # Almost every key is a plain name, and a plain name needs no scan.
-        return key if not isinstance(key, str) or (len(key) < 20 and key.isidentifier()) else self.text(key)
-
     def _under(self, key: Any, item: Any) -> Any:
         # Only plain values: below `"password"` in a JSON schema there is a type, not a password.
-        if self._enabled and isinstance(item, str | int | float) and not isinstance(item, bool) and _is_secret(key):
-            return "[secret]"
-        return self.value(item)
+        if not self._enabled or not isinstance(item, str | int | float) or isinstance(item, bool):
+            return self.value(item)
+        match says_what_it_holds(key, item):
+            case "secret":
+                return "[secret]"
+            case "perhaps":
+                return self._said(f"{key}: ", self.value(item))
+            case _:
+                return self.value(item)
+
+    def _said(self, name: str, item: str | float) -> str | float:
+        """`item`, read in one with its name: `4155552671` is a phone number behind `phone: `."""
+        said = f"{name}{item}"
+        clean = self._scan(said)
+        return clean.removeprefix(name) if clean != said and clean.startswith(name) else item
+
+    def _name(self, name: str) -> str:
+        return name if name in self._known else self.text(name)
 
     def _unit(self, unit: str | None) -> str | None:
-        """A unit must stay apart from other units, so a private one is hashed and not blanked."""
-        if unit is None or self.text(unit) == unit:
+        if unit is None or (self._unit_key is None and self.text(unit) == unit):
             return unit
-        return "unit-" + blake2b(unit.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return units.stand_in(unit, self._unit_key)
 
 
-def _is_secret(key: Any) -> bool:
-    return isinstance(key, str) and key.replace("_", "").replace("-", "").lower() in SECRET_KEYS
-
-
-def _is_data_url(text: str) -> bool:
-    return text.startswith("data:") and ";base64," in text[:128]
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

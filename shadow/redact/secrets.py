@@ -1,60 +1,60 @@
-"""Keys, tokens, passwords and private keys in text."""
+"""Tokens, passwords and private keys in text."""
 
 import re
+from base64 import b64decode
 from typing import Final
 
-from shadow.redact.spans import replace
+from shadow.redact.spans import latin, replace, replaced
+from shadow.redact.tokens import without_tokens
 
-#: How tokens begin, by a character that all of a group have. Most texts hold none, and that is
-#: told fastest by looking for that character, and for the beginnings only where it is.
-_TOKEN_STEMS: Final = {
-    "_": (
-        "sk_live_",
-        "rk_live_",
-        "sk_test_",
-        "rk_test_",
-        "ghp_",
-        "gho_",
-        "ghu_",
-        "ghs_",
-        "ghr_",
-        "github_pat_",
-        "hf_",
-        "npm_",
-    ),
-    "-": ("sk-", "glpat-", "xox", "xapp-"),
-    "A": ("AKIA", "ASIA", "AIza"),
-    "J": ("eyJ",),
-    "9": ("ya29.",),
-}
-_TOKEN_START: Final = re.compile(
-    r"sk-|[sr]k_(?:live|test)_|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|AIza|ya29\.|hf_|npm_|eyJ"
-)
-_TOKEN: Final = re.compile(
-    r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
-    r"|eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]++)?"
-    r"|(?:AIza|ya29\.|npm_|hf_|gh[pousr]_|github_pat_)[\w-]{20,}+"
-    r"|(?:glpat-|sk-|xapp-|[sr]k_(?:live|test)_|xox[abeoprs]-)[\w-]{10,}+",
-    re.ASCII,
-)
 _BEARER: Final = re.compile(r"\bbearer[ \t]{1,4}(?P<value>[\w.~+/=-]{8,}+)", re.IGNORECASE | re.ASCII)
-_SECRET_STEMS: Final = ("pass", "pwd", "secret", "key", "token", "authorization")
-_SECRET_NAME: Final = re.compile(
-    r"passw(?:or)?d|passphrase|pwd|secret(?:[_-]?key)?|api[ _-]?key|access[_-]?key|private[_-]?key|token|authorization",
-    re.IGNORECASE,
+_BASIC: Final = re.compile(
+    r"\bbasic[ \t]{1,4}(?P<value>[A-Z0-9+/]{6,1000}+={0,2})(?![\w+/=])", re.IGNORECASE | re.ASCII
 )
+
+#: Names of secrets by a word that is in them. The words are looked for first, and names only where
+#: they are: most texts hold few.
+_NAMES: Final = {
+    word: re.compile(pattern, re.IGNORECASE)
+    for word, pattern in {
+        b"pass": r"passw(?:or)?d|passphrase|passcode",
+        b"pwd": r"pwd",
+        b"secret": r"secret(?:[_-]?key)?",
+        b"key": "|".join(rf"(?<={of})key|(?<={of}[ _-])key" for of in ("api", "access", "private", "account")),
+        b"authorization": r"authorization",
+        b"token": r"token",
+        b"cookie": r"cookie",
+    }.items()
+}
+#: The same in the addresses of pages.
+_PARAMETERS: Final = {
+    word: re.compile(pattern, re.IGNORECASE)
+    for word, pattern in {
+        b"sig=": r"(?<=[?&;])sig",
+        b"signature=": r"(?<=x-amz-)signature|(?<=x-goog-)signature",
+    }.items()
+}
+#: "token: word" is prose; "token: 4f6a…" is not.
+_ALSO_PROSE: Final = frozenset({b"token", b"cookie"})
+_SCHEME: Final = r"(?:(?:basic|bearer|token|digest)[ ]{1,4})?"
 _ASSIGNED: Final = re.compile(
-    r"""["'\\]{0,4}\s{0,4}[:=]\s{0,4}["'\\]{0,4}(?:(?:basic|bearer|token|digest)[ ]{1,4})?"""
-    r"""(?P<value>[^\s"'\\,;&<>{}()]{4,}+)""",
+    r"""["'\\]{0,4}\s{0,4}(?::=|=>|[:=])\s{0,4}"""
+    rf"""(?:\\{{0,3}}["']{_SCHEME}(?P<quoted>[^"'\n]{{0,255}}[^"'\\\s])(?=\\{{0,3}}["'])"""
+    rf"""|["'\\]{{0,4}}{_SCHEME}(?P<bare>[^\s"'\\,;&<>{{}}()]{{4,}}+))""",
     re.IGNORECASE,
 )
-_URL_LOGIN: Final = re.compile(r"://[^\s/:@\[]{1,64}:(?P<value>[^\s/@]{1,128})@")
-_KEY_BLOCK: Final = re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----")
-_KEY_BLOCK_END: Final = re.compile(r"-----END [A-Z ]{0,32}PRIVATE KEY-----")
+_URL_LOGIN: Final = re.compile(r"""://[^\s/:@\[]{0,64}:(?P<value>[^\s/"'<>]{1,128})@""")
+_WEBHOOK: Final = re.compile(
+    r"(?:hooks\.slack\.com/(?:services|workflows|triggers)|discord(?:app)?\.com/api/webhooks|webhook\.office\.com/webhookb2)"
+    r"/(?P<value>[\w@/-]{20,}+)"
+)
+_AZURE_SECRET: Final = re.compile(r"(?<![\w~.-])[\w~.]{3}[0-9]Q~[\w~.-]{31,34}(?![\w~-])", re.ASCII)
+_KEY_BLOCK: Final = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
+_KEY_BLOCK_END: Final = re.compile(r"-{4,5} ?END [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 
 
 def _key_blocks(text: str) -> str:
-    if "PRIVATE KEY-----" not in text:
+    if "PRIVATE KEY" not in text:
         return text
     out: list[str] = []
     done = 0
@@ -65,52 +65,46 @@ def _key_blocks(text: str) -> str:
     return "".join([*out, text[done:]])
 
 
-def _tokens(text: str) -> str:
-    for sign, stems in _TOKEN_STEMS.items():
-        if sign in text and any(stem in text for stem in stems):
-            return _without_tokens(text)
+def _schemes(text: str) -> str:
+    """What follows `Bearer` and `Basic`."""
+    lower = latin(text).lower()
+    if b"bearer" in lower:
+        text = replace(text, _BEARER, "[secret]", lambda _, found: found.end() if _has_digit(found["value"]) else None)
+    if b"basic" in lower:
+        text = replace(text, _BASIC, "[secret]", lambda _, found: found.end() if _is_login(found["value"]) else None)
     return text
 
 
-def _without_tokens(text: str) -> str:
-    def accept(text: str, start: re.Match[str]) -> int | None:
-        at = start.start()
-        if at and (text[at - 1].isalnum() or text[at - 1] in "_-"):
-            return None  # in the middle of a word, such as `risk-…`
-        token = _TOKEN.match(text, at)
-        return token.end() if token and any(c.isdigit() for c in token[0]) else None
-
-    return replace(text, _TOKEN_START, "[secret]", accept)
-
-
-def _bearers(text: str) -> str:
-    if "earer" not in text and "EARER" not in text:
-        return text
-
-    def accept(_: str, match: re.Match[str]) -> int | None:
-        return match.end() if any(c.isdigit() for c in match["value"]) else None
-
-    return replace(text, _BEARER, "[secret]", accept)
+def _is_login(encoded: str) -> bool:
+    """Whether this is `user:password` in base64, and not the word that follows in a sentence."""
+    try:
+        return b":" in b64decode(encoded) and len(encoded) % 4 == 0
+    except ValueError:
+        return False
 
 
 def _assignments(text: str) -> str:
     if ":" not in text and "=" not in text:
         return text
-    lower = text.lower()
-    if not any(stem in lower for stem in _SECRET_STEMS):
-        return text
-    out: list[str] = []
-    done = 0
-    for name in _SECRET_NAME.finditer(text):
-        if name.start() < done or not (value := _ASSIGNED.match(text, name.end())):
-            continue
-        found = value["value"]
-        # "token: word" is prose; "token: 4f6a…" is not.
-        if name[0].lower() == "token" and (len(found) < 8 or not any(c.isdigit() for c in found)):
-            continue
-        out += (text[done : value.start("value")], "[secret]")
-        done = value.end()
-    return "".join([*out, text[done:]]) if out else text
+    lower = latin(text).lower()
+    spans: list[tuple[int, int, str]] = []
+    for word, pattern in (_NAMES if "=" not in text else _NAMES | _PARAMETERS).items():
+        at = lower.find(word)
+        while at >= 0:
+            name = pattern.match(text, at)
+            value = _ASSIGNED.match(text, name.end()) if name else None
+            if value and (word not in _ALSO_PROSE or _is_random(value[value.lastgroup or 0])):
+                spans.append((*value.span(value.lastgroup or 0), "[secret]"))
+            at = lower.find(word, value.end() if value else at + 1)
+    return replaced(text, sorted(spans))
+
+
+def _has_digit(text: str) -> bool:
+    return any(c.isdigit() for c in text)
+
+
+def _is_random(text: str) -> bool:
+    return len(text) >= 8 and _has_digit(text)
 
 
 def _url_logins(text: str) -> str:
@@ -119,4 +113,12 @@ def _url_logins(text: str) -> str:
     return replace(text, _URL_LOGIN, "[secret]", lambda _, match: match.end("value"))
 
 
-RULES: Final = (_key_blocks, _url_logins, _tokens, _bearers, _assignments)
+def _by_form(text: str) -> str:
+    if ":" in text and "://" in text and "hook" in text:
+        text = replace(text, _WEBHOOK, "[secret]", lambda _, match: match.end())
+    if "~" in text and "Q~" in text:
+        text = replace(text, _AZURE_SECRET, "[secret]", lambda _, match: match.end())
+    return text
+
+
+RULES: Final = (_key_blocks, _url_logins, without_tokens, _schemes, _assignments, _by_form)

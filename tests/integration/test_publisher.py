@@ -7,12 +7,13 @@ import sys
 import threading
 import time
 
+import msgspec
 import pytest
 
 from shadow import wire
 from shadow.publisher import Dropped, Publisher
 from shadow.records import Exchange
-from tests.publishing import arrived, assert_accounted_for, messages, offer, settings_for, settled
+from tests.publishing import arrived, assert_accounted_for, exchange, messages, offer, settings_for, settled
 
 
 @pytest.fixture
@@ -59,6 +60,17 @@ def test_nothing_private_leaves_the_process(make, broker, topics):
     raw = messages(broker, topics.exchanges)[0].value
     assert b"I am [email], card [card], key [secret]" in raw
     assert b"example.com" not in raw
+
+
+def test_a_private_name_of_a_task_is_neither_in_exchanges_nor_in_counts(make, broker, topics):
+    task = "mail of a@example.com"
+    publisher = make()
+    publisher.offer(task, 300, lambda: msgspec.structs.replace(exchange("one", "hello"), task=task))
+    settled(publisher)
+    publisher.close()
+    assert b"example.com" not in b"".join(message.value for message in messages(broker, topics.exchanges))
+    (only,), counts = arrived(broker, topics.exchanges)
+    assert (only.task, counts[-1].counts) == ("mail of [email]", {"mail of [email]": {"accepted": 1, "mirrored": 1}})
 
 
 def test_a_message_above_the_limit_is_truncated_and_flagged(make, broker, topics):

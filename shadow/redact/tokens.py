@@ -1,0 +1,96 @@
+"""Keys and tokens that services mark as theirs by how they begin.
+
+All are long words of letters, digits and `_-+/`, which prose hardly has. So long words are
+looked for first, by a search for fixed bytes, and beginnings only in them: the list may grow
+without a cost to texts that hold no such word.
+"""
+
+import re
+from typing import Final
+
+from shadow.redact.spans import latin, replaced, unescaped
+
+_WORDS: Final = bytes(c if bytes((c,)).isalnum() or c in b"_-+/" else ord(" ") for c in range(256)).translate(
+    bytes(ord(" ") if c == ord(" ") else ord("w") for c in range(256))
+)
+#: The shortest word that is looked into.
+_LONG: Final = b"w" * 16
+
+#: How tokens begin, and how they go on. Group 1: by beginnings that are nothing else, so that other
+#: words may be tied to them by `_` or `-`, as in `prod-ghp_…`. Group 2: by beginnings that other words have too.
+_UNMISTAKABLE: Final = {
+    r"A(?:KIA|SIA|BIA|CCA)": r"[A-Z0-9]{16}(?![A-Za-z0-9])",  # AWS
+    r"ABSK|bedrock-api-key-": r"[\w+/-]{40,}+={0,2}",
+    r"AIza|GOCSPX-|ya29\.": r"[\w-]{20,}+",  # Google
+    r"gh[pousr]_|github_pat_": r"[\w-]{20,}+(?:\.[\w-]++){0,4}",
+    r"gl(?:pat|dt|ft|soat|rtr?|ptt|agent|cbt|oas|imt|ffct|wt)-": r"[\w-]{10,}+(?:\.[0-9a-z]{2}(?:\.[0-9a-z]{7,9})?)?",
+    r"GR1348941": r"[\w-]{20,}+",
+    r"(?:xoxe\.)?xox[abcdeoprs]-|xapp-|xwfp-": r"[\w-]{11,}+",  # Slack
+    r"[sr]k_(?:live|test|prod)_": r"[\w-]{8,}+",  # Stripe
+    r"whsec_": r"[\w+/-]{16,}+={0,2}",
+    r"npm_|pypi-|rubygems_|dckr_[po]at_|tfp_": r"[\w-]{20,}+",
+    r"hf_|api_org_": r"[\w-]{20,}+",
+    r"gsk_|xai-|nvapi-|pplx-|tgp_v1_|lsv2_[ps][tk]_|tvly-": r"[\w-]{20,}+",
+    r"SG\.": r"[\w-]{16,}+\.[\w-]{16,}+",  # SendGrid
+    r"xkeysib-|xsmtpsib-|NRAK-|PMAK-|LTAI": r"[\w-]{20,}+",
+    r"shp(?:at|ss|ca|pa)_|sq0[aic][tsd]p-": r"[\w-]{20,}+",
+    r"do[opr]_v1_|lin_api_|figd_|sbp_|sb_secret_|nfp_|sntry[su]_": r"[\w+/-]{20,}+={0,2}",
+    r"gls?[ac]_|pscale_(?:tkn|pw|oauth)_|ATATT3|ATCTT3|ATBB": r"[\w+/-]{20,}+={0,2}",
+    r"hv[sbr]\.|dp\.(?:pt|st|ct|sa|scim|audit)\.": r"[\w-]{20,}+",  # Vault, Doppler
+    r"dt0[cs][0-9]{2}\.": r"[A-Z0-9]{24}\.[A-Z0-9]{64}",
+    r"AGE-SECRET-KEY-1": r"[A-Z0-9]{40,}+",
+    r"(?<=[0-9]:)AA": r"[\w-]{33}(?![\w-])",  # Telegram
+}
+_AMBIGUOUS: Final = {
+    r"(?:ops_)?eyJ": r"[\w-]{8,}+\.{1,2}[\w-]{8,}+(?:\.[\w-]++){0,3}|(?<=ops_eyJ)[\w+/-]{40,}+={0,2}",  # JWT, 1Password
+    r"sk-": r"[\w-]{13,}+",  # OpenAI, Anthropic and many others
+    r"AQ\.": r"[\w-]{30,}+",
+    r"csk-|r8_|fo1_|fm[12][ar]?_|pat-(?:na|eu)[0-9]-|sk_|jina_|ntn_|secret_|phx_|fw_": r"[A-Za-z0-9-]{20,}+(?![\w])",
+    r"re_": r"[A-Za-z0-9]{8}_[A-Za-z0-9]{16,}+",
+    r"EAA": r"[A-Za-z0-9]{60,}+",  # Facebook, Square
+    r"SK|dapi|fc-|key-": r"[0-9a-f]{32}(?![\w])",  # Twilio, Databricks, Firecrawl, Mailgun
+    r"pul-|e2b_": r"[0-9a-f]{40}(?![\w])",
+}
+_START: Final = re.compile(
+    rf"(?<![A-Za-z0-9])(?:{'|'.join(_UNMISTAKABLE)})|(?<![\w-])(?:{'|'.join(_AMBIGUOUS)})", re.ASCII
+)
+_TOKEN: Final = re.compile(
+    "|".join(f"(?:{start})(?:{rest})" for start, rest in (*_UNMISTAKABLE.items(), *_AMBIGUOUS.items())), re.ASCII
+)
+#: Beginnings that end in a dot, before the long word that follows.
+_BEFORE_DOT: Final = re.compile(r"(?:SG|ya29|hv[sbr]|AQ|xoxe|dp\.(?:pt|st|ct|sa|scim|audit)|dt0[cs][0-9]{2})\.\Z")
+#: Chance, and not a name such as `hf_transfer_is_enabled`: a digit, or many letters at a stretch.
+_STRETCH: Final = 24
+_RANDOM: Final = re.compile(rf"[0-9]|[A-Za-z]{{{_STRETCH}}}")
+
+
+def without_tokens(text: str) -> str:
+    """`text` with `[secret]` for every such key."""
+    looked_at = unescaped(text)
+    words = latin(looked_at).translate(_WORDS)
+    spans: list[tuple[int, int, str]] = []
+    done = 0
+    at = words.find(_LONG)
+    while at >= 0:
+        end = words.find(b" ", at)
+        end = len(words) if end < 0 else end
+        if end - at < _STRETCH and looked_at[at:end].isalpha() and looked_at[at - 1 : at] != ".":
+            at = words.find(_LONG, end)
+            continue  # as nearly all long words of prose
+        position = max(done, _with_dots(looked_at, at))
+        while start := _START.search(looked_at, position, end):
+            token = _TOKEN.match(looked_at, start.start())
+            position = token.end() if token else start.start() + 1
+            if token and _RANDOM.search(looked_at, start.end(), token.end()):
+                done = token.end()
+                spans.append((token.start(), done, "[secret]"))
+        at = words.find(_LONG, max(end, done))
+    return replaced(text, spans)
+
+
+def _with_dots(text: str, at: int) -> int:
+    """Where the token may begin whose long word begins at `at`."""
+    if at and text[at - 1] == ".":
+        before = _BEFORE_DOT.search(text, max(0, at - 12), at)
+        return before.start() if before else at
+    return at
