@@ -1,44 +1,72 @@
 """`shadow check`: is everything this shadow.toml names there, and willing?"""
 
 import os
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
 from scoring.judge import price_of
-from scoring.scorers import mistakes, name_for
-from shadow import topics
+from scoring.scorers import mistakes as scorer_mistakes
+from scoring.scorers import name_for
 from shadow.cli import reach
-from shadow.errors import ConfigError, ShadowError
-from shadow.settings import CONFIG_VARIABLE, DEFAULT_FILE, KAFKA_VARIABLE, POSTGRES_VARIABLE, Settings, load
-from shadow.store import engine, migrate
+from shadow.cli.evidence_table import plain
+from shadow.errors import ConfigError
+from shadow.mistakes import dotted
+from shadow.settings import (
+    CONFIG_VARIABLE,
+    DEFAULT_FILE,
+    KAFKA_VARIABLE,
+    POSTGRES_VARIABLE,
+    Settings,
+    Task,
+    file_of,
+    load,
+)
+
+#: Whether it is well, and the line that says so.
+Result: TypeAlias = tuple[bool, str]
 
 
 def command(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")] = None,
     file_only: Annotated[bool, typer.Option("--file-only", help="Check the file alone; reach nothing.")] = False,
 ) -> None:
-    """Check shadow.toml, the broker, the database and every model; name each fault and its mend.
+    """Check shadow.toml, the broker, the database and every model; name file, key and mend of each fault.
 
     Exits 1 when anything is wrong, so it can guard a deployment.
 
     Example: shadow check --config shadow.toml
     """
-    settings = load(config)
-    typer.echo(f"ok    {_source(settings, config)}")
-    checks = [partial(_tasks, settings)]
-    if not file_only:
-        checks += [partial(_broker, settings), partial(_database, settings), partial(_models, settings)]
     faults = 0
-    for check in checks:
-        for good, line in _results(check):
-            faults += not good
-            typer.echo(f"{'ok   ' if good else 'FAULT'} {line}", err=not good)
+    for good, line in _results(config, file_only=file_only):
+        faults += not good
+        typer.echo(f"{'ok   ' if good else 'FAULT'} {plain(line)}", err=not good)
     if faults:
         raise typer.Exit(1)
+
+
+def _results(config: Path | None, *, file_only: bool) -> Iterator[Result]:
+    """What is well and what is not, in one line each. A file with mistakes says nothing of what there is to reach."""
+    try:
+        settings = load(config)
+        yield True, _source(settings, config)
+    except ConfigError as fault:
+        yield from ((False, line) for line in str(fault).splitlines())
+        return
+    file = file_of(config)
+    for mistake in _tasks(settings):
+        yield False, f"{file}: {mistake}"
+    if not file_only:
+        yield from _broker(settings, _place(file, "kafka.bootstrap_servers", KAFKA_VARIABLE))
+        yield from _database(settings, _place(file, "postgres.url", POSTGRES_VARIABLE))
+        yield from _models(settings, file)
+
+
+def _place(file: Path, key: str, variable: str) -> str:
+    """Where a setting stands that a variable may override."""
+    return f"environment: {variable}" if os.environ.get(variable) else f"{file}: {key}"
 
 
 def _source(settings: Settings, config: Path | None) -> str:
@@ -55,66 +83,51 @@ def _source(settings: Settings, config: Path | None) -> str:
     return f"environment: {' and '.join(given)}; there is no {DEFAULT_FILE} here"
 
 
-def _results(check: Callable[[], Iterator[tuple[bool, str]]]) -> Iterator[tuple[bool, str]]:
-    try:
-        yield from check()
-    except ShadowError as fault:
-        yield False, str(fault)
-
-
-def _tasks(settings: Settings) -> Iterator[tuple[bool, str]]:
+def _tasks(settings: Settings) -> Iterator[str]:
     if not settings.tasks:
-        yield False, "tasks: none is configured, so nothing is compared; add a [tasks.NAME] table"
+        yield "tasks: none is configured, so nothing is compared; add a [tasks.NAME] table"
     for name, task in settings.tasks.items():
-        for mistake in mistakes(name_for(task), task.scorer_options):
-            yield False, f"tasks.{name}.scorer: {mistake}"
+        key = dotted("tasks", name)
+        for mistake in scorer_mistakes(name_for(task), task.scorer_options):
+            yield f"{key}.scorer: {mistake}"
         if not task.candidates:
-            yield False, f"tasks.{name}.candidates: none, so nothing is compared; name a model of [models]"
+            yield f"{key}.candidates: none, so nothing is compared; name a model of [models]"
         if not task.mirror_rate:
-            yield False, f"tasks.{name}.mirror_rate: 0 mirrors nothing; set a share above 0"
+            yield f"{key}.mirror_rate: 0 mirrors nothing; set a share above 0"
         if task.judge:
-            yield from _judge(settings, name, task.judge)
+            yield from _judge(settings, key, task, task.judge)
 
 
-def _judge(settings: Settings, name: str, judge: str) -> Iterator[tuple[bool, str]]:
+def _judge(settings: Settings, key: str, task: Task, judge: str) -> Iterator[str]:
     """Whether the task's judge may do anything. That its endpoint answers is asked of every model."""
-    task = settings.tasks[name]
     if not task.judge_rate:
-        yield False, f"tasks.{name}.judge_rate: 0 shows the judge nothing; set a share above 0, or leave `judge` out"
+        yield f"{key}.judge_rate: 0 shows the judge nothing; set a share above 0, or leave `judge` out"
     try:
         price = price_of(judge, settings.models[judge])
     except ConfigError as fault:
-        yield False, str(fault)
+        yield str(fault)
     else:
         if price.at_most([]) and not task.judge_usd_per_day:
-            yield False, f"tasks.{name}.judge_usd_per_day: 0 pays for no verdict of {judge}; set an amount above 0"
+            yield f"{key}.judge_usd_per_day: 0 pays for no verdict of {judge}; set an amount above 0"
 
 
-def _broker(settings: Settings) -> Iterator[tuple[bool, str]]:
+def _broker(settings: Settings, place: str) -> Iterator[Result]:
     servers = settings.kafka.bootstrap_servers
-    try:
-        topics.wait_for_broker(servers, timeout=5)
-    except ShadowError as fault:
-        yield False, f"kafka.bootstrap_servers: {fault}; is the broker up, and the address right?"
-    else:
-        yield True, f"kafka: {servers} answers"
+    fault = reach.broker_fault(servers)
+    yield (True, f"kafka: {servers} answers") if fault is None else (False, f"{place}: {fault}")
 
 
-def _database(settings: Settings) -> Iterator[tuple[bool, str]]:
-    url = settings.postgres_url()
-    database = engine.connect(url)
-    try:
-        with database.connect():
-            yield True, "postgres: connected"
-        differences = migrate.drift(url)
-        for difference in differences:
-            yield False, f"postgres: {difference}; run `shadow migrate`"
-        if not differences:
-            yield True, "postgres: the schema is this version's"
-    finally:
-        database.dispose()
+def _database(settings: Settings, place: str) -> Iterator[Result]:
+    if settings.postgres.url is None:
+        yield False, f"{place}: no database is named; write its address here, or set {POSTGRES_VARIABLE}"
+        return
+    faults = list(reach.database_faults(settings.postgres.url))
+    yield from ((False, f"{place}: {fault}") for fault in faults)
+    if not faults:
+        yield True, "postgres: the schema is this version's"
 
 
-def _models(settings: Settings) -> Iterator[tuple[bool, str]]:
+def _models(settings: Settings, file: Path) -> Iterator[Result]:
     for name, fault in reach.faults(settings.models).items():
-        yield (True, f"models.{name}: {settings.models[name].base_url} answers") if fault is None else (False, fault)
+        well = f"{dotted('models', name)}: {settings.models[name].base_url} answers"
+        yield (True, well) if fault is None else (False, f"{file}: {fault}")

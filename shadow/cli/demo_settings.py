@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from shadow import mistakes
 from shadow.devstack import story, workloads, world
 from shadow.devstack.processes import free_port
 from shadow.devstack.simulated import NAMES, Part, SimulatedModels
@@ -96,7 +97,9 @@ def _real(role: Role, url: str, key_env: str | None) -> Model:
     try:
         return Model(base_url=url, api_key_env=key_env)
     except ValidationError as fault:
-        raise UsageError(f"--{role}-url {url}: {fault.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        mistake = mistakes.told(fault, Model)[0]
+        option = f"--{role}-url {url}" if mistake.key == "base_url" else f"--{role}-key-env"
+        raise UsageError(f"{option}: {mistake.what}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

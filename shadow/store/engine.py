@@ -58,6 +58,9 @@ def parse(url: str) -> URL:
         raise StoreError("the database's address cannot be read; it looks like postgresql://user@host/name") from None
     if address.drivername.partition("+")[0] not in ("postgresql", "postgres"):
         raise StoreError(f"the database's address starts with {address.drivername}://; it must be postgresql://")
+    if "@" in f"{address.host}{address.database}":
+        # What stands before that @ is the end of the password, which nobody may read in an error.
+        raise StoreError("the database's address has an @ too many; write %40 for the one in the password")
     return address.set(drivername="postgresql+psycopg")
 
 

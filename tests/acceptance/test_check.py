@@ -1,13 +1,20 @@
-"""Promises of `shadow check`: each fault is named with its key and its mend, and none is a traceback."""
+"""Promises of `shadow check`: each fault is named with file, key and mend, and none is a traceback."""
 
 import os
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
+from functools import partial
 
+import psycopg
 import pytest
+import uvicorn
 
 from shadow.devstack.models import echo_app
 from shadow.devstack.processes import free_port
+from tests.certificate import CERTIFICATE, KEY
+from tests.services import serving
 
 CONFIG = """
 [models.big]
@@ -23,17 +30,16 @@ candidates = ["small"]
 
 
 @pytest.fixture
-def check(tmp_path, broker, postgres_url):
+def check(shadow, monkeypatch, tmp_path, broker, postgres_url):
     """Run `shadow check` with a written configuration; stdout and stderr together, and the exit code."""
 
     def run(*arguments, big, small, small_more="", task_more="", kafka=broker, postgres=postgres_url, keys=()):
         path = tmp_path / "shadow.toml"
         path.write_text(CONFIG.format(big=big, small=small, small_more=small_more, task_more=task_more))
-        env = {**os.environ, "SHADOW_KAFKA": kafka, "SHADOW_POSTGRES": postgres, **dict(keys)}
-        argv = [sys.executable, "-m", "shadow", "check", "--config", str(path), *arguments]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, timeout=60)
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr, done.returncode
+        for name, value in {"SHADOW_KAFKA": kafka, "SHADOW_POSTGRES": postgres, **dict(keys)}.items():
+            monkeypatch.setenv(name, value)
+        done = shadow("check", "--config", path, *arguments)
+        return done.out + done.err, done.code
 
     return run
 
@@ -57,7 +63,21 @@ def test_when_everything_is_well_it_says_so_and_exits_zero(check, serve, big):
         assert part in said
 
 
-def test_every_fault_is_named_at_once_with_its_mend(check, big):
+def faults_of(said):
+    """The faults that were told, each whole and on a line of its own."""
+    lines = said.splitlines()
+    assert all(line.startswith(("ok    ", "FAULT ")) for line in lines), said
+    faults = [line.removeprefix("FAULT ") for line in lines if line.startswith("FAULT ")]
+    assert all(line.startswith(("environment: SHADOW_", "/")) and "; " in line for line in faults), said
+    return faults
+
+
+def fault_of(said):
+    (fault,) = faults_of(said)
+    return fault
+
+
+def test_every_fault_is_named_at_once_with_its_mend(check, big, tmp_path):
     nowhere = f"127.0.0.1:{free_port()}"
     said, code = check(
         big=big,
@@ -67,25 +87,162 @@ def test_every_fault_is_named_at_once_with_its_mend(check, big):
         postgres=f"postgresql://nobody:hunter2@{nowhere}/x",
     )
     assert code == 1
-    faults = [line for line in said.splitlines() if line.startswith("FAULT")]
-    assert any("tasks.intent.scorer: 'sentiment' is not a scorer; there are:" in line for line in faults)
-    assert any("tasks.intent.mirror_rate: 0 mirrors nothing" in line for line in faults)
-    assert any("kafka.bootstrap_servers" in line and "is the broker up" in line for line in faults)
-    assert any("models.small.base_url" in line and "cannot be reached" in line for line in faults)
-    assert len(faults) == 5
+    file = tmp_path / "shadow.toml"
+    scorer, rate, broker, database, model = faults_of(said)
+    assert scorer.startswith(f"{file}: tasks.intent.scorer: 'sentiment' is not a scorer; there are: ")
+    assert rate.startswith(f"{file}: tasks.intent.mirror_rate: 0 mirrors nothing; set a share")
+    assert broker.startswith(f"environment: SHADOW_KAFKA: Kafka at {nowhere} does not answer")
+    assert broker.endswith("; is the broker up, and the address right?")
+    assert database.startswith("environment: SHADOW_POSTGRES: PostgreSQL at 127.0.0.1")
+    assert database.endswith("Connection refused; is the server up, and are host, port, database and user right?")
+    assert model.startswith(f"{file}: models.small.base_url: http://{nowhere}/v1 cannot be reached (")
+    assert model.endswith("; is it up, and the address right?")
     assert "hunter2" not in said
 
 
-def test_a_model_the_endpoint_does_not_serve_is_told_with_those_it_does(check, big, serve):
+def test_what_the_file_names_is_told_as_the_files(check, big, tmp_path):
+    nowhere = f"127.0.0.1:{free_port()}"
+    services = f'[kafka]\nbootstrap_servers = "{nowhere}"\n[postgres]\nurl = "postgresql://{nowhere}/x"'
+    said, code = check(big=big, small=big, small_more='model = "big"', task_more=services, kafka="", postgres="")
+    assert code == 1
+    broker, database = faults_of(said)
+    assert broker.startswith(f"{tmp_path}/shadow.toml: kafka.bootstrap_servers: Kafka at {nowhere} does not answer")
+    assert database.startswith(f"{tmp_path}/shadow.toml: postgres.url: PostgreSQL at 127.0.0.1")
+
+
+def test_a_file_with_mistakes_is_told_with_all_of_them_and_no_secret(check, tmp_path):
+    said, code = check(
+        big="http://me:hunter2@big.example",
+        small="http://small.example",
+        small_more='api_key = "sk-hunter2"\napi_key_env = "sk-hunter2"',
+        task_more='aliases = "x"\nmirror_rate = 2\njudge = "hunter2"\n[postgres]\nurl = "postgresql://me:hunter2@x/y"',
+        kafka="sasl://me:hunter2@x:1",
+    )
+    assert code == 1
+    assert sorted(line.removeprefix(f"{tmp_path}/shadow.toml: ").partition(": ")[0] for line in faults_of(said)) == [
+        "environment",
+        "models.big.base_url",
+        "models.small.api_key",
+        "models.small.api_key_env",
+        "postgres.url",
+        "tasks.intent.aliases",
+        "tasks.intent.judge",
+        "tasks.intent.mirror_rate",
+    ]
+    assert "hunter2" not in said
+
+
+def answering(status, body=b"", *, to_question=None):
+    """An app that answers everything with `status`, or what is posted with `to_question`."""
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            code = to_question if to_question and scope["method"] == "POST" else status
+            await send({"type": "http.response.start", "status": code, "headers": []})
+            await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+def test_a_model_the_endpoint_does_not_serve_is_told_with_those_it_does(check, big, serve, tmp_path):
     said, code = check(big=big, small=serve(echo_app(name="something-else")))
     assert code == 1
+    assert f"{tmp_path}/shadow.toml: models.small.model: " in fault_of(said)
     assert "does not serve 'small'; it serves something-else" in said
+
+
+@pytest.mark.parametrize(
+    ("app", "key", "mend"),
+    [
+        (answering(401), "api_key_env: HTTP 401", "; name the variable that holds its key"),
+        (answering(404), "base_url: HTTP 404", "; is the address right, up to and including /v1?"),
+        (answering(404, to_question=403), "api_key_env: HTTP 403", "; name the variable that holds its key"),
+        (answering(308), "base_url: HTTP 308", "; is the address right, up to and including /v1?"),
+        (answering(200, b"<html>"), "base_url: ", "/models does not answer with JSON; is the address right, up to"),
+        (
+            answering(200, b'{"data": [{"id": "x\\n\\u001b[31mok    y"}]}'),
+            "model: ",
+            "does not serve 'small'; it serves x\ufffd",
+        ),
+    ],
+)
+def test_what_a_wrong_endpoint_says_is_told_with_key_and_mend(check, big, serve, tmp_path, app, key, mend):
+    said, code = check(big=big, small=serve(app))
+    assert code == 1
+    fault = fault_of(said)
+    assert fault.startswith(f"{tmp_path}/shadow.toml: models.small.{key}")
+    assert mend in fault
+
+
+def test_an_endpoint_without_a_list_of_models_that_understands_questions_is_well(check, big, serve):
+    said, code = check(big=big, small=serve(answering(404, to_question=422)))
+    assert code == 0, said
+
+
+def test_a_key_that_is_refused_is_told_by_its_variable_alone(check, big, serve, tmp_path):
+    more = 'api_key_env = "SMALL_KEY"'
+    said, code = check(big=big, small=serve(answering(401)), small_more=more, keys={"SMALL_KEY": "sk-hunter2"})
+    assert code == 1
+    assert fault_of(said).startswith(f"{tmp_path}/shadow.toml: models.small.api_key_env: HTTP 401 from ")
+    assert fault_of(said).endswith("; check the key in SMALL_KEY")
+    assert "hunter2" not in said
+
+
+def test_a_certificate_nobody_knows_is_told_with_what_to_do(check, big, tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_text(CERTIFICATE)
+    key.write_text(KEY)
+    secured = partial(uvicorn.Config, ssl_certfile=str(certificate), ssl_keyfile=str(key))
+    with serving(echo_app(name="small"), configured=secured) as url:
+        safe = url.replace("http:", "https:")
+        said, code = check(big=big, small=safe)
+        # In a process of its own, for the certificates that are trusted are read but once.
+        argv = [sys.executable, "-m", "shadow", "check", "--config", str(tmp_path / "shadow.toml")]
+        env = {**os.environ, "SSL_CERT_FILE": str(certificate)}
+        trusted = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, timeout=60)
+    assert code == 1
+    assert fault_of(said).startswith(f"{tmp_path}/shadow.toml: models.small.base_url: {safe}/v1 shows a certificate")
+    assert fault_of(said).endswith("; use the name it was made for, or let SSL_CERT_FILE name who signed it")
+    assert trusted.returncode == 0, trusted.stderr
+
+
+def test_tls_where_there_is_none_is_told_with_what_to_do(check, big):
+    said, code = check(big=big, small=big.replace("http:", "https:"))
+    assert code == 1
+    assert "models.small.base_url" in fault_of(said)
+    assert fault_of(said).endswith("; is it http:// there?")
+
+
+def test_an_endpoint_that_says_nothing_is_told_by_its_address(check, big):
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        silent = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        said, code = check(big=big, small=silent)
+    assert code == 1
+    assert f"models.small.base_url: {silent}/v1 does not answer within 5 s; is it up, and the address" in fault_of(said)
 
 
 def test_a_key_that_is_not_set_is_named(check, big, serve):
     said, code = check(big=big, small=serve(echo_app(name="small")), small_more='api_key_env = "NO_SUCH_KEY"')
     assert code == 1
-    assert "models.small.api_key_env: NO_SUCH_KEY is not set; export it" in said
+    assert "models.small.api_key_env: NO_SUCH_KEY is not set; export it" in fault_of(said)
+
+
+def test_a_key_in_the_place_of_its_variable_is_not_repeated(check, big, serve):
+    said, code = check(big=big, small=serve(echo_app(name="small")), small_more='api_key_env = "hf_hunter2"')
+    assert code == 1
+    assert "models.small.api_key_env: the variable named here (its name, never the key) is not set; " in fault_of(said)
+    assert "hunter2" not in said
+
+
+def test_a_key_that_no_header_can_hold_is_told_by_its_variable(check, big, serve):
+    more = 'api_key_env = "SMALL_KEY"'
+    said, code = check(
+        big=big, small=serve(echo_app(name="small")), small_more=more, keys={"SMALL_KEY": "sk-hunter2\n"}
+    )
+    assert code == 1
+    assert "models.small.api_key_env: what SMALL_KEY holds is no key; export it without line breaks" in fault_of(said)
+    assert "hunter2" not in said
 
 
 def test_a_judge_that_could_never_judge_is_told_with_what_keeps_it(check):
@@ -102,10 +259,69 @@ def test_a_judge_that_could_never_judge_is_told_with_what_keeps_it(check):
     assert check("--file-only", **where, small_more=free)[1] == 0
 
 
-def test_a_database_without_our_schema_says_how_to_make_it(check, big, serve, postgres_server):
-    said, code = check(big=big, small=serve(echo_app(name="small")), postgres=postgres_server.url)
-    assert code == 1
-    assert "shadow migrate" in said
+@pytest.fixture
+def check_database(check, big):
+    """The one fault that a database has."""
+
+    def run(url, **keys):
+        said, code = check(big=big, small=big, small_more='model = "big"', postgres=url, keys=keys)
+        assert code == 1
+        assert "hunter2" not in said
+        return fault_of(said)
+
+    return run
+
+
+def test_a_database_without_our_schema_says_how_to_make_it(check_database, postgres_server):
+    fault = check_database(postgres_server.url)
+    assert fault == "environment: SHADOW_POSTGRES: the database has no tables of ours yet; run: shadow migrate"
+
+
+def test_a_database_nobody_named_says_where_to_name_it(check_database, tmp_path):
+    assert check_database("").startswith(
+        f"{tmp_path}/shadow.toml: postgres.url: no database is named; write its address"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "what", "mend"),
+    [
+        ("postgresql://me:hunter2@[::1/x", "the database's address cannot be read", "it looks like postgresql://"),
+        ("mysql://me:hunter2@db/x", "the database's address starts with mysql://", "it must be postgresql://"),
+        ("postgresql://me:pass@hunter2@db/x", "the database's address has an @ too many", "write %40"),
+        ("postgresql://me:pass@hun/ter2@db/x", "the database's address has an @ too many", "write %40"),
+    ],
+)
+def test_an_address_that_is_none_is_told_with_what_is_one(check_database, url, what, mend):
+    fault = check_database(url)
+    assert fault.startswith(f"environment: SHADOW_POSTGRES: {what}; {mend}")
+    assert "ter2" not in fault
+
+
+def test_who_and_what_the_server_does_not_know_is_told_with_its_mend(check_database, postgres_url):
+    name = postgres_url.partition("?")[0].rpartition("/")[2]
+    for url in (postgres_url.replace(name, "nothing_here"), postgres_url.replace("postgres@", "nobody:hunter2@")):
+        assert "does not exist; create it on the server, or name another" in check_database(url)
+
+
+def test_a_role_without_rights_is_told_to_have_them_granted(check_database, postgres_url):
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE without_rights LOGIN")
+        try:
+            fault = check_database(postgres_url.replace("postgres@", "without_rights@"))
+        finally:
+            connection.execute("DROP ROLE without_rights")
+    assert "permission denied for table" in fault
+    assert fault.endswith("; grant its role what docs/operator.md lists under Permissions")
+
+
+def test_a_schema_that_somebody_changed_is_told_change_by_change(check_database, postgres_url):
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE somebody_elses (id int)")
+    fault = check_database(postgres_url)
+    assert fault.startswith(
+        "environment: SHADOW_POSTGRES: remove table somebody_elses: not as the migrations made it; "
+    )
 
 
 def test_the_file_alone_can_be_checked_where_nothing_runs(check):

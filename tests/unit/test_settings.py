@@ -1,9 +1,15 @@
 """Promises of the settings: every mistake is named with file, key and mend, and no secret sits in a file."""
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from shadow import settings
 from shadow.errors import ConfigError
+from tests import reference
 
 GOOD = """
 [models.big]
@@ -24,8 +30,9 @@ aliases = ["intent"]
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch, tmp_path):
-    for name in (settings.CONFIG_VARIABLE, settings.KAFKA_VARIABLE, settings.POSTGRES_VARIABLE):
-        monkeypatch.delenv(name, raising=False)
+    for name, value in vars(settings).items():
+        if name.endswith("_VARIABLE"):
+            monkeypatch.delenv(value, raising=False)
     monkeypatch.chdir(tmp_path)
 
 
@@ -63,31 +70,187 @@ def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
     )
     assert len(lines) == 3
     assert all(line.startswith(str(tmp_path)) for line in lines)
-    assert any("tasks.intent.candidate: unknown key" in line for line in lines)
-    assert any("tasks.intent.mirror_rate: Input should be less than or equal to 1" in line for line in lines)
-    assert any("kafka.bootstrap_servers: 'x' is not host:port" in line for line in lines)
+    assert any("tasks.intent.candidate: unknown key; did you mean candidates?" in line for line in lines)
+    assert any("tasks.intent.mirror_rate: is out of range; write a number from 0 to 1" in line for line in lines)
+    assert any("kafka.bootstrap_servers: entry 1 is not host:port; write host:port" in line for line in lines)
+
+
+def test_a_name_that_means_nothing_is_told_whatever_else_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHADOW_KAFKA", "nonsense")
+    wrong = GOOD.replace('frontier = "big"', 'frontier = "bigg"\nmirror_rate = 2').replace(
+        '"small"]', '"small", "x", 3]'
+    )
+    lines = mistakes(tmp_path, wrong + '[models.broken]\n[gateway]\nupstream = "nobody"')
+    assert sorted(line.removeprefix(f"{tmp_path}/shadow.toml: ").partition(";")[0] for line in lines) == [
+        "environment: SHADOW_KAFKA: entry 1 is not host:port",
+        "gateway.upstream: is not in [models]",
+        "models.broken.base_url: is missing",
+        "tasks.intent.candidates: entry 2 is not in [models]",
+        "tasks.intent.candidates: entry 3 is a number",
+        "tasks.intent.frontier: is not in [models]",
+        "tasks.intent.mirror_rate: is out of range",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "what", "mend"),
+    [
+        ("models = 3", "models", "is a number", "write a table, [models.NAME]"),
+        ('[models]\nx = "http://x/v1"', "models.x", "is a text", "write a table, [models.x]"),
+        ('[models.x]\nmodel = "y"', "models.x.base_url", "is missing", "write a text in quotes: Address up to"),
+        ('[models."x\\ny"]', 'models."x\\ny".base_url', "is missing", "write a text in quotes"),
+        ('[models.x]\nbase_url = "x"', "models.x.base_url", "must be an http:// or https:// address", "write it as in"),
+        ('[models.x]\nbase_url = "http://x:y/"', "models.x.base_url", "cannot be read as an address", "write it as in"),
+        ('[models.x]\nbase_url = "http://x /v1"', "models.x.base_url", "cannot be read as an address", "write it as"),
+        ('[models.x]\nbase_url = "http://x/?a=b"', "models.x.base_url", "must end with its path", "leave out"),
+        ("[kafka]\npartitions = 1.5", "kafka.partitions", "is a number", "write a whole number of at least 1"),
+        ('[kafka]\npartitions = "x"', "kafka.partitions", "is a text", "write a whole number of at least 1"),
+        ("[kafka]\npartitions = 0", "kafka.partitions", "is out of range", "write a whole number of at least 1"),
+        ("[kafka]\ntopics = 2027-01-01", "kafka.topics", "is a date or time", "write a table, [kafka.topics]"),
+        ('[kafka]\nbootstrap_servers = "x:1,[::1:2"', "kafka.bootstrap_servers", "entry 2 is not host:port", "write"),
+        ('[kafka]\nbootstrap_servers = "x:70000"', "kafka.bootstrap_servers", "entry 1 is not host:port", "write"),
+        ('[kafka]\nbootstrap_servers = "x:²"', "kafka.bootstrap_servers", "entry 1 is not host:port", "write"),
+        ("[monitor]\nmost_dropped = nan", "monitor.most_dropped", "is out of range", "write a number from 0 to 1"),
+        ('[monitor]\nevry_s = "x"', "monitor.evry_s", "unknown key", "did you mean every_s?"),
+        ("[dashboard]\nxyz = 1", "dashboard.xyz", "unknown key", "write one of: host, port"),
+        ('[redaction]\nenabled = "perhaps"', "redaction.enabled", "is a text", "write true or false"),
+        ("[redaction.patterns]\nx = 3", "redaction.patterns.x", "is a number", "write a text in quotes"),
+        ('[postgres]\nurl = "mysql://x"', "postgres.url", "must start with postgresql://", "write it as in"),
+        ('[postgres]\nurl = "postgresql://x:y/z"', "postgres.url", "cannot be read as an address", "write it as in"),
+        ("[tasks.x]", "tasks.x.frontier", "is missing", "write a text in quotes: Name of the incumbent"),
+        ('[tasks.x]\nfrontier = "y"', "tasks.x.frontier", "is not in [models]", "add a [models.NAME] table"),
+        (
+            GOOD + 'kind = "clasification"',
+            "tasks.intent.kind",
+            "is none of its choices",
+            "did you mean classification?",
+        ),
+        (
+            GOOD + 'kind = "x"',
+            "tasks.intent.kind",
+            "is none of its choices",
+            "write one of: classification, extraction",
+        ),
+        (GOOD + 'segments = "x"', "tasks.intent.segments", "is a text", "write a list of texts"),
+        (GOOD + 'owners = ["x", 3]', "tasks.intent.owners", "entry 2 is a number", "write a text in quotes"),
+        (
+            GOOD + "regret_limit = 1",
+            "tasks.intent.regret_limit",
+            "is out of range",
+            "write a number above 0 and below 1",
+        ),
+        (GOOD + "scorer_options = 3", "tasks.intent.scorer_options", "is a number", "write a table"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_key_and_mend(tmp_path, text, key, what, mend):
+    (line,) = mistakes(tmp_path, text.replace('kind = "classification"\n', "") if "kind" in key else text)
+    assert line.startswith(f"{tmp_path}/shadow.toml: {key}: {what}; {mend}")
+
+
+SECRET = "sk-hunter2"
+
+
+@pytest.mark.parametrize("setting", reference.settings(), ids=lambda setting: f"{setting.table}.{setting.name}")
+def test_no_setting_takes_what_it_cannot_be_nor_repeats_it(tmp_path, setting):
+    table = setting.table.replace("NAME", "x")
+    key = f"{table}.{setting.name}"
+    refused = 0
+    for value in (
+        f'"{SECRET}"',
+        "[1]",
+        f'["{SECRET}", 1]',
+        f'{{ x = 1, y = "{SECRET}" }}',
+        "-1.5",
+        "2027-01-01",
+        "nan",
+    ):
+        path = written(tmp_path, f"[{table}]\n{setting.name} = {value}")
+        try:
+            settings.load(path)
+        except ConfigError as fault:
+            said = str(fault)
+        else:
+            continue
+        about = [line for line in said.splitlines() if line.startswith(f"{path}: {key}")]
+        refused += bool(about)
+        assert all("; " in line for line in about)
+        assert SECRET not in said
+    assert refused
+
+
+#: TOML escapes one UTF-16 unit as JSON does, but no pair of them.
+TEXT = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=3)
+
+
+@given(st.dictionaries(TEXT, TEXT, min_size=1), st.sampled_from(["tasks", "models", "kafka"]))
+def test_whatever_a_key_is_called_its_mistake_is_one_line(tmp_path_factory, table, name):
+    keys = "".join(f"{json.dumps(key)} = {json.dumps(value)}\n" for key, value in table.items())
+    path = written(tmp_path_factory.getbasetemp(), f"[{name}]\n{keys}".replace("\x7f", r"\u007f"))
+    with pytest.raises(ConfigError) as caught:
+        settings.load(path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(table)
+    assert all(line.startswith(f"{path}: {name}.") and "; " in line for line in lines)
 
 
 def test_a_model_nobody_defined_is_named_with_those_that_are(tmp_path):
     (line,) = mistakes(tmp_path, GOOD.replace('frontier = "big"', 'frontier = "bgi"'))
-    assert line.endswith("tasks.intent.frontier: 'bgi' is not in [models] (known: big, small)")
+    assert line.endswith("tasks.intent.frontier: is not in [models]; did you mean big? (known: big, small)")
+
+
+def test_settings_made_in_python_are_held_to_the_same_names_and_tell_no_secret():
+    model = settings.Model(base_url="http://x/v1")
+    with pytest.raises(ValidationError, match=r"tasks.x.frontier\n  is not in \[models\]; write one of: big"):
+        settings.Settings(models={"big": model}, tasks={"x": settings.Task(frontier=SECRET)})
+    with pytest.raises(ValidationError) as caught:
+        settings.Model(base_url=SECRET)
+    assert SECRET not in str(caught.value)
+
+
+def test_an_empty_judge_is_no_judge(tmp_path):
+    assert not settings.load(written(tmp_path, GOOD + 'judge = ""')).tasks["intent"].judge
 
 
 def test_an_alias_means_one_task_only(tmp_path):
     (line,) = mistakes(tmp_path, GOOD + '[tasks.other]\nfrontier = "big"\naliases = ["intent"]')
-    assert "'intent' already means task 'intent'" in line
+    assert "tasks.other.aliases: entry 1 already means task 'intent'; leave it out in one of the two" in line
 
 
 def test_broken_toml_is_one_line(tmp_path):
     (line,) = mistakes(tmp_path, "[models")
     assert "not valid TOML" in line
+    assert "; texts stand in quotes" in line
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot be read (Is a directory); "), (b"\xff", "is not UTF-8 (")]
+)
+def test_what_is_no_text_is_one_line_with_its_mend(tmp_path, content, said):
+    path = tmp_path / "shadow.toml"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        settings.load()
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"shadow.toml: {said}")
+    assert "; " in line
 
 
 @pytest.mark.parametrize(
     ("section", "advice"),
     [
         ('[postgres]\nurl = "postgresql://me:hunter2@db/x"', "must not contain a password; set PGPASSWORD"),
-        ('[models.leaky]\nbase_url = "https://me:hunter2@host/v1"', "must not contain credentials"),
+        ('[postgres]\nurl = "postgresql://me:1/hunter2@db/x"', "must not contain a password; set PGPASSWORD"),
+        ('[postgres]\nurl = "postgresql://me@db/x?password=hunter2"', "must not contain a password; set PGPASSWORD"),
+        ('[postgres]\nurl = "postgresql://me:hunter2/@db/x"', "cannot be read as an address; write it as in"),
+        ('[models.leaky]\nbase_url = "https://me:hunter2@host/v1"', "must not contain credentials; name a variable"),
+        ('[models.leaky]\nbase_url = "https://host/v1?key=hunter2"', "leave out what follows the ? or #"),
+        ('[models.leaky]\nbase_url = "sk-hunter2"', "must be an http:// or https:// address; write it as in"),
+        (
+            '[models.leaky]\nbase_url = "http://x/v1"\napi_key_env = "sk-hunter2"',
+            "is no environment variable; write the",
+        ),
+        ('[models.leaky]\nbase_url = "http://x/v1"\napi_key = "hunter2"', "unknown key; did you mean api_key_env?"),
+        ('[kafka]\nbootstrap_servers = "sasl://me:hunter2@db:9092"', "entry 1 is not host:port; write host:port"),
     ],
 )
 def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path, section, advice):
@@ -101,6 +264,12 @@ def test_a_user_pattern_that_is_no_regular_expression_is_named(tmp_path):
     assert "redaction.patterns: ticket: not a regular expression" in line
 
 
+@pytest.mark.parametrize("pattern", [r"\\d*", "a|", "(x)?"])
+def test_a_user_pattern_that_matches_nothing_at_all_is_refused(tmp_path, pattern):
+    (line,) = mistakes(tmp_path, f'[redaction.patterns]\nticket = "{pattern}"')
+    assert "redaction.patterns: ticket: matches where there is nothing; say what must be there" in line
+
+
 def test_the_environment_overrides_broker_and_database(monkeypatch):
     monkeypatch.setenv("SHADOW_KAFKA", "broker:9093")
     monkeypatch.setenv("SHADOW_POSTGRES", "postgresql://me:hunter2@db/x")
@@ -109,9 +278,19 @@ def test_the_environment_overrides_broker_and_database(monkeypatch):
     assert loaded.postgres_url() == "postgresql://me:hunter2@db/x"
 
 
+def test_the_environment_says_at_once_where_every_health_page_listens(tmp_path, monkeypatch):
+    written(tmp_path, '[worker]\nhealth_host = "10.0.0.7"')
+    monkeypatch.setenv("SHADOW_HEALTH_HOST", "0.0.0.0")
+    loaded = settings.load()
+    with_health = {name: section for name, section in loaded if hasattr(section, "health_host")}
+    assert set(with_health) == {"worker", "scorer", "judge", "monitor"}
+    assert {section.health_host for section in with_health.values()} == {"0.0.0.0"}
+    assert with_health["worker"].health_port == 8081
+
+
 def test_a_wrong_broker_in_the_environment_names_the_variable(monkeypatch):
     monkeypatch.setenv("SHADOW_KAFKA", "nonsense")
-    with pytest.raises(ConfigError, match="environment: SHADOW_KAFKA"):
+    with pytest.raises(ConfigError, match=r"^environment: SHADOW_KAFKA: entry 1 is not host:port; write host:port"):
         settings.load()
 
 
@@ -138,10 +317,9 @@ def test_no_database_says_what_to_set():
         settings.Settings().postgres_url()
 
 
-def test_every_setting_says_what_it_is_or_is_named_for_what_it_is():
-    plain = {"host", "port", "enabled", "pool_size", "health_host", "health_port", "exchanges", "trials", "deadletters"}
+def test_every_setting_says_what_it_is():
     sections = [s for s in vars(settings).values() if isinstance(s, type) and issubclass(s, settings.Section)]
     for section in sections:
         for key, field in section.model_fields.items():
-            if section is not settings.Settings and key not in plain:
-                assert field.description or key == "topics", f"{section.__name__}.{key} has no description"
+            is_table = section is settings.Settings or key == "topics"
+            assert is_table or field.description, f"{section.__name__}.{key} has no description"
