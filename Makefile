@@ -6,7 +6,7 @@ RUN := .venv/bin/python -m
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench simulate kafka lock clean
+.PHONY: help setup demo test check format bench simulate reference kafka lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -45,12 +45,18 @@ bench: $(READY) ## Measure, print the table, write docs/benchmarks.md
 simulate: $(READY) ## The whole statistical proof (minutes)
 	@$(RUN) pytest tests/simulation -m "slow or not slow" -s
 
+reference: $(READY) ## Write docs/settings.md and docs/metrics.md anew
+	@$(RUN) tests.reference
+
 kafka: $(READY) ## Run a real Apache Kafka on port 9092 until Ctrl-C (needs Java and Maven)
 	@$(RUN) tests.run_kafka
 
 lock: $(READY) ## Resolve the dependencies anew
 	@$(RUN) uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra embedded --group dev pyproject.toml -o requirements.lock
+	@$(RUN) uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --extra gateway --extra workers --extra dashboard --group build \
+	  --constraint requirements.lock pyproject.toml -o requirements-services.lock
 	@echo uv | $(RUN) uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header - -o requirements-bootstrap.lock
 

@@ -1,85 +1,118 @@
 """Promises of the documentation: what it shows can be typed, and what it links to is there."""
 
+import importlib
 import json
 import re
-import subprocess
-import sys
+import shlex
 import tomllib
 from functools import cache
-from pathlib import Path
 
 import pytest
-from markdown_it import MarkdownIt
+import typer
+from typer.core import TyperGroup
 
-from shadow.cli import COMMANDS
+from shadow.cli import COMMANDS, application
 from shadow.settings import Settings, load
-
-ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+from tests.acceptance.documented import (
+    ELSEWHERE,
+    IN_TEXT,
+    PAGES,
+    ROOT,
+    RUN,
+    inline_commands,
+    name_of,
+    shell_lines,
+    tokens,
+)
 
 
 def blocks(language):
     """(page:line, text) of every fenced block in `language`."""
     return [
-        pytest.param(token.content, id=f"{page.relative_to(ROOT)}:{(token.map or [0])[0] + 1}")
+        pytest.param(token.content, id=f"{name_of(page)}:{(token.map or [0])[0] + 1}")
         for page in PAGES
-        for token in MarkdownIt().parse(page.read_text())
+        for token in tokens(page)
         if token.type == "fence" and token.info.strip() == language
     ]
 
 
-def shell_lines():
-    for parameter in blocks("sh"):
-        for line in parameter.values[0].splitlines():
-            command = line.split("#")[0].strip()
-            if command:
-                yield pytest.param(command, id=f"{parameter.id} {command[:40]}")
-
-
 @cache
-def help_of(*name):
-    done = subprocess.run(
-        [sys.executable, "-m", "shadow", *name, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"COLUMNS": "200"},
-    )
-    return done.stdout
+def command_line(name):
+    """A sub-command of `shadow`, as it understands what is typed."""
+    assert name in COMMANDS, f"there is no `shadow {name}`"
+    command = importlib.import_module(f"shadow.cli.{name}").command
+    whole = typer.main.get_command(application.build(name, command))
+    assert isinstance(whole, TyperGroup)
+    return whole.commands[name]
 
 
-@pytest.mark.parametrize("command", list(shell_lines()))
-def test_every_command_shown_exists_with_its_options(command):
-    words = command.split()
-    match words:
-        case ["shadow", name, *options]:
-            assert name in COMMANDS
-            shown = help_of(name)
-            if (
-                options
-                and not options[0].startswith("-")
-                and re.search(rf"^│ {re.escape(options[0])} ", shown, re.MULTILINE)
+def understood(command):
+    """The sub-command of `shadow` that a command runs, and the options it is given."""
+    _, name, *rest = command.split()
+    found = command_line(name)
+    if rest and (own := getattr(found, "commands", {}).get(rest[0])):
+        found = own
+    return found, [word for word in rest if word.startswith("-")]
+
+
+def test_a_command_that_is_not_run_with_its_page_is_run_by_a_test_that_exists():
+    for told in ELSEWHERE.values():
+        assert not told.startswith("tests/") or (ROOT / told).is_file(), told
+
+
+def test_the_lists_name_no_command_that_no_page_shows():
+    shown = {command for page in PAGES for command in (*shell_lines(page), *inline_commands(page))}
+    assert {*ELSEWHERE, *IN_TEXT} <= shown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_of_a_page_is_run_by_a_test_or_said_why_not(page):
+    typed = [line for each in PAGES for line in shell_lines(each)]
+    for command in inline_commands(page):
+        assert command in {*typed, *IN_TEXT, *ELSEWHERE}, f"nothing runs `{command}`"
+    for line in shell_lines(page):
+        assert line in ELSEWHERE or line.split()[0] in RUN, f"nothing runs `{line}`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_option_shown_exists(page):
+    for command in {*inline_commands(page), *shell_lines(page)}:
+        to_demo = re.fullmatch(r'make demo DEMO="(.*)"', command)
+        words = f"shadow demo {to_demo[1]}" if to_demo else command
+        if words.startswith("shadow "):
+            known, options = understood(words)
+            assert set(options) <= {option for each in known.params for option in each.opts}, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_target_and_package_named_exists(page):
+    makefile = (ROOT / "Makefile").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for command in {*inline_commands(page), *shell_lines(page)}:
+        words = [word for word in shlex.split(command) if not re.match(r"[A-Z_]+=", word)]
+        match words:
+            case ["make", *targets]:
+                for target in targets:
+                    assert re.search(rf"^{target}:", makefile, re.MULTILINE), command
+            case ["pip", "install", *wanted]:
+                for each in wanted:
+                    name, _, extras = each.rstrip("]").partition("[")
+                    assert name == project["name"], command
+                    assert {extra for extra in extras.split(",") if extra} <= set(project["optional-dependencies"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_path_named_in_the_text_exists(page):
+    """A path is what starts with a folder of this one, or is a file of it by its ending."""
+    for token in tokens(page):
+        for child in token.children or ():
+            if child.type == "code_inline" and re.fullmatch(
+                r"\.?[\w-]+(/[\w.*-]*)+|[\w.-]+\.(lock|yml)", child.content
             ):
-                shown = help_of(name, options[0])  # a command of a group, such as `shadow label import`
-            for option in options:
-                if option.startswith("--"):
-                    assert re.search(rf"{re.escape(option)}\b", shown), f"{option} is not an option of shadow {name}"
-        case ["make", *targets]:
-            makefile = (ROOT / "Makefile").read_text()
-            for target in targets:
-                assert "=" in target or re.search(rf"^{target}:", makefile, re.MULTILINE)
-        case [variable, "make", target] if "=" in variable:
-            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        case ["cp", source, _]:
-            assert (ROOT / source).exists()
-        case ["pip", "install", name]:
-            assert name.strip("'").partition("[")[0] == "shadow-regret"
-        case ["export", assignment]:
-            assert assignment.startswith("SHADOW_")
-        case ["git", "clone", *_] | ["cd", _]:
-            pass
-        case _:
-            pytest.fail(f"nothing tests this command: {command}")
+                top = child.content.partition("/")[0]
+                if "." in top or (ROOT / top).is_dir():
+                    exists = (ROOT / child.content).exists() or child.content.startswith(".shadow/")
+                    assert exists, child.content
 
 
 @pytest.mark.parametrize("snippet", blocks("toml"))
@@ -96,7 +129,7 @@ def test_every_json_shown_is_json(snippet):
     json.loads(snippet)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target

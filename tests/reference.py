@@ -1,0 +1,208 @@
+"""The pages that list what there is, made from what there is. `make reference` writes them anew."""
+
+import asyncio
+import json
+import re
+import types
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, Union, cast, get_args, get_origin
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic.fields import FieldInfo
+
+from consumers.health import Health, Vitals
+from consumers.judging import Measures
+from consumers.monitor import Monitor
+from consumers.outbox import Outbox
+from consumers.scorer import Scorer
+from consumers.worker import Worker
+from scoring.scorers import SCORERS
+from shadow.gateway.metrics import Metrics
+from shadow.settings import Section, Settings
+
+DOCS: Final = Path(__file__).parents[1] / "docs"
+
+
+class Setting(NamedTuple):
+    """A key of `shadow.toml`, its whole name with it."""
+
+    table: str
+    name: str
+    field: FieldInfo
+
+    @property
+    def variable(self) -> str | None:
+        """The environment variable that overrides it."""
+        extra = self.field.json_schema_extra
+        return cast("str | None", extra.get("environment")) if isinstance(extra, dict) else None
+
+
+class Shown(NamedTuple):
+    """A metric as Prometheus knows it."""
+
+    name: str
+    labels: tuple[str, ...]
+    kind: str
+    text: str
+
+
+def pages() -> dict[Path, str]:
+    """Each generated page as it should be."""
+    return {DOCS / "settings.md": settings_page(), DOCS / "metrics.md": metrics_page()}
+
+
+def tables(section: type[Section] = Settings, path: str = "") -> Iterator[tuple[str, type[Section]]]:
+    """The tables of `shadow.toml` by their names in it, with the class that reads each."""
+    for name, field in section.model_fields.items():
+        kind = _section_of(field.annotation)
+        if kind is not None:
+            is_named = get_origin(field.annotation) is dict
+            table = f"{path}{name}" + (".NAME" if is_named else "")
+            yield table, kind
+            yield from tables(kind, f"{table}.")
+
+
+def settings() -> list[Setting]:
+    return [
+        Setting(table, name, field)
+        for table, section in tables()
+        for name, field in section.model_fields.items()
+        if _section_of(field.annotation) is None
+    ]
+
+
+def settings_page() -> str:
+    lines = [
+        "# Settings: every key of `shadow.toml`",
+        "",
+        "Each command reads the file that `--config` or `SHADOW_CONFIG` names, else `./shadow.toml`, else goes by the",
+        "defaults. The environment overrides the file where a variable stands beside a setting. Keys and passwords",
+        "come from the environment alone. `shadow check --file-only` names every mistake with its key and its mend;",
+        "[shadow.example.toml](shadow.example.toml) is a file to start from.",
+    ]
+    known = settings()
+    for table, section in tables():
+        heading, _, about = _docstring(section).partition(": ")
+        lines += ["", f"## {heading}", ""]
+        lines += [about[0].upper() + about[1:], ""] if about else []
+        lines += ["| setting | is | default | says |", "|---|---|---|---|"]
+        for each in known:
+            if each.table == table:
+                says = each.field.description or ""
+                says += f" Environment: `{each.variable}`." if each.variable else ""
+                cells = (f"`{each.name}`", _kind(each.field), _default(each.field), says)
+                lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "## `scorer_options`",
+        "",
+        "What each `scorer` understands; [how to give a JSON schema](integrator.md).",
+    ]
+    lines += ["", "| scorer | options |", "|---|---|"]
+    for name, scorer in sorted(SCORERS.items()):
+        options = ", ".join(f"`{option}` ({_PLAIN[kind]})" for option, kind in scorer.options.items())
+        lines.append(f"| `{name}` | {options or 'none'} |")
+    return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    lines = [
+        "# Metrics: everything that `/metrics` shows",
+        "",
+        "Prometheus text, without ids as labels. All tasks that are not in `shadow.toml` count together, as `none`.",
+        "What to watch first, and whom to wake, is in the [operator's page](operator.md#health-and-metrics).",
+    ]
+    for service, found in metrics().items():
+        lines += ["", f"## `shadow {service}`", "", "| metric | type | says |", "|---|---|---|"]
+        for each in found:
+            labels = f"{{{','.join(each.labels)}}}" if each.labels else ""
+            lines.append(f"| `{each.name}{labels}` | {each.kind} | {each.text} |")
+    return "\n".join(lines) + "\n"
+
+
+def metrics() -> dict[str, list[Shown]]:
+    """What each service shows, by the command that runs it."""
+    settings = Settings()
+    worker, scorer, judge, monitor = Health("worker"), Health("scorer"), Vitals(), Vitals()
+    outbox = Outbox(settings.kafka, source="reference", trouble=partial(worker.trouble, "outbox"))
+    Worker(settings, {}, outbox, worker)
+    Scorer(settings, cast("Any", None), outbox, scorer)
+    Measures(judge)
+    Monitor(settings, monitor, asyncio.Event())
+    gateway = CollectorRegistry()
+    gateway.register(Metrics(dict))
+    registries: Mapping[str, CollectorRegistry] = {
+        "gateway": gateway,
+        "worker": worker.registry,
+        "scorer": scorer.registry,
+        "judge run": judge.registry,
+        "monitor": monitor.registry,
+    }
+    return {service: list(_shown(registry)) for service, registry in registries.items()}
+
+
+def _shown(registry: CollectorRegistry) -> Iterator[Shown]:
+    for collector in registry._collector_to_names:  # the one place where those without samples stand
+        for family in collector.collect():
+            source = collector if isinstance(collector, MetricWrapperBase) else family
+            labels = tuple(getattr(source, "_labelnames", ()) or ())
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            yield Shown(name, labels, family.type, family.documentation)
+
+
+def _section_of(annotation: Any) -> type[Section] | None:
+    """The table that a field is, or holds by name."""
+    kind = get_args(annotation)[1] if get_origin(annotation) is dict else annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def _docstring(section: type[Section]) -> str:
+    return re.sub(r"\s+", " ", section.__doc__ or "").strip()
+
+
+_PLAIN: Final[Mapping[Any, str]] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    dict: "table",
+    list: "list of texts",
+}
+_BOUNDS: Final = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def _kind(field: FieldInfo) -> str:
+    found = {name: getattr(rule, name) for rule in field.metadata for name in _BOUNDS if hasattr(rule, name)}
+    limits = f"{found['ge']} to {found['le']}" if {"ge", "le"} <= set(found) else ""
+    limits = limits or " and ".join(f"{_BOUNDS[name]} {value}" for name, value in found.items())
+    return f"{_name(field.annotation)}{f', {limits}' if limits else ''}"
+
+
+def _name(annotation: Any) -> str:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return _name(next(part for part in parts if part is not type(None)))
+    if origin is Literal:
+        return ", ".join(f"`{part}`" for part in parts)
+    if origin is tuple:
+        return "list of texts"
+    return _PLAIN[origin or annotation]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None or value in ((), {}):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"`{json.dumps(value)}`"  # as TOML writes it too
+
+
+if __name__ == "__main__":
+    for page, text in pages().items():
+        page.write_text(text, encoding="utf-8")
