@@ -21,7 +21,7 @@ from consumers.database import connected
 from consumers.health import Health
 from consumers.incoming import Incoming, dead_letter
 from consumers.outbox import Outbox
-from consumers.rows import Pair, Row, read_row, write_all_but, write_rows
+from consumers.rows import Row, read_row, write_all_but, write_rows
 from consumers.service import Service
 from consumers.stream import Handler
 from consumers.task_label import task_label
@@ -29,6 +29,7 @@ from shadow.errors import StoreError
 from shadow.records import DeadLetter
 from shadow.settings import Settings
 from shadow.store import engine as database
+from shadow.store.rows import EncodedPair
 
 #: Two are with the database and one is being compared while the next fill; more would only hold memory.
 BATCHES_IN_HAND: Final = 5
@@ -104,7 +105,8 @@ class Scorer:
         left_out = await self._commit(rows)
         letters += [_letter(row.message, fault, row.id, row.task) for row, fault in left_out]
         await asyncio.gather(*(self._bury(letter) for letter in letters))
-        self._count(rows)
+        buried = {id(row) for row, _ in left_out}
+        self._count([row for row in rows if id(row) not in buried])
 
     def _read(self, messages: list[Incoming]) -> tuple[list[Row], list[DeadLetter]]:
         """The rows of `messages`, comparisons made, and the letters of those that have none."""
@@ -141,7 +143,9 @@ class Scorer:
 
     def _count(self, rows: Sequence[Row]) -> None:
         outcomes = Counter(
-            (row.task, row.content.comparison.unscored or "compared") for row in rows if isinstance(row.content, Pair)
+            (row.task, row.content.comparison.unscored or "compared")
+            for row in rows
+            if isinstance(row.content, EncodedPair)
         )
         for (task, outcome), n in outcomes.items():
             self._scored.labels(task_label(task, self._settings.tasks), outcome).inc(n)

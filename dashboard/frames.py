@@ -33,7 +33,7 @@ from shadow.store import exchanges as stored_exchanges
 from shadow.store import ledger as stored_ledger
 from shadow.store import slices as stored_slices
 from shadow.store import tallies as stored_tallies
-from shadow.store.exchanges import Pair
+from shadow.store.exchanges import StoredPair
 from shadow.store.ledger import Ledger
 from shadow.tally import ALL
 
@@ -248,7 +248,7 @@ def pairs(wanted: Wanted) -> pd.DataFrame:
 
 
 @cached
-def exchange(task: str, candidate: str, exchange_id: str) -> list[Pair]:
+def exchange(task: str, candidate: str, exchange_id: str) -> list[StoredPair]:
     """All pairs of one exchange with this candidate."""
     with snapshot() as connection:
         return stored_exchanges.find(connection, task=task, candidate=candidate, exchange_id=exchange_id)

@@ -19,7 +19,7 @@ from shadow.errors import ShadowError
 from shadow.redact import Redactor
 from shadow.settings import Task
 from shadow.store import exchanges, opinions, review, tallies
-from shadow.store.exchanges import Pair
+from shadow.store.exchanges import StoredPair
 from shadow.store.opinions import Label, ReviewerAgreement
 from shadow.store.review import Progress
 from shadow.tally import ALL
@@ -98,7 +98,7 @@ def judge(task: str, candidate: str) -> Calibration:
     return calibration.calibrate(cells, half_width=HALF_WIDTH)
 
 
-def in_front(desk: Desk, task: str, candidate: str, settled: Plan) -> Pair | None:
+def in_front(desk: Desk, task: str, candidate: str, settled: Plan) -> StoredPair | None:
     """The pair in front of the reviewer, fetched anew; None where nothing is left to label.
 
     Pairs that somebody else has labelled meanwhile, and those whose words are gone, are passed over.
@@ -125,7 +125,7 @@ def _awaiting(connection: Connection, desk: Desk, task: str, candidate: str, set
     )  # fmt: skip
 
 
-def _fit(connection: Connection, waiting: Waiting) -> Pair | None:
+def _fit(connection: Connection, waiting: Waiting) -> StoredPair | None:
     pair = exchanges.by_key(connection, [waiting.name]).get(waiting.name)
     if pair is None or not pair.payload_kept or (pair.human is not None and not waiting.second):
         return None

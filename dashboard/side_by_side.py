@@ -14,7 +14,7 @@ import streamlit as st
 from dashboard import configured, diff, filters, state
 from dashboard.text import dollars, milliseconds, moment, percent, plain, words
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
-from shadow.store.exchanges import Pair
+from shadow.store.exchanges import StoredPair
 
 #: How model text looks wherever `diff.marked` puts it.
 STYLE: Final = """<style>
@@ -27,7 +27,7 @@ STYLE: Final = """<style>
 </style>"""
 
 
-def show(pair: Pair) -> None:
+def show(pair: StoredPair) -> None:
     trial, comparison = pair.trial, pair.comparison
     with st.container(border=True):
         _head(trial, comparison)

@@ -23,7 +23,7 @@ from dashboard.frames import Known
 from dashboard.review_plan import Plan
 from dashboard.text import plain, whole
 from scoring.judge.shown import turns
-from shadow.store.exchanges import Pair
+from shadow.store.exchanges import StoredPair
 
 #: The lower half is about what others do, too.
 REFRESH: Final = "15s"
@@ -135,7 +135,7 @@ def _today(task: str, candidate: str, reviewer: str) -> None:
         st.button("Not you?", type="tertiary", on_click=_leave)
 
 
-def _pair(pair: Pair, desk: Desk) -> None:
+def _pair(pair: StoredPair, desk: Desk) -> None:
     st.html(side_by_side.STYLE + _STYLE)
     st.caption(f"**What makes a reply better:** {plain(reviewing.rubric(pair.trial.exchange.task))}")
     st.html(diff.conversation(turns(pair.trial.exchange.request)) or "<small>The request holds no text.</small>")

@@ -18,7 +18,7 @@ from shadow.errors import UsageError
 from shadow.records import Trial
 from shadow.settings import load
 from shadow.store import engine, exchanges
-from shadow.store.exchanges import Pair
+from shadow.store.exchanges import StoredPair
 
 
 def command(
@@ -56,7 +56,7 @@ def command(
     )
 
 
-def _as_said_now(pair: Pair) -> Trial:
+def _as_said_now(pair: StoredPair) -> Trial:
     exchange = msgspec.structs.replace(
         pair.trial.exchange,
         label=pair.human,

@@ -37,7 +37,7 @@ class Cursor(NamedTuple):
     candidate: str
 
 
-class Pair(msgspec.Struct, frozen=True, kw_only=True):
+class StoredPair(msgspec.Struct, frozen=True, kw_only=True):
     """A stored trial and what was said of it.
 
     `human` and `judge` are what people and a judge say now, each with the chance in (0, 1] with
@@ -82,7 +82,7 @@ def find(
     judge_due: bool | None = None,
     limit: int = 50,
     before: Cursor | None = None,
-) -> list[Pair]:
+) -> list[StoredPair]:
     """The newest pairs, by event time, for which every given condition holds.
 
     `segment` asks for all its dimensions, declared or derived; `max_agreement` for scored pairs
@@ -107,7 +107,7 @@ def find(
         return list(islice(newest_first, limit))
 
 
-def iterate(connection: Connection, *, page: int = 500, **conditions: Any) -> Iterator[Pair]:
+def iterate(connection: Connection, *, page: int = 500, **conditions: Any) -> Iterator[StoredPair]:
     """Every pair `find` would give, newest first, in constant memory.
 
     Reads page by page. Give it a connection of `engine.browsing`: a transaction held open for
@@ -119,7 +119,7 @@ def iterate(connection: Connection, *, page: int = 500, **conditions: Any) -> It
         before = pairs[-1].cursor
 
 
-def by_key(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, Pair]:
+def by_key(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, StoredPair]:
     """Those of the named pairs that are stored."""
     wanted = sorted(set(keys))
     if not wanted:
@@ -209,7 +209,9 @@ def _opinion_conditions(
     return conditions
 
 
-def _page(connection: Connection, conditions: list[ColumnElement[bool]], words: str | None, limit: int) -> list[Pair]:
+def _page(
+    connection: Connection, conditions: list[ColumnElement[bool]], words: str | None, limit: int
+) -> list[StoredPair]:
     query = _with_payload().where(*conditions).order_by(*(comparisons.c[name].desc() for name in _KEY)).limit(limit)
     if words:
         # Payloads are JSON text, in which a quotation mark or a line break is written with a backslash.
@@ -223,7 +225,7 @@ def _with_payload() -> Select[Any]:
     return select(comparisons, *_TEXTS).join(payloads, same, isouter=True)
 
 
-def _pair(row: Row[Any]) -> Pair:
+def _pair(row: Row[Any]) -> StoredPair:
     kept = row.exchange_text is not None
     exchange = _exchange.decode(row.exchange_text) if kept else _remains_of_exchange(row)
     reply = _reply.decode(row.reply_text) if kept else _remains_of_reply(row, _tried(row))
@@ -247,7 +249,7 @@ def _pair(row: Row[Any]) -> Pair:
         inclusion_probability=row.inclusion_probability,
     )
     cursor = Cursor(row.at, row.exchange_id, row.kind, row.candidate)
-    return Pair(
+    return StoredPair(
         trial=trial,
         comparison=comparison,
         cursor=cursor,

@@ -24,7 +24,7 @@ from shadow.records import CaptureCounts, DeadLetter
 from shadow.store import excess, forgotten, outcomes, partitions, rollups, rows, staging, unanswered
 from shadow.store.engine import explained
 from shadow.store.outcomes import Key, Outcomes
-from shadow.store.rows import Arrival, Pair, PairKey, PairRow, Payload, Scored
+from shadow.store.rows import Arrival, EncodedPair, PairKey, PairRow, Payload, Scored
 from shadow.store.tables import PARTITIONED, capture_counts, comparisons, dead_letters, payloads
 from shadow.tally import Combination, Tally, tally_at, utc
 
@@ -71,7 +71,7 @@ def record(
     return Recorded(len(fresh), len(new_letters))
 
 
-def _events(pairs: Iterable[Pair], arrivals: Sequence[Arrival]) -> Iterator[tuple[str, datetime]]:
+def _events(pairs: Iterable[EncodedPair], arrivals: Sequence[Arrival]) -> Iterator[tuple[str, datetime]]:
     yield from ((pair.trial.exchange.id, pair.row.at) for pair in pairs)
     yield from ((arrival.id, utc(arrival.at)) for arrival in arrivals)
 
@@ -107,8 +107,8 @@ class CountRow(msgspec.Struct, frozen=True):
 
 
 def _insert_pairs(
-    connection: Connection, pairs: Mapping[PairKey, Pair]
-) -> tuple[Mapping[PairKey, Pair], Mapping[PairKey, tuple[Combination, Tally]]]:
+    connection: Connection, pairs: Mapping[PairKey, EncodedPair]
+) -> tuple[Mapping[PairKey, EncodedPair], Mapping[PairKey, tuple[Combination, Tally]]]:
     """Those of `pairs` that are new, and what was counted of the rows whose place some of them take."""
     new = staging.copy_new(connection, comparisons, PairRow._fields, [pair.row for pair in pairs.values()])
     fresh, gone = pairs, dict[PairKey, tuple[Combination, Tally]]()
@@ -132,7 +132,10 @@ def _insert_letters(connection: Connection, letters: Sequence[DeadLetter]) -> li
 
 
 def _outcomes(
-    connection: Connection, arrivals: Sequence[Arrival], fresh: Mapping[PairKey, Pair], new_letters: Sequence[str]
+    connection: Connection,
+    arrivals: Sequence[Arrival],
+    fresh: Mapping[PairKey, EncodedPair],
+    new_letters: Sequence[str],
 ) -> Outcomes:
     found = Outcomes()
     for arrival in arrivals:
@@ -144,7 +147,7 @@ def _outcomes(
 
 
 def _counted(
-    fresh: Mapping[PairKey, Pair], taken_back: Mapping[PairKey, tuple[Combination, Tally]]
+    fresh: Mapping[PairKey, EncodedPair], taken_back: Mapping[PairKey, tuple[Combination, Tally]]
 ) -> dict[Combination, Tally]:
     combinations: dict[Combination, Tally] = {}
     for pair in fresh.values():

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, text
 from shadow.regret import SEEN
 from shadow.store import exchanges
 from shadow.store.engine import explained
-from shadow.store.exchanges import Pair
+from shadow.store.exchanges import StoredPair
 from shadow.store.rows import PairKey, clean
 from shadow.store.voices import RECORDED, Label
 
@@ -47,7 +47,7 @@ MOST_CONSIDERED: Final = 10_000
 class ReviewPair(NamedTuple):
     """A pair to label, with the chance in (0, 1] with which it was chosen, and what from."""
 
-    pair: Pair
+    pair: StoredPair
     probability: float
     stratum: str
 

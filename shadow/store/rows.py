@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -35,8 +35,6 @@ UNANSWERED: Final = ("frontier_not_recorded", "candidate_not_recorded")
 
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encoder = msgspec.json.Encoder()
-
-Scored = tuple[Trial, Comparison]
 
 
 class Arrival(NamedTuple):
@@ -102,17 +100,33 @@ class Payload(NamedTuple):
     detail: bytes
 
 
-class Pair(NamedTuple):
+class EncodedPair(NamedTuple):
     """A scored trial on its way into the tables."""
 
     trial: Trial
     comparison: Comparison
     facts: Facts
+    key: PairKey
     row: PairRow
     payload: Payload
 
 
-def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, Pair]:
+#: A scored trial, encoded or not. Whoever scores one encodes it at once: later it has to be
+#: fetched from memory again, which is most of the work.
+Scored: TypeAlias = EncodedPair | tuple[Trial, Comparison]
+
+
+def encode_pair(trial: Trial, comparison: Comparison) -> EncodedPair:
+    """Raises ValueError, saying why, for a pair that cannot be kept."""
+    facts = facts_of(trial, comparison)
+    row = pair_row(trial, comparison, facts)
+    _check_numbers(row)
+    key = PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate)
+    payload = Payload(_encode(trial.exchange), _encode(trial.reply), _encode(comparison.detail))
+    return EncodedPair(trial, comparison, facts, key, row, payload)
+
+
+def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, EncodedPair]:
     """The rows of `scored`, by and in the order of their keys.
 
     UnstorableError names every exchange that cannot be kept.
@@ -121,20 +135,17 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, Pair]:
     answers anew, and its first answer is the one that counts. One that nobody was asked for is
     no answer.
     """
-    pairs: dict[PairKey, Pair] = {}
+    pairs: dict[PairKey, EncodedPair] = {}
     refused: dict[str, str] = {}
-    for trial, comparison in scored:
+    for each in scored:
         try:
-            facts = facts_of(trial, comparison)
-            row = pair_row(trial, comparison, facts)
-            key = PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate)
-            known = pairs.get(key)
-            if known is None or (known.row.unscored in UNANSWERED and row.unscored not in UNANSWERED):
-                _check_numbers(row)
-                payload = Payload(_encode(trial.exchange), _encode(trial.reply), _encode(comparison.detail))
-                pairs[key] = Pair(trial, comparison, facts, row, payload)
+            pair = each if isinstance(each, EncodedPair) else encode_pair(*each)
         except ValueError as fault:
-            refused[trial.exchange.id] = str(fault)
+            refused[each[0].exchange.id] = str(fault)
+            continue
+        known = pairs.get(pair.key)
+        if known is None or (known.row.unscored in UNANSWERED and pair.row.unscored not in UNANSWERED):
+            pairs[pair.key] = pair
     if refused:
         raise unstorable(refused)
     return {key: pairs[key] for key in sorted(pairs)}

@@ -14,12 +14,14 @@ from sqlalchemy import Connection, and_, bindparam, delete, select, text
 from shadow import counting, identify
 from shadow.counting import Facts
 from shadow.store import exchanges, staging
-from shadow.store.rows import UNANSWERED, Pair, PairKey
+from shadow.store.rows import UNANSWERED, EncodedPair, PairKey
 from shadow.store.tables import comparisons, payloads
 from shadow.tally import Combination, Tally, combination
 
 
-def give_way(connection: Connection, answered: Mapping[PairKey, Pair]) -> dict[PairKey, tuple[Combination, Tally]]:
+def give_way(
+    connection: Connection, answered: Mapping[PairKey, EncodedPair]
+) -> dict[PairKey, tuple[Combination, Tally]]:
     """Delete the rows of `answered` that nobody was asked for; what each had counted, and where.
 
     Of two transactions with answers to one pair the second finds the answer of the first, and
@@ -42,7 +44,7 @@ def give_way(connection: Connection, answered: Mapping[PairKey, Pair]) -> dict[P
     return {key: _counted(answered[key], segments[key], stored[key]) for key in segments}
 
 
-def _counted(answer: Pair, segments: dict[str, str], stored: exchanges.Pair) -> tuple[Combination, Tally]:
+def _counted(answer: EncodedPair, segments: dict[str, str], stored: exchanges.StoredPair) -> tuple[Combination, Tally]:
     trial = stored.trial
     # By the names that the answer is counted under: those of a row may have been mended.
     where = combination(answer.trial.exchange.task, answer.trial.candidate, trial.kind, "", segments, trial.exchange.at)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from shadow.records import Preference
 from shadow.store import exchanges, staging
 from shadow.store.engine import explained
-from shadow.store.exchanges import Pair
+from shadow.store.exchanges import StoredPair
 from shadow.store.rows import clean, mended
 from shadow.store.tables import comparisons, judge_spending, verdicts
 
@@ -50,7 +50,7 @@ class Spending(NamedTuple):
         return self.cost_nanousd / 1e9
 
 
-def awaiting_verdict(connection: Connection, *, task: str, limit: int) -> list[Pair]:
+def awaiting_verdict(connection: Connection, *, task: str, limit: int) -> list[StoredPair]:
     """Pairs of a task that a judge is still to look at, newest first.
 
     Some may have lost their payload (`payload_kept`): there is nothing to look at any more, and

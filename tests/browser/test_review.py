@@ -11,7 +11,7 @@ from dashboard import blind, diff
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.records import Reply, candidate_reply, frontier_reply
 from shadow.store import engine, exchanges, opinions, tallies
-from shadow.store.exchanges import Pair
+from shadow.store.exchanges import StoredPair
 from shadow.store.opinions import Label
 from tests import services
 from tests.browser import review_world, world
@@ -54,7 +54,7 @@ def stored_labels(url: str, task: str) -> list[Label]:
     return found
 
 
-def stored_pairs(url: str, task: str) -> dict[str, Pair]:
+def stored_pairs(url: str, task: str) -> dict[str, StoredPair]:
     """Every pair, by the number of its letter."""
     database = engine.connect(url)
     with engine.browsing(database) as connection:

@@ -9,7 +9,7 @@ from dashboard import blind, review_plan, review_progress
 from dashboard.desk import Desk, Waiting
 from scoring.judge.calibration import calibrate
 from shadow.records import Comparison, Exchange, Preference, Reply, Trial
-from shadow.store.exchanges import Cursor, Pair
+from shadow.store.exchanges import Cursor, StoredPair
 from shadow.store.opinions import PairName
 from shadow.store.review import (
     AGREEMENT,
@@ -45,7 +45,7 @@ def trial(number: int = 0) -> Trial:
 
 def offered(number: int, *, human: Preference | None = None) -> ReviewPair:
     cursor = Cursor(*name(number)[1:])
-    pair = Pair(trial=trial(number), comparison=Comparison(scorer="exact"), cursor=cursor, human=human)
+    pair = StoredPair(trial=trial(number), comparison=Comparison(scorer="exact"), cursor=cursor, human=human)
     return ReviewPair(pair, 0.5, DISAGREEMENT)
 
 
