@@ -13,7 +13,6 @@ from scoring.scorers import name_for
 from shadow.cli import reach
 from shadow.cli.evidence_table import plain
 from shadow.errors import ConfigError
-from shadow.mistakes import dotted
 from shadow.settings import (
     CONFIG_VARIABLE,
     DEFAULT_FILE,
@@ -24,6 +23,7 @@ from shadow.settings import (
     file_of,
     load,
 )
+from shadow.settings.mistakes import dotted
 
 #: Whether it is well, and the line that says so.
 Result: TypeAlias = tuple[bool, str]

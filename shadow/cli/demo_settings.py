@@ -8,13 +8,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from shadow import mistakes
 from shadow.devstack import story, workloads, world
 from shadow.devstack.processes import free_port
 from shadow.devstack.simulated import NAMES, Part, SimulatedModels
 from shadow.errors import UsageError
 from shadow.records import Role
-from shadow.settings import Model
+from shadow.settings import Model, mistakes
 
 #: List prices of a frontier model, a hosted 7B and a small judge, so that the cost column shows a difference.
 _PRICES: Final[Mapping[Part, tuple[float, float]]] = {

@@ -1,42 +1,19 @@
-"""What `shadow.toml` may say, one documented field per setting.
-
-Precedence: environment over file over default. Secrets (API keys, passwords) come only from
-the environment: the file names the *variable*, never the value. The whole file is checked at
-once, and every mistake is reported with its key and its mend (see `load`).
-"""
+"""The tables of `shadow.toml`, one documented field per setting."""
 
 import os
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from shadow import mistakes
-from shadow.errors import ConfigError
-from shadow.records import Role, TaskKind
+from shadow.records import TaskKind
+from shadow.settings.variables import HEALTH_HOST_VARIABLE, KAFKA_VARIABLE, POSTGRES_VARIABLE
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-
-CONFIG_VARIABLE: Final = "SHADOW_CONFIG"
-KAFKA_VARIABLE: Final = "SHADOW_KAFKA"
-POSTGRES_VARIABLE: Final = "SHADOW_POSTGRES"
-HEALTH_HOST_VARIABLE: Final = "SHADOW_HEALTH_HOST"
-DEFAULT_FILE: Final = "shadow.toml"
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: `host:port`, `[address]:port`: without a scheme, a user or a password.
@@ -289,125 +266,6 @@ class Dashboard(Section):
     port: Port = Field(8501, description="Port to listen on.")
 
 
-class Settings(Section):
-    """The whole of `shadow.toml`."""
-
-    models: dict[str, Model] = Field(default_factory=dict)
-    tasks: dict[str, Task] = Field(default_factory=dict)
-    kafka: Kafka = Kafka()
-    publisher: Publisher = Publisher()
-    redaction: Redaction = Redaction()
-    gateway: Gateway = Gateway()
-    postgres: Postgres = Postgres()
-    retention: Retention = Retention()
-    worker: Worker = Worker()
-    scorer: Scorer = Scorer()
-    judge: Judge = Judge()
-    monitor: Monitor = Monitor()
-    dashboard: Dashboard = Dashboard()
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _told_at_once(cls, given: Any, read: ModelWrapValidatorHandler["Settings"]) -> "Settings":
-        # Names are looked up in what was given: where a field is wrong there are no settings to look in.
-        wrong, fault = list(_wrong_names(given)), None
-        try:
-            settings = read(given)
-            if not wrong:
-                return settings
-        except ValidationError as found:
-            fault = found
-        raise mistakes.joined(fault, wrong, cls.__name__)
-
-    def sent_name(self, model: str) -> str:
-        """The model name that is sent to the endpoint called `model`."""
-        return self.models[model].model or model
-
-    def role_of(self, task: str, model: str) -> Role | None:
-        """Which role the model named `model` in a request or reply has in `task`, if any."""
-        spec = self.tasks.get(task)
-        if spec is None:
-            return None
-        names: dict[Literal["frontier", "candidate"], set[str]] = {
-            "frontier": {spec.frontier, self.sent_name(spec.frontier)},
-            "candidate": {n for c in spec.candidates for n in (c, self.sent_name(c))},
-        }
-        return next((role for role, known in names.items() if model in known), None)
-
-    def postgres_url(self) -> str:
-        """The database's address. Raises ConfigError where none is given."""
-        if self.postgres.url is None:
-            raise ConfigError(
-                f"postgres.url: no database is named; write it in {DEFAULT_FILE}, or set {POSTGRES_VARIABLE}"
-            )
-        return self.postgres.url
-
-
-def file_of(path: Path | None = None) -> Path:
-    """The file that `load` reads: `path`, else the one SHADOW_CONFIG names, else ./shadow.toml."""
-    return path or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_FILE)
-
-
-def load(path: Path | None = None) -> Settings:
-    """Settings from `path`, else the file SHADOW_CONFIG names, else ./shadow.toml, else defaults.
-
-    Raises ConfigError with one line for each mistake, of the file and of the environment: where it is, the
-    key, what is wrong, and its mend.
-    """
-    wrong: list[str] = []
-    try:
-        settings = _in_file(path)
-    except ConfigError as fault:
-        settings, wrong = Settings(), [str(fault)]
-    try:
-        settings = _with_environment(settings)
-    except ConfigError as fault:
-        wrong.append(str(fault))
-    if wrong:
-        raise ConfigError("\n".join(wrong))
-    return settings
-
-
-def _in_file(path: Path | None) -> Settings:
-    file = file_of(path)
-    if file == Path(DEFAULT_FILE) and not (path or os.environ.get(CONFIG_VARIABLE) or file.exists()):
-        return Settings()  # nobody named it, so it need not be there
-    try:
-        return Settings.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise ConfigError(f"{file}: no such file; create it, or point {CONFIG_VARIABLE} at the right one") from None
-    except OSError as fault:
-        raise ConfigError(f"{file}: cannot be read ({fault.strerror}); name a file that may be read") from None
-    except UnicodeDecodeError as fault:
-        raise ConfigError(f"{file}: is not UTF-8 ({fault.reason} at byte {fault.start}); save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as fault:
-        raise ConfigError(
-            f"{file}: not valid TOML: {fault}; texts stand in quotes, each key once in its table"
-        ) from None
-    except ValidationError as fault:
-        raise ConfigError("\n".join(f"{file}: {mistake}" for mistake in mistakes.told(fault, Settings))) from None
-
-
-def _with_environment(settings: Settings) -> Settings:
-    if servers := os.environ.get(KAFKA_VARIABLE):
-        try:
-            kafka = Kafka.model_validate({**settings.kafka.model_dump(), "bootstrap_servers": servers})
-        except ValidationError as fault:
-            (mistake,) = mistakes.told(fault, Kafka)
-            raise ConfigError(f"environment: {KAFKA_VARIABLE}: {mistake.what}") from None
-        settings = settings.model_copy(update={"kafka": kafka})
-    if url := os.environ.get(POSTGRES_VARIABLE):
-        # From the environment a password is welcome, so this does not go through validation.
-        postgres = settings.postgres.model_copy(update={"url": url})
-        settings = settings.model_copy(update={"postgres": postgres})
-    if host := os.environ.get(HEALTH_HOST_VARIABLE):
-        own = {name: getattr(settings, name) for name in ("worker", "scorer", "judge", "monitor")}
-        settings = settings.model_copy(
-            update={name: section.model_copy(update={"health_host": host}) for name, section in own.items()}
-        )
-    return settings
-
-
 def _address(value: str, *, like: str) -> SplitResult:
     """The parts of an address. Raises ValueError, which does not repeat it, for one that has none."""
     try:
@@ -418,36 +276,3 @@ def _address(value: str, *, like: str) -> SplitResult:
     if not readable or not value.isprintable() or " " in value:
         raise ValueError(f"cannot be read as an address; write it as in {like}")
     return parts
-
-
-def _wrong_names(given: Any) -> Iterator[tuple[mistakes.Place, str]]:
-    """Names that mean nothing or two things, by where they stand, in settings that may be wrong otherwise."""
-    models, tasks = (_in(given, key) or {} for key in ("models", "tasks"))
-    if not isinstance(models, Mapping) or not isinstance(tasks, Mapping):
-        return
-    used: list[tuple[mistakes.Place, Any]] = []
-    claims: dict[str, str] = {}
-    for task, spec in tasks.items():
-        used.append((("tasks", task, "frontier"), _in(spec, "frontier")))
-        used.append((("tasks", task, "judge"), _in(spec, "judge") or None))  # an empty one is none
-        used += [(("tasks", task, "candidates", n), name) for n, name in _entries(spec, "candidates")]
-        for n, alias in _entries(spec, "aliases"):
-            if (first := claims.setdefault(alias, task)) != task:
-                yield ("tasks", task, "aliases", n), f"already means task {first!r}; leave it out in one of the two"
-    used.append((("gateway", "upstream"), _in(_in(given, "gateway"), "upstream")))
-    for place, name in used:
-        if isinstance(name, str) and name not in models:
-            mend = mistakes.nearest(name, models) if models else "add a [models.NAME] table"
-            yield place, f"is not in [models]; {mend}"
-
-
-def _in(table: Any, key: str) -> Any:
-    """What `table` has under `key`, be it read from a file or made in Python; None where it is no table."""
-    return table.get(key) if isinstance(table, Mapping) else getattr(table, key, None)
-
-
-def _entries(table: Any, key: str) -> Iterator[tuple[int, str]]:
-    found = _in(table, key)
-    return (
-        (n, each) for n, each in enumerate(found if isinstance(found, list | tuple) else ()) if isinstance(each, str)
-    )
