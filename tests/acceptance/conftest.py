@@ -1,11 +1,13 @@
 """The command line, run as its users run it."""
 
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from shadow import cli
 from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE
@@ -15,8 +17,9 @@ from tests.acceptance.commands import Result
 @pytest.fixture
 def shadow(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., Result]:
+) -> Iterator[Callable[..., Result]]:
     """`shadow(*arguments)` runs the real command line in an empty folder."""
+    handlers, level = logging.root.handlers[:], logging.root.level
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
     monkeypatch.delenv(POSTGRES_VARIABLE, raising=False)
@@ -31,4 +34,8 @@ def shadow(
         printed = capsys.readouterr()
         return Result(int(code or 0), printed.out, printed.err)
 
-    return run
+    yield run
+    # A command sends logs to its own standard error, which for later tests is a closed file.
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("nothing_remembered")
 def test_without_a_database_the_page_says_which_key_to_set(configured: Callable[[str | None], None]) -> None:
     configured(None)
     words = said(opened())
-    assert "[postgres]" in words
+    assert "postgres.url" in words
     assert POSTGRES_VARIABLE in words
 
 
