@@ -14,17 +14,16 @@ from shadow.records import CaptureCounts, Comparison, DeadLetter, Trial
 from shadow.settings import Settings
 from shadow.store import ingest
 from shadow.store.ingest import Arrival
-from shadow.store.rows import EncodedPair, encode_pair
 
 
-class UnstorablePair(NamedTuple):
-    """A trial and what the scorer says of it, which no database can keep."""
+class ScoredPair(NamedTuple):
+    """A trial and what the scorer says of it."""
 
     trial: Trial
     comparison: Comparison
 
 
-Content: TypeAlias = Arrival | EncodedPair | UnstorablePair | DeadLetter | CaptureCounts
+Content: TypeAlias = Arrival | ScoredPair | DeadLetter | CaptureCounts
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,20 +40,12 @@ def read_row(message: Incoming, settings: Settings) -> Row:
     topics = settings.kafka.topics
     if message.topic == topics.trials:
         trial = wire.decode(Trial, message.value)
-        pair = _encoded(*scored(trial, settings.tasks.get(trial.exchange.task)))
+        pair = ScoredPair(*scored(trial, settings.tasks.get(trial.exchange.task)))
         return Row(message=message, content=pair, id=trial.exchange.id, task=trial.exchange.task)
     if message.topic == topics.deadletters:
         letter = wire.decode(DeadLetter, message.value)
         return Row(message=message, content=letter, id=letter.id, task=letter.task)
     return _mirrored(message)
-
-
-def _encoded(trial: Trial, comparison: Comparison) -> EncodedPair | UnstorablePair:
-    """What cannot be kept is found where rows are written, which buries it under its exchange's id."""
-    try:
-        return encode_pair(trial, comparison)
-    except ValueError:
-        return UnstorablePair(trial, comparison)
 
 
 def _mirrored(message: Incoming) -> Row:
@@ -78,7 +69,7 @@ def write_rows(connection: Connection, rows: Sequence[Row]) -> None:
     ingest.record(
         connection,
         arrivals=_those(Arrival, contents),
-        trials=[*_those(EncodedPair, contents), *_those(UnstorablePair, contents)],
+        trials=_those(ScoredPair, contents),
         letters=_those(DeadLetter, contents),
         counts=_those(CaptureCounts, contents),
     )

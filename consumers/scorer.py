@@ -21,7 +21,7 @@ from consumers.database import connected
 from consumers.health import Health
 from consumers.incoming import Incoming, dead_letter
 from consumers.outbox import Outbox
-from consumers.rows import Row, read_row, write_all_but, write_rows
+from consumers.rows import Row, ScoredPair, read_row, write_all_but, write_rows
 from consumers.service import Service
 from consumers.stream import Handler
 from consumers.task_label import task_label
@@ -29,10 +29,12 @@ from shadow.errors import StoreError
 from shadow.records import DeadLetter
 from shadow.settings import Settings
 from shadow.store import engine as database
-from shadow.store.rows import EncodedPair
 
-#: Two are with the database and one is being compared while the next fill; more would only hold memory.
-BATCHES_IN_HAND: Final = 5
+#: So many batches are being compared or are with the database at once: with fewer one of the two
+#: waits for the other, and more would only hold memory.
+_AT_ONCE: Final = 3
+#: Twice as many, so that the next fill meanwhile.
+BATCHES_IN_HAND: Final = 2 * _AT_ONCE
 
 log = structlog.get_logger()
 
@@ -90,11 +92,11 @@ class Scorer:
         return self._batches.add(message)
 
     async def write(self, stopping: asyncio.Event) -> None:
-        """Write batches until cancelled: while the database has one, the next is compared.
+        """Write batches until cancelled: while the database has some, the next is compared.
 
         Once `stopping` is set nothing more comes that would be worth a wait.
         """
-        await asyncio.gather(self._batches.run(), self._batches.run(), self._hurry(stopping))
+        await asyncio.gather(*(self._batches.run() for _ in range(_AT_ONCE)), self._hurry(stopping))
 
     async def _hurry(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
@@ -145,7 +147,7 @@ class Scorer:
         outcomes = Counter(
             (row.task, row.content.comparison.unscored or "compared")
             for row in rows
-            if isinstance(row.content, EncodedPair)
+            if isinstance(row.content, ScoredPair)
         )
         for (task, outcome), n in outcomes.items():
             self._scored.labels(task_label(task, self._settings.tasks), outcome).inc(n)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -35,6 +35,8 @@ UNANSWERED: Final = ("frontier_not_recorded", "candidate_not_recorded")
 
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encoder = msgspec.json.Encoder()
+
+Scored = tuple[Trial, Comparison]
 
 
 class Arrival(NamedTuple):
@@ -106,24 +108,8 @@ class EncodedPair(NamedTuple):
     trial: Trial
     comparison: Comparison
     facts: Facts
-    key: PairKey
     row: PairRow
     payload: Payload
-
-
-#: A scored trial, encoded or not. Whoever scores one encodes it at once: later it has to be
-#: fetched from memory again, which is most of the work.
-Scored: TypeAlias = EncodedPair | tuple[Trial, Comparison]
-
-
-def encode_pair(trial: Trial, comparison: Comparison) -> EncodedPair:
-    """Raises ValueError, saying why, for a pair that cannot be kept."""
-    facts = facts_of(trial, comparison)
-    row = pair_row(trial, comparison, facts)
-    _check_numbers(row)
-    key = PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate)
-    payload = Payload(_encode(trial.exchange), _encode(trial.reply), _encode(comparison.detail))
-    return EncodedPair(trial, comparison, facts, key, row, payload)
 
 
 def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, EncodedPair]:
@@ -137,15 +123,18 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, EncodedPair]:
     """
     pairs: dict[PairKey, EncodedPair] = {}
     refused: dict[str, str] = {}
-    for each in scored:
+    for trial, comparison in scored:
         try:
-            pair = each if isinstance(each, EncodedPair) else encode_pair(*each)
+            facts = facts_of(trial, comparison)
+            row = pair_row(trial, comparison, facts)
+            key = PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate)
+            known = pairs.get(key)
+            if known is None or (known.row.unscored in UNANSWERED and row.unscored not in UNANSWERED):
+                _check_numbers(row)
+                payload = Payload(_encode(trial.exchange), _encode(trial.reply), _encode(comparison.detail))
+                pairs[key] = EncodedPair(trial, comparison, facts, row, payload)
         except ValueError as fault:
-            refused[each[0].exchange.id] = str(fault)
-            continue
-        known = pairs.get(pair.key)
-        if known is None or (known.row.unscored in UNANSWERED and pair.row.unscored not in UNANSWERED):
-            pairs[pair.key] = pair
+            refused[trial.exchange.id] = str(fault)
     if refused:
         raise unstorable(refused)
     return {key: pairs[key] for key in sorted(pairs)}
