@@ -15,6 +15,8 @@ from typing import Any
 import aiokafka
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from consumers import judge, monitor, scorer, service, worker
 from consumers.health import Health
@@ -92,6 +94,8 @@ async def put(
     timestamp_ms: int | None = None,
 ) -> None:
     """Send messages, whole or as (key, value), and wait for their delivery. `timestamp_ms` is Kafka's; now, if None."""
+    if timestamp_ms is not None and KAFKA_VARIABLE in os.environ:
+        await asyncio.to_thread(take_any_time, broker, topic)
     producer = aiokafka.AIOKafkaProducer(bootstrap_servers=broker, linger_ms=5, max_request_size=2**23)
     await producer.start()
     try:
@@ -104,6 +108,16 @@ async def put(
         await asyncio.gather(*sent)
     finally:
         await producer.stop()
+
+
+def take_any_time(broker: str, topic: str) -> None:
+    """Have Apache Kafka keep what is from the far future, which it refuses by default and others do not."""
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    try:
+        limit = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=limit)])
+    finally:
+        admin.close()
 
 
 async def put_exchanges(broker: str, topics: Topics, exchanges: Sequence[Exchange]) -> None:
