@@ -20,6 +20,7 @@ from shadow.settings import Scorer, Settings
 from shadow.store import ledger, migrate
 from shadow.store.engine import connect
 from shadow.topics import create_topics
+from tests.benchmarks._pace import Pace, pace
 from tests.benchmarks._pairs import BARE, copy_bare, copy_bare_as_text, trials
 from tests.consuming import PARTITIONS, assignments, process, put, running, settings_for, until
 from tests.services import fresh_database, service_folder, unique_topics
@@ -85,14 +86,10 @@ def _folder(parent: Path, number: int) -> Path:
     return folder
 
 
-async def _one(settings: Settings) -> tuple[float, float]:
+async def _one(settings: Settings) -> Pace:
     async with running(settings, scorer.build(settings)) as health:
         handled = health.messages.labels(settings.kafka.topics.trials)
-        await until(lambda: handled._value.get() >= WARM_UP, timeout_s=60)
-        before, started, busy = handled._value.get(), time.perf_counter(), time.process_time()
-        await until(lambda: handled._value.get() >= PAIRS, timeout_s=300)
-        pairs = PAIRS - before
-        return pairs / (time.perf_counter() - started), 1_000 * (time.process_time() - busy) / pairs
+        return await pace(handled._value.get, warm_up=WARM_UP, most=PAIRS)
 
 
 async def _several(settings: Settings, logs: Path) -> float:
