@@ -64,8 +64,8 @@ def _ingest(server: EmbeddedPostgres) -> Iterator[tuple[str, str, str]]:
     yield "bare decode + COPY of them in binary, as ingest does it, pairs a second", f"{1 / bare:,.0f}", ""
     yield "decode + ingest (rows, rollups, ledger), pairs a second", f"{1 / stored:,.0f}", ""
     yield "decode + compare + ingest, pairs a second", f"{1 / compared:,.0f}", ""
-    yield "ingest beside bare COPY as text", f"{as_text / stored:.2f}", ""
-    yield "ingest beside bare COPY in binary", f"{bare / stored:.2f}", ""
+    yield "ingest beside bare COPY as text", f"{as_text / stored:.2f}", "≥ 0.4"
+    yield "ingest beside bare COPY in binary", f"{bare / stored:.2f}", "≥ 0.4"
 
 
 def _timed(
