@@ -108,4 +108,7 @@ def _characters(item: Any) -> int:
 
 def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = body.get("metadata")
+    # The usual ones first: to ask whether something is a Mapping takes a while.
+    if metadata is None:
+        return {}
     return metadata if isinstance(metadata, Mapping) else {}

@@ -6,6 +6,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from shadow.gateway.deadlines import Deadlines
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -13,7 +15,6 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _DISCONNECT: Final = "http.disconnect"
-_LISTENS_AFTER_S: Final = 0.05
 
 
 class HungUpError(ConnectionError):
@@ -64,31 +65,30 @@ class Listener:
 
     Servers do not do this by themselves: without a listener a gateway would wait for, and
     pay for, the rest of an answer that nobody reads. Made inside the task it is to cancel.
-    It begins to listen a moment late, because an answer that comes at once is over before
+    It begins to listen a moment `late`, because an answer that comes at once is over before
     there is anything to save, and listening takes a task of its own.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, moment: Deadlines) -> None:
         self.hung_up = False
         self._receive = receive
+        self._moment = moment
         self._request = asyncio.current_task()
-        self._soon: asyncio.TimerHandle | None = None
         self._listening: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Listen from now on; the request's body must have been read."""
-        self._soon = asyncio.get_running_loop().call_later(_LISTENS_AFTER_S, self._begin)
+        self._moment.start(self)
 
     def stop(self) -> None:
         """Stop listening; to be called before the last byte goes out, which also ends `receive`."""
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
+        self._moment.stop(self)
         if self._listening is not None:
             self._listening.cancel()
             self._listening = None
 
-    def _begin(self) -> None:
+    def late(self) -> None:
+        """The moment is over."""
         self._listening = asyncio.ensure_future(self._listen())
 
     async def _listen(self) -> None:

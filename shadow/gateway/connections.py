@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import httptools
 import msgspec
 
+from shadow.gateway.deadlines import Deadlines
+
 _CONNECT_S: Final = 10.0
 #: Idle connections are given up before common servers (uvicorn, so vLLM: 5 s) close them: a
 #: request must not meet a connection that is just being closed.
@@ -59,10 +61,11 @@ def origin_of(base_url: str) -> Origin:
 class Connection(asyncio.Protocol):
     """One connection: write a request, then read `head()`, then `chunk()`s until `ended`."""
 
-    def __init__(self, origin: Origin, timeout_s: float) -> None:
+    def __init__(self, origin: Origin, silence: Deadlines) -> None:
+        """`silence` is how long the endpoint may say nothing while somebody waits for it."""
         self.origin = origin
         self.idle_since = 0.0
-        self._timeout_s = timeout_s
+        self._silence = silence
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
@@ -138,15 +141,16 @@ class Connection(asyncio.Protocol):
         if self._fault is not None:
             raise self._fault
         self._reading = self._loop.create_future()
-        timer = self._loop.call_later(self._timeout_s, self._silent)
+        self._silence.start(self)
         try:
             await self._reading
         finally:
-            timer.cancel()
+            self._silence.stop(self)
             self._reading = None
 
-    def _silent(self) -> None:
-        self._fail(Silence(f"nothing for {self._timeout_s:g} s"))
+    def late(self) -> None:
+        """Nothing came for too long."""
+        self._fail(Silence(f"nothing for {self._silence.seconds:g} s"))
 
     def _fail(self, fault: Exception) -> None:
         self._fault = self._fault or fault
@@ -231,7 +235,7 @@ class Pool:
     """
 
     def __init__(self, *, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+        self._silence = Deadlines(timeout_s)
         self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
 
     async def acquire(self, origin: Origin) -> Connection:
@@ -246,7 +250,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_CONNECT_S):
             _, connection = await loop.create_connection(
-                lambda: Connection(origin, self._timeout_s),
+                lambda: Connection(origin, self._silence),
                 origin.host,
                 origin.port,
                 ssl=_trust() if origin.secure else None,
@@ -270,6 +274,7 @@ class Pool:
             for connection in idle:
                 connection.close()
         self._idle.clear()
+        self._silence.close()
 
 
 @cache

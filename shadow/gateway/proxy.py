@@ -1,6 +1,6 @@
 """One request through the gateway: read it, route it, forward it, and offer what was heard."""
 
-import os
+import random
 import time
 from collections.abc import AsyncIterator
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from shadow import sampling
 from shadow.gateway import asgi, headers
 from shadow.gateway.asgi import HungUpError, Listener, Receive, Scope, Send, TooLargeError
+from shadow.gateway.deadlines import Deadlines
 from shadow.gateway.forwarding import Call, Forwarder, Passed
 from shadow.gateway.metrics import HUNG_UP, Metrics
 from shadow.gateway.mirroring import Copy, Heard
@@ -23,6 +24,12 @@ UNFINISHED_REQUEST: Final = "unfinished_request"
 RETRYABLE_ERROR: Final = "retryable_error"
 NO_ANSWER: Final = "no_answer"
 
+#: How long a request runs before it listens for its client's hanging up.
+_LISTENS_AFTER_S: Final = 0.05
+#: For ids, which must differ and keep no secret: seeded by the operating system once, instead
+#: of a system call for each.
+_random_bits: Final = random.Random().getrandbits  # noqa: S311 - see above
+
 
 class Proxy:
     """Serves everything under `/v1`."""
@@ -34,9 +41,11 @@ class Proxy:
         self._metrics = metrics
         self._router = Router(settings)
         self._forwarder = Forwarder(timeout_s=settings.gateway.timeout_s)
+        self._listening = Deadlines(_LISTENS_AFTER_S)
 
     def close(self) -> None:
         """Close the connections to the endpoints."""
+        self._listening.close()
         self._forwarder.close()
 
     async def mirrored(self, api: Api, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +60,7 @@ class Proxy:
             return
         route = self._router.route(api, body, told)
         at, started = time.time(), time.perf_counter()
-        identity = os.urandom(16).hex()
+        identity = f"{_random_bits(128):032x}"
         rate = self._rates[route.task] if route.task and not route.unmirrored else 0.0
         chosen = sampling.chosen(route.unit or identity, rate=rate, salt="mirror")
         copy = None
@@ -60,7 +69,7 @@ class Proxy:
             passing = headers.readable(passing)
         passing = headers.authorized(passing, route.target.model.api_key())
         call = Call(target=route.target, method=b"POST", path=_path(scope), headers=passing, body=route.body)
-        listener = Listener(receive)
+        listener = Listener(receive, self._listening)
         listener.start()
         self._metrics.in_flight += 1
         try:
@@ -101,7 +110,7 @@ class Proxy:
         """Pass a request through, streaming its body up and the answer's down."""
         passing, told = headers.read(scope["headers"])
         target = self._router.unread(told)
-        listener = Listener(receive)
+        listener = Listener(receive, self._listening)
         length = int(told["content-length"]) if "content-length" in told else None
         if length or any(name == b"transfer-encoding" for name, _ in scope["headers"]):
             body = _upload(receive, listener)
