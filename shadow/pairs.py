@@ -248,14 +248,15 @@ def _recorded(reply: _Reply | None, model: str) -> Reply | None:
 
 
 def tool_call(call: Any) -> ToolCall:
-    """A call as people record it: `{"name", "arguments"}`, or the API's `{"function": {…}}`.
+    """A call as people record it: `{"name", "arguments"}`, or the API's `{"function": {…}}` and `{"custom": {…}}`.
 
-    Arguments are text or an object; null and none at all are the same. Raises msgspec.ValidationError.
+    Arguments (of a custom tool: `input`) are text or an object; null and none at all are the same.
+    Raises msgspec.ValidationError.
     """
-    function = call.get("function", call) if isinstance(call, dict) else None
+    function = call.get("function", call.get("custom", call)) if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise msgspec.ValidationError("`tool_calls` holds something that is not a tool call")
-    arguments = function.get("arguments")
+    arguments = function.get("arguments", function.get("input"))
     if arguments is None:
         return ToolCall(name=function["name"])
     text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()

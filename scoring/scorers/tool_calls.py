@@ -11,7 +11,7 @@ Options: those of `json` that say how arguments are compared (`fields`, `ignore`
 `ignore_order`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -30,8 +30,8 @@ Call: TypeAlias = tuple[str, json_fields.Fields]
 _MOST_CALLS = 64
 
 
-def read(reply: Reply, _request: Request, options: Options) -> tuple[Call, ...]:
-    return _read(reply.tool_calls, options)
+def read(reply: Reply, request: Request, options: Options) -> tuple[Call, ...]:
+    return _read(reply.tool_calls, options, _taking_text(request))
 
 
 def read_reference(text: str, options: Options) -> tuple[Call, ...]:
@@ -39,7 +39,9 @@ def read_reference(text: str, options: Options) -> tuple[Call, ...]:
     listed = parse(text)
     calls = listed if isinstance(listed, list) else [listed]
     try:
-        return _read([tool_call(call) for call in calls], options)
+        asked = [tool_call(call) for call in calls]
+        # Nobody's mistake here: whoever wrote text where a function takes an object means a custom tool.
+        return _read(asked, options, {call.name for call in asked})
     except msgspec.ValidationError:
         raise Unreadable("not a list of tool calls") from None
 
@@ -56,10 +58,22 @@ def differences(a: tuple[Call, ...], b: tuple[Call, ...], _options: Options) -> 
     return {"frontier": _written(a), "candidate": _written(b)}
 
 
-def _read(calls: Sequence[ToolCall], options: Options) -> tuple[Call, ...]:
+def _read(calls: Sequence[ToolCall], options: Options, taking_text: Collection[str]) -> tuple[Call, ...]:
     if len(calls) > _MOST_CALLS:
         raise Unreadable(f"more than {_MOST_CALLS} tool calls")
-    return tuple((call.name, _arguments(call.name, call.arguments, options)) for call in calls)
+    return tuple((call.name, _arguments(call, options, text=call.name in taking_text)) for call in calls)
+
+
+def _taking_text(request: Request) -> set[str]:
+    """Names of the custom tools that a request offers, as either API writes them."""
+    tools = request.get("tools")
+    custom = (
+        [tool for tool in tools if isinstance(tool, dict) and tool.get("type") == "custom"]
+        if isinstance(tools, list)
+        else []
+    )
+    described = [tool["custom"] if isinstance(tool.get("custom"), dict) else tool for tool in custom]
+    return {name for tool in described if isinstance(name := tool.get("name"), str)}
 
 
 def _alike(a: Call, b: Call, options: Options) -> float:
@@ -69,13 +83,15 @@ def _alike(a: Call, b: Call, options: Options) -> float:
     return (1 + arguments * json_fields.agree(a[1], b[1], options)) / (1 + arguments)
 
 
-def _arguments(name: str, text: str, options: Options) -> json_fields.Fields:
+def _arguments(call: ToolCall, options: Options, *, text: bool) -> json_fields.Fields:
     try:
-        found = msgspec.json.decode(text) if text.strip() else {}  # some endpoints write "no arguments" so
+        found = msgspec.json.decode(call.arguments) if call.arguments.strip() else {}  # so some write "none"
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise Unreadable(f"arguments of {name[:60]!r} are not a JSON object")
+        if not text:
+            raise Unreadable(f"arguments of {call.name[:60]!r} are not a JSON object")
+        found = {"input": call.arguments}
     return json_fields.fields(found, options)
 
 

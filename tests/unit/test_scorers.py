@@ -256,6 +256,33 @@ def test_arguments_that_are_not_an_object_are_malformed():
     assert agreement("tool_calls", say(None, ("now", "")), say(None, ("now", "{}"))) == 1
 
 
+@pytest.mark.parametrize(
+    "tool",
+    [{"type": "custom", "custom": {"name": "run_sql"}},
+     {"type": "custom", "name": "run_sql"}],
+)  # fmt: skip
+def test_a_custom_tool_takes_any_text(tool: dict[str, object]):
+    scorer, request = SCORERS["tool_calls"], {"tools": [{"type": "function", "name": "other"}, tool]}
+    first, same, other = (
+        scorer.read(say(None, ("run_sql", query)), request, {})
+        for query in ("SELECT name FROM users", "select name  from users", "SELECT 1")
+    )
+    assert scorer.agree(first, same, {}) == 1
+    assert scorer.agree(first, other, {}) == 0.5  # the right tool, asked for something else
+    right = scorer.read_reference('[{"type": "custom", "custom": {"name": "run_sql", "input": "SELECT 1"}}]', {})
+    assert scorer.agree(other, right, {}) == 1
+    with pytest.raises(Unreadable, match="arguments of 'other'"):
+        scorer.read(say(None, ("other", "SELECT 1")), request, {})
+
+
+@pytest.mark.parametrize(
+    "tools", [None, "run_sql", [None, "custom", {"type": "custom"}, {"type": "custom", "custom": 1}]]
+)
+def test_whatever_a_request_says_of_its_tools_calls_are_read(tools: object):
+    scorer = SCORERS["tool_calls"]
+    assert scorer.agree(*[scorer.read(say(None, WEATHER), {"tools": tools}, {})] * 2, {}) == 1
+
+
 def test_a_reference_lists_the_right_calls():
     scorer = SCORERS["tool_calls"]
     right = scorer.read_reference('[{"name": "weather", "arguments": {"city": "paris", "unit": "C"}}]', {})
