@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from shadow import codings, replies
-from shadow.codings import Piece, UnknownCodingError
+from shadow.codings import UnknownCodingError
+from shadow.copies import Piece
 from shadow.records import Api, Failure, Reply
 
 #: Of an error's body, so much is kept for its message.

@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import chain, islice
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
-#: Bytes, and the moment they came.
-Piece: TypeAlias = tuple[bytes, float]
+from shadow.copies import Piece
 
 _GZIP: Final = b"\x1f\x8b"
 

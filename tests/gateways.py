@@ -27,6 +27,8 @@ class RecordingPublisher:
     exchanges: list[Exchange] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     sampled_out: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    room: int = 10**9
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def offer(self, task: str, size: int, build: Build, *args: Any) -> bool:
@@ -37,6 +39,20 @@ class RecordingPublisher:
                 self.exchanges.append(exchange)
                 self.sizes.append(size)
         return True
+
+    def reserve(self, size: int) -> bool:
+        with self._lock:
+            if size > self.room:
+                return False
+            self.room -= size
+        return True
+
+    def release(self, size: int) -> None:
+        with self._lock:
+            self.room += size
+
+    def refuse(self, task: str, reason: str) -> None:
+        self.refused[task, reason] += 1
 
     def count_sampled_out(self, task: str) -> None:
         self.sampled_out[task] += 1

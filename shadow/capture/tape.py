@@ -8,8 +8,9 @@ keeps a reference to each and is told when the stream is closed. Nothing is read
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from functools import cache
-from time import perf_counter
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
+
+from shadow.copies import Budget, Copy
 
 #: What was noted of the request before its answer began to stream.
 Noted: TypeAlias = tuple[Any, ...]
@@ -17,24 +18,12 @@ Ended: TypeAlias = Callable[[Noted, "Tape"], object]
 
 #: Of a longer answer only the beginning is kept. Some models stream tens of thousands of pieces.
 LIMIT_BYTES: Final = 16 * 2**20
-#: The budget is asked for so many bytes at a time.
-_STEP_BYTES: Final = 2**14
-#: What a piece costs beside its own bytes: a tuple, a number and a header.
-_PIECE_BYTES: Final = 128
-
 #: How many forks lie between this process and the first. A stream that was open then is the
 #: parent's to tell of, although the child has a copy and closes it too.
 _forks: Final = [0]
 
 
-class Budget(Protocol):
-    """Who says how much may be kept, as `shadow.publisher.Publisher` does."""
-
-    def reserve(self, size: int) -> bool: ...
-    def release(self, size: int) -> None: ...
-
-
-class Tape:
+class Tape(Copy):
     """The pieces of one answer, in the encoding they came in, each with its `time.perf_counter()`.
 
     `headers` are those of the answer. `ended(noted, tape)` is called when the stream is closed, and
@@ -42,44 +31,16 @@ class Tape:
     nothing is kept.
     """
 
-    size = 0
-    cut = False
-    refused = False
+    limit = LIMIT_BYTES
     fault: str | None = None
-    _reserved = 0
-    _room = 0
 
     def __init__(self, ended: "Ended", noted: Noted, headers: Mapping[str, str], budget: Budget) -> None:
-        self.pieces: list[tuple[bytes, float]] = []
+        self.pieces = []  # what the base class does, without another call
+        self._budget = budget
         self.headers = headers
         self._ended: Ended | None = ended
         self._noted = noted
-        self._budget = budget
         self._forks = _forks[0]
-
-    def add(self, piece: bytes) -> None:
-        size = self.size + len(piece) + _PIECE_BYTES
-        if size > self._room and not self._reserve(size):
-            return
-        self.size = size
-        self.pieces.append((piece, perf_counter()))
-
-    def _reserve(self, size: int) -> bool:
-        """Find room for `size` bytes in all, or keep no more, however little the next piece is."""
-        if self.cut or self.refused:
-            return False
-        more = (size - self._reserved + _STEP_BYTES - 1) // _STEP_BYTES * _STEP_BYTES
-        if size > LIMIT_BYTES:
-            self.cut = True
-        elif not self._budget.reserve(more):
-            self.refused = True
-            self.pieces.clear()
-        else:
-            self._reserved += more
-            self._room = min(self._reserved, LIMIT_BYTES)
-            return True
-        self._room = 0
-        return False
 
     def broke(self, fault: BaseException) -> None:
         """The stream raised. A generator that is closed early is not a fault of the stream."""
@@ -90,7 +51,7 @@ class Tape:
         """The stream was closed, or its last reader is gone. Does its work once."""
         ended, self._ended = self._ended, None
         if ended is not None and self._forks == _forks[0]:
-            self._budget.release(self._reserved)
+            self.release()
             ended(self._noted, self)
 
     def __del__(self) -> None:

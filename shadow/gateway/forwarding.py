@@ -6,12 +6,13 @@ from collections.abc import AsyncIterable, Coroutine
 import msgspec
 import structlog
 
+from shadow.copies import Copy
 from shadow.gateway import asgi, headers
 from shadow.gateway.asgi import Listener, Send
 from shadow.gateway.connections import Connection, Origin, Pool, origin_of
 from shadow.gateway.headers import Headers
 from shadow.gateway.metrics import HUNG_UP
-from shadow.gateway.mirroring import Broken, Copy
+from shadow.gateway.mirroring import Broken
 from shadow.gateway.routing import Target
 
 _log = structlog.get_logger()
@@ -106,7 +107,7 @@ class Forwarder:
             while more:
                 chunk = await connection.chunk()
                 more = not connection.ended
-                if copy is not None:
+                if copy is not None and chunk:
                     copy.add(chunk)
                 if not more:
                     listener.stop()

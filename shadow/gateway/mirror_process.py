@@ -41,14 +41,16 @@ _Tallies: TypeAlias = defaultdict[str, Counter[str]]
 class MirrorProcess:
     """A `Mirror` whose publisher lives in a child process. Used from one event loop.
 
-    Up to a quarter of `publisher.queue_bytes` waits on this side, and up to all of it in the
-    child; beyond that, exchanges are dropped and counted. A child that dies is started again;
+    Of `publisher.queue_bytes`, answers that are still coming take up to half on this side, and
+    what waits to be handed over up to a quarter; the child takes up to all of it. Beyond that,
+    exchanges are dropped and counted. A child that dies is started again;
     what it had not yet accepted counts as dropped.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._room = settings.publisher.queue_bytes // 4
+        self._room_to_hear = settings.publisher.queue_bytes // 2
         self._child: subprocess.Popen[bytes] | None = None
         self._transport: asyncio.WriteTransport | None = None
         self._batch: list[Heard] = []
@@ -88,7 +90,7 @@ class MirrorProcess:
         if self._transport is None:
             self._drop(heard.task, _LOST)
         elif self.waiting_bytes + heard.size > self._room:
-            self._drop(heard.task, "dropped:byte_budget")
+            self.no_room(heard.task)
         else:
             self._handed[heard.task] += 1
             self._batch.append(heard)
@@ -97,6 +99,18 @@ class MirrorProcess:
                 self._hand_over()
             elif self._hand_over_soon is None:
                 self._hand_over_soon = asyncio.get_running_loop().call_later(_HAND_OVER_AFTER_S, self._hand_over)
+
+    def reserve(self, size: int) -> bool:
+        if size > self._room_to_hear:
+            return False
+        self._room_to_hear -= size
+        return True
+
+    def release(self, size: int) -> None:
+        self._room_to_hear += size
+
+    def no_room(self, task: str) -> None:
+        self._drop(task, "dropped:byte_budget")
 
     def sampled_out(self, task: str) -> None:
         self._left[task]["sampled_out"] += 1

@@ -1,6 +1,5 @@
 """From the bytes that passed through to an Exchange. Runs away from the request path."""
 
-import time
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -9,6 +8,7 @@ import msgspec
 from shadow import answers, prices
 from shadow.answers import Answer
 from shadow.codings import UnknownCodingError
+from shadow.copies import Piece
 from shadow.publisher import Dropped
 from shadow.records import Api, Exchange, Failure, Role
 from shadow.settings import Settings
@@ -23,32 +23,13 @@ _BROKEN: Final[dict[Broken, tuple[Failure, str]]] = {
 }
 
 
-class Copy(msgspec.Struct, kw_only=True, array_like=True):
-    """The first `limit` bytes of an answer, as the chunks they came in, and when each came."""
-
-    limit: int
-    size: int = 0
-    truncated: bool = False
-    chunks: list[bytes] = []
-    times: list[float] = []
-
-    def add(self, chunk: bytes) -> None:
-        room = self.limit - self.size
-        if len(chunk) > room:
-            self.truncated = True
-            chunk = chunk[:room]
-        if chunk:
-            self.size += len(chunk)
-            self.chunks.append(chunk)
-            self.times.append(time.perf_counter())
-
-
 class Heard(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """All that is known of one user request once its answer has passed.
 
-    `model` is the name in [models] that served. `started`, `ended` and the copy's times are
-    on the clock of `time.perf_counter` (seconds), `at` is Unix time. `status` is None where
-    the client hung up before the endpoint's first byte.
+    `model` is the name in [models] that served. `started`, `ended` and the times of the `pieces`
+    are on the clock of `time.perf_counter` (seconds), `at` is Unix time. `size` is what all of it
+    takes of the memory, `cut` says that the answer was longer than the pieces. `status` is None
+    where the client hung up before the endpoint's first byte.
     """
 
     id: str
@@ -62,18 +43,15 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     at: float
     started: float
     ended: float
-    copy: Copy
+    pieces: list[Piece]
+    size: int
     probability: float
+    cut: bool = False
     status: int | None = None
     content_type: str = ""
     content_encoding: str = ""
     broken: Broken | None = None
     traceparent: str | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes this holds, for a byte budget."""
-        return len(self.request) + self.copy.size
 
 
 def exchange_of(heard: Heard, settings: Settings) -> Exchange | None:
@@ -86,7 +64,7 @@ def exchange_of(heard: Heard, settings: Settings) -> Exchange | None:
         return None
     sent_name = settings.sent_name(heard.model)
     try:
-        reply, cut = answers.read(_answer(heard, sent_name))
+        reply, cut = answers.read(_answer(heard, sent_name, settings.gateway.mirror_body_bytes))
     except UnknownCodingError as fault:
         raise Dropped("unknown_coding", str(fault)) from None
     return Exchange(
@@ -110,16 +88,15 @@ def exchange_of(heard: Heard, settings: Settings) -> Exchange | None:
     )
 
 
-def _answer(heard: Heard, model: str) -> Answer:
-    copy = heard.copy
+def _answer(heard: Heard, model: str, limit: int) -> Answer:
     return Answer(
         api=heard.api,
         model=model,
         started=heard.started,
-        pieces=list(zip(copy.chunks, copy.times, strict=True)),
-        limit=copy.limit,
-        too_long=f"larger than gateway.mirror_body_bytes ({copy.limit}); the user got all of it",
-        cut=copy.truncated,
+        pieces=heard.pieces,
+        limit=limit,
+        too_long=f"larger than gateway.mirror_body_bytes ({limit}); the user got all of it",
+        cut=heard.cut,
         broken_off=None if heard.broken is None else _BROKEN[heard.broken],
         status=heard.status,
         content_type=heard.content_type,

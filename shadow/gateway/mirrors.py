@@ -21,6 +21,16 @@ class Mirror(Protocol):
     def offer(self, heard: Heard) -> None:
         """Mirror it, or drop and count it."""
 
+    def reserve(self, size: int) -> bool:
+        """Room for what is still being heard; see `shadow.copies.Budget`."""
+        ...
+
+    def release(self, size: int) -> None:
+        """Give such room back, before what was heard is offered."""
+
+    def no_room(self, task: str) -> None:
+        """Count an exchange for whose answer there was no room."""
+
     def sampled_out(self, task: str) -> None:
         """Count a request that sampling left out."""
 
@@ -32,6 +42,9 @@ class Publisher(Protocol):
     """The part of `shadow.publisher.Publisher` that is needed here."""
 
     def offer(self, task: str, size: int, build: Build, *args: Any) -> object: ...
+    def reserve(self, size: int) -> bool: ...
+    def release(self, size: int) -> None: ...
+    def refuse(self, task: str, reason: str) -> None: ...
     def count_sampled_out(self, task: str) -> None: ...
     def counts(self) -> CaptureCounts: ...
 
@@ -42,12 +55,17 @@ class InProcess:
     def __init__(self, settings: Settings, publisher: Publisher) -> None:
         self._settings = settings
         self._publisher = publisher
+        self.reserve = publisher.reserve
+        self.release = publisher.release
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 
     def offer(self, heard: Heard) -> None:
         self._publisher.offer(heard.task, heard.size, exchange_of, heard, self._settings)
+
+    def no_room(self, task: str) -> None:
+        self._publisher.refuse(task, "byte_budget")
 
     def sampled_out(self, task: str) -> None:
         self._publisher.count_sampled_out(task)

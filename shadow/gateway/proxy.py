@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from shadow import sampling
+from shadow.copies import Copy
 from shadow.gateway import asgi, headers
 from shadow.gateway.asgi import HungUpError, Listener, Receive, Scope, Send, TooLargeError
 from shadow.gateway.deadlines import Deadlines
 from shadow.gateway.forwarding import Call, Forwarder, Passed
 from shadow.gateway.metrics import HUNG_UP, Metrics
-from shadow.gateway.mirroring import Copy, Heard
+from shadow.gateway.mirroring import Heard
 from shadow.gateway.mirrors import Mirror
 from shadow.gateway.routing import Router
 from shadow.records import Api
@@ -65,7 +66,7 @@ class Proxy:
         chosen = sampling.chosen(route.unit or identity, rate=rate, salt="mirror")
         copy = None
         if chosen:
-            copy = Copy(limit=self._limits.mirror_body_bytes)
+            copy = Copy(self._limits.mirror_body_bytes, self._mirror)
             passing = headers.readable(passing)
         passing = headers.authorized(passing, route.target.model.api_key())
         call = Call(target=route.target, method=b"POST", path=_path(scope), headers=passing, body=route.body)
@@ -76,12 +77,16 @@ class Proxy:
             passed = await self._forwarder.forward(call, send, listener, copy)
         finally:
             self._metrics.in_flight -= 1
+            if copy is not None:
+                copy.release()
         ended = time.perf_counter()
         self._metrics.served(task=route.task, arm=route.arm, status=passed.status, seconds=ended - started)
         if reason := route.unmirrored or _no_exchange(passed):
             self._metrics.unmirrored(reason)
         elif route.task and copy is None:
             self._mirror.sampled_out(route.task)
+        elif route.task and copy is not None and copy.refused:
+            self._mirror.no_room(route.task)
         elif route.task and copy is not None:
             self._mirror.offer(
                 Heard(
@@ -96,8 +101,10 @@ class Proxy:
                     at=at,
                     started=started,
                     ended=ended,
-                    copy=copy,
+                    pieces=copy.pieces,
+                    size=len(body) + copy.size,
                     probability=rate,
+                    cut=copy.cut,
                     status=passed.answered,
                     content_type=passed.content_type,
                     content_encoding=passed.content_encoding,

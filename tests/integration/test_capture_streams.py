@@ -8,6 +8,7 @@ import pytest
 from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 from shadow import mirror
+from shadow.capture.tape import Tape
 from shadow.devstack.processes import poll_until
 from tests import services
 from tests.capturing import Collected, Upstream
@@ -196,7 +197,7 @@ def test_an_answer_read_to_its_end_is_judged_as_a_whole(client, published, model
 
 
 def test_of_an_endless_stream_only_the_beginning_is_kept(client, published, monkeypatch):
-    monkeypatch.setattr("shadow.capture.tape.LIMIT_BYTES", 300)
+    monkeypatch.setattr(Tape, "limit", 300)
     assert len(list(client.chat.completions.create(**ASK))) == 5
     exchange = published.only()
     assert exchange.truncated

@@ -13,7 +13,7 @@ from hypothesis import settings as checking
 from hypothesis import strategies as st
 from yarl import URL
 
-from shadow.devstack.processes import free_port
+from shadow.devstack.processes import free_port, poll_until
 from shadow.gateway import serving
 from shadow.gateway.app import build
 from tests import gateways, scripted, services
@@ -254,7 +254,19 @@ async def test_a_reply_over_the_mirror_limit_is_forwarded_whole_and_mirrored_tru
     exchange = running.publisher.one()
     assert exchange.truncated
     assert exchange.reply.failure == "truncated"
-    assert running.publisher.sizes[0] <= 5_000 + len(BODY)
+    assert running.publisher.sizes[0] < 6_000 + len(BODY)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_for_whose_copy_there_is_no_room_is_forwarded_whole_and_counted(gateway, stream: bool):
+    running = gateway(scripted.chunks(*[b"data: x\n\n" * 1_000] * 4) if stream else scripted.chat("x" * 40_000))
+    running.publisher.room = 20_000
+    for _ in range(2):
+        _, _, body = await raw(running.url)
+        assert len(body) >= 36_000
+    poll_until(lambda: running.publisher.refused == {("intent", "byte_budget"): 2}, timeout=10.0)
+    assert running.publisher.room == 20_000
+    assert not running.publisher.exchanges
 
 
 @pytest.mark.parametrize("path", ["/v1/%2e%2e/admin", "/v1/x/..%2f../admin", "/admin", "/"])

@@ -13,7 +13,7 @@ import pytest
 from shadow.devstack.processes import free_port, poll_until
 from shadow.gateway import mirror_link
 from shadow.gateway.mirror_process import MirrorProcess
-from shadow.gateway.mirroring import Copy, Heard
+from shadow.gateway.mirroring import Heard
 from shadow.records import CaptureCounts, Exchange
 from shadow.settings import Settings
 from shadow.wire import TYPES, decode
@@ -23,8 +23,7 @@ from tests.scripted import chat_body
 
 
 def heard(number: int, *, size: int = 0, text: str = "hello") -> Heard:
-    copy = Copy(limit=10_000_000)
-    copy.add(json.dumps(chat_body(text + " " * size)).encode())
+    answer = json.dumps(chat_body(text + " " * size)).encode()
     return Heard(
         id=f"x{number}",
         api="chat",
@@ -37,7 +36,8 @@ def heard(number: int, *, size: int = 0, text: str = "hello") -> Heard:
         at=1_700_000_000.0,
         started=0.0,
         ended=0.5,
-        copy=copy,
+        pieces=[(answer, 0.4)],
+        size=len(answer) + 100,
         probability=1.0,
         status=200,
         content_type="application/json",

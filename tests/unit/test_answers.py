@@ -15,8 +15,8 @@ from shadow.answers import Answer
 from shadow.capture.call import Call
 from shadow.capture.labels import Labels
 from shadow.capture.tape import Tape
-from shadow.codings import Piece
-from shadow.gateway.mirroring import Broken, Copy, Heard, exchange_of
+from shadow.copies import Piece
+from shadow.gateway.mirroring import Broken, Heard, exchange_of
 from shadow.publisher import Dropped
 from shadow.records import Api, Exchange, Reply
 from tests.capturing import SETTINGS, Collected
@@ -55,7 +55,8 @@ def by_gateway(
         at=1_700_000_000.0,
         started=0.0,
         ended=9.0,
-        copy=Copy(limit=LIMIT, chunks=[piece for piece, _ in pieces], times=[at for _, at in pieces]),
+        pieces=list(pieces),
+        size=sum(len(piece) for piece, _ in pieces),
         probability=1.0,
         status=200,
         content_type=known.get("content-type", ""),

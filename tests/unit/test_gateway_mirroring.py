@@ -4,7 +4,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from shadow.gateway.mirroring import Copy, Heard, exchange_of
+from shadow.copies import Copy, Piece
+from shadow.gateway.mirroring import Heard, exchange_of
 from shadow.publisher import Dropped
 from shadow.records import Exchange, Usage
 from tests.gateways import settings_for
@@ -31,13 +32,22 @@ STREAM = [
 
 
 def heard(*chunks: bytes, limit: int = 100_000, content_type: str = "text/event-stream", **fields: Any) -> Exchange:
-    copy = Copy(limit=limit)
+    copy = Copy(limit, Plenty())
     for chunk in chunks:
         copy.add(chunk)
-    return exchange_from(copy, content_type=content_type, **fields)
+    return exchange_from(copy.pieces, cut=copy.cut, limit=limit, content_type=content_type, **fields)
 
 
-def exchange_from(copy: Copy, **fields: Any) -> Exchange:
+class Plenty:
+    """A budget that is never spent."""
+
+    def reserve(self, size: int) -> bool:
+        return size > 0
+
+    def release(self, size: int) -> None: ...
+
+
+def exchange_from(pieces: list[Piece], *, limit: int = 100_000, **fields: Any) -> Exchange:
     known = Heard(
         id="x1",
         api="chat",
@@ -50,11 +60,13 @@ def exchange_from(copy: Copy, **fields: Any) -> Exchange:
         at=1_700_000_000.5,
         started=10.0,
         ended=10.7,
-        copy=copy,
+        pieces=pieces,
+        size=sum(len(piece) for piece, _ in pieces),
         probability=0.5,
         status=200,
     )
-    exchange = exchange_of(msgspec.structs.replace(known, **fields), settings_for("http://frontier"))
+    settings = settings_for("http://frontier", gateway={"mirror_body_bytes": max(limit, 1_000)})
+    exchange = exchange_of(msgspec.structs.replace(known, **fields), settings)
     assert exchange is not None
     return exchange
 
@@ -77,11 +89,8 @@ def test_a_stream_becomes_the_reply_it_carried():
 
 
 def test_time_to_first_token_is_that_of_the_first_text_not_of_the_first_event():
-    copy = Copy(limit=10_000)
-    for chunk in STREAM:
-        copy.add(chunk)
-    copy.times[:] = [10.1, 10.3, 10.4, 10.5, 10.6, 10.7]
-    exchange = exchange_from(copy, content_type="text/event-stream; charset=utf-8")
+    pieces = list(zip(STREAM, [10.1, 10.3, 10.4, 10.5, 10.6, 10.7], strict=True))
+    exchange = exchange_from(pieces, content_type="text/event-stream; charset=utf-8")
     assert exchange.reply.ttft_ms == pytest.approx(300)
     assert exchange.reply.latency_ms == pytest.approx(700)
 

@@ -1,0 +1,78 @@
+"""What is kept of an answer that passes, and what that asks of the budget."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow.capture.tape import Tape
+from shadow.copies import Copy
+
+
+class Budget:
+    def __init__(self, size: int) -> None:
+        self.left = size
+
+    def reserve(self, size: int) -> bool:
+        assert size > 0
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+    def release(self, size: int) -> None:
+        self.left += size
+
+
+def copied(pieces: list[bytes], budget: Budget, *, limit: int = 10**9) -> Copy:
+    copy = Copy(limit, budget)
+    for piece in pieces:
+        copy.add(piece)
+    return copy
+
+
+PIECES = st.lists(st.binary(min_size=1, max_size=9_000) | st.binary(min_size=1, max_size=40), max_size=60)
+
+
+@given(PIECES, st.integers(0, 200_000), st.integers(1, 60_000))
+def test_what_is_kept_is_the_beginning_up_to_the_limit_or_nothing_and_the_budget_knows_of_it(pieces, size, limit):
+    budget = Budget(size)
+    copy = copied(pieces, budget, limit=limit)
+    kept, whole = b"".join(piece for piece, _ in copy.pieces), b"".join(pieces)
+    assert kept == (b"" if copy.refused else whole[:limit])
+    assert not (copy.cut and copy.refused)
+    if not copy.refused:
+        assert copy.cut == (len(whole) > limit)
+        assert len(kept) <= copy.size <= size - budget.left
+    copy.release()
+    copy.release()
+    assert budget.left == size
+
+
+@given(PIECES)
+def test_pieces_are_kept_as_they_are_and_in_their_order(pieces):
+    copy = copied(pieces, Budget(10**9))
+    assert [piece for piece, _ in copy.pieces] == pieces
+    times = [at for _, at in copy.pieces]
+    assert times == sorted(times)
+
+
+def test_behind_a_piece_that_is_cut_there_is_no_other_however_small():
+    copy = copied([b"a" * 500, b"b" * 600, b"c"], Budget(10**6), limit=1_000)
+    assert [piece for piece, _ in copy.pieces] == [b"a" * 500, b"b" * 500]
+    assert copy.cut
+
+
+def test_an_answer_for_which_there_is_no_room_takes_none():
+    budget = Budget(2**14)
+    copy = copied([b"a" * 10_000, b"b" * 10_000, b"c"], budget)
+    assert (copy.refused, copy.cut, copy.pieces, budget.left) == (True, False, [], 2**14)
+
+
+def test_a_tape_gives_its_room_back_when_its_stream_ends():
+    budget = Budget(2**16)
+    ended = []
+    tape = Tape(lambda noted, tape: ended.append((noted, budget.left, len(tape.pieces))), ("asked",), {}, budget)
+    tape.add(b"a" * 10_000)
+    assert budget.left < 2**16
+    tape.end()
+    tape.end()
+    assert ended == [(("asked",), 2**16, 1)]
