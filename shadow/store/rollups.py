@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, func, text
 
 from shadow import tally
-from shadow.store import staging
+from shadow.store import staging, values
 from shadow.store.rows import clean
 from shadow.store.tables import (
     HEAVIEST,
@@ -51,7 +51,7 @@ def add_combinations(connection: Connection, combinations: Mapping[Combination, 
     """
     cells: dict[Cell, Tally] = {}
     tally.spread(cells, combinations)
-    _write(connection, cells)
+    _write(connection, values.told_apart(connection, cells))
     # Nobody crosses excess disagreement, and it must not take the place of what is crossed.
     _write_crossings(connection, {key: counted for key, counted in combinations.items() if key.kind != "excess"})
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from shadow import counting, tally
 from shadow.errors import StoreError, UnstorableError
 from shadow.records import CaptureCounts, Reply, TrialKind
-from shadow.store import engine, exchanges, ingest, partitions, rollups, tallies
+from shadow.store import engine, exchanges, ingest, partitions, rollups, tallies, values
 from shadow.tally import Cell, Tally
 from tests.store_samples import START, arrival, count, dump, exchange, letter, scored, store, various
 
@@ -146,6 +146,72 @@ def test_combinations_beyond_the_limit_are_counted_together(database, monkeypatc
     overflow = found.pop((rollups.OVERFLOW, rollups.OVERFLOW))
     assert overflow.pairs == 8
     assert [cell.pairs for cell in found.values()] == [4, 4, 4]
+
+
+def test_values_beyond_the_limit_are_counted_together_whichever_process_counts_them(database, monkeypatch):
+    monkeypatch.setattr(values, "MAX_VALUES", 3)
+    at = START + timedelta(hours=5)
+    pairs = [scored(exchange=exchange(n, at=at, segment={"user": f"u{n % 5}"})) for n in range(20)]
+    store(database, pairs[:8], batch=4)
+    values._remembered.clear()  # as in another process
+    store(database, pairs[8:], batch=4)
+    store(database, pairs, batch=7)  # once more, and nothing changes
+    with engine.snapshot(database) as connection:
+        found = tallies.read(connection, **QUESTION, dimension="user", per="window")
+        everything = tallies.read(connection, **QUESTION, dimension="all", per="window")
+    assert {cell.value: counted.pairs for cell, counted in found.items()} == {
+        "u0": 4,
+        "u1": 4,
+        "u2": 4,
+        tally.OVERFLOW: 8,
+    }
+    assert tally.total(found.values()).agreement == tally.total(everything.values()).agreement
+
+
+def test_the_next_day_tells_its_own_values_apart(database, monkeypatch):
+    monkeypatch.setattr(values, "MAX_VALUES", 2)
+    days = [START + timedelta(days=day) for day in range(2)]
+    store(
+        database,
+        [
+            scored(exchange=exchange(10 * day + n, at=at, segment={"user": f"day{day}-{n}"}))
+            for day, at in enumerate(days)
+            for n in range(2)
+        ],
+    )
+    with engine.snapshot(database) as connection:
+        found = tallies.read(connection, **QUESTION, dimension="user", per="window")
+    assert {cell.value for cell in found} == {"day0-0", "day0-1", "day1-0", "day1-1"}
+
+
+def test_dimensions_beyond_the_limit_are_in_the_totals_only(database, monkeypatch):
+    known = {"all", "has_tools", "input_length", "u0"}
+    monkeypatch.setattr(values, "MAX_DIMENSIONS", len(known))
+    at = START + timedelta(hours=5)
+    store(database, [scored(exchange=exchange(n, at=at, segment={f"u{n}": "yes"})) for n in range(4)], batch=1)
+    with engine.snapshot(database) as connection:
+        found = tallies.read(connection, **QUESTION, per="window")
+    assert {cell.dimension for cell in found} == known
+    assert {cell.dimension: counted.pairs for cell, counted in found.items()} == {
+        "all": 4,
+        "has_tools": 4,
+        "input_length": 4,
+        "u0": 1,
+    }
+
+
+def test_an_opinion_about_a_value_beyond_the_limit_is_counted_where_its_pair_is(database, monkeypatch):
+    monkeypatch.setattr(values, "MAX_VALUES", 1)
+    at = START + timedelta(hours=5)
+    pairs = [scored(exchange=exchange(n, at=at, segment={"user": f"u{n}"})) for n in range(3)]
+    store(database, pairs)
+    cells = [
+        Cell("ticket-intent", "small-7b", "shadow", "judge", "user", f"u{n}", at.replace(minute=0, second=0))
+        for n in range(3)
+    ]
+    with database.begin() as connection:
+        kept = values.told_apart(connection, {cell: Tally(pairs=1) for cell in cells})
+    assert {cell.value: counted.pairs for cell, counted in kept.items()} == {"u0": 1, tally.OVERFLOW: 2}
 
 
 def test_time_is_added_up_in_the_database_to_what_hours_add_up_to(database):
