@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from shadow import wire
-from shadow.errors import UnstorableError, WireError
+from shadow.errors import RedactionError, UnstorableError, WireError
 from shadow.records import CaptureCounts, DeadLetter, Exchange
 from shadow.store.rows import clean, mended
 
@@ -63,13 +63,19 @@ def dead_letter(
 ) -> DeadLetter:
     """`message` with the reason why it could not be processed.
 
-    The reason is that of a WireError, `unstorable`, or the type of any other fault; every text in it can be stored.
+    The reason is that of a WireError, `unstorable`, `not_redacted`, or the type of any other fault; every text in it
+    can be stored.
     The same message always makes the same letter, so burying it twice leaves one grave.
     """
-    if isinstance(fault, WireError):
-        reason = fault.reason
-    else:
-        reason = "unstorable" if isinstance(fault, UnstorableError) else type(fault).__name__
+    match fault:
+        case WireError():
+            reason = fault.reason
+        case UnstorableError():
+            reason = "unstorable"
+        case RedactionError():
+            reason = "not_redacted"
+        case _:
+            reason = type(fault).__name__
     return DeadLetter(
         id=identity if mended(identity) == identity else message.place,
         at=message.at,

@@ -139,16 +139,16 @@ def label(desk: Desk, choice: Choice, note: str) -> None:
         return
     frontier_left = blind.frontier_is_left(waiting.name, desk.reviewer)
     redactor = Redactor(configured.settings().redaction)
-    said = Label(
-        **waiting.name._asdict(),
-        reviewer=desk.reviewer,
-        preference=blind.preference(choice, frontier_left=frontier_left),
-        probability=waiting.probability,
-        stratum=waiting.stratum,
-        note=redactor.text(note.strip()),
-        labelled_at=datetime.now(UTC),
-    )
     try:
+        said = Label(
+            **waiting.name._asdict(),
+            reviewer=desk.reviewer,
+            preference=blind.preference(choice, frontier_left=frontier_left),
+            probability=waiting.probability,
+            stratum=waiting.stratum,
+            note=redactor.text(note.strip()),
+            labelled_at=datetime.now(UTC),
+        )
         with transaction() as connection:
             given = opinions.record_labels(connection, [said])
     except ShadowError as fault:

@@ -7,6 +7,7 @@
     │   ├── SchemaError          the database is there but its schema is not ours, or not yet
     │   └── UnstorableError      rows that no database could keep; leave them out and go on
     ├── BrokerError              Kafka cannot be reached or refuses
+    ├── RedactionError           a text could not be searched for what is private; it goes nowhere
     ├── DevstackError            an embedded service could not be started
     └── UsageError               a command was given something it cannot work with
 
@@ -64,6 +65,10 @@ class UnstorableError(StoreError):
 
 class BrokerError(ShadowError):
     """Kafka cannot be reached, or refuses what was asked of it."""
+
+
+class RedactionError(ShadowError):
+    """A pattern of the settings took too long on a text, which therefore may not be passed on."""
 
 
 class DevstackError(ShadowError):

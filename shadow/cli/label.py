@@ -17,7 +17,7 @@ from shadow.cli.export import output
 from shadow.cli.label_lines import LabelLine, line_of, read
 from shadow.cli.replay import INCOMPLETE
 from shadow.cli.storage import database
-from shadow.errors import UsageError
+from shadow.errors import RedactionError, UsageError
 from shadow.pairs import BadLine
 from shadow.redact import Redactor
 from shadow.settings import load
@@ -112,7 +112,10 @@ class Import:
             for number, line in readable.items():
                 meant = next((found for name in line.ids() if (found := line.among(stored.get(name, [])))), [])
                 if len(meant) == 1:
-                    labels[number] = line.about(meant[0], note=self._redactor.text(line.note), now=utc_now())
+                    try:
+                        labels[number] = line.about(meant[0], note=self._redactor.text(line.note), now=utc_now())
+                    except RedactionError as fault:
+                        bad[number] = str(fault)
                 else:
                     bad[number] = _SEVERAL.format(len(meant)) if meant else _UNKNOWN
             given = opinions.record_labels(connection, list(labels.values()))

@@ -15,6 +15,7 @@ from time import monotonic, sleep
 from typing import Final
 
 from shadow import wire
+from shadow.errors import RedactionError
 from shadow.publisher import fit, lifecycle
 from shadow.publisher.accounts import Accounts, Dropped, Snapshot, Ticket
 from shadow.publisher.connection import Connection
@@ -240,8 +241,12 @@ class Publisher:
     def _encode(self, exchange: Exchange | None) -> Message:
         if exchange is None:
             raise Dropped("nothing_to_mirror")
-        limit = self._limits.max_message_bytes
-        return fit.encode(self._redact.exchange(exchange), source=self.source, limit=limit)
+        try:
+            clean = self._redact.exchange(exchange)
+        except RedactionError as fault:
+            self._report.warn("not_redacted", f"an exchange is dropped: {fault}")
+            raise Dropped("not_redacted") from None
+        return fit.encode(clean, source=self.source, limit=self._limits.max_message_bytes)
 
     def _send_exchange(self, ticket: Ticket, message: Message) -> bool:
         """Whether the ticket is with the producer, or has settled."""

@@ -1,10 +1,21 @@
-"""The patterns of the settings."""
+"""The patterns of the settings.
+
+Somebody else wrote them, and some patterns take centuries over the wrong text. Python's own `re`
+cannot be interrupted, and holds the interpreter meanwhile: the whole application would stand
+still. The `regex` module reads the same patterns, lets others run, and gives up in time.
+"""
 
 import re
 from collections.abc import Iterable
 from typing import Final
 
+import regex
+
+from shadow.errors import RedactionError
 from shadow.redact.spans import replaced
+
+#: Longest that one pattern may search one text.
+_LONGEST_S: Final = 1.0
 
 _BUILT_IN: Final = ("email", "phone", "card", "iban", "secret")
 
@@ -17,18 +28,25 @@ class OwnPatterns:
     """
 
     def __init__(self, patterns: dict[str, str]) -> None:
-        self._patterns = [(re.compile(pattern), f"[{name}]") for name, pattern in patterns.items()]
+        self._patterns = [(name, regex.compile(pattern), f"[{name}]") for name, pattern in patterns.items()]
         names = sorted((*_BUILT_IN, *patterns), key=len, reverse=True)
         self._placeholder = re.compile("|".join(re.escape(f"[{name}]") for name in names))
 
     def replace(self, text: str) -> str:
-        for pattern, placeholder in self._patterns:
-            spans = [
-                (*match.span(), placeholder)
-                for start, end in self._between_placeholders(text)
-                for match in pattern.finditer(text, start, end)
-                if match[0]
-            ]
+        """Raises RedactionError where a pattern takes too long."""
+        for name, pattern, placeholder in self._patterns:
+            try:
+                spans = [
+                    (*match.span(), placeholder)
+                    for start, end in self._between_placeholders(text)
+                    for match in pattern.finditer(text, start, end, concurrent=True, timeout=_LONGEST_S)
+                    if match[0]
+                ]
+            except TimeoutError:
+                raise RedactionError(
+                    f"redaction.patterns.{name} took more than {_LONGEST_S:g} s over {len(text)} characters; "
+                    "write it without a repetition of what repeats or of alternatives"
+                ) from None
             text = replaced(text, spans)
         return text
 

@@ -4,15 +4,17 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
 from shadow.records import CaptureCounts, Exchange, Reply
 from shadow.redact import contacts, secrets, units
 from shadow.redact.keys import says_what_it_holds
-from shadow.redact.own import OwnPatterns
 from shadow.settings import Redaction, Settings
+
+if TYPE_CHECKING:
+    from shadow.redact.own import OwnPatterns
 
 #: Replacing one thing can bring another to light; rules repeat until nothing changes.
 _MAX_PASSES: Final = 4
@@ -40,7 +42,7 @@ class Redactor:
         """`known`: names of tasks and models that are in the settings, and so are nobody's secret."""
         settings = settings or Redaction()
         self._enabled = settings.enabled
-        self._own = OwnPatterns(settings.patterns) if settings.patterns else None
+        self._own = _own(settings.patterns) if settings.patterns else None
         self._known = frozenset(known)
         self._short = lru_cache(_REMEMBERED)(self._text)
         self._unit_key = units.key()
@@ -185,6 +187,12 @@ class Redactor:
         if unit is None or (self._unit_key is None and self.text(unit) == unit):
             return unit
         return units.stand_in(unit, self._unit_key)
+
+
+def _own(patterns: dict[str, str]) -> "OwnPatterns":
+    from shadow.redact.own import OwnPatterns  # noqa: PLC0415 - only who has some pays for its import
+
+    return OwnPatterns(patterns)
 
 
 def _is_json(text: str) -> bool:

@@ -157,12 +157,12 @@ class Redaction(Section):
     @field_validator("patterns")
     @classmethod
     def _compile(cls, value: dict[str, str]) -> dict[str, str]:
-        import re  # noqa: PLC0415 - only a file with own patterns pays for it
+        import regex  # noqa: PLC0415 - only a file with own patterns pays for it
 
         for name, pattern in value.items():
             try:
-                empty = re.compile(pattern).search("")
-            except re.error as fault:
+                empty = regex.compile(pattern).search("")
+            except regex.error as fault:
                 raise ValueError(f"{name}: not a regular expression ({fault})") from None
             if empty:
                 raise ValueError(f"{name}: matches where there is nothing; say what must be there, as + does for *")

@@ -148,6 +148,17 @@ def test_what_is_private_in_a_note_is_not_kept(database):
     assert [kept.note for kept in labels(database)] == ["ask [email], the amount is wrong"]
 
 
+def test_a_note_that_a_pattern_is_too_slow_for_is_a_line_of_no_use(database, tmp_path, monkeypatch):
+    monkeypatch.setattr("shadow.redact.own._LONGEST_S", 0.2)
+    (tmp_path / "shadow.toml").write_text("[redaction.patterns]\nslow = '(a|a)+$'\n", encoding="utf-8")
+    store(database, [scored(1), scored(2)])
+    notes = ["fine", "a" * 60 + "b"]
+    given = [{"id": f"x00000{n}", "label": "tie", "reviewer": "ana", "note": note} for n, note in enumerate(notes, 1)]
+    said = brought_in(*given, code=3).splitlines()
+    assert said[0].startswith("-:2: redaction.patterns.slow took more than 0.2 s")
+    assert [kept.note for kept in labels(database)] == ["fine"]
+
+
 @pytest.mark.parametrize("content", [b"", b"\n \n"])
 def test_an_empty_file_is_a_mistake(database, tmp_path, content):
     (tmp_path / "labels.jsonl").write_bytes(content)

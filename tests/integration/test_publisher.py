@@ -13,6 +13,7 @@ import pytest
 from shadow import wire
 from shadow.publisher import Dropped, Publisher
 from shadow.records import Exchange
+from shadow.settings import Redaction
 from tests.publishing import arrived, assert_accounted_for, exchange, messages, offer, settings_for, settled
 
 
@@ -105,6 +106,21 @@ def test_every_reason_to_drop_is_counted(make):
         "dropped:build_failed": 1,
         "dropped:nothing_to_mirror": 1,
     }
+
+
+def test_what_a_pattern_of_the_settings_is_too_slow_for_is_dropped_and_the_rest_goes_on(
+    broker, topics, monkeypatch, caplog
+):
+    monkeypatch.setattr("shadow.redact.own._LONGEST_S", 0.2)
+    slow = settings_for(broker, topics).model_copy(update={"redaction": Redaction(patterns={"slow": r"(a|a)+$"})})
+    publisher = Publisher(slow)
+    offer(publisher, "e1")
+    offer(publisher, "e2", text="a" * 60 + "b")
+    offer(publisher, "e3")
+    assert settled(publisher) == {"accepted": 3, "mirrored": 2, "dropped:not_redacted": 1}
+    publisher.close()
+    assert {exchange.id for exchange in arrived(broker, topics.exchanges)[0]} == {"e1", "e3"}
+    assert "redaction.patterns.slow" in caplog.text
 
 
 def test_a_bug_of_ours_comes_to_light_under_tests_and_only_there(broker, topics):

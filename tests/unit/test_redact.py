@@ -2,16 +2,19 @@
 
 import base64
 import json
+import threading
 from datetime import UTC, datetime
-from time import thread_time
+from time import monotonic, sleep, thread_time
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shadow import wire
+from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply, ToolCall
 from shadow.redact import Redactor
+from shadow.redact import own as patterns
 from shadow.redact.units import KEY_VARIABLE
 from shadow.settings import Model, Redaction, Settings, Task
 
@@ -203,6 +206,27 @@ def test_own_patterns_that_match_nothing_put_nothing_in():
 def test_the_name_of_an_own_pattern_is_taken_as_it_is():
     own = Redactor(Redaction(patterns={r"a\1": r"CASE-(\d+)"}))
     assert own.text("see CASE-1234") == r"see [a\1]"
+
+
+def test_an_own_pattern_that_would_take_for_ever_is_given_up_and_lets_others_run_meanwhile(monkeypatch):
+    monkeypatch.setattr(patterns, "_LONGEST_S", 0.3)
+    own = Redactor(Redaction(patterns={"slow": r"(a|a)+$"}))
+    ticks: list[float] = []
+    over = threading.Event()
+
+    def live() -> None:
+        while not over.is_set():
+            sleep(0.001)
+            ticks.append(monotonic())
+
+    beside = threading.Thread(target=live)
+    beside.start()
+    with pytest.raises(RedactionError, match=r"redaction\.patterns\.slow took more than 0\.3 s over 61 characters"):
+        own.text("a" * 60 + "b")
+    over.set()
+    beside.join()
+    assert len(ticks) > 20, "another thread went on"
+    assert own.text("b" * 60) == "b" * 60
 
 
 def test_own_patterns_apply_to_the_shortest_texts_and_to_names():
