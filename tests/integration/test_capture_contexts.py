@@ -190,14 +190,14 @@ def test_a_stream_that_was_open_when_the_process_forked_is_its_parents_to_tell_o
 def test_streams_under_way_count_against_the_budget(address):
     settings = Settings(kafka=Kafka(bootstrap_servers=f"127.0.0.1:{free_port()}"))
     settings = settings.model_copy(
-        update={"publisher": settings.publisher.model_copy(update={"queue_bytes": 3 * 2**14})}
+        update={"publisher": settings.publisher.model_copy(update={"queue_bytes": 3 * 2**13})}
     )
     publisher = Publisher(settings)
     mirrored = mirror(made(OpenAI, address), task="intent", publisher=publisher)
     streams = [mirrored.chat.completions.create(stream=True, **ASK) for _ in range(5)]
     for stream in streams:
         next(stream)
-    assert publisher.snapshot().bytes == 3 * 2**14
+    assert publisher.snapshot().bytes == 3 * 2**13
     for stream in streams:
         assert len(list(stream)) == 4, "the caller gets all of each"
     counts = publisher.counts().counts["intent"]
