@@ -70,14 +70,11 @@ class Publisher:
         self.reserve = self._accounts.reserve
         self.release = self._accounts.release
         self.refuse = self._accounts.refuse
+        self.count_sampled_out = self._accounts.sampled_out
         self._named = source
         self._raise_bugs = "PYTEST_VERSION" in os.environ if raise_bugs is None else raise_bugs
         self._reset()
         lifecycle.reset_after_fork(self)
-
-    def count_sampled_out(self, task: str) -> None:
-        """Count an exchange that sampling left out."""
-        self._accounts.sampled_out(task)
 
     def count_elsewhere(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Count, and tell with ours, what another process settled that has no publisher of its own.
@@ -231,6 +228,9 @@ class Publisher:
             message = self._encode(ticket.build(*ticket.args))
         except Dropped as outcome:
             self._accounts.dropped(ticket, outcome.reason)
+        except RedactionError as fault:
+            self._accounts.dropped(ticket, "not_redacted")
+            self._report.warn("not_redacted", f"an exchange is dropped: {fault}")
         except Exception as bug:  # noqa: BLE001 - whatever a request holds, the next one must go on
             self._bug = self._bug or bug
             self._accounts.dropped(ticket, "build_failed")
@@ -241,12 +241,8 @@ class Publisher:
     def _encode(self, exchange: Exchange | None) -> Message:
         if exchange is None:
             raise Dropped("nothing_to_mirror")
-        try:
-            clean = self._redact.exchange(exchange)
-        except RedactionError as fault:
-            self._report.warn("not_redacted", f"an exchange is dropped: {fault}")
-            raise Dropped("not_redacted") from None
-        return fit.encode(clean, source=self.source, limit=self._limits.max_message_bytes)
+        limit = self._limits.max_message_bytes
+        return fit.encode(self._redact.exchange(exchange), source=self.source, limit=limit)
 
     def _send_exchange(self, ticket: Ticket, message: Message) -> bool:
         """Whether the ticket is with the producer, or has settled."""
