@@ -32,6 +32,9 @@ _STATUS: Final = {
     "no_regret_source": "–",
 }
 
+#: A flag is evidence, if not enough for a verdict: never "not enough data" in one breath with it.
+_FLAGGED: Final = {"not_enough_data": "flagged · few pairs", "no_regret_source": "flagged"}
+
 _NO_CROSSING: Final[dict[Reason, str]] = {
     "nothing_worse": "nothing that looked worse on one half was confirmed on the other",
     "not_enough_data": "too few pairs to search one half and confirm on the other",
@@ -184,6 +187,13 @@ def _table(segments: Sequence[Segment]) -> Table:
             interval(segment.regret),
             interval(segment.net_regret),
             "–" if segment.status == "not_enough_data" else _q(segment.q_value),
-            Text(f"{_STATUS[segment.verdict.status]}{' · flagged' if segment.flagged else ''}"),
+            Text(_said(segment)),
         )
     return table
+
+
+def _said(segment: Segment) -> str:
+    status = segment.verdict.status
+    if not segment.flagged:
+        return _STATUS[status]
+    return _FLAGGED.get(status, f"{_STATUS[status]} · flagged")

@@ -66,6 +66,20 @@ def test_a_file_is_judged_and_the_worst_segment_comes_first(shadow: Callable[...
     assert not (tmp_path / ".shadow").exists()
 
 
+def test_a_segment_flagged_on_few_pairs_is_not_said_to_have_too_few(shadow: Callable[..., Result], tmp_path: Path):
+    lines = recorded()
+    for number, line in enumerate(lines):
+        tried = number % 20 == 0
+        line["segment"] = {"plan": "trial" if tried else "paid"}
+        line["candidate"]["content"] = "#### 0" if number in (40, 80, 120, 160) else f"#### {line['reference']}"
+    done = shadow(
+        "replay", write(tmp_path / "pairs.jsonl", lines), "--scorer", "numeric", "--dry-run", "--segment", "plan"
+    )
+    [trial] = [line for line in done.out.splitlines() if "plan=trial" in line]
+    assert trial.rstrip().endswith("flagged · few pairs")
+    assert "not enough data" not in trial
+
+
 @pytest.mark.parametrize("form", ["gzip", "standard input", "two files"])
 def test_the_form_of_a_file_changes_nothing(
     shadow: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
