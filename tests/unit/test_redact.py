@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from shadow import wire
 from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply, ToolCall
-from shadow.redact import Redactor
+from shadow.redact import Redactor, contacts
 from shadow.redact import own as patterns
+from shadow.redact.spans import plain, shape
 from shadow.redact.units import KEY_VARIABLE
 from shadow.settings import Model, Redaction, Settings, Task
 
@@ -355,6 +356,14 @@ def test_redacting_twice_changes_nothing_more(text):
 
 
 @settings(max_examples=100, deadline=None)
+@given(st.text(alphabet="0123456789 ()./+-x,\u00a0", max_size=60))
+@example("tel 5 5 5-1 2 3 4")
+@example("4 111 1 1111-111.1 1111")
+def test_what_is_asked_before_numbers_are_looked_for_hides_none(text):
+    looked_at = plain(text)
+    assert contacts._figures(text) == contacts._numbers(text, looked_at, shape(looked_at))
+
+
 @given(texts, st.sampled_from(["(?i)a", r"\w+@", r"\d{2,}", r"\b[a-c]*", r"\[\w+", "card|own", ".{3}"]))
 def test_redacting_twice_with_an_own_pattern_changes_nothing_more(text, pattern):
     own = Redactor(Redaction(patterns={"own": pattern}))
