@@ -1,6 +1,7 @@
 """From the host application's threads to Kafka, at the cost of one bounded enqueue.
 
 accounts     every exchange that was offered, counted to exactly one outcome
+preparing    what was offered becomes a message: built, redacted, encoded
 fit          an exchange as a message no larger than allowed
 courier      the Kafka producer: made, watched, given up
 connection   a producer when it is needed, and another when it fails

@@ -10,17 +10,19 @@ import secrets
 import socket
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import islice
 from time import monotonic, sleep
 from typing import Final
 
 from shadow import wire
-from shadow.errors import RedactionError
-from shadow.publisher import fit, lifecycle
+from shadow.publisher import lifecycle
 from shadow.publisher.accounts import Accounts, Dropped, Snapshot, Ticket
 from shadow.publisher.connection import Connection
+from shadow.publisher.preparing import Preparer
 from shadow.publisher.reporting import Reporter
-from shadow.records import CaptureCounts, Exchange
+from shadow.records import CaptureCounts
 from shadow.redact import Redactor
 from shadow.settings import Settings
 from shadow.wire import Message
@@ -34,6 +36,8 @@ _RETRY_S: Final = 0.25
 #: More than this is not handed to the producer at once: while a broker is away, the rest waits
 #: as it came, and no work is spent on what may have to be dropped.
 _IN_FLIGHT_BYTES: Final = 8 * 2**20
+#: So many are prepared together, where no application waits for the interpreter.
+_TOGETHER: Final = 32
 #: Of the time for closing, this much is kept for the last counts.
 _LAST_WORDS_S: Final = 0.5
 
@@ -49,7 +53,7 @@ class Publisher:
 
     source: str
     _thread: threading.Thread | None
-    _held: Ticket | None
+    _held: deque[Ticket]
     _closing_at: float | None
     _bug: Exception | None
 
@@ -119,13 +123,14 @@ class Publisher:
     def _reset(self) -> None:
         """As new: at first, and in the child after a fork, where nothing of the parent's is ours."""
         self._accounts.reset()
-        self._held = None
+        self._held = deque()
         self._thread = None
         self._starting = threading.RLock()
         self._closing_at = None
         self._closing = threading.Event()
         self._progress_at = self._busy_at = monotonic()
         self._report = Reporter()
+        self._preparer = Preparer(self._accounts, self._redact, self._report, on_bug=self._keep_bug)
         self._connection = Connection(self.settings, self._report, lambda: lifecycle.close_at_exit(self))
         self._counts_due_at = monotonic() + self._limits.counts_every_s
         self._told: dict[str, dict[str, int]] = {}
@@ -169,10 +174,13 @@ class Publisher:
             try:
                 self._step()
             except Exception as bug:  # noqa: BLE001 - this thread must live; the bug is kept and shown
-                self._bug = self._bug or bug
+                self._keep_bug(bug)
                 self._report.warn("publisher_bug", "the publisher failed; exchanges may be dropped", fault=bug)
                 sleep(_RETRY_S)
         self._finish()
+
+    def _keep_bug(self, bug: Exception) -> None:
+        self._bug = self._bug or bug
 
     def _done(self) -> bool:
         if self._closing_at is None:
@@ -183,66 +191,49 @@ class Publisher:
         now = monotonic()
         self._look_after_producer(now)
         self._tell_counts(now)
-        if self._accounts.in_flight_bytes >= min(_IN_FLIGHT_BYTES, self._limits.queue_bytes // 2):
+        if self._producer_is_full():
             sleep(0.005)
             return
-        ticket = self._held = self._held or self._take()
-        if ticket is None:
-            return
-        if self._forward(ticket):
-            self._held = None
-        else:
-            sleep(_RETRY_S)
+        if not self._held:
+            self._take()
+        while self._held and not self._producer_is_full():
+            if not self._forward(self._held[0]):
+                sleep(_RETRY_S)
+                return
+            self._held.popleft()
+
+    def _producer_is_full(self) -> bool:
+        return self._accounts.in_flight_bytes >= min(_IN_FLIGHT_BYTES, self._limits.queue_bytes // 2)
 
     def _forward(self, ticket: Ticket) -> bool:
         """Whether we are done with the ticket: it is with the producer, or has settled."""
-        if monotonic() - ticket.since > self._limits.delivery_timeout_s:
-            self._accounts.dropped(ticket, "delivery_timeout")
+        if self._is_late(ticket):
             return True
-        message = ticket.message or self._prepare(ticket)
-        return message is None or self._send_exchange(ticket, message)
+        return ticket.message is None or self._send_exchange(ticket, ticket.message)
 
-    def _take(self) -> Ticket | None:
-        """The next ticket; None after a pause, where none waits.
+    def _is_late(self, ticket: Ticket) -> bool:
+        late = monotonic() - ticket.since > self._limits.delivery_timeout_s
+        if late:
+            self._accounts.dropped(ticket, "delivery_timeout")
+        return late
+
+    def _take(self) -> None:
+        """Hold the next tickets, with their messages; pause where none waits.
 
         Nobody wakes this thread, it looks now and then: waking it would cost the caller, who
         would moreover compete with it for the interpreter just before it gets its answer.
         """
-        ticket = self._accounts.take()
-        if ticket is not None:
+        # A guest takes one at a time: a waiting application thread gets the interpreter in between.
+        tickets = list(islice(iter(self._accounts.take, None), 1 if self._is_guest else _TOGETHER))
+        if tickets:
             self._busy_at = monotonic()
+            sleep(0)
+            self._held.extend(ticket for ticket in tickets if not self._is_late(ticket))
+            self._preparer.prepare(self._held, source=self.source, limit=self._limits.max_message_bytes)
         elif monotonic() - self._busy_at < _RESTS_AFTER_S or self._closing.is_set():
             sleep(_PAUSE_S)
         else:
             self._closing.wait(_TICK_S)
-        return ticket
-
-    def _prepare(self, ticket: Ticket) -> Message | None:
-        """The ticket's message; None if it has settled, or has to be dropped now."""
-        if ticket.build is None:
-            return None
-        message = None
-        if self._is_guest:
-            sleep(0)  # a waiting application thread gets the interpreter between two exchanges
-        try:
-            message = self._encode(ticket.build(*ticket.args))
-        except Dropped as outcome:
-            self._accounts.dropped(ticket, outcome.reason)
-        except RedactionError as fault:
-            self._accounts.dropped(ticket, "not_redacted")
-            self._report.warn("not_redacted", f"an exchange is dropped: {fault}")
-        except Exception as bug:  # noqa: BLE001 - whatever a request holds, the next one must go on
-            self._bug = self._bug or bug
-            self._accounts.dropped(ticket, "build_failed")
-            self._report.warn("build_failed", "an exchange could not be built and is dropped", fault=bug)
-        ticket.keep_only(message)
-        return message
-
-    def _encode(self, exchange: Exchange | None) -> Message:
-        if exchange is None:
-            raise Dropped("nothing_to_mirror")
-        limit = self._limits.max_message_bytes
-        return fit.encode(self._redact.exchange(exchange), source=self.source, limit=limit)
 
     def _send_exchange(self, ticket: Ticket, message: Message) -> bool:
         """Whether the ticket is with the producer, or has settled."""

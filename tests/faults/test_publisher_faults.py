@@ -29,12 +29,12 @@ def broker(tmp_path):
     broker.kill()  # what it holds is in memory only
 
 
-@pytest.fixture
-def make():
+@pytest.fixture(params=[True, False], ids=["in an application", "in a process of ours"])
+def make(request):
     made = []
 
     def make(bootstrap, **limits):
-        made.append(Publisher(settings_for(bootstrap, **limits), raise_bugs=True))
+        made.append(Publisher(settings_for(bootstrap, **limits), raise_bugs=True, is_guest=request.param))
         return made[-1]
 
     yield make

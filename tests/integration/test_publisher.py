@@ -17,12 +17,12 @@ from shadow.settings import Redaction
 from tests.publishing import arrived, assert_accounted_for, exchange, messages, offer, settings_for, settled
 
 
-@pytest.fixture
-def make(broker, topics):
+@pytest.fixture(params=[True, False], ids=["in an application", "in a process of ours"])
+def make(broker, topics, request):
     made = []
 
     def make(**limits):
-        made.append(Publisher(settings_for(broker, topics, **limits)))
+        made.append(Publisher(settings_for(broker, topics, **limits), is_guest=request.param))
         return made[-1]
 
     yield make
@@ -121,6 +121,30 @@ def test_what_a_pattern_of_the_settings_is_too_slow_for_is_dropped_and_the_rest_
     publisher.close()
     assert {exchange.id for exchange in arrived(broker, topics.exchanges)[0]} == {"e1", "e3"}
     assert "redaction.patterns.slow" in caplog.text
+
+
+def test_what_cannot_be_mirrored_does_not_hold_up_what_it_was_taken_with(make, broker, topics):
+    publisher = make()
+    publisher._raise_bugs = False
+
+    def build(number):
+        if number % 7 == 0:
+            raise ZeroDivisionError
+        if number % 7 == 1:
+            raise Dropped("unencodable")
+        return None if number % 7 == 2 else exchange(f"e{number}", text="\ud800" if number % 7 == 3 else "hello")
+
+    for number in range(140):
+        publisher.offer("intent", 10, build, number)
+    assert settled(publisher) == {
+        "accepted": 140,
+        "mirrored": 60,
+        "dropped:build_failed": 20,
+        "dropped:unencodable": 40,
+        "dropped:nothing_to_mirror": 20,
+    }
+    arrived_ids = [one.id for one in arrived(broker, topics.exchanges)[0]]
+    assert sorted(arrived_ids) == sorted(f"e{number}" for number in range(140) if number % 7 > 3)
 
 
 def test_a_bug_of_ours_comes_to_light_under_tests_and_only_there(broker, topics):
