@@ -85,8 +85,13 @@ def shown(reply: Reply) -> str:
     return diff.visible(diff.readable(reply))
 
 
+#: The button that belongs to the pair in front of the reviewer. While a script runs, Streamlit keeps
+#: what it will take away, and calls it stale.
+LEFT = '[data-stale="false"][class*="st-key-review-left-"]'
+
+
 def turn(page: Page) -> str:
-    return page.locator('[class*="st-key-review-left-"]').get_attribute("class", timeout=30_000) or ""
+    return page.locator(LEFT).get_attribute("class", timeout=30_000) or ""
 
 
 def press(page: Page, key: str) -> None:
@@ -94,11 +99,11 @@ def press(page: Page, key: str) -> None:
     before = turn(page)
     page.keyboard.press(key)
     page.wait_for_function(
-        """before => {
-            const button = document.querySelector('[class*="st-key-review-left-"]');
+        """([left, before]) => {
+            const button = document.querySelector(left);
             return button && button.className !== before && !document.querySelector('[data-stale="true"]');
         }""",
-        arg=before,
+        arg=[LEFT, before],
         timeout=30_000,
     )
     settle(page)
