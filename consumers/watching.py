@@ -19,11 +19,11 @@ from scoring.monitor.flow import FlowState, Look
 from scoring.monitor.hours import Progress, cut
 from scoring.monitor.judge import JudgeState
 from scoring.monitor.task import FLOWING, JUDGE, JUDGED, PARTS, SCORED, Found, Key, Part, Rules, States, Taken
+from shadow.aggregates.tally import Cell, Tally
 from shadow.settings import Settings, Task
 from shadow.store import incidents, ledger, tallies, verdicts, watch
 from shadow.store.incidents import Heartbeat, Incident
 from shadow.store.watch import DetectorState
-from shadow.tally import Cell, Tally
 
 #: Hours with data that one transaction takes in: a day, so that little is done again after a crash.
 MOST_HOURS: Final = 24

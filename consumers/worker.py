@@ -16,8 +16,9 @@ from consumers.incoming import Incoming, dead_letter, read_exchange
 from consumers.outbox import Outbox
 from consumers.service import Service
 from consumers.stream import Handler
-from shadow import replies, wire
-from shadow.plan import PlannedTrial, trials_for
+from shadow import wire
+from shadow.openai_api import replies
+from shadow.policy.trials import PlannedTrial, trials_for
 from shadow.records import CaptureCounts, Exchange, Reply, Trial
 from shadow.redact import Redactor
 from shadow.settings import Settings

@@ -24,7 +24,8 @@ from scoring import worst as crossings
 from scoring.evidence import TaskEvidence
 from scoring.verdict import NOT_SAMPLED
 from scoring.worst import WorstCrossings
-from shadow import identify, units
+from shadow.aggregates import derived_dimensions, per_unit
+from shadow.aggregates.tally import ALL
 from shadow.errors import ConfigError, SchemaError, StoreError
 from shadow.records import RegretSource, Role
 from shadow.store import catalogue as stored_catalogue
@@ -35,7 +36,6 @@ from shadow.store import slices as stored_slices
 from shadow.store import tallies as stored_tallies
 from shadow.store.exchanges import StoredPair
 from shadow.store.ledger import Ledger
-from shadow.tally import ALL
 
 #: A search reads rows, many of them: what it found is kept for so many seconds.
 _SEARCHED_FOR: Final = 300
@@ -163,7 +163,7 @@ def worst(task: str, candidate: str, window: Window, measure: Measure) -> Worst 
     return None
 
 
-def _searched(task: str, candidate: str, window: Window, measure: units.Measure, false_flag_rate: float) -> Worst:
+def _searched(task: str, candidate: str, window: Window, measure: per_unit.Measure, false_flag_rate: float) -> Worst:
     with snapshot() as connection:
         rows = stored_slices.rows_for_slices(
             connection, task=task, candidate=candidate, since=window.since, until=window.until, measure=measure
@@ -179,7 +179,10 @@ def _searched(task: str, candidate: str, window: Window, measure: units.Measure,
 def dimensions(task: str, candidate: str, window: Window) -> list[str]:
     """Dimensions with data: the declared ones, then the derived. Not those of the calendar."""
     found = {cell.dimension for cell in reading.segments(task, candidate, window)} - {ALL[0]}
-    return [*sorted(found - set(identify.DERIVED)), *(name for name in identify.DERIVED if name in found)]
+    return [
+        *sorted(found - set(derived_dimensions.DERIVED)),
+        *(name for name in derived_dimensions.DERIVED if name in found),
+    ]
 
 
 @cached

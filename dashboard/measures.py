@@ -13,8 +13,8 @@ import pandas as pd
 from scoring.estimates import estimates
 from scoring.evidence import TaskEvidence
 from scoring.verdict import ENOUGH
+from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 from shadow.records import Comparison, Reply, Role, Trial, candidate_reply, frontier_reply
-from shadow.tally import ALL, Cell, Sums, Tally
 
 Step: TypeAlias = Literal["hour", "day"]
 Measure: TypeAlias = Literal["agreement", "regret"]

@@ -15,10 +15,10 @@ from dashboard import measures
 from dashboard.configured import settings
 from dashboard.measures import Step
 from dashboard.state import Subject, Window
+from shadow.aggregates.tally import ALL, Cell, Tally
 from shadow.records import TrialKind
 from shadow.store import engine as engines
 from shadow.store import tallies as stored_tallies
-from shadow.tally import ALL, Cell, Tally
 
 #: Seconds for which what was read is good enough.
 FRESH: Final = 8

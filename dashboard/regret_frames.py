@@ -12,8 +12,8 @@ from dashboard.state import Window
 from scoring import evidence as evidences
 from scoring.estimates import Estimate, estimates
 from scoring.evidence import TaskEvidence
+from shadow.aggregates.tally import ALL
 from shadow.records import RegretSource
-from shadow.tally import ALL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

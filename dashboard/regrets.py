@@ -15,9 +15,9 @@ from dashboard.reckoning import moved
 from dashboard.text import percent
 from scoring.pools import Pool
 from scoring.verdict import NOT_SAMPLED
+from shadow.aggregates.regret_sources import SOURCES
+from shadow.aggregates.tally import ALL, MICRO, Cell, CellKind, Sums, Tally
 from shadow.records import RegretSource
-from shadow.regret import SOURCES
-from shadow.tally import ALL, MICRO, Cell, CellKind, Sums, Tally
 
 Per: TypeAlias = Literal["hour", "day", "week"]
 

@@ -15,6 +15,7 @@ from dashboard.review_plan import Plan
 from scoring.judge import calibration
 from scoring.judge.calibration import Calibration
 from scoring.judge.prompt import DEFAULT_RUBRIC
+from shadow.aggregates.tally import ALL
 from shadow.errors import ShadowError
 from shadow.redact import Redactor
 from shadow.settings import Task
@@ -22,7 +23,6 @@ from shadow.store import exchanges, opinions, review, tallies
 from shadow.store.exchanges import StoredPair
 from shadow.store.opinions import Label, ReviewerAgreement
 from shadow.store.review import Progress
-from shadow.tally import ALL
 
 #: The wanted half-width of the regret's interval, of which "labels needed" speaks.
 HALF_WIDTH: Final = 0.02

@@ -16,7 +16,7 @@ from dashboard.measures import WEEKDAYS, Tallies, value_of
 from scoring.estimates import Estimate, difference, estimates
 from scoring.stats.shift import Shift, ShiftStatus, histogram_shift
 from scoring.verdict import ENOUGH
-from shadow.tally import BUCKETS_PER_DOUBLING, Sums, bucket_value
+from shadow.aggregates.tally import BUCKETS_PER_DOUBLING, Sums, bucket_value
 
 Judgement: TypeAlias = Literal["worse", "better", "no clear difference", "not enough data"]
 

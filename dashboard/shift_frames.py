@@ -14,9 +14,9 @@ from dashboard.shift import Contrast
 from dashboard.state import Window
 from scoring.stats.shift import Shift, mix_shift, ranked
 from scoring.stats.text_shift import text_shift
-from shadow import identify
+from shadow.aggregates import derived_dimensions
+from shadow.aggregates.tally import Sums
 from shadow.store import exchanges as stored_exchanges
-from shadow.tally import Sums
 
 #: Requests of a window whose words are read, and in how many stretches of it they are picked.
 MOST_TEXTS: Final = 1_000
@@ -84,7 +84,7 @@ def _mixes(task: str, candidate: str, window: Window, reference: Window) -> list
     source = regrets.pool(now).primary
     dimensions = [frames.dimensions(task, candidate, each) for each in (window, reference)]
     found = []
-    for name in dict.fromkeys([*dimensions[0], *dimensions[1], *identify.CALENDAR]):
+    for name in dict.fromkeys([*dimensions[0], *dimensions[1], *derived_dimensions.CALENDAR]):
         mix, before = measures.pairs_by_value(now, name), measures.pairs_by_value(then, name)
         shifted = mix_shift(name, mix, before)
         grown = shift.grown(shifted)

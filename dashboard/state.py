@@ -13,8 +13,8 @@ from typing import Final, Literal, get_args
 import streamlit as st
 
 from dashboard.reckoning import moved
+from shadow.aggregates.tally import ALL
 from shadow.records import Failure
-from shadow.tally import ALL
 
 EVERY: Final = "all"
 

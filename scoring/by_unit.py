@@ -5,9 +5,9 @@ from msgspec import UNSET, UnsetType
 
 from scoring.estimates import Estimate, of_interval
 from scoring.stats.units import unit_interval_of_sums
+from shadow.aggregates.per_unit import PerUnit, Units
+from shadow.aggregates.tally import MICRO
 from shadow.records import RegretSource
-from shadow.tally import MICRO
-from shadow.units import PerUnit, Units
 
 _UNEQUAL = "calls were sampled with unequal chances, which says nothing of the chances of their units"
 

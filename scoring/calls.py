@@ -2,8 +2,8 @@
 
 from typing import Final, Literal
 
+from shadow.aggregates.tally import Tally, quantile
 from shadow.records import Role
-from shadow.tally import Tally, quantile
 
 #: Failures that are always listed, so that a reader can tell "none" from "not looked for".
 _LISTED: Final = ("refusal", "malformed", "timeout")

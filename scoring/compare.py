@@ -14,7 +14,7 @@ agreement or as disagreement:
     candidate_not_recorded, …                 a file holds no such reply, and none was fetched
     unknown_scorer, scorer_misconfigured      the settings name what does not exist
 
-Regret is what the strongest source that the pair has says, see `shadow.regret`; without one
+Regret is what the strongest source that the pair has says, see `shadow.aggregates.regret_sources`; without one
 it stays None.
 """
 
@@ -24,9 +24,9 @@ import msgspec
 
 from scoring import detect
 from scoring.scorers import SCORERS, Scorer, Unreadable, mistakes, name_for
-from shadow import sampling
+from shadow.aggregates.regret_sources import net_by_source, were_seen
+from shadow.policy import sampling
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
-from shadow.regret import net_by_source, were_seen
 from shadow.settings import Task
 
 #: Scores are rounded to so many places, so that every machine adds up the same numbers.

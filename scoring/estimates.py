@@ -24,8 +24,8 @@ from scoring.stats.ceiling import excess_of_counts
 from scoring.stats.moments import Moments
 from scoring.stats.sequential import ALPHA, Floats, Interval, binomial_intervals
 from scoring.stats.weighted import intervals_of_moments
+from shadow.aggregates.tally import MICRO, Sums
 from shadow.records import RegretSource
-from shadow.tally import MICRO, Sums
 
 #: Estimates are told to so many places.
 PLACES: Final = 6

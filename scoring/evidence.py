@@ -23,11 +23,11 @@ from scoring.stats.ceiling import CeilingStatus
 from scoring.trust import JudgeTrust, judge_trust
 from scoring.verdict import LIMIT, Verdict, verdict
 from scoring.worst import WorstCrossings
+from shadow.aggregates.per_unit import Units, UnitTallies
+from shadow.aggregates.regret_sources import SOURCES
+from shadow.aggregates.tally import MICRO, Cell, Sums, Tally
 from shadow.records import RegretSource, Role
-from shadow.regret import SOURCES
 from shadow.settings import Task
-from shadow.tally import MICRO, Cell, Sums, Tally
-from shadow.units import Units, UnitTallies
 
 SCHEMA: Final = "shadow.evidence/1"
 

@@ -18,7 +18,7 @@ from scoring.estimates import moments
 from scoring.pools import Pool
 from scoring.stats.segments import SegmentStatus, e_values_above, e_values_against_rest, judge_segments
 from scoring.verdict import ENOUGH
-from shadow.tally import Sums
+from shadow.aggregates.tally import Sums
 
 Status: TypeAlias = Literal["ok", "flagged", "not_enough_data"]
 

@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 
 from scoring.estimates import Estimate, estimates, net_estimates
 from scoring.verdict import ENOUGH
+from shadow.aggregates.regret_sources import SOURCES
+from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 from shadow.records import RegretSource
-from shadow.regret import SOURCES
-from shadow.tally import ALL, Cell, Sums, Tally
 
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scoring.compare import scored
-from shadow import counting, tally, units
-from shadow.pairs import BadLine, RecordedPair, trials
+from shadow.aggregates import counting, per_unit, tally
+from shadow.aggregates.per_unit import UnitTallies
+from shadow.aggregates.tally import Cell, Combination, Tally
+from shadow.pairs_file import BadLine, RecordedPair, trials
 from shadow.records import Comparison, Trial
 from shadow.settings import Task
-from shadow.tally import Cell, Combination, Tally
-from shadow.units import UnitTallies
 
 #: So many broken lines are kept to be shown; all are counted.
 MOST_BAD_LINES: Final = 20
@@ -78,7 +78,7 @@ class Replay:
     def _count(self, counted: dict[Combination, Tally], pairs: Sequence[tuple[Trial, Comparison]]) -> None:
         for pair in pairs:
             counting.count_combination(counted, *pair)
-            units.count(self.units, *pair)
+            per_unit.count(self.units, *pair)
         counting.count_excess(counted, pairs)
         if len(counted) >= _MOST_COMBINATIONS:
             self._spread(counted)

@@ -21,8 +21,8 @@ from scoring.stats.moments import Moments
 from scoring.stats.sequential import Interval
 from scoring.stats.two_phase import TwoPhase, two_phase_interval
 from scoring.stats.weighted import interval_of_moments
+from shadow.aggregates.tally import MICRO
 from shadow.records import Preference
-from shadow.tally import MICRO
 
 TrustReason: TypeAlias = Literal["no_judge", "no_labels"]
 

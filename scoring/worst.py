@@ -13,9 +13,9 @@ import numpy as np
 
 from scoring.estimates import PLACES
 from scoring.stats.slices import SUPPORT, Slice, SliceSearch, confirming_half, find_slices
-from shadow import sampling
+from shadow.aggregates.per_unit import Measure
+from shadow.policy import sampling
 from shadow.records import RegretSource
-from shadow.units import Measure
 
 Reason: TypeAlias = Literal["found", "nothing_worse", "not_enough_data", "no_dimensions"]
 

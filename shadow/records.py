@@ -122,7 +122,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `agreement`, `regret`, `frontier_correct` and `candidate_correct` are in [0, 1],
     `net_regret` in [-1, 1]; each is None where it cannot be told. When `agreement` is None,
     `unscored` says why in one stable word. `regret` is what the strongest source says (see
-    `shadow.regret`). `judge_rate` is set where a judge is to be asked: the chance, in (0, 1],
+    `shadow.aggregates.regret_sources`). `judge_rate` is set where a judge is to be asked: the chance, in (0, 1],
     with which this pair was chosen for it. `detail` holds what differed, for people to read.
     """
 

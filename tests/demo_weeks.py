@@ -13,17 +13,17 @@ from scoring.judge import Judge, Verdict, price_of, question_of
 from scoring.monitor import task
 from scoring.monitor.events import Opened
 from scoring.monitor.task import Rules
+from shadow.aggregates.counting import count, dimensions_of, judged
+from shadow.aggregates.tally import Cell, Tally, combination, spread
 from shadow.cli.demo_settings import Models, Ports, write_settings
-from shadow.counting import count, dimensions_of, judged
 from shadow.devstack import story
 from shadow.devstack.judging import judge_app
 from shadow.devstack.simulated import SimulatedModels
 from shadow.devstack.traffic import past_exchanges
 from shadow.devstack.world import World
-from shadow.plan import trials_for
+from shadow.policy.trials import trials_for
 from shadow.records import Comparison, Reply, Trial
 from shadow.settings import Settings, load
-from shadow.tally import Cell, Tally, combination, spread
 
 SIMULATED: Final = Models(
     frontier_url=None,

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from shadow.aggregates.regret_sources import net_by_source
 from shadow.records import Comparison, DeadLetter, Exchange, Reply, ToolCall, Trial, TrialKind, Usage
-from shadow.regret import net_by_source
 from shadow.store import engine, ingest
 from shadow.store.ingest import Arrival
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scoring.evidence import TaskEvidence, evidence
-from shadow import counting
+from shadow.aggregates import counting
+from shadow.aggregates.tally import Cell, Combination, Tally, spread
 from shadow.records import Comparison, Exchange, Failure, Preference, RegretSource, Reply, Trial, TrialKind
-from shadow.tally import Cell, Combination, Tally, spread
 
 AT = datetime(2026, 9, 7, tzinfo=UTC)  # a Monday
 

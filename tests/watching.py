@@ -9,9 +9,9 @@ import numpy as np
 
 from scoring.monitor import task
 from scoring.monitor.task import Found, Rules, States
+from shadow.aggregates.tally import ALL, MICRO, Cell, Sums, Tally
 from shadow.records import Reply
 from shadow.settings import Settings
-from shadow.tally import ALL, MICRO, Cell, Sums, Tally
 from tests.store_samples import Scored, exchange, scored
 
 #: A Monday.

@@ -6,8 +6,8 @@ from dashboard import charts, empty, explained, filters, frames, state
 from dashboard.filters import Scope
 from dashboard.measures import Step
 from dashboard.state import Subject
+from shadow.aggregates.tally import ALL
 from shadow.records import Role
-from shadow.tally import ALL
 
 REFRESH = "30s"
 

@@ -26,8 +26,8 @@ from dashboard.text import between, percent, plain, rate, whole
 from scoring.estimates import Estimate
 from scoring.evidence import TaskEvidence
 from scoring.trust import JudgeTrust
+from shadow.aggregates.regret_sources import SOURCES
 from shadow.records import RegretSource
-from shadow.regret import SOURCES
 
 REFRESH: Final = "30s"
 

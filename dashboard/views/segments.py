@@ -11,7 +11,7 @@ from dashboard.filters import Scope
 from dashboard.measures import Measure
 from dashboard.text import percent, plain, whole
 from scoring.worst import Reason
-from shadow.identify import CALENDAR
+from shadow.aggregates.derived_dimensions import CALENDAR
 from shadow.records import RegretSource
 from shadow.store.slices import MOST
 

@@ -23,7 +23,7 @@ from scoring.stats.two_phase import (
     two_phase_watched,
 )
 from scoring.trust import PREFERENCES, WORSE
-from shadow.tally import MICRO, Cell, Tally
+from shadow.aggregates.tally import MICRO, Cell, Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from scoring.monitor import rise
 from scoring.monitor.events import Event
 from scoring.monitor.figures import disagreement, failing
 from scoring.monitor.rise import RiseState, Wording
-from shadow.tally import Sums, Tally
+from shadow.aggregates.tally import Sums, Tally
 
 DETECTOR: Final = "ceiling"
 AGREEMENT: Final = "agreement"

@@ -10,7 +10,7 @@ from scoring.monitor import rise
 from scoring.monitor.events import Event
 from scoring.monitor.figures import failing
 from scoring.monitor.rise import RiseState, Wording
-from shadow.tally import Tally
+from shadow.aggregates.tally import Tally
 
 DETECTOR: Final = "candidate_failures"
 

@@ -5,8 +5,8 @@ from typing import Final
 from scoring.stats.moments import MICRO, Moments, columns
 from scoring.stats.sequential import Interval, binomial_interval
 from scoring.stats.weighted import interval_of_moments
+from shadow.aggregates.tally import Sums, Tally
 from shadow.records import Role
-from shadow.tally import Sums, Tally
 
 #: Nobody was asked: no fault of the model's.
 _NOT_FAILURES: Final = ("not_asked", "expired")

@@ -11,8 +11,8 @@ from scoring.monitor import rise
 from scoring.monitor.events import Event
 from scoring.monitor.figures import moments
 from scoring.monitor.rise import RiseState, Wording
+from shadow.aggregates.tally import Sums
 from shadow.records import RegretSource
-from shadow.tally import Sums
 
 DETECTOR: Final = "regret_drift"
 

@@ -30,8 +30,8 @@ from scoring.monitor.recovery import HOUR, SILENCE, SILENT, Recovery
 from scoring.stats.moments import MICRO, Floats, Moments
 from scoring.stats.segments import SegmentReading, e_values_above, judge_segments
 from scoring.stats.sequential import Interval
+from shadow.aggregates.tally import Sums
 from shadow.records import RegretSource
-from shadow.tally import Sums
 
 DETECTOR: Final = "bad_segment"
 

@@ -20,10 +20,10 @@ from scoring.monitor.judge import JudgeState
 from scoring.monitor.rise import RiseState
 from scoring.monitor.segments import SegmentsState
 from scoring.monitor.unscored import UnscoredState
-from shadow import tally
+from shadow.aggregates import tally
+from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 from shadow.records import RegretSource
 from shadow.settings import Settings, Task
-from shadow.tally import ALL, Cell, Sums, Tally
 
 Part: TypeAlias = Literal["scored", "judged"]
 PARTS: Final[tuple[Part, ...]] = ("scored", "judged")

@@ -14,7 +14,7 @@ import msgspec
 from scoring.monitor.events import Closed, Event, Opened
 from scoring.monitor.figures import percent
 from scoring.monitor.recovery import HOUR, SILENCE, SILENT
-from shadow.tally import Tally
+from shadow.aggregates.tally import Tally
 
 DETECTOR: Final = "coverage"
 UNSCORED: Final = "unscored"

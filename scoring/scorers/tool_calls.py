@@ -21,7 +21,7 @@ from scipy.optimize import linear_sum_assignment
 from scoring.scorers import json_fields
 from scoring.scorers.json_text import parse
 from scoring.scorers.scorer import Options, Request, Scorer, Unreadable
-from shadow.pairs import tool_call
+from shadow.pairs_file import tool_call
 from shadow.records import Reply, ToolCall
 
 Call: TypeAlias = tuple[str, json_fields.Fields]

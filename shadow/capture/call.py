@@ -12,11 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow import answers, identify, prices, replies
-from shadow.answers import Answer
+from shadow import prices
 from shadow.capture.labels import Labels, new_id
 from shadow.capture.tape import LIMIT_BYTES, Tape
-from shadow.codings import UnknownCodingError
+from shadow.openai_api import captured_response, replies
+from shadow.openai_api.captured_response import Answer
+from shadow.openai_api.content_encoding import UnknownCodingError
+from shadow.policy import identify
 from shadow.publisher import Dropped
 from shadow.records import Api, Exchange, Failure, Reply
 from shadow.settings import Settings
@@ -103,7 +105,7 @@ def _reply(call: Call, model: str) -> tuple[Reply, bool]:
     if call.tape is None:
         raise Dropped("nothing_to_mirror")
     try:
-        return answers.read(_answer(call, call.tape, model))
+        return captured_response.read(_answer(call, call.tape, model))
     except UnknownCodingError as fault:
         raise Dropped("unknown_coding", str(fault)) from None
 

@@ -11,9 +11,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from shadow import identify, sampling
 from shadow.capture.ambient import Ambient
 from shadow.capture.process import warn_once
+from shadow.policy import identify, sampling
 from shadow.settings import Settings
 
 Request: TypeAlias = Mapping[str, Any]

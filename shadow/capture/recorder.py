@@ -14,12 +14,12 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from shadow import identify
 from shadow.capture import ambient
 from shadow.capture.call import TRACEPARENT, Call, exchange_of, failure_of
 from shadow.capture.labels import NO_HEADERS, Labeller, Labels
 from shadow.capture.process import warn_once
 from shadow.capture.tape import Noted, Tape, record
+from shadow.policy import identify
 from shadow.publisher import Build
 from shadow.records import Api
 from shadow.settings import Settings

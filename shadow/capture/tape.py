@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from functools import cache
 from typing import Any, Final, TypeAlias
 
-from shadow.copies import Budget, Copy
+from shadow.openai_api.body_buffer import Budget, Copy
 
 #: What was noted of the request before its answer began to stream.
 Noted: TypeAlias = tuple[Any, ...]

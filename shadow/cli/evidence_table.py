@@ -15,8 +15,8 @@ from scoring.estimates import Estimate
 from scoring.evidence import Segment, TaskEvidence, to_json
 from scoring.trust import JudgeTrust
 from scoring.worst import Reason, WorstCrossings
+from shadow.aggregates.derived_dimensions import CALENDAR
 from shadow.errors import UsageError
-from shadow.identify import CALENDAR
 
 #: As a file's name: standard input or output.
 STANDARD: Final = Path("-")

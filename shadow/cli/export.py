@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO, cast
 import msgspec
 import typer
 
-from shadow import pairs
+from shadow import pairs_file
 from shadow.cli.evidence_table import STANDARD
 from shadow.cli.storage import database
 from shadow.errors import UsageError
@@ -46,7 +46,7 @@ def command(
             if not pair.payload_kept:
                 gone += 1
                 continue
-            file.write(encoder.encode(pairs.line(_as_said_now(pair))) + b"\n")
+            file.write(encoder.encode(pairs_file.line(_as_said_now(pair))) + b"\n")
             written += 1
             if written % 1_000 == 0 and sys.stderr.isatty():
                 print(f"\r{written:,} pairs", end="", file=sys.stderr)

@@ -18,7 +18,7 @@ from shadow.cli.label_lines import LabelLine, line_of, read
 from shadow.cli.replay import INCOMPLETE
 from shadow.cli.storage import database
 from shadow.errors import RedactionError, UsageError
-from shadow.pairs import BadLine
+from shadow.pairs_file import BadLine
 from shadow.redact import Redactor
 from shadow.settings import load
 from shadow.store import engine, exchanges, opinions

@@ -17,11 +17,11 @@ from typing import Annotated, Any, BinaryIO, Final, TypeAlias, cast
 
 import msgspec
 
-from shadow.pairs import BadLine
+from shadow.aggregates.tally import utc
+from shadow.pairs_file import BadLine
 from shadow.records import Preference, TrialKind
 from shadow.store.opinions import Label
 from shadow.store.rows import SMALLEST_PROBABILITY, PairKey, clean
-from shadow.tally import utc
 
 #: A longer line is no label.
 MAX_LINE: Final = 2**20

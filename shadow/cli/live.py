@@ -11,7 +11,7 @@ import msgspec
 from shadow.cli.loop_thread import LoopThread
 from shadow.cli.votes import Votes
 from shadow.errors import UsageError
-from shadow.pairs import BadLine, RecordedPair
+from shadow.pairs_file import BadLine, RecordedPair
 from shadow.records import Role
 from shadow.settings import Settings
 from shadow.upstream import Endpoint

@@ -14,14 +14,14 @@ from scoring.evidence import evidence
 from scoring.judge import NANO
 from scoring.replay import Replay
 from scoring.scorers import SCORERS
-from shadow import pairs
+from shadow import pairs_file
 from shadow.cli import evidence_table
 from shadow.cli.evidence_table import STANDARD, plain, write_json
 from shadow.cli.live import Line, Live
 from shadow.cli.storage import Keeper, database
 from shadow.cli.votes import Votes
 from shadow.errors import UsageError
-from shadow.pairs import RecordedPair
+from shadow.pairs_file import RecordedPair
 from shadow.records import Role
 from shadow.settings import load
 
@@ -72,7 +72,7 @@ def command(
         keeper = None if engine is None else Keeper(engine)
         progress = stack.enter_context(_progress())
         for file, stream in streams:
-            lines = _watched(pairs.read(stream), stream, file, progress)
+            lines = _watched(pairs_file.read(stream), stream, file, progress)
             # Others are passed over before anybody is asked about them.
             lines = (line for line in lines if task is None or not _is_of_another(line, task))
             lines = live.complete(lines) if live else lines

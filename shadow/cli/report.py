@@ -10,16 +10,16 @@ from sqlalchemy import Connection
 
 from scoring.evidence import TaskEvidence, evidence, with_crossings
 from scoring.worst import measure_for, worst_crossings
+from shadow.aggregates.per_unit import Measure, UnitTallies
+from shadow.aggregates.regret_sources import SOURCES
+from shadow.aggregates.tally import Cell, CellKind, Tally
 from shadow.cli import evidence_table
 from shadow.cli.evidence_table import STANDARD, write_json
 from shadow.cli.storage import database
 from shadow.errors import UsageError
-from shadow.regret import SOURCES
 from shadow.settings import load
 from shadow.store import engine, slices, tallies
 from shadow.store import units as stored_units
-from shadow.tally import Cell, CellKind, Tally
-from shadow.units import Measure, UnitTallies
 
 _KINDS: Final[tuple[CellKind, ...]] = ("shadow", "reverse", "ceiling", "excess")
 

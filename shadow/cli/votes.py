@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 
 from scoring import judge as judging
 from scoring.judge import NANO, TRIES, Judge, Question, Unjudged
+from shadow.aggregates.regret_sources import were_seen
 from shadow.errors import UsageError
-from shadow.pairs import BadLine, RecordedPair, trials
+from shadow.pairs_file import BadLine, RecordedPair, trials
 from shadow.records import Preference, Trial
-from shadow.regret import were_seen
 from shadow.settings import Settings
 from shadow.store import engine as database
 from shadow.store import opinions, verdicts

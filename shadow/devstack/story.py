@@ -9,8 +9,8 @@ last 3 days    the candidate gets worse at another task: its vendor changed some
 from datetime import datetime, timedelta
 from typing import Final
 
+from shadow.policy.sampling import position
 from shadow.records import Role
-from shadow.sampling import position
 
 HISTORY: Final = timedelta(days=21)
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable, Coroutine
 import msgspec
 import structlog
 
-from shadow.copies import Copy
 from shadow.gateway import asgi, headers
 from shadow.gateway.asgi import Listener, Send
 from shadow.gateway.connections import Connection, Origin, Pool, origin_of
@@ -14,6 +13,7 @@ from shadow.gateway.headers import Headers
 from shadow.gateway.metrics import HUNG_UP
 from shadow.gateway.mirroring import Broken
 from shadow.gateway.routing import Target
+from shadow.openai_api.body_buffer import Copy
 
 _log = structlog.get_logger()
 

@@ -5,10 +5,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from shadow import answers, prices
-from shadow.answers import Answer
-from shadow.codings import UnknownCodingError
-from shadow.copies import Piece
+from shadow import prices
+from shadow.openai_api import captured_response
+from shadow.openai_api.body_buffer import Piece
+from shadow.openai_api.captured_response import Answer
+from shadow.openai_api.content_encoding import UnknownCodingError
 from shadow.publisher import Dropped
 from shadow.records import Api, Exchange, Failure, Role
 from shadow.settings import Settings
@@ -64,7 +65,7 @@ def exchange_of(heard: Heard, settings: Settings) -> Exchange | None:
         return None
     sent_name = settings.sent_name(heard.model)
     try:
-        reply, cut = answers.read(_answer(heard, sent_name, settings.gateway.mirror_body_bytes))
+        reply, cut = captured_response.read(_answer(heard, sent_name, settings.gateway.mirror_body_bytes))
     except UnknownCodingError as fault:
         raise Dropped("unknown_coding", str(fault)) from None
     return Exchange(

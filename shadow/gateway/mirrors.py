@@ -22,7 +22,7 @@ class Mirror(Protocol):
         """Mirror it, or drop and count it."""
 
     def reserve(self, size: int) -> bool:
-        """Room for what is still being heard; see `shadow.copies.Budget`."""
+        """Room for what is still being heard; see `shadow.openai_api.body_buffer.Budget`."""
         ...
 
     def release(self, size: int) -> None:

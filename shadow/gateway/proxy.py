@@ -5,8 +5,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-from shadow import sampling
-from shadow.copies import Copy
 from shadow.gateway import asgi, headers
 from shadow.gateway.asgi import HungUpError, Listener, Receive, Scope, Send, TooLargeError
 from shadow.gateway.deadlines import Deadlines
@@ -15,6 +13,8 @@ from shadow.gateway.metrics import HUNG_UP, Metrics
 from shadow.gateway.mirroring import Heard
 from shadow.gateway.mirrors import Mirror
 from shadow.gateway.routing import Router
+from shadow.openai_api.body_buffer import Copy
+from shadow.policy import sampling
 from shadow.records import Api
 from shadow.settings import Settings
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow import identify
 from shadow.errors import ConfigError
+from shadow.policy import identify
 from shadow.records import Api, Role
 from shadow.settings import Model, Settings, Task
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from shadow import counting, tally
+from shadow.aggregates import counting, tally
+from shadow.aggregates.tally import Combination, Tally
 from shadow.store import staging
 from shadow.store.rows import PairKey
-from shadow.tally import Combination, Tally
 
 
 def find(connection: Connection, fresh: Collection[PairKey]) -> dict[Combination, Tally]:

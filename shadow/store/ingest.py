@@ -19,14 +19,14 @@ from typing import Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, func
 
-from shadow import counting
+from shadow.aggregates import counting
+from shadow.aggregates.tally import Combination, Tally, tally_at, utc
 from shadow.records import CaptureCounts, DeadLetter
 from shadow.store import excess, forgotten, outcomes, partitions, rollups, rows, staging, unanswered
 from shadow.store.engine import explained
 from shadow.store.outcomes import Key, Outcomes
 from shadow.store.rows import Arrival, EncodedPair, PairKey, PairRow, Payload, Scored
 from shadow.store.tables import PARTITIONED, capture_counts, comparisons, dead_letters, payloads
-from shadow.tally import Combination, Tally, tally_at, utc
 
 __all__ = ["Arrival", "Recorded", "record", "record_arrivals", "record_counts", "record_dead_letters", "record_trials"]
 

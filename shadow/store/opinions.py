@@ -1,7 +1,7 @@
 """What people and judges say of stored pairs, counted the moment they say it.
 
 Of each reviewer the newest word counts, and of several reviewers what most of them say
-(`shadow.regret.consensus`). A label that came with a pair, in a pairs file, is one voice among
+(`shadow.aggregates.regret_sources.consensus`). A label that came with a pair, in a pairs file, is one voice among
 these, that of the reviewer `voices.RECORDED`. Reviewers share one draw of the pairs to look at, so
 a pair has been chosen with the largest probability that any of its labels names. All of it is the
 same in whatever order labels and verdicts come.

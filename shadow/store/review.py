@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, text
 
-from shadow.regret import SEEN
+from shadow.aggregates.regret_sources import SEEN
 from shadow.store import exchanges
 from shadow.store.engine import explained
 from shadow.store.exchanges import StoredPair

@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, func, text
 
-from shadow import tally
+from shadow.aggregates import tally
+from shadow.aggregates.tally import Cell, Combination, Tally
 from shadow.store import staging, values
 from shadow.store.rows import clean
 from shadow.store.tables import (
@@ -23,7 +24,6 @@ from shadow.store.tables import (
     rollup_histograms,
     rollups,
 )
-from shadow.tally import Cell, Combination, Tally
 
 #: Most combinations of segments kept for a task and day. Below it crossings do not depend on
 #: the order of delivery; what comes above it is counted together, as OVERFLOW.

@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from shadow.counting import Facts, facts_of
+from shadow.aggregates.counting import Facts, facts_of
+from shadow.aggregates.tally import utc
 from shadow.errors import UnstorableError
 from shadow.records import Comparison, DeadLetter, Trial, candidate_reply, frontier_reply
-from shadow.tally import utc
 
 #: Most bytes of a name or an id, in UTF-8. Longer ones are cut; a digest of the whole keeps them
 #: apart. An index row has room for 2704 bytes, and the key with the most names (of `labels`) holds

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Double, case, func, literal
 
-from shadow.regret import NET
+from shadow.aggregates.per_unit import Measure
+from shadow.aggregates.regret_sources import NET
 from shadow.store.tables import comparisons
-from shadow.units import Measure
 
 
 class Score(NamedTuple):

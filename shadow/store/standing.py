@@ -12,13 +12,13 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, bindparam, select, text, update
 
-from shadow import counting
+from shadow.aggregates import counting
+from shadow.aggregates.regret_sources import NET, SEEN
+from shadow.aggregates.tally import Combination, Tally, combination, tally_at
 from shadow.records import Preference, RegretSource, TrialKind
-from shadow.regret import NET, SEEN
 from shadow.store import rollups, staging
 from shadow.store.rows import PairKey
 from shadow.store.tables import comparisons
-from shadow.tally import Combination, Tally, combination, tally_at
 
 #: Sources whose word may come, change and go after the pair was counted.
 LATE: Final[tuple[RegretSource, ...]] = ("human", "judge")

@@ -146,7 +146,7 @@ payloads: Final = Table(
     postgresql_partition_by="RANGE (at)",
 )
 
-#: The fields of `shadow.tally.Sums` that add up, and of `Tally` the sums that rollups keep.
+#: The fields of `shadow.aggregates.tally.Sums` that add up, and of `Tally` the sums that rollups keep.
 SUMS: Final = ("n", "total", "squares", "weight", "weight_squares", "weighted", "weighted_squares")
 #: The field of `Sums` of which the largest counts.
 HEAVIEST: Final = "heaviest"
@@ -166,7 +166,7 @@ def _sums() -> list[Column[Any]]:
 
 
 def _cell() -> list[Column[Any]]:
-    """The key of `shadow.tally.Cell`. The hour stands second: pages ask for a task and a window."""
+    """The key of `shadow.aggregates.tally.Cell`. The hour stands second: pages ask for a task and a window."""
     return [
         _key("task"),
         Column("hour", _MOMENT, primary_key=True),
@@ -177,7 +177,7 @@ def _cell() -> list[Column[Any]]:
 #: Addable sufficient statistics per cell and hour.
 rollups: Final = Table("rollups", metadata, *_cell(), *_sums(), postgresql_with=_BUSY)
 
-#: Open-ended counters of a cell, see `shadow.tally.Tally.counts`.
+#: Open-ended counters of a cell, see `shadow.aggregates.tally.Tally.counts`.
 rollup_counts: Final = Table(
     "rollup_counts", metadata, *_cell(), _key("name"), Column("n", _WHOLE, nullable=False), postgresql_with=_BUSY
 )

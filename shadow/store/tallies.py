@@ -9,10 +9,10 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
+from shadow.aggregates.tally import ALL, Cell, CellKind, Sums, Tally
 from shadow.store.engine import explained
 from shadow.store.rollups import OVERFLOW
 from shadow.store.tables import HEAVIEST, MEASURES, SUMS, crossings, ledger, rollup_counts, rollup_histograms, rollups
-from shadow.tally import ALL, Cell, CellKind, Sums, Tally
 
 Per: TypeAlias = Literal["hour", "day", "window", "hour_of_week"]
 
@@ -41,7 +41,7 @@ def read(
     `per` is the bucket: each hour or day (UTC) by itself, the whole `window`, or each of the
     168 hours of the week. `Cell.hour` is then the bucket's start: the hour or day, `since` (or
     EPOCH), or the hour in the week of WEEK. `task`, `candidate` or `dimension` None means all of
-    them, the totals (`shadow.tally.ALL`) included; `dimension="all"` reads the totals only. Only
+    them, the totals (`shadow.aggregates.tally.ALL`) included; `dimension="all"` reads the totals only. Only
     totals have histograms. `counts=False` and `histograms=False` leave those out where nobody
     asks: there are several times as many rows of them as of sums; `counts` may also name the few
     that somebody does ask for. Regret is what the cell's own source says of it, so it is never

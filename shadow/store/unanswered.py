@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, bindparam, delete, select, text
 
-from shadow import counting, identify
-from shadow.counting import Facts
+from shadow.aggregates import counting, derived_dimensions
+from shadow.aggregates.counting import Facts
+from shadow.aggregates.tally import Combination, Tally, combination
 from shadow.store import exchanges, staging
 from shadow.store.rows import UNANSWERED, EncodedPair, PairKey
 from shadow.store.tables import comparisons, payloads
-from shadow.tally import Combination, Tally, combination
 
 
 def give_way(
@@ -48,7 +48,7 @@ def _counted(answer: EncodedPair, segments: dict[str, str], stored: exchanges.St
     trial = stored.trial
     # By the names that the answer is counted under: those of a row may have been mended.
     where = combination(answer.trial.exchange.task, answer.trial.candidate, trial.kind, "", segments, trial.exchange.at)
-    facts = Facts(segments, identify.input_characters(trial.exchange.request), {})
+    facts = Facts(segments, derived_dimensions.input_characters(trial.exchange.request), {})
     alone: dict[Combination, Tally] = {}
     counting.count_combination(alone, trial, stored.comparison, facts)
     (counted,) = alone.values()

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, Connection, cast, func, select
 
+from shadow.aggregates.per_unit import Measure, PerUnit
+from shadow.aggregates.tally import MICRO
 from shadow.store.engine import explained
 from shadow.store.scores import score
 from shadow.store.tables import comparisons
-from shadow.tally import MICRO
-from shadow.units import Measure, PerUnit
 
 
 def read(

@@ -19,8 +19,8 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, text
 
+from shadow.aggregates.tally import OVERFLOW, Cell, Tally
 from shadow.store.rows import clean
-from shadow.tally import OVERFLOW, Cell, Tally
 
 #: Of a task's day and one dimension.
 MAX_VALUES: Final = 2_000

@@ -7,13 +7,13 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, select
 
+from shadow.aggregates.regret_sources import consensus
+from shadow.aggregates.tally import utc
 from shadow.records import Preference, TrialKind
-from shadow.regret import consensus
 from shadow.store import staging
 from shadow.store.rows import SMALLEST_PROBABILITY, PairKey, clean, mended
 from shadow.store.standing import Standing
 from shadow.store.tables import labels
-from shadow.tally import utc
 
 #: The name of a stored pair.
 PairName: TypeAlias = PairKey

@@ -10,11 +10,11 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from shadow.aggregates.tally import ALL
 from shadow.records import TrialKind
 from shadow.store import outcomes
 from shadow.store.engine import explained
 from shadow.store.tables import catalogue, detectors, exchanges, rollup_counts, rollups
-from shadow.tally import ALL
 
 #: The kinds of pairs; other cells are made of these.
 KINDS: Final[tuple[TrialKind, ...]] = ("shadow", "reverse", "ceiling")

@@ -11,7 +11,8 @@ import aiohttp
 import msgspec
 import structlog
 
-from shadow import prices, replies
+from shadow import prices
+from shadow.openai_api import replies
 from shadow.records import Api, Failure, Reply
 from shadow.settings import Model
 from shadow.upstream import request as requests

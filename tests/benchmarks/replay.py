@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from scoring.replay import Replay
-from shadow import pairs
+from shadow import pairs_file
 
 LINES = 100_000
 WORDS = 120
@@ -82,7 +82,7 @@ def decoded(file):
 
 def judged(file, lines):
     with file.open("rb") as stream:
-        read = islice(pairs.read(stream), lines)
+        read = islice(pairs_file.read(stream), lines)
         return sum(1 for _ in Replay().judged(read, {}, scorer="numeric"))
 
 
@@ -93,8 +93,8 @@ def peak_kib(file, lines):
         at = datetime(2026, 9, 1, tzinfo=UTC)
         same_hour = (
             msgspec.structs.replace(line, exchange=msgspec.structs.replace(line.exchange, at=at))
-            for line in islice(pairs.read(stream), lines)
-            if isinstance(line, pairs.RecordedPair)
+            for line in islice(pairs_file.read(stream), lines)
+            if isinstance(line, pairs_file.RecordedPair)
         )
         for _ in Replay().judged(same_hour, {}, scorer="numeric"):
             pass

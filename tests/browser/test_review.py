@@ -46,7 +46,7 @@ def served(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         yield running
 
 
-def stored_labels(url: str, task: str) -> list[Label]:
+def labels_in(url: str, task: str) -> list[Label]:
     database = engine.connect(url)
     with engine.browsing(database) as connection:
         found = sorted(opinions.iterate_labels(connection, task=task), key=lambda label: label.labelled_at)
@@ -54,7 +54,7 @@ def stored_labels(url: str, task: str) -> list[Label]:
     return found
 
 
-def stored_pairs(url: str, task: str) -> dict[str, StoredPair]:
+def pairs_in(url: str, task: str) -> dict[str, StoredPair]:
     """Every pair, by the number of its letter."""
     database = engine.connect(url)
     with engine.browsing(database) as connection:
@@ -120,7 +120,7 @@ def begin(page: Page, reviewer: str) -> None:
 def test_pairs_are_labelled_and_taken_back_by_keyboard_alone_and_regret_changes_at_once(
     browser: Browser, served: Served, url: str
 ) -> None:
-    pairs = stored_pairs(url, "by-keyboard")
+    pairs = pairs_in(url, "by-keyboard")
     with (
         opened(browser, served, "/regret?task=by-keyboard") as regret,
         opened(browser, served, "/review?task=by-keyboard") as page,
@@ -132,7 +132,7 @@ def test_pairs_are_labelled_and_taken_back_by_keyboard_alone_and_regret_changes_
         for key in ("1", "2", "t", "0", "1"):
             seen.append((key, *card(page)))
             press(page, key)
-        given = stored_labels(url, "by-keyboard")
+        given = labels_in(url, "by-keyboard")
         assert [label.reviewer for label in given] == ["Ada"] * 5
         for label, (key, number, left, right) in zip(given, seen, strict=True):
             trial = pairs[number].trial
@@ -146,7 +146,7 @@ def test_pairs_are_labelled_and_taken_back_by_keyboard_alone_and_regret_changes_
 
         press(page, "u")
         assert ("1", *card(page)) == seen[-1]
-        assert stored_labels(url, "by-keyboard") == given[:-1]
+        assert labels_in(url, "by-keyboard") == given[:-1]
         assert human_regret(url, "by-keyboard") == (4, sum(label.preference == "frontier" for label in given[:-1]))
         expect(page.get_by_text("4 of 50 today")).to_be_visible()
 
@@ -170,9 +170,9 @@ def test_while_a_note_is_written_keys_are_letters_and_a_held_key_labels_once(
         page.keyboard.press("Enter")
         expect(page.get_by_placeholder("write a note")).not_to_be_focused()
         settle(page)
-        assert stored_labels(url, "with-notes") == []
+        assert labels_in(url, "with-notes") == []
         press(page, "2")
-        (label,) = stored_labels(url, "with-notes")
+        (label,) = labels_in(url, "with-notes")
         assert label.note == "1 2 t s u 0: ask [email]"
         expect(page.get_by_placeholder("write a note")).to_have_value("")
         press(page, "u")
@@ -184,7 +184,7 @@ def test_while_a_note_is_written_keys_are_letters_and_a_held_key_labels_once(
         expect(page.get_by_text("1 of 50 today")).to_be_visible(timeout=30_000)
         settle(page)
         assert turn(page) != before
-        assert len(stored_labels(url, "with-notes")) == 1
+        assert len(labels_in(url, "with-notes")) == 1
 
 
 def test_the_page_tells_nothing_of_whose_reply_is_whose(browser: Browser, served: Served, url: str) -> None:
@@ -221,7 +221,7 @@ def test_the_page_tells_nothing_of_whose_reply_is_whose(browser: Browser, served
             assert word not in html
     for word in TELLING:
         assert not any(word in frame for frame in received), word
-    pairs = stored_pairs(url, "blind")
+    pairs = pairs_in(url, "blind")
     swapped = {number for number in pairs if cards["Ada"][number][:2] != cards["Ben"][number][:2]}
     assert 0 < len(swapped) < PAIRS
     for number, pair in pairs.items():

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from shadow.aggregates.regret_sources import NET
+from shadow.aggregates.tally import ALL, total
 from shadow.cli.demo_evidence import LABELS, label
 from shadow.devstack.reviewers import ERRS, REVIEWERS, preference
 from shadow.devstack.world import World
-from shadow.regret import NET
 from shadow.store import engine, ingest, opinions, review, tallies
-from shadow.tally import ALL, total
 from tests.demo_weeks import demo_settings, pairs, verdicts
 
 WORLD = World(now=datetime(2026, 9, 22, 12, tzinfo=UTC))

@@ -13,10 +13,10 @@ from hypothesis import settings as checking
 from hypothesis import strategies as st
 from yarl import URL
 
-from shadow import copies
 from shadow.devstack.processes import free_port, poll_until
 from shadow.gateway import serving
 from shadow.gateway.app import build
+from shadow.openai_api import body_buffer
 from tests import gateways, scripted, services
 from tests.gateways import RecordingPublisher, Running, settings_for
 from tests.scripted import Signal
@@ -256,7 +256,7 @@ async def test_a_reply_over_the_mirror_limit_is_forwarded_whole_and_mirrored_tru
     assert exchange.truncated
     assert exchange.reply.failure == "truncated"
     # Exactly what may be kept, and what keeping a piece costs beside it.
-    pieces, rest = divmod(running.publisher.sizes[0] - len(BODY) - 5_000, copies._PIECE_BYTES)
+    pieces, rest = divmod(running.publisher.sizes[0] - len(BODY) - 5_000, body_buffer._PIECE_BYTES)
     assert rest == 0
     assert 1 <= pieces <= 5
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from shadow import pairs
+from shadow import pairs_file
 from shadow.cli import application
 from shadow.cli import export as export_command
 from shadow.cli import label as label_command
@@ -192,9 +192,9 @@ def test_exported_pairs_weigh_the_same_where_they_are_read(database, postgres_se
     decide(database, *(verdict(pair, "frontier") for pair in some[:2]))
     say(database, label(some[0], "tie", probability=0.1), label(some[2], "candidate", probability=0.2))
     written = shadow("export").stdout.encode()
-    lines_read = [line for line in pairs.read(io.BytesIO(written)) if isinstance(line, pairs.RecordedPair)]
+    lines_read = [line for line in pairs_file.read(io.BytesIO(written)) if isinstance(line, pairs_file.RecordedPair)]
     assert len(lines_read) == 4
-    read = [trial for line in lines_read for trial in pairs.trials(line)]
+    read = [trial for line in lines_read for trial in pairs_file.trials(line)]
     with fresh_database(postgres_server, template=migrated_template) as url:
         other = engine.connect(url)
         store(other, [(trial, Comparison(scorer="label", agreement=1.0)) for trial in read])

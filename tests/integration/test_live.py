@@ -9,7 +9,7 @@ import pytest
 
 from shadow.cli.live import Live
 from shadow.devstack.processes import poll_until
-from shadow.pairs import RecordedPair, trials
+from shadow.pairs_file import RecordedPair, trials
 from shadow.records import Exchange, Reply, Role
 from shadow.settings import Model, Settings
 from tests.scripted import ScriptedEndpoint, chat, chunks

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import pytest
 from sqlalchemy import Engine, text
 
-from shadow import counting, tally
+from shadow.aggregates import counting, tally
+from shadow.aggregates.tally import Cell, Combination, Tally
 from shadow.devstack.processes import poll_until
 from shadow.errors import StoreError
 from shadow.store import catalogue, engine, ingest, rollups, tallies
-from shadow.tally import Cell, Combination, Tally
 from tests.services import fresh_database
 from tests.store_samples import Scored, asked_twice, dump, scored, store
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shadow import counting, tally
+from shadow.aggregates import counting, tally
+from shadow.aggregates.tally import Cell, Tally
 from shadow.errors import StoreError, UnstorableError
 from shadow.records import CaptureCounts, Reply, TrialKind
 from shadow.store import engine, exchanges, ingest, partitions, rollups, tallies, values
-from shadow.tally import Cell, Tally
 from tests.store_samples import START, arrival, count, dump, exchange, letter, scored, store, various
 
 KINDS: tuple[TrialKind, ...] = ("shadow", "reverse", "ceiling")

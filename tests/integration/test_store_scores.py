@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
-from shadow import units
+from shadow.aggregates import per_unit
+from shadow.aggregates.per_unit import Measure, UnitTallies
 from shadow.records import Preference, Reply
 from shadow.store import engine, slices
 from shadow.store import units as stored_units
-from shadow.units import Measure, UnitTallies
 from tests.store_samples import START, Scored, exchange, scored, store
 
 MEASURES: tuple[Measure, ...] = ("agreement", "human", "reference", "judge")
@@ -52,15 +52,15 @@ PAIRS = [
 def test_units_read_back_are_those_that_counting_gives(connection: Connection):
     counted: UnitTallies = {}
     for each in PAIRS:
-        units.count(counted, *each)
+        per_unit.count(counted, *each)
     found = stored_units.read(connection, task="ticket-intent", candidate="small-7b", measures=MEASURES)
     expected = counted["ticket-intent", "small-7b"]
     assert found.keys() == expected.keys() == {*MEASURES}
-    for measure, per_unit in expected.items():
+    for measure, sums_per_unit in expected.items():
         # The rows know a unit by its digest only.
-        assert sorted(found[measure].sums.values()) == sorted(per_unit.sums.values())
-        assert not found[measure].sums.keys() & per_unit.sums.keys()
-        assert found[measure].is_equal == per_unit.is_equal
+        assert sorted(found[measure].sums.values()) == sorted(sums_per_unit.sums.values())
+        assert not found[measure].sums.keys() & sums_per_unit.sums.keys()
+        assert found[measure].is_equal == sums_per_unit.is_equal
     assert not found["agreement"].is_equal
     assert found["human"].is_equal
 

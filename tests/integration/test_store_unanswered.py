@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from shadow.errors import StoreError
-from shadow.pairs import NOT_RECORDED
+from shadow.pairs_file import NOT_RECORDED
 from shadow.records import Comparison, Reply, Role
 from shadow.settings import Retention
 from shadow.store import engine, exchanges, ingest, ledger, prune, tallies

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow import answers, replies
-from shadow.answers import Answer
 from shadow.capture.call import Call
 from shadow.capture.labels import Labels
 from shadow.capture.tape import Tape
-from shadow.copies import Piece
 from shadow.gateway.mirroring import Broken, Heard, exchange_of
+from shadow.openai_api import captured_response, replies
+from shadow.openai_api.body_buffer import Piece
+from shadow.openai_api.captured_response import Answer
 from shadow.publisher import Dropped
 from shadow.records import Api, Exchange, Reply
 from tests.capturing import SETTINGS, Collected
@@ -164,7 +164,9 @@ def test_what_we_cut_off_is_never_taken_for_the_models_words(recorded: tuple[Api
 
     def heard(pieces: Sequence[Piece], limit: int, *, cut: bool) -> tuple[Reply, bool]:
         known = Answer(api=api, model="big", started=0.0, pieces=pieces, limit=limit, too_long="too long", cut=cut)
-        return answers.read(msgspec.structs.replace(known, content_type=content_type, content_encoding=coding))
+        return captured_response.read(
+            msgspec.structs.replace(known, content_type=content_type, content_encoding=coding)
+        )
 
     whole, _ = heard([(PACK[coding](body) if coding else body, 0.0)], len(body), cut=False)
     reply, truncated = heard([(copy, 0.0)], limit, cut=not coding and len(body) > limit)

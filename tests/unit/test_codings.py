@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow import codings
-from shadow.codings import Undone, UnknownCodingError, undone
+from shadow.openai_api import content_encoding as codings
+from shadow.openai_api.content_encoding import Undone, UnknownCodingError, undone
 from tests.packing import PACK
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.capture.tape import Tape
-from shadow.copies import Copy
+from shadow.openai_api.body_buffer import Copy
 
 
 class Budget:

@@ -8,10 +8,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow import counting, tally
+from shadow.aggregates import counting, tally
+from shadow.aggregates.regret_sources import NET, net_by_source
+from shadow.aggregates.tally import ALL, MICRO, Cell, Combination, Sums, Tally
 from shadow.records import Preference, Reply
-from shadow.regret import NET, net_by_source
-from shadow.tally import ALL, MICRO, Cell, Combination, Sums, Tally
 from tests.store_samples import Scored, asked_twice, exchange, scored, various
 
 PAIRS = various(120)

@@ -7,9 +7,9 @@ import pytest
 
 from dashboard import charts, drawing, measures
 from scoring.evidence import evidence
-from shadow.counting import count
+from shadow.aggregates.counting import count
+from shadow.aggregates.tally import ALL, Cell, Tally
 from shadow.records import Comparison, Exchange, Reply, Trial
-from shadow.tally import ALL, Cell, Tally
 
 MONDAY = datetime(2026, 9, 7, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from dashboard import explained, regret_charts, regrets, watching
-from shadow.regret import SOURCES
+from shadow.aggregates.regret_sources import SOURCES
+from shadow.aggregates.tally import ALL, Cell, CellKind, Tally
 from shadow.store.incidents import Heartbeat, Incident
-from shadow.tally import ALL, Cell, CellKind, Tally
 
 MONDAY = datetime(2026, 9, 7, tzinfo=UTC)
 NOW = MONDAY + timedelta(days=10)

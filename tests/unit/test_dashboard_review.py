@@ -8,6 +8,7 @@ import pytest
 from dashboard import blind, review_plan, review_progress
 from dashboard.desk import Desk, Waiting
 from scoring.judge.calibration import calibrate
+from shadow.aggregates.tally import Cell, Tally
 from shadow.records import Comparison, Exchange, Preference, Reply, Trial
 from shadow.store.exchanges import Cursor, StoredPair
 from shadow.store.opinions import PairName
@@ -21,7 +22,6 @@ from shadow.store.review import (
     ReviewPair,
     StratumProgress,
 )
-from shadow.tally import Cell, Tally
 
 AT = datetime(2026, 9, 21, 12, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard import shift, shift_charts
 from scoring.stats.shift import Shift, mix_shift, ranked
-from shadow.tally import ALL, Cell, Sums, Tally
+from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 
 HOUR = datetime(2026, 9, 7, tzinfo=UTC)
 

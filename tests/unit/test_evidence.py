@@ -9,9 +9,9 @@ from scoring.evidence import evidence, to_json
 from scoring.stats.ceiling import excess_disagreement
 from scoring.stats.sequential import binomial_interval
 from scoring.stats.weighted import weighted_interval
+from shadow.aggregates.per_unit import PerUnit, UnitTallies
+from shadow.aggregates.tally import ALL, Sums
 from shadow.settings import Task
-from shadow.tally import ALL, Sums
-from shadow.units import PerUnit, UnitTallies
 from tests.traffic import AT, Traffic
 
 

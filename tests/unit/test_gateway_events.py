@@ -4,7 +4,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.eventstream import EventStream
+from shadow.openai_api.sse import EventStream
 
 STREAM = (
     b": a comment\r\n\r\n"

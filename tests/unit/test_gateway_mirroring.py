@@ -4,8 +4,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from shadow.copies import Copy, Piece
 from shadow.gateway.mirroring import Heard, exchange_of
+from shadow.openai_api.body_buffer import Copy, Piece
 from shadow.publisher import Dropped
 from shadow.records import Exchange, Usage
 from tests.gateways import settings_for

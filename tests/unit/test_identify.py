@@ -2,7 +2,8 @@
 
 import pytest
 
-from shadow import identify
+from shadow.aggregates import derived_dimensions
+from shadow.policy import identify
 from shadow.settings import Model, Settings, Task
 
 SETTINGS = Settings(
@@ -48,8 +49,8 @@ def test_nobody_can_overwrite_a_derived_dimension():
 def test_an_endless_segment_value_is_cut_and_their_number_bounded():
     many = {f"d{n}": "v" * 1000 for n in range(100)}
     found = identify.segment_of(SETTINGS, "intent", {}, {}, many)
-    assert len(found) == identify.MAX_DIMENSIONS
-    assert {len(value) for value in found.values()} == {identify.MAX_VALUE}
+    assert len(found) == derived_dimensions.MAX_DIMENSIONS
+    assert {len(value) for value in found.values()} == {derived_dimensions.MAX_VALUE}
 
 
 @pytest.mark.parametrize("header", ["", ",", "=", "locale", "locale=", "=de", ",,=,"])
@@ -67,11 +68,11 @@ def test_the_unit_is_the_callers_the_headers_or_openais_user():
 def test_input_length_counts_text_in_messages_parts_and_instructions():
     chat = {"messages": [{"role": "user", "content": [{"type": "text", "text": "abc"}, {"type": "image_url"}]}]}
     responses = {"instructions": "ab", "input": [{"role": "user", "content": "c"}]}
-    assert identify.input_characters(chat) == identify.input_characters(responses) == 3
+    assert derived_dimensions.input_characters(chat) == derived_dimensions.input_characters(responses) == 3
 
 
 @pytest.mark.parametrize(
     ("characters", "name"), [(0, "<200"), (199, "<200"), (200, "200-1k"), (20_000, ">20k"), (10**9, ">20k")]
 )
 def test_lengths_fall_into_named_buckets(characters, name):
-    assert identify.length_bucket(characters) == name
+    assert derived_dimensions.length_bucket(characters) == name

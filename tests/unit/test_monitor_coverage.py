@@ -8,7 +8,7 @@ from scoring.monitor import flow, unscored
 from scoring.monitor.events import Closed, Opened
 from scoring.monitor.flow import FlowState, Look
 from scoring.monitor.unscored import UnscoredState
-from shadow.tally import Tally
+from shadow.aggregates.tally import Tally
 from tests.watching import HOUR, MONDAY
 
 MINUTE = timedelta(minutes=1)

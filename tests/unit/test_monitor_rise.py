@@ -14,7 +14,7 @@ from scoring.monitor.figures import disagreement, failing, interval, moments, pe
 from scoring.monitor.recovery import Recovery
 from scoring.monitor.rise import RiseState, Wording
 from scoring.stats.moments import MICRO, Moments
-from shadow.tally import Sums, Tally
+from shadow.aggregates.tally import Sums, Tally
 from tests.watching import HOUR, MONDAY, WEEK, wave
 
 WORDING = Wording(what="regret of small-7b on ticket-intent", subject="reference", critical=0.02)

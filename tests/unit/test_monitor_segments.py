@@ -8,7 +8,7 @@ import pytest
 from scoring.monitor import segments
 from scoring.monitor.events import Closed, Event, Opened
 from scoring.monitor.segments import SegmentsState
-from shadow.tally import Sums
+from shadow.aggregates.tally import Sums
 from tests.watching import HOUR, MONDAY, WEEK
 
 NAMES = [f"locale={n}" for n in range(10)]

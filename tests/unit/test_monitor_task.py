@@ -9,8 +9,8 @@ from scoring.monitor import task
 from scoring.monitor.events import Opened
 from scoring.monitor.rise import RiseState
 from scoring.monitor.task import Key
+from shadow.aggregates.tally import ALL, Cell, Tally
 from shadow.settings import Settings
-from shadow.tally import ALL, Cell, Tally
 from tests.watching import HOUR, MONDAY, RULES, WEEK, an_hour, through_json, watched
 
 LOCALES = ("locale=de", "locale=en", "locale=fr", "locale=es")

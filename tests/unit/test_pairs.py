@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow import pairs
-from shadow.pairs import BadLine, RecordedPair
+from shadow import pairs_file
+from shadow.pairs_file import BadLine, RecordedPair
 from shadow.records import Exchange, Reply, ToolCall, Trial, Usage, candidate_reply, frontier_reply
 
 LINE: dict[str, object] = {
@@ -23,7 +23,7 @@ def encoded(*lines: dict[str, object]) -> bytes:
 
 
 def read(content: bytes) -> list[RecordedPair | BadLine]:
-    return list(pairs.read(io.BytesIO(content)))
+    return list(pairs_file.read(io.BytesIO(content)))
 
 
 def one(**changes: object) -> RecordedPair:
@@ -39,7 +39,9 @@ def why_bad(**changes: object) -> str:
 
 
 def test_a_line_becomes_a_shadow_trial():
-    (trial,) = pairs.trials(one(reference="42", label="frontier", inclusion_probability=0.5, segment={"locale": "de"}))
+    (trial,) = pairs_file.trials(
+        one(reference="42", label="frontier", inclusion_probability=0.5, segment={"locale": "de"})
+    )
     assert (trial.kind, trial.candidate, trial.inclusion_probability) == ("shadow", "small", 0.5)
     assert (frontier_reply(trial).content, candidate_reply(trial).content) == ("a", "b")
     assert trial.exchange.segment == {"locale": "de"}
@@ -47,23 +49,23 @@ def test_a_line_becomes_a_shadow_trial():
 
 
 def test_a_candidate_served_line_becomes_a_reverse_trial():
-    (trial,) = pairs.trials(one(served_by="candidate"))
+    (trial,) = pairs_file.trials(one(served_by="candidate"))
     assert (trial.kind, trial.exchange.reply.content, trial.reply.content) == ("reverse", "b", "a")
 
 
 def test_a_ceiling_is_a_trial_of_its_own():
-    shadow, ceiling = pairs.trials(one(ceiling={"model": "big", "content": "c"}))
+    shadow, ceiling = pairs_file.trials(one(ceiling={"model": "big", "content": "c"}))
     assert (shadow.kind, ceiling.kind, ceiling.candidate) == ("shadow", "ceiling", "big")
-    (alone,) = pairs.trials(one(candidate=None, ceiling={"content": "c"}))
+    (alone,) = pairs_file.trials(one(candidate=None, ceiling={"content": "c"}))
     assert alone.kind == "ceiling"
 
 
 @pytest.mark.parametrize("missing", ["frontier", "candidate"])
 @pytest.mark.parametrize("served_by", ["frontier", "candidate"])
 def test_a_reply_that_is_not_there_is_one_nobody_was_asked_for(missing: str, served_by: str):
-    (trial,) = pairs.trials(one(**{missing: None}, served_by=served_by))
+    (trial,) = pairs_file.trials(one(**{missing: None}, served_by=served_by))
     reply = frontier_reply(trial) if missing == "frontier" else candidate_reply(trial)
-    assert (reply.failure, reply.failure_detail) == ("not_asked", pairs.NOT_RECORDED)
+    assert (reply.failure, reply.failure_detail) == ("not_asked", pairs_file.NOT_RECORDED)
 
 
 def test_ids_are_unique_within_a_task_unless_the_line_says_otherwise():
@@ -112,7 +114,7 @@ def test_broken_lines_keep_their_number_and_do_not_stop_the_rest():
 
 
 def test_a_line_too_long_to_hold_is_passed_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pairs, "MAX_LINE", 1_000)
+    monkeypatch.setattr(pairs_file, "MAX_LINE", 1_000)
     found = read(encoded(LINE, {**LINE, "reference": "x" * 5_000}, LINE))
     assert [type(line) for line in found] == [RecordedPair, BadLine, RecordedPair]
 
@@ -151,9 +153,9 @@ def test_what_is_exported_is_read_back_the_same(served, other, kind, candidate, 
     trial = Trial(
         exchange=exchange, kind=kind, candidate=candidate, reply=other, at=at, inclusion_probability=probability
     )
-    (found,) = pairs.read(io.BytesIO(msgspec.json.encode(pairs.line(trial))))
+    (found,) = pairs_file.read(io.BytesIO(msgspec.json.encode(pairs_file.line(trial))))
     assert isinstance(found, RecordedPair), found
-    assert pairs.trials(found) == [trial]
+    assert pairs_file.trials(found) == [trial]
 
 
 def test_a_scorers_verdict_on_a_text_is_not_exported_as_the_replys_fault():
@@ -162,4 +164,4 @@ def test_a_scorers_verdict_on_a_text_is_not_exported_as_the_replys_fault():
     )
     reply = Reply(model="s", content="none", failure="malformed", failure_detail="no number in the reply")
     trial = Trial(exchange=exchange, kind="shadow", candidate="s", reply=reply, at=exchange.at)
-    assert pairs.line(trial)["candidate"] == {"model": "s", "content": "none"}
+    assert pairs_file.line(trial)["candidate"] == {"model": "s", "content": "none"}

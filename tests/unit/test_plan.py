@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.errors import WireError
-from shadow.plan import NOTHING_SERVED, trials_for
+from shadow.policy.sampling import chosen
+from shadow.policy.trials import NOTHING_SERVED, trials_for
 from shadow.records import Reply
-from shadow.sampling import chosen
 from shadow.settings import Settings
 from tests.consuming import an_exchange
 

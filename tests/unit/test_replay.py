@@ -7,11 +7,11 @@ import pytest
 
 from scoring import replay as replaying
 from scoring.replay import Replay
-from shadow import counting
-from shadow.pairs import BadLine, RecordedPair
+from shadow.aggregates import counting
+from shadow.aggregates.tally import MICRO, Cell, Tally
+from shadow.pairs_file import BadLine, RecordedPair
 from shadow.records import Exchange, Reply
 from shadow.settings import Task
-from shadow.tally import MICRO, Cell, Tally
 
 AT = datetime(2026, 9, 1, tzinfo=UTC)
 TASKS = {"t": Task(frontier="big", kind="classification")}

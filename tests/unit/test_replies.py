@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow import replies
+from shadow.openai_api import replies
 from shadow.records import ToolCall, Usage
 
 JSON = st.recursive(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.sampling import chosen, position
+from shadow.policy.sampling import chosen, position
 
 KEYS = [f"exchange-{n}" for n in range(20_000)]
 

@@ -11,7 +11,7 @@ from scoring.stats.moments import Moments
 from scoring.stats.sequential import binomial_interval
 from scoring.stats.units import unit_interval, unit_interval_of_sums
 from scoring.stats.weighted import interval_of_moments, intervals_of_moments, weighted_interval
-from shadow.tally import Sums
+from shadow.aggregates.tally import Sums
 
 SCORES = st.lists(st.floats(0, 1), max_size=60)
 PROBABILITIES = st.floats(0.01, 1)

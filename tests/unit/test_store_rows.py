@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shadow.counting import facts_of
+from shadow.aggregates.counting import facts_of
 from shadow.errors import StoreError, UnstorableError
 from shadow.records import Comparison, Reply, Trial
 from shadow.store import engine, outcomes, rows

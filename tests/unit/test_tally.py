@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow import counting, tally
-from shadow.tally import Cell, Sums, Tally
+from shadow.aggregates import counting, tally
+from shadow.aggregates.tally import Cell, Sums, Tally
 from tests.store_samples import Scored, various
 
 PAIRS = various(120)

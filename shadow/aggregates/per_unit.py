@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from math import isclose
 from typing import Literal, TypeAlias
 
+from shadow.aggregates.regret_sources import net_by_source
+from shadow.aggregates.tally import micros
 from shadow.records import Comparison, RegretSource, Trial
-from shadow.regret import net_by_source
-from shadow.tally import micros
 
 #: Agreement, or the regret that one source gives.
 Measure: TypeAlias = Literal["agreement"] | RegretSource

@@ -11,7 +11,7 @@ from importlib import import_module
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
-from shadow.copies import Piece
+from shadow.openai_api.body_buffer import Piece
 
 _GZIP: Final = b"\x1f\x8b"
 

@@ -28,7 +28,7 @@ from typing import Annotated, Any, BinaryIO, Final, Literal, TypeAlias, cast
 
 import msgspec
 
-from shadow import identify
+from shadow.aggregates import derived_dimensions
 from shadow.records import Api, Exchange, Preference, Reply, Role, ToolCall, Trial, candidate_reply, frontier_reply
 
 #: A longer line is reported and passed over; it could otherwise take any amount of memory.
@@ -223,13 +223,13 @@ def _pair(number: int, line: _Line) -> RecordedPair:
     )
 
 
-_RESERVED: Final = (*identify.DERIVED, *identify.CALENDAR)
+_RESERVED: Final = (*derived_dimensions.DERIVED, *derived_dimensions.CALENDAR)
 _REPLY_FIELDS: Final = Reply.__struct_fields__
 
 
 def _segment(value: str | float) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text[: identify.MAX_VALUE]
+    return text[: derived_dimensions.MAX_VALUE]
 
 
 def _reference(value: Any) -> str | None:

@@ -2,7 +2,7 @@
 
 A `Tally` is what the store keeps per (task, candidate, kind, regret source, segment, hour);
 `replay --dry-run` builds the very same tallies in memory. Tallies of hours, segments or
-machines add up to the tally of their union. `shadow.counting` says what of a pair goes in.
+machines add up to the tally of their union. `shadow.aggregates.counting` says what of a pair goes in.
 
 All sums are whole numbers in millionths ("micros"). Floating-point sums depend on the order
 of addition; these do not, so aggregates come out byte-identical however often and in

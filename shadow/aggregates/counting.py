@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple
 
-from shadow import identify
+from shadow.aggregates import derived_dimensions
+from shadow.aggregates.regret_sources import NET, net_by_source
+from shadow.aggregates.tally import ALL, Cell, Combination, Tally, bucket, combination, micros, spread, tally_at
 from shadow.records import Comparison, Preference, RegretSource, Reply, Role, Trial, candidate_reply, frontier_reply
-from shadow.regret import NET, net_by_source
-from shadow.tally import ALL, Cell, Combination, Tally, bucket, combination, micros, spread, tally_at
 
 
 class _Names:
@@ -49,7 +49,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(trial: Trial, comparison: Comparison) -> Facts:
-    input_chars = identify.input_characters(trial.exchange.request)
+    input_chars = derived_dimensions.input_characters(trial.exchange.request)
     return Facts(_segments(trial, input_chars), input_chars, net_by_source(trial, comparison))
 
 
@@ -127,16 +127,16 @@ def excess(agreement: float, ceiling: float, probability: float) -> Tally:
 
 def dimensions_of(trial: Trial) -> dict[str, str]:
     """Declared and derived segments of a pair, within the limits on what may be one."""
-    return _segments(trial, identify.input_characters(trial.exchange.request))
+    return _segments(trial, derived_dimensions.input_characters(trial.exchange.request))
 
 
 def _segments(trial: Trial, input_chars: int) -> dict[str, str]:
     declared = {
-        name[: identify.MAX_VALUE]: value[: identify.MAX_VALUE]
-        for name, value in islice(trial.exchange.segment.items(), identify.MAX_DIMENSIONS)
+        name[: derived_dimensions.MAX_VALUE]: value[: derived_dimensions.MAX_VALUE]
+        for name, value in islice(trial.exchange.segment.items(), derived_dimensions.MAX_DIMENSIONS)
         if name != ALL[0]  # would be counted among the totals
     }
-    return declared | identify.derived(trial.exchange.request, input_chars)
+    return declared | derived_dimensions.derived(trial.exchange.request, input_chars)
 
 
 def _said(trial: Trial, nets: Mapping[RegretSource, float]) -> Iterator[tuple[RegretSource, Tally]]:

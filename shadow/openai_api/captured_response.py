@@ -10,9 +10,10 @@ from typing import Final
 
 import msgspec
 
-from shadow import codings, replies
-from shadow.codings import UnknownCodingError
-from shadow.copies import Piece
+from shadow.openai_api import content_encoding as codings
+from shadow.openai_api import replies
+from shadow.openai_api.body_buffer import Piece
+from shadow.openai_api.content_encoding import UnknownCodingError
 from shadow.records import Api, Failure, Reply
 
 #: Of an error's body, so much is kept for its message.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from shadow.errors import WireError
+from shadow.policy.sampling import chosen
 from shadow.records import Exchange, Failure, TrialKind
-from shadow.sampling import chosen
 from shadow.settings import Settings, Task
 
 #: Failures that left no answer of the served model to compare with. A refusal, a cut or an

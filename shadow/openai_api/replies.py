@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow.eventstream import EventStream
+from shadow.openai_api.sse import EventStream
 from shadow.records import Api, Failure, Reply, ToolCall, Usage
 
 #: `finish_reason` (chat) and `incomplete_details.reason` (responses) that mean "cut short".
