@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from shadow import prices
-from shadow.capture.labels import Labels, new_id
-from shadow.capture.tape import LIMIT_BYTES, Tape
+from shadow.capture.stream_recorder import LIMIT_BYTES, Tape
+from shadow.capture.tags import Labels, new_id
 from shadow.openai_api import captured_response, replies
 from shadow.openai_api.captured_response import Answer
 from shadow.openai_api.content_encoding import UnknownCodingError

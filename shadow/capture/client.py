@@ -17,8 +17,8 @@ from time import perf_counter
 from typing import Any, Final, TypeAlias, TypeVar
 
 from shadow.capture import process
-from shadow.capture.labels import Labeller, SegmentSource
 from shadow.capture.recorder import APIS, Begun, Recorder, Sink
+from shadow.capture.tags import Labeller, SegmentSource
 from shadow.settings import Settings
 
 C = TypeVar("C")

@@ -14,11 +14,11 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from shadow.capture import ambient
+from shadow.capture import call_context
 from shadow.capture.call import TRACEPARENT, Call, exchange_of, failure_of
-from shadow.capture.labels import NO_HEADERS, Labeller, Labels
 from shadow.capture.process import warn_once
-from shadow.capture.tape import Noted, Tape, record
+from shadow.capture.stream_recorder import Noted, Tape, record
+from shadow.capture.tags import NO_HEADERS, Labeller, Labels
 from shadow.policy import identify
 from shadow.publisher import Build
 from shadow.records import Api
@@ -97,7 +97,7 @@ class Recorder:
         # A closure has at hand what a method would have to look up, global names included.
         settings, publisher, offer = self._settings, self._publisher, self._publisher.offer
         constant = None if self._default_headers else self._labeller.constant
-        now, length, read, blocks, no_headers = perf_counter, len, exchange_of, ambient.ever_used, NO_HEADERS
+        now, length, read, blocks, no_headers = perf_counter, len, exchange_of, call_context.ever_used, NO_HEADERS
 
         def streamed(noted: Noted, tape: Tape) -> None:
             try:
@@ -167,7 +167,7 @@ class Recorder:
         if api == "responses" and body.get("background"):
             return None, NO_HEADERS
         headers = self._default_headers | _read(options.headers)
-        labels = self._labeller.labels(body, headers, ambient.current.get())
+        labels = self._labeller.labels(body, headers, call_context.current.get())
         if labels is not None and not labels.chosen:
             self._publisher.count_sampled_out(labels.task)
             return None, headers

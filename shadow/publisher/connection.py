@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from shadow.publisher.courier import Courier, Done, Unreachable
+from shadow.publisher.kafka_producer import Courier, Done, Unreachable
 from shadow.publisher.reporting import Reporter
 from shadow.settings import Settings
 from shadow.wire import Message

@@ -18,9 +18,9 @@ from typing import Final
 
 from shadow import wire
 from shadow.publisher import lifecycle
-from shadow.publisher.accounts import Accounts, Dropped, Snapshot, Ticket
 from shadow.publisher.connection import Connection
-from shadow.publisher.preparing import Preparer
+from shadow.publisher.encode import Preparer
+from shadow.publisher.queue import Accounts, Dropped, Snapshot, Ticket
 from shadow.publisher.reporting import Reporter
 from shadow.records import CaptureCounts
 from shadow.redact import Redactor

@@ -22,7 +22,7 @@ import httpx2
 from openai import OpenAI
 
 from shadow import mirror
-from shadow.capture.tape import Tape
+from shadow.capture.stream_recorder import Tape
 from shadow.devstack.broker import EmbeddedBroker
 from shadow.devstack.processes import free_port
 from shadow.publisher import Publisher

@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletionMessage
 from pydantic import BaseModel
 
 from shadow import context, mirror
-from shadow.capture import ambient, process
+from shadow.capture import call_context, process
 from shadow.settings import Redaction
 from tests import services
 from tests.capturing import SETTINGS, Collected, Upstream
@@ -92,7 +92,7 @@ async def test_a_block_belongs_to_its_own_task_or_thread(client, published):
 
 
 def test_a_block_applies_to_clients_made_before_the_first_block(client, published, monkeypatch):
-    monkeypatch.setattr(ambient, "ever_used", [])
+    monkeypatch.setattr(call_context, "ever_used", [])
     mirrored = mirror(client, task="intent", publisher=published)
     ask(mirrored)
     with context(task="by-block", segment={"locale": "de"}, unit="u-1"):

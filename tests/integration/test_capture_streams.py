@@ -8,7 +8,7 @@ import pytest
 from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 from shadow import mirror
-from shadow.capture.tape import Tape
+from shadow.capture.stream_recorder import Tape
 from shadow.devstack.processes import poll_until
 from tests import services
 from tests.capturing import Collected, Upstream

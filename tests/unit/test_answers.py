@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.capture.call import Call
-from shadow.capture.labels import Labels
-from shadow.capture.tape import Tape
+from shadow.capture.stream_recorder import Tape
+from shadow.capture.tags import Labels
 from shadow.gateway.mirroring import Broken, Heard, exchange_of
 from shadow.openai_api import captured_response, replies
 from shadow.openai_api.body_buffer import Piece

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.capture.tape import Tape
+from shadow.capture.stream_recorder import Tape
 from shadow.openai_api.body_buffer import Copy
 
 

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from shadow.publisher.accounts import OVERHEAD_BYTES, Accounts
+from shadow.publisher.queue import OVERHEAD_BYTES, Accounts
 
 BUDGET = 10 * OVERHEAD_BYTES
 WAITING = 4

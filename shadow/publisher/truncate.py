@@ -7,7 +7,7 @@ import msgspec
 
 from shadow import wire
 from shadow.errors import WireError
-from shadow.publisher.accounts import Dropped
+from shadow.publisher.queue import Dropped
 from shadow.records import Exchange, Reply
 from shadow.wire import Message
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from shadow.capture.ambient import Ambient
+from shadow.capture.call_context import Ambient
 from shadow.capture.process import warn_once
 from shadow.policy import identify, sampling
 from shadow.settings import Settings

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias, TypeVar
 
 from shadow.errors import RedactionError
-from shadow.publisher import fit
-from shadow.publisher.accounts import Accounts, Dropped, Ticket
+from shadow.publisher import truncate
+from shadow.publisher.queue import Accounts, Dropped, Ticket
 from shadow.publisher.reporting import Reporter
 from shadow.records import Exchange
 from shadow.redact import Redactor
@@ -39,7 +39,9 @@ class Preparer:
         """Each ticket has its message afterwards, at most `limit` bytes of it, or has settled."""
         fresh: Stage[Ticket] = [(ticket, ticket) for ticket in tickets if ticket.build is not None]
         clean = self._each(self._each(fresh, _built), self._redactor.exchange)
-        for ticket, message in self._each(clean, lambda exchange: fit.encode(exchange, source=source, limit=limit)):
+        for ticket, message in self._each(
+            clean, lambda exchange: truncate.encode(exchange, source=source, limit=limit)
+        ):
             ticket.keep_only(message)
 
     def _each(self, before: Iterable[tuple[Ticket, A]], stage: Callable[[A], B]) -> Stage[B]:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
-from shadow.publisher.accounts import Dropped
+from shadow.publisher.queue import Dropped
 from shadow.settings import Kafka
 from shadow.settings import Publisher as Limits
 from shadow.wire import Message
