@@ -10,8 +10,8 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from shadow.devstack.processes import poll_until
-from shadow.gateway import serving
 from shadow.gateway.app import build
+from shadow.gateway.http import serving
 from shadow.publisher import Build
 from shadow.records import CaptureCounts, Exchange
 from shadow.settings import Settings

@@ -11,9 +11,9 @@ import uvicorn
 
 from shadow.cli import logs
 from shadow.errors import UsageError
-from shadow.gateway import serving
 from shadow.gateway.app import build_with
-from shadow.gateway.mirror_process import MirrorProcess
+from shadow.gateway.http import serving
+from shadow.gateway.mirror.process import MirrorProcess
 from shadow.settings import load
 
 _log = structlog.get_logger()

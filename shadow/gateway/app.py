@@ -2,10 +2,10 @@
 
 import msgspec
 
-from shadow.gateway import asgi
-from shadow.gateway.asgi import App, Receive, Scope, Send
+from shadow.gateway.http import asgi
+from shadow.gateway.http.asgi import App, Receive, Scope, Send
 from shadow.gateway.metrics import CONTENT_TYPE, Metrics
-from shadow.gateway.mirrors import InProcess, Mirror, Publisher
+from shadow.gateway.mirror.port import InProcess, Mirror, Publisher
 from shadow.gateway.proxy import MIRRORED, Proxy
 from shadow.settings import Settings
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterable, Coroutine
 import msgspec
 import structlog
 
-from shadow.gateway import asgi, headers
-from shadow.gateway.asgi import Listener, Send
-from shadow.gateway.connections import Connection, Origin, Pool, origin_of
-from shadow.gateway.headers import Headers
+from shadow.gateway.http import asgi, headers
+from shadow.gateway.http.asgi import Listener, Send
+from shadow.gateway.http.connections import Connection, Origin, Pool, origin_of
+from shadow.gateway.http.headers import Headers
 from shadow.gateway.metrics import HUNG_UP
-from shadow.gateway.mirroring import Broken
+from shadow.gateway.mirror.exchange import Broken
 from shadow.gateway.routing import Target
 from shadow.openai_api.body_buffer import Copy
 

@@ -5,13 +5,13 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-from shadow.gateway import asgi, headers
-from shadow.gateway.asgi import HungUpError, Listener, Receive, Scope, Send, TooLargeError
-from shadow.gateway.deadlines import Deadlines
 from shadow.gateway.forwarding import Call, Forwarder, Passed
+from shadow.gateway.http import asgi, headers
+from shadow.gateway.http.asgi import HungUpError, Listener, Receive, Scope, Send, TooLargeError
+from shadow.gateway.http.deadlines import Deadlines
 from shadow.gateway.metrics import HUNG_UP, Metrics
-from shadow.gateway.mirroring import Heard
-from shadow.gateway.mirrors import Mirror
+from shadow.gateway.mirror.exchange import Heard
+from shadow.gateway.mirror.port import Mirror
 from shadow.gateway.routing import Router
 from shadow.openai_api.body_buffer import Copy
 from shadow.policy import sampling

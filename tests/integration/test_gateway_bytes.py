@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from shadow.devstack.processes import free_port, poll_until
-from shadow.gateway import serving
 from shadow.gateway.app import build
+from shadow.gateway.http import serving
 from shadow.openai_api import body_buffer
 from tests import gateways, scripted, services
 from tests.gateways import RecordingPublisher, Running, settings_for

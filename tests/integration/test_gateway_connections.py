@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from shadow.devstack.processes import free_port
-from shadow.gateway import connections
-from shadow.gateway.connections import BrokenAnswerError, Pool, Silence, origin_of
+from shadow.gateway.http import connections
+from shadow.gateway.http.connections import BrokenAnswerError, Pool, Silence, origin_of
 from tests.certificate import CERTIFICATE, KEY
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from shadow.devstack.processes import free_port, poll_until
-from shadow.gateway import mirror_link
-from shadow.gateway.mirror_process import MirrorProcess
-from shadow.gateway.mirroring import Heard
+from shadow.gateway.mirror import ipc as mirror_link
+from shadow.gateway.mirror.exchange import Heard
+from shadow.gateway.mirror.process import MirrorProcess
 from shadow.records import CaptureCounts, Exchange
 from shadow.settings import Settings
 from shadow.wire import TYPES, decode

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shadow.capture.call import Call
 from shadow.capture.stream_recorder import Tape
 from shadow.capture.tags import Labels
-from shadow.gateway.mirroring import Broken, Heard, exchange_of
+from shadow.gateway.mirror.exchange import Broken, Heard, exchange_of
 from shadow.openai_api import captured_response, replies
 from shadow.openai_api.body_buffer import Piece
 from shadow.openai_api.captured_response import Answer

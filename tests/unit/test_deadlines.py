@@ -3,7 +3,7 @@
 import asyncio
 from time import monotonic
 
-from shadow.gateway.deadlines import Deadlines
+from shadow.gateway.http.deadlines import Deadlines
 
 
 class Patient:

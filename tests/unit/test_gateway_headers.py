@@ -1,6 +1,6 @@
 import pytest
 
-from shadow.gateway import headers
+from shadow.gateway.http import headers
 
 
 def test_the_connections_own_headers_end_at_the_gateway():

@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shadow.gateway.mirroring import Heard, exchange_of
+from shadow.gateway.mirror.exchange import Heard, exchange_of
 from shadow.openai_api.body_buffer import Copy, Piece
 from shadow.publisher import Dropped
 from shadow.records import Exchange, Usage

@@ -1,6 +1,6 @@
 """The mirror process: reads what the gateway heard, and publishes it.
 
-python -m shadow.gateway.mirror_child FILE_DESCRIPTOR
+python -m shadow.gateway.mirror.child FILE_DESCRIPTOR
 """
 
 import gc
@@ -14,9 +14,9 @@ from collections import Counter, defaultdict
 from contextlib import suppress
 from typing import Final
 
-from shadow.gateway import mirror_link
-from shadow.gateway.mirror_link import Left, Report
-from shadow.gateway.mirroring import exchange_of
+from shadow.gateway.mirror import ipc as mirror_link
+from shadow.gateway.mirror.exchange import exchange_of
+from shadow.gateway.mirror.ipc import Left, Report
 from shadow.publisher import Publisher
 from shadow.settings import Settings
 

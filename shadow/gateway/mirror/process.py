@@ -16,10 +16,10 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from shadow.gateway import mirror_link
 from shadow.gateway.metrics import Counts
-from shadow.gateway.mirror_link import Frames, Left, Report
-from shadow.gateway.mirroring import Heard
+from shadow.gateway.mirror import ipc as mirror_link
+from shadow.gateway.mirror.exchange import Heard
+from shadow.gateway.mirror.ipc import Frames, Left, Report
 from shadow.settings import Postgres, Settings
 
 _RESTART_AFTER_S: Final = 1.0
@@ -136,7 +136,7 @@ class MirrorProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             number = theirs.fileno()
-            command = [sys.executable, "-m", "shadow.gateway.mirror_child", str(number)]
+            command = [sys.executable, "-m", "shadow.gateway.mirror.child", str(number)]
             # Starting takes milliseconds, and happens before the first request or after a crash.
             self._child = subprocess.Popen(command, pass_fds=(number,), stdin=subprocess.DEVNULL)  # noqa: ASYNC220, S603
         self._over.clear()

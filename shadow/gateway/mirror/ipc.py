@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from shadow.gateway.mirroring import Heard
+from shadow.gateway.mirror.exchange import Heard
 
 _LENGTH: Final = struct.Struct(">I")
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httptools
 import msgspec
 
-from shadow.gateway.deadlines import Deadlines
+from shadow.gateway.http.deadlines import Deadlines
 
 _CONNECT_S: Final = 10.0
 #: Idle connections are given up before common servers (uvicorn, so vLLM: 5 s) close them: a

@@ -11,7 +11,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from shadow.gateway.asgi import App
+from shadow.gateway.http.asgi import App
 
 _HEAD: Final = b"HTTP/1."
 #: Longest that requests under way may take to finish after SIGTERM.

@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from shadow.gateway.metrics import Counts
-from shadow.gateway.mirroring import Heard, exchange_of
+from shadow.gateway.mirror.exchange import Heard, exchange_of
 from shadow.publisher import Build
 from shadow.records import CaptureCounts
 from shadow.settings import Settings
