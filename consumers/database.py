@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from consumers.backoff import Backoff
 from consumers.health import Vitals
 from shadow.errors import StoreError
-from shadow.store import engine as database
+from shadow.store.schema import engine as database
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ import msgspec
 from shadow import wire
 from shadow.errors import RedactionError, UnstorableError, WireError
 from shadow.records import CaptureCounts, DeadLetter, Exchange
-from shadow.store.rows import clean, mended
+from shadow.store.write.rows import clean, mended
 
 #: Of a message nobody could process this much is kept for whoever looks.
 MAX_PAYLOAD: Final = 64 * 2**10

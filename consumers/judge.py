@@ -21,9 +21,9 @@ from consumers.running import pause, unless, until_told
 from scoring.judge import Judge, Price, price_of
 from shadow.errors import ConfigError, StoreError
 from shadow.settings import Settings
-from shadow.store import engine as database
-from shadow.store import incidents
-from shadow.store.locks import Locks
+from shadow.store.monitoring import incidents
+from shadow.store.schema import engine as database
+from shadow.store.schema.locks import Locks
 from shadow.upstream import Endpoint
 
 #: Pause while the day's budget is spent: replies that are the same may still come, and tomorrow will.

@@ -21,10 +21,11 @@ from scoring import judge as judging
 from scoring.judge import NANO, TRIES, Bill, Judge, Question, Unjudged
 from shadow.records import Preference
 from shadow.settings import Task
-from shadow.store import engine as database
-from shadow.store import opinions, verdicts
-from shadow.store.exchanges import MAX_LIMIT
-from shadow.store.opinions import PairName
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback import verdicts
+from shadow.store.feedback.labels import PairName
+from shadow.store.read.pairs import MAX_LIMIT
+from shadow.store.schema import engine as database
 
 #: A pair whose judge fails so often for reasons that should pass is given up: with the pauses
 #: between failing rounds, after about two hours.
@@ -218,7 +219,7 @@ class TaskJudge:
         cost = sum(asked.bill.cost_nanousd for asked in due.asked)
         if given or calls or reserved:
             with database.transaction(self._engine) as connection:
-                opinions.record_verdicts(connection, [_said_of(pair, verdict) for pair, verdict in given])
+                stored_labels.record_verdicts(connection, [_said_of(pair, verdict) for pair, verdict in given])
                 verdicts.remember(connection, [verdict for _, verdict in given])
                 verdicts.spend(
                     connection, self._name, self._judge_name, due.day, calls=calls, cost_nanousd=cost - reserved
@@ -226,7 +227,7 @@ class TaskJudge:
         given_up = [*due.lost, *self._hopeless(due.asked, told)]
         if given_up:
             with database.transaction(self._engine) as connection:
-                opinions.give_up(connection, given_up)
+                stored_labels.give_up(connection, given_up)
         self._count(due, told, (verdict.preference for _, verdict in given), len(given_up), calls)
         for pair in (*given_up, *(pair for pair, _ in given)):
             self._tries.pop(pair, None)
@@ -295,5 +296,5 @@ class TaskJudge:
         return Outcome(left, usd, due.oldest, trouble)
 
 
-def _said_of(pair: PairName, verdict: verdicts.Verdict) -> opinions.JudgeVerdict:
-    return opinions.JudgeVerdict(**pair._asdict(), judge=verdict.judge, preference=verdict.preference)
+def _said_of(pair: PairName, verdict: verdicts.Verdict) -> stored_labels.JudgeVerdict:
+    return stored_labels.JudgeVerdict(**pair._asdict(), judge=verdict.judge, preference=verdict.preference)

@@ -31,7 +31,7 @@ class LedgerMetrics(Collector):
         self._told: tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str]]] = (Counter(), Counter())
 
     def tell(self, ended: Mapping[tuple[str, str, str], int], captured: Mapping[tuple[str, str], int]) -> None:
-        """From now on tell these, as `shadow.store.ledger` reads them."""
+        """From now on tell these, as `shadow.store.read.ledger` reads them."""
         kept = _frequent(ended)
         exchanges: Counter[tuple[str, str, str]] = Counter()
         for (task, outcome, reason), n in ended.items():

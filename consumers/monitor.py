@@ -29,9 +29,10 @@ from scoring.monitor.events import Opened
 from scoring.monitor.task import LEARNING, Found, incident_of
 from shadow.errors import StoreError, UsageError
 from shadow.settings import Settings
-from shadow.store import engine as database
-from shadow.store import incidents, ledger, watch
-from shadow.store.incidents import Heartbeat
+from shadow.store.monitoring import detector_state, incidents
+from shadow.store.monitoring.incidents import Heartbeat
+from shadow.store.read import ledger
+from shadow.store.schema import engine as database
 
 SERVICE: Final = "monitor"
 
@@ -66,7 +67,7 @@ def relearn(settings: Settings, name: str) -> int:
                 if incident.detector in LEARNING:
                     now = datetime.now(UTC)
                     incidents.close_incident(connection, incident.id, now, "somebody had it learn anew what is usual")
-            forgotten = watch.forget(connection, name, LEARNING)
+            forgotten = detector_state.forget(connection, name, LEARNING)
     finally:
         engine.dispose()
     if not forgotten:
@@ -132,7 +133,7 @@ class Monitor:
         """
         settle_s = self._settings.monitor.settle_s
         with self._connected() as connection:
-            if not watch.try_lock(connection):
+            if not detector_state.try_lock(connection):
                 raise StoreError("another monitor is watching this database")
             waited_since = time.monotonic()
             while not self._stopping.is_set():
@@ -153,7 +154,7 @@ class Monitor:
             stack.push_async_callback(asyncio.to_thread, session.__exit__, None, None, None)
             self.vitals.trouble("database", None)
             every_s = self._settings.monitor.every_s
-            while not await asyncio.to_thread(watch.try_lock, connection):
+            while not await asyncio.to_thread(detector_state.try_lock, connection):
                 await pause(self._stopping, min(every_s, STANDBY_S))
                 if self._stopping.is_set():
                     return
@@ -170,8 +171,8 @@ class Monitor:
         silence = max(timedelta(seconds=ROUNDS_MISSED * self._settings.monitor.every_s), SHORTEST_SILENCE)
         engine = database.connect(url, pool_size=1, application="shadow-monitor")
         try:
-            with watch.session(engine, most_silence=silence) as connection:
-                with watch.transaction(connection):
+            with detector_state.session(engine, most_silence=silence) as connection:
+                with detector_state.transaction(connection):
                     database.require_schema(connection)
                 yield connection
         finally:
@@ -179,9 +180,9 @@ class Monitor:
 
     def _round(self, connection: Connection) -> int:
         """Every task, as far as its hours are complete; how many hours were taken in."""
-        with watch.transaction(connection):
+        with detector_state.transaction(connection):
             beats = incidents.heartbeats(connection)
-            names = sorted({*watch.tasks(connection), *self._settings.tasks})
+            names = sorted({*detector_state.tasks(connection), *self._settings.tasks})
         taken = 0
         details: dict[str, Any] = {}
         for name in names:
@@ -196,7 +197,7 @@ class Monitor:
                 if trouble not in self.vitals.troubles:
                     log.exception(trouble, action="task_failed", task=name)
                 self.vitals.trouble(f"task {name}", trouble)
-        with watch.transaction(connection):
+        with detector_state.transaction(connection):
             incidents.heartbeat(connection, SERVICE, {"active": self._name, "tasks": details})
             self._count(incidents.count_open(connection))
             self._ledger.tell(ledger.ended(connection), ledger.captured(connection))

@@ -12,8 +12,8 @@ from shadow import wire
 from shadow.errors import StoreError, UnstorableError, WireError
 from shadow.records import CaptureCounts, Comparison, DeadLetter, Trial
 from shadow.settings import Settings
-from shadow.store import ingest
-from shadow.store.ingest import Arrival
+from shadow.store.write import ingest
+from shadow.store.write.ingest import Arrival
 
 
 class ScoredPair(NamedTuple):

@@ -28,7 +28,7 @@ from consumers.task_label import task_label
 from shadow.errors import StoreError
 from shadow.records import DeadLetter
 from shadow.settings import Settings
-from shadow.store import engine as database
+from shadow.store.schema import engine as database
 
 #: So many batches are being compared or are with the database at once: with fewer one of the two
 #: waits for the other, and more would only hold memory.

@@ -21,9 +21,11 @@ from scoring.monitor.judge import JudgeState
 from scoring.monitor.task import FLOWING, JUDGE, JUDGED, PARTS, SCORED, Found, Key, Part, Rules, States, Taken
 from shadow.aggregates.tally import Cell, Tally
 from shadow.settings import Settings, Task
-from shadow.store import incidents, ledger, tallies, verdicts, watch
-from shadow.store.incidents import Heartbeat, Incident
-from shadow.store.watch import DetectorState
+from shadow.store.feedback import verdicts
+from shadow.store.monitoring import detector_state, incidents
+from shadow.store.monitoring.detector_state import DetectorState
+from shadow.store.monitoring.incidents import Heartbeat, Incident
+from shadow.store.read import ledger, rollup_reads
 
 #: Hours with data that one transaction takes in: a day, so that little is done again after a crash.
 MOST_HOURS: Final = 24
@@ -57,7 +59,7 @@ class Watch:
         self._now = now
         self._rules = Rules.of(settings, name)
         self._spec = settings.tasks.get(name)
-        saved = watch.load(connection, name)
+        saved = detector_state.load(connection, name)
         self._before: States = {}
         self._next: dict[Key, datetime] = {}
         for row in saved:
@@ -71,9 +73,9 @@ class Watch:
 
     def step(self, beats: Mapping[str, Heartbeat]) -> Step:
         """Take in what has become complete, and look at what is on its way."""
-        stored = watch.stored(self._connection, self._name)
+        stored = detector_state.stored(self._connection, self._name)
         due = verdicts.oldest_due(self._connection, self._name)
-        in_flight = watch.oldest_in_flight(self._connection, self._name, self._answerable_since())
+        in_flight = detector_state.oldest_in_flight(self._connection, self._name, self._answerable_since())
         self._look(in_flight, due, beats)
         taken, more = 0, False
         if stored is not None:
@@ -113,7 +115,7 @@ class Watch:
         self._found += [Found(FLOWING, event) for event in events]
 
     def _settle(
-        self, stored: watch.Stored, in_flight: datetime | None, due: datetime | None
+        self, stored: detector_state.Stored, in_flight: datetime | None, due: datetime | None
     ) -> dict[Part, datetime | None]:
         """Up to where each part may be taken in."""
         monitor = self._settings.monitor
@@ -130,12 +132,12 @@ class Watch:
         self._states[SCORED] = msgspec.structs.replace(mark, settling=settling)
         return {"scored": settling.settled, "judged": settling.judged}
 
-    def _take_in(self, part: Part, end: datetime | None, stored: watch.Stored) -> tuple[int, bool]:
+    def _take_in(self, part: Part, end: datetime | None, stored: detector_state.Stored) -> tuple[int, bool]:
         """Hand the complete hours to their detectors; how many there were, and whether there are more."""
         key, start = _MARKS[part], self._next.get(_MARKS[part], cut(stored.first_hour))
         mark, count, more = self._mark(part), 0, False
         if end is not None and end > start:
-            wanted = watch.hours(self._connection, self._name, start, end, MOST_HOURS + 1)
+            wanted = detector_state.hours(self._connection, self._name, start, end, MOST_HOURS + 1)
             more = len(wanted) > MOST_HOURS
             # Empty hours up to the end are taken in as well: what still comes for them is late.
             until = wanted[MOST_HOURS] if more else end
@@ -145,10 +147,10 @@ class Watch:
             self._states, found = task.silent(part, self._states, until)
             self._found += found
             mark = msgspec.structs.replace(
-                mark, taken=mark.taken + watch.pairs_from(self._connection, self._name, start, until)
+                mark, taken=mark.taken + detector_state.pairs_from(self._connection, self._name, start, until)
             )
             start = until
-        before = stored.pairs - watch.pairs_from(self._connection, self._name, start)
+        before = stored.pairs - detector_state.pairs_from(self._connection, self._name, start)
         self._states[key] = msgspec.structs.replace(mark, late=max(0, before - mark.taken))
         self._next[key] = start
         return count, more
@@ -162,8 +164,13 @@ class Watch:
     def _cells(self, start: datetime, until: datetime) -> dict[datetime, dict[Cell, Tally]]:
         """The cells of each hour in [start, until). Both parts mostly want the same hours, which are read once."""
         if self._read is None or self._read[0] != (start, until):
-            cells = tallies.read(
-                self._connection, task=self._name, kinds=watch.KINDS, since=start, until=until, histograms=False
+            cells = rollup_reads.read(
+                self._connection,
+                task=self._name,
+                kinds=detector_state.KINDS,
+                since=start,
+                until=until,
+                histograms=False,
             )
             by_hour: dict[datetime, dict[Cell, Tally]] = {}
             for cell, found in cells.items():
@@ -173,7 +180,7 @@ class Watch:
 
     def _judge_drift(self, last_hour: datetime) -> None:
         since = (min(last_hour, self._now) - LABEL_WINDOW).replace(hour=0, minute=0, second=0, microsecond=0)
-        counted = watch.labels_by_day(self._connection, self._name, since)
+        counted = detector_state.labels_by_day(self._connection, self._name, since)
         days = {day: judge.labels_of(counts) for day, counts in counted.items()}
         state = self._states.get(JUDGE)
         if days or state is not None:
@@ -190,7 +197,7 @@ class Watch:
             for key, state in sorted(self._states.items(), key=itemgetter(0))
             if (next_hour := marks[task.part_of(key)]) != self._saved_next.get(key) or state != self._before.get(key)
         ]
-        watch.save(self._connection, self._name, rows)
+        detector_state.save(self._connection, self._name, rows)
 
     def _mark(self, part: Part) -> Taken:
         state = self._states.get(_MARKS[part])
@@ -212,7 +219,7 @@ def step(
     connection: Connection, settings: Settings, name: str, beats: Mapping[str, Heartbeat], *, now: datetime
 ) -> Step:
     """One transaction: everything that has become complete, up to MOST_HOURS of it."""
-    with watch.transaction(connection):
+    with detector_state.transaction(connection):
         return Watch(connection, settings, name, now).step(beats)
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import explained
 from dashboard.text import plain, whole, words
-from shadow.store.ledger import Ledger
+from shadow.store.read.ledger import Ledger
 
 #: Characters of a note that fit beside the other terms.
 _LINE: Final = 44

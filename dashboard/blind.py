@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from dashboard import diff
 from shadow.records import Preference, Trial, candidate_reply, frontier_reply
-from shadow.store.opinions import PairName
+from shadow.store.feedback.labels import PairName
 
 #: What a reviewer says: which side is better.
 Choice: TypeAlias = Literal["left", "tie", "right"]

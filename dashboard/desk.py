@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from shadow.store.opinions import PairName
-from shadow.store.review import ReviewPair
+from shadow.store.feedback.labels import PairName
+from shadow.store.feedback.review import ReviewPair
 
 #: Pairs fetched at a time.
 BATCH: Final = 20

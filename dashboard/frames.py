@@ -28,14 +28,14 @@ from shadow.aggregates import derived_dimensions, per_unit
 from shadow.aggregates.tally import ALL
 from shadow.errors import ConfigError, SchemaError, StoreError
 from shadow.records import RegretSource, Role
-from shadow.store import catalogue as stored_catalogue
-from shadow.store import engine as engines
-from shadow.store import exchanges as stored_exchanges
-from shadow.store import ledger as stored_ledger
-from shadow.store import slices as stored_slices
-from shadow.store import tallies as stored_tallies
-from shadow.store.exchanges import StoredPair
-from shadow.store.ledger import Ledger
+from shadow.store.read import catalogue as stored_catalogue
+from shadow.store.read import ledger as stored_ledger
+from shadow.store.read import pairs as stored_exchanges
+from shadow.store.read import rollup_reads as stored_tallies
+from shadow.store.read import slices as stored_slices
+from shadow.store.read.ledger import Ledger
+from shadow.store.read.pairs import StoredPair
+from shadow.store.schema import engine as engines
 
 #: A search reads rows, many of them: what it found is kept for so many seconds.
 _SEARCHED_FOR: Final = 300

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.reckoning import moved
 from dashboard.text import duration, whole
-from shadow.store.ledger import Ledger
+from shadow.store.read.ledger import Ledger
 
 _HOUR = timedelta(hours=1)
 

@@ -17,8 +17,8 @@ from dashboard.measures import Step
 from dashboard.state import Subject, Window
 from shadow.aggregates.tally import ALL, Cell, Tally
 from shadow.records import TrialKind
-from shadow.store import engine as engines
-from shadow.store import tallies as stored_tallies
+from shadow.store.read import rollup_reads as stored_tallies
+from shadow.store.schema import engine as engines
 
 #: Seconds for which what was read is good enough.
 FRESH: Final = 8

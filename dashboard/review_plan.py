@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scoring.stats.two_phase import TwoPhase, labelling_probabilities
-from shadow.store.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, Progress, StratumProgress
+from shadow.store.feedback.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, Progress, StratumProgress
 
 #: Pairs older than this are not offered: people label what the traffic is like now.
 WINDOW: Final = timedelta(days=7)

@@ -11,8 +11,8 @@ from dashboard.review_plan import Plan
 from dashboard.text import percent, plain, whole
 from scoring.judge.calibration import Calibration
 from scoring.stats.judges import agreement_of_table
-from shadow.store.opinions import ReviewerAgreement
-from shadow.store.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, STRATA, Progress
+from shadow.store.feedback.labels import ReviewerAgreement
+from shadow.store.feedback.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, STRATA, Progress
 
 #: What pairs are chosen from, in words that do not tell which reply is whose.
 NAMES: Final = {

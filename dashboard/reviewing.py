@@ -19,10 +19,13 @@ from shadow.aggregates.tally import ALL
 from shadow.errors import ShadowError
 from shadow.redact import Redactor
 from shadow.settings import Task
-from shadow.store import exchanges, opinions, review, tallies
-from shadow.store.exchanges import StoredPair
-from shadow.store.opinions import Label, ReviewerAgreement
-from shadow.store.review import Progress
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback import review
+from shadow.store.feedback.labels import Label, ReviewerAgreement
+from shadow.store.feedback.review import Progress
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.read import rollup_reads
+from shadow.store.read.pairs import StoredPair
 
 #: The wanted half-width of the regret's interval, of which "labels needed" speaks.
 HALF_WIDTH: Final = 0.02
@@ -84,14 +87,14 @@ def today(task: str, candidate: str) -> dict[str, int]:
 def agreement(task: str) -> list[ReviewerAgreement]:
     """What every two reviewers said of the pairs that both labelled."""
     with snapshot() as connection:
-        return opinions.reviewer_agreement(connection, task=task)
+        return stored_labels.reviewer_agreement(connection, task=task)
 
 
 @cached
 def judge(task: str, candidate: str) -> Calibration:
     """The judge held against people, over everything stored, as `shadow judge calibrate` does."""
     with snapshot() as connection:
-        cells = tallies.read(
+        cells = rollup_reads.read(
             connection, task=task, candidate=candidate, kinds=reading.KINDS, dimension=ALL[0], per="window",
             histograms=False,
         )  # fmt: skip
@@ -126,7 +129,7 @@ def _awaiting(connection: Connection, desk: Desk, task: str, candidate: str, set
 
 
 def _fit(connection: Connection, waiting: Waiting) -> StoredPair | None:
-    pair = exchanges.by_key(connection, [waiting.name]).get(waiting.name)
+    pair = stored_pairs.by_key(connection, [waiting.name]).get(waiting.name)
     if pair is None or not pair.payload_kept or (pair.human is not None and not waiting.second):
         return None
     return pair
@@ -150,7 +153,7 @@ def label(desk: Desk, choice: Choice, note: str) -> None:
             labelled_at=datetime.now(UTC),
         )
         with transaction() as connection:
-            given = opinions.record_labels(connection, [said])
+            given = stored_labels.record_labels(connection, [said])
     except ShadowError as fault:
         desk.trouble = refused(fault)
         return
@@ -172,7 +175,7 @@ def undo(desk: Desk, task: str, candidate: str) -> None:
             desk.trouble = "There is nothing to take back."
             return
         with transaction() as connection:
-            opinions.remove_label(connection, last.pair, desk.reviewer)
+            stored_labels.remove_label(connection, last.pair, desk.reviewer)
     except ShadowError as fault:
         desk.trouble = refused(fault)
         return

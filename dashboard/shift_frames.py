@@ -16,7 +16,7 @@ from scoring.stats.shift import Shift, mix_shift, ranked
 from scoring.stats.text_shift import text_shift
 from shadow.aggregates import derived_dimensions
 from shadow.aggregates.tally import Sums
-from shadow.store import exchanges as stored_exchanges
+from shadow.store.read import pairs as stored_exchanges
 
 #: Requests of a window whose words are read, and in how many stretches of it they are picked.
 MOST_TEXTS: Final = 1_000

@@ -14,7 +14,7 @@ import streamlit as st
 from dashboard import configured, diff, filters, state
 from dashboard.text import dollars, milliseconds, moment, percent, plain, words
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
-from shadow.store.exchanges import StoredPair
+from shadow.store.read.pairs import StoredPair
 
 #: How model text looks wherever `diff.marked` puts it.
 STYLE: Final = """<style>

@@ -11,8 +11,8 @@ from dashboard import configured, navigation
 from dashboard.measures import with_times
 from dashboard.reading import cached, snapshot
 from dashboard.text import duration, moment, plain, words
-from shadow.store import incidents as stored
-from shadow.store.incidents import Heartbeat, Incident, Severity
+from shadow.store.monitoring import incidents as stored
+from shadow.store.monitoring.incidents import Heartbeat, Incident, Severity
 
 SERVICE: Final = "monitor"
 

@@ -1,6 +1,6 @@
 """Run migrations one process at a time, and never keep production waiting for a lock.
 
-`shadow.store.migrate` hands over an open connection; this file runs on nothing else.
+`shadow.store.schema.migrate` hands over an open connection; this file runs on nothing else.
 """
 
 from typing import Final

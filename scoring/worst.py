@@ -73,7 +73,7 @@ def worst_crossings(
     false_flag_rate: float = 0.1,
     most: int = MOST,
 ) -> WorstCrossings:
-    """Search columns of one length, such as those of `shadow.store.slices.rows_for_slices`.
+    """Search columns of one length, such as those of `shadow.store.read.slices.rows_for_slices`.
 
     A unit, or an exchange of which no unit is known, is in one half with all its rows. Where
     rows were seen with unequal chances, those seen more readily are thinned out, by a fixed

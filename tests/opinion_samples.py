@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import Engine
 
 from shadow.records import Preference
-from shadow.store import engine, opinions
-from shadow.store.opinions import Given, JudgeVerdict, Label, PairName
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback.labels import Given, JudgeVerdict, Label, PairName
+from shadow.store.schema import engine
 from tests.store_samples import START, Scored
 
 
@@ -26,14 +27,14 @@ def verdict(pair: Scored, preference: Preference = "frontier", **changes: Any) -
 
 def say(database: Engine, *labels: Label) -> Given:
     with engine.transaction(database) as connection:
-        return opinions.record_labels(connection, labels)
+        return stored_labels.record_labels(connection, labels)
 
 
 def judge(database: Engine, *verdicts: JudgeVerdict) -> int:
     with engine.transaction(database) as connection:
-        return opinions.record_verdicts(connection, verdicts)
+        return stored_labels.record_verdicts(connection, verdicts)
 
 
 def take_back(database: Engine, pair: Scored, reviewer: str = "ana") -> Label | None:
     with engine.transaction(database) as connection:
-        return opinions.remove_label(connection, name_of(pair), reviewer)
+        return stored_labels.remove_label(connection, name_of(pair), reviewer)

@@ -93,7 +93,7 @@ def unique_topics() -> Topics:
 
 def create_template(server: EmbeddedPostgres) -> None:
     """Migrate one database, from which every test's own is then copied in milliseconds."""
-    upgrade = importlib.import_module("shadow.store.migrate").upgrade
+    upgrade = importlib.import_module("shadow.store.schema.migrate").upgrade
     _execute(server, f'CREATE DATABASE "{TEMPLATE}"')
     upgrade(with_database(server.url, TEMPLATE))
 

@@ -9,8 +9,9 @@ from sqlalchemy import Engine, text
 
 from shadow.aggregates.regret_sources import net_by_source
 from shadow.records import Comparison, DeadLetter, Exchange, Reply, ToolCall, Trial, TrialKind, Usage
-from shadow.store import engine, ingest
-from shadow.store.ingest import Arrival
+from shadow.store.schema import engine
+from shadow.store.write import ingest
+from shadow.store.write.ingest import Arrival
 
 #: Within the days that get a partition, whenever the tests run.
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=20)

@@ -10,7 +10,7 @@ from dashboard import configured, empty, filters, frames, side_by_side, state
 from dashboard.filters import Scope
 from dashboard.state import Wanted
 from dashboard.text import plain, words
-from shadow.store.exchanges import ANY_REASON
+from shadow.store.read.pairs import ANY_REASON
 
 DISAGREEMENTS: Final = "disagreements"
 ALL_PAIRS: Final = "all pairs"

@@ -23,7 +23,7 @@ from dashboard.frames import Known
 from dashboard.review_plan import Plan
 from dashboard.text import plain, whole
 from scoring.judge.shown import turns
-from shadow.store.exchanges import StoredPair
+from shadow.store.read.pairs import StoredPair
 
 #: The lower half is about what others do, too.
 REFRESH: Final = "15s"

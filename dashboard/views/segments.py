@@ -13,7 +13,7 @@ from dashboard.text import percent, plain, whole
 from scoring.worst import Reason
 from shadow.aggregates.derived_dimensions import CALENDAR
 from shadow.records import RegretSource
-from shadow.store.slices import MOST
+from shadow.store.read.slices import MOST
 
 #: More rows than a reader takes in; the table below the chart has all of them.
 MOST_ROWS: Final = 30

@@ -29,7 +29,8 @@ from shadow.devstack.world import World
 from shadow.errors import ShadowError, UsageError
 from shadow.publisher import Publisher
 from shadow.settings import Settings, load
-from shadow.store import engine, ledger, migrate
+from shadow.store.read import ledger
+from shadow.store.schema import engine, migrate
 
 #: Of the past, so much must have been compared before somebody is sent to look at it.
 _FIRST_LOOK_SHARE = 0.15

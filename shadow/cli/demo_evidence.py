@@ -13,8 +13,12 @@ from shadow.devstack.reviewers import REVIEWERS, preference
 from shadow.devstack.traffic import GRADED_SHARES
 from shadow.devstack.world import World
 from shadow.settings import Settings, Task
-from shadow.store import catalogue, engine, incidents, opinions, review, verdicts
-from shadow.store.opinions import Label
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback import review, verdicts
+from shadow.store.feedback.labels import Label
+from shadow.store.monitoring import incidents
+from shadow.store.read import catalogue
+from shadow.store.schema import engine
 
 #: Pairs that are labelled of a task. Of what is chosen some is left for whoever opens the Review page.
 LABELS: Final = 400
@@ -48,7 +52,7 @@ def follow(
 
 def label(connection: Connection, name: str, settings: Settings, world: World) -> int:
     """Have the simulated people label pairs of a task; how many labels they gave."""
-    return opinions.record_labels(connection, list(_labels(connection, name, settings, world))).recorded
+    return stored_labels.record_labels(connection, list(_labels(connection, name, settings, world))).recorded
 
 
 def _until(done: Callable[[], bool], stop: threading.Event) -> bool:

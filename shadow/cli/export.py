@@ -17,8 +17,9 @@ from shadow.cli.storage import database
 from shadow.errors import UsageError
 from shadow.records import Trial
 from shadow.settings import load
-from shadow.store import engine, exchanges
-from shadow.store.exchanges import StoredPair
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.read.pairs import StoredPair
+from shadow.store.schema import engine
 
 
 def command(
@@ -42,7 +43,7 @@ def command(
     encoder = msgspec.json.Encoder()
     written = gone = 0
     with database(settings) as opened, engine.browsing(opened) as connection, output(out) as file:
-        for pair in exchanges.iterate(connection, task=task, since=moment):
+        for pair in stored_pairs.iterate(connection, task=task, since=moment):
             if not pair.payload_kept:
                 gone += 1
                 continue

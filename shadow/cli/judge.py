@@ -12,7 +12,8 @@ from shadow.cli import calibration_table, logs
 from shadow.cli.storage import database
 from shadow.errors import UsageError
 from shadow.settings import load
-from shadow.store import engine, tallies
+from shadow.store.read import rollup_reads
+from shadow.store.schema import engine
 
 command = typer.Typer(
     help="Ask a model which of two replies is better, and measure how often it is right.\n\n"
@@ -58,7 +59,7 @@ def calibrate(
     """
     settings = load(config)
     with database(settings) as opened, engine.snapshot(opened) as connection:
-        cells = tallies.read(
+        cells = rollup_reads.read(
             connection,
             task=task,
             candidate=candidate,

@@ -21,8 +21,10 @@ from shadow.errors import RedactionError, UsageError
 from shadow.pairs_file import BadLine
 from shadow.redact import Redactor
 from shadow.settings import load
-from shadow.store import engine, exchanges, opinions
-from shadow.store.opinions import Label
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback.labels import Label
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.schema import engine
 from shadow.wire import utc_now
 
 command = typer.Typer(
@@ -60,7 +62,7 @@ def export_labels(
     moment = since.replace(tzinfo=UTC) if since else None
     written = 0
     with database(settings) as opened, engine.browsing(opened) as connection, output(file) as lines:
-        for label in opinions.iterate_labels(connection, task=task, since=moment):
+        for label in stored_labels.iterate_labels(connection, task=task, since=moment):
             lines.write(msgspec.json.encode(line_of(label)) + b"\n")
             written += 1
     print(f"{written:,} labels written", file=sys.stderr)
@@ -107,7 +109,7 @@ class Import:
         bad = {number: line.reason for number, line in lines if isinstance(line, BadLine)}
         readable = {number: line for number, line in lines if isinstance(line, LabelLine)}
         with engine.transaction(self._engine) as connection:
-            stored = exchanges.keys_of(connection, {name for line in readable.values() for name in line.ids()})
+            stored = stored_pairs.keys_of(connection, {name for line in readable.values() for name in line.ids()})
             labels: dict[int, Label] = {}
             for number, line in readable.items():
                 meant = next((found for name in line.ids() if (found := line.among(stored.get(name, [])))), [])
@@ -118,7 +120,7 @@ class Import:
                         bad[number] = str(fault)
                 else:
                     bad[number] = _SEVERAL.format(len(meant)) if meant else _UNKNOWN
-            given = opinions.record_labels(connection, list(labels.values()))
+            given = stored_labels.record_labels(connection, list(labels.values()))
         bad |= {number: _UNKNOWN for number, label in labels.items() if label.pair in given.unknown}
         bad |= {number: _UNFIT for number, label in labels.items() if label.pair in given.unfit}
         self.lines += len(lines)

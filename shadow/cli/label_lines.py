@@ -20,8 +20,8 @@ import msgspec
 from shadow.aggregates.tally import utc
 from shadow.pairs_file import BadLine
 from shadow.records import Preference, TrialKind
-from shadow.store.opinions import Label
-from shadow.store.rows import SMALLEST_PROBABILITY, PairKey, clean
+from shadow.store.feedback.labels import Label
+from shadow.store.write.rows import SMALLEST_PROBABILITY, PairKey, clean
 
 #: A longer line is no label.
 MAX_LINE: Final = 2**20

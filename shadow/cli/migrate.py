@@ -7,8 +7,8 @@ import typer
 
 from shadow.errors import SchemaError
 from shadow.settings import load
-from shadow.store import migrate
-from shadow.store.engine import parse
+from shadow.store.schema import migrate
+from shadow.store.schema.engine import parse
 
 
 def command(

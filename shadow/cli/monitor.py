@@ -13,8 +13,9 @@ from shadow.cli import logs
 from shadow.cli.evidence_table import plain
 from shadow.cli.storage import database, located
 from shadow.settings import Settings, load
-from shadow.store import engine, incidents
-from shadow.store.incidents import Heartbeat, Incident
+from shadow.store.monitoring import incidents
+from shadow.store.monitoring.incidents import Heartbeat, Incident
+from shadow.store.schema import engine
 
 
 def command(

@@ -7,7 +7,7 @@ import typer
 
 from shadow.cli.storage import database
 from shadow.settings import load
-from shadow.store.prune import Dropped, Pruned, prune
+from shadow.store.write.prune import Dropped, Pruned, prune
 from shadow.wire import utc_now
 
 

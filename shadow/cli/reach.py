@@ -7,7 +7,7 @@ from typing import Final
 from shadow import topics
 from shadow.errors import BrokerError, SchemaError, StoreError
 from shadow.settings import Model
-from shadow.store import engine, migrate
+from shadow.store.schema import engine, migrate
 from shadow.upstream.probe import probe
 
 #: Longest wait for a broker that does not answer.

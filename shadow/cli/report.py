@@ -18,8 +18,9 @@ from shadow.cli.evidence_table import STANDARD, write_json
 from shadow.cli.storage import database
 from shadow.errors import UsageError
 from shadow.settings import load
-from shadow.store import engine, slices, tallies
-from shadow.store import units as stored_units
+from shadow.store.read import rollup_reads, slices
+from shadow.store.read import units as stored_units
+from shadow.store.schema import engine
 
 _KINDS: Final[tuple[CellKind, ...]] = ("shadow", "reverse", "ceiling", "excess")
 
@@ -46,7 +47,7 @@ def command(
     settings = load(config)
     moment = since.replace(tzinfo=UTC) if since else None
     with database(settings) as opened, engine.snapshot(opened) as connection:
-        counted = tallies.read(connection, task=task, kinds=_KINDS, since=moment)
+        counted = rollup_reads.read(connection, task=task, kinds=_KINDS, since=moment)
         units = _units(connection, counted, moment)
         found = [
             _with_crossings(connection, each, moment) for each in evidence(counted, tasks=settings.tasks, units=units)

@@ -12,8 +12,9 @@ from shadow.devstack.postgres import embedded_postgres
 from shadow.errors import UnstorableError, UsageError
 from shadow.records import Comparison, Trial
 from shadow.settings import Settings
-from shadow.store import engine, ingest, migrate
-from shadow.store.ingest import Arrival
+from shadow.store.schema import engine, migrate
+from shadow.store.write import ingest
+from shadow.store.write.ingest import Arrival
 
 #: Where the embedded database keeps its files, under the working folder.
 EMBEDDED: Final = Path(".shadow/postgres")

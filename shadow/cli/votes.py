@@ -16,8 +16,9 @@ from shadow.errors import UsageError
 from shadow.pairs_file import BadLine, RecordedPair, trials
 from shadow.records import Preference, Trial
 from shadow.settings import Settings
-from shadow.store import engine as database
-from shadow.store import opinions, verdicts
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback import verdicts
+from shadow.store.schema import engine as database
 from shadow.upstream import Endpoint
 
 #: Votes written in one transaction.
@@ -46,7 +47,7 @@ class Votes:
         self._in_hand = 0
         self._settled = asyncio.Condition()
         self._judge: Judge | None = None
-        self._given: list[opinions.JudgeVerdict] = []
+        self._given: list[stored_labels.JudgeVerdict] = []
         self.judged = 0
         self.cost_nanousd = 0
         self.unjudged: Counter[str] = Counter()
@@ -78,16 +79,16 @@ class Votes:
         given, self._given = self._given, []
         self._write(given)
 
-    def _write(self, given: list[opinions.JudgeVerdict]) -> None:
+    def _write(self, given: list[stored_labels.JudgeVerdict]) -> None:
         if self._engine is not None and given:
             with database.transaction(self._engine) as connection:
-                opinions.record_verdicts(connection, given)
+                stored_labels.record_verdicts(connection, given)
 
     async def _give(self, trial: Trial, vote: Preference) -> None:
         if self._engine is None:
             return
         exchange = trial.exchange
-        about = opinions.JudgeVerdict(
+        about = stored_labels.JudgeVerdict(
             task=exchange.task,
             at=exchange.at,
             exchange_id=exchange.id,

@@ -15,8 +15,9 @@ from shadow.cli.together import Service, running
 from shadow.cli.up import services_of
 from shadow.devstack.processes import ServerProcess, free_port
 from shadow.settings import Topics, load
-from shadow.store import engine, ledger
-from shadow.store.ledger import Ledger
+from shadow.store.read import ledger
+from shadow.store.read.ledger import Ledger
+from shadow.store.schema import engine
 
 
 @dataclass(frozen=True, kw_only=True)

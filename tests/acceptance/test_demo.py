@@ -15,8 +15,9 @@ import pytest
 from shadow.cli.together import is_ready
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.devstack.processes import free_port
-from shadow.store import engine, ledger
-from shadow.store.ledger import Ledger
+from shadow.store.read import ledger
+from shadow.store.read.ledger import Ledger
+from shadow.store.schema import engine
 from tests.services import service_folder
 
 EXCHANGES = 400

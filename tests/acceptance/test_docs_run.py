@@ -21,7 +21,7 @@ from shadow.cli.together import is_ready
 from shadow.devstack.models import echo_app
 from shadow.devstack.processes import free_port, poll_until
 from shadow.settings import Settings, Topics, load
-from shadow.store import engine
+from shadow.store.schema import engine
 from tests.acceptance.documented import ELSEWHERE, IN_TEXT, PAGES, ROOT, name_of, shell_lines, tokens
 from tests.services import TEMPLATE, fresh_database
 from tests.store_samples import exchange, scored, store

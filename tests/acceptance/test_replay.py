@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from shadow.settings import POSTGRES_VARIABLE
-from shadow.store import engine, ledger
+from shadow.store.read import ledger
+from shadow.store.schema import engine
 from tests import services
 from tests.acceptance.commands import Result, tasks_of, write
 from tests.scripted import ScriptedEndpoint, chat

@@ -10,7 +10,8 @@ from sqlalchemy import Column, Engine, MetaData, Table
 from shadow import wire
 from shadow.records import Exchange, Reply, Trial, Usage
 from shadow.settings import Task
-from shadow.store import rows, staging, tables
+from shadow.store.schema import tables
+from shadow.store.write import bulk_write, rows
 
 TASK = Task(frontier="gpt-x", candidates=("small-7b",), kind="classification", segments=("locale", "plan", "channel"))
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=21)
@@ -28,7 +29,7 @@ def copy_bare(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
     """The least anybody could do: decode, and COPY the same columns into a table without an index."""
     for batch in batches:
         with database.begin() as connection:
-            staging.copy(
+            bulk_write.copy(
                 connection, BARE, BARE.columns.keys(), (_columns(wire.decode(Trial, value)) for value in batch)
             )
 

@@ -13,8 +13,10 @@ from sqlalchemy import Connection, Engine, text
 
 from consumers import watching
 from shadow.devstack.postgres import EmbeddedPostgres
-from shadow.store import engine, ingest, migrate, watch
-from shadow.store.tables import HEAVIEST, MEASURES, SUMS
+from shadow.store.monitoring import detector_state
+from shadow.store.schema import engine, migrate
+from shadow.store.schema.tables import HEAVIEST, MEASURES, SUMS
+from shadow.store.write import ingest
 from tests.services import fresh_database, service_folder
 from tests.store_samples import START, Scored, exchange, scored
 from tests.watching import settings_for
@@ -42,7 +44,7 @@ def measure() -> list[tuple[str, str, str]]:
 
 def _steps(url: str, database: Engine) -> Iterator[tuple[str, str, str]]:
     settings = settings_for(url)
-    with watch.session(database, most_silence=timedelta(minutes=5)) as connection:
+    with detector_state.session(database, most_silence=timedelta(minutes=5)) as connection:
 
         def step(now: timedelta) -> tuple[float, watching.Step]:
             begun = time.perf_counter()

@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 from dashboard.launch import spare_the_collector
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.settings import CONFIG_VARIABLE
-from shadow.store import engine, migrate
-from shadow.store.tables import HEAVIEST, MEASURES, SUMS
+from shadow.store.schema import engine, migrate
+from shadow.store.schema.tables import HEAVIEST, MEASURES, SUMS
 from tests.browser import seed, world
 from tests.services import fresh_database, service_folder
 

@@ -17,8 +17,9 @@ from shadow import wire
 from shadow.devstack.broker import embedded_broker
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.settings import Scorer, Settings
-from shadow.store import ledger, migrate
-from shadow.store.engine import connect
+from shadow.store.read import ledger
+from shadow.store.schema import migrate
+from shadow.store.schema.engine import connect
 from shadow.topics import create_topics
 from tests.benchmarks._pace import Pace, pace
 from tests.benchmarks._pairs import BARE, copy_bare, copy_bare_as_text, trials

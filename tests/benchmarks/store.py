@@ -16,17 +16,10 @@ from shadow import wire
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.records import Comparison, Trial
 from shadow.settings import Scorer
-from shadow.store import (
-    engine,
-    exchanges,
-    ingest,
-    ledger,
-    migrate,
-    outcomes,
-    partitions,
-    rows,
-    tallies,
-)
+from shadow.store.read import ledger, rollup_reads
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.schema import engine, migrate, partitions
+from shadow.store.write import ingest, outcomes, rows
 from tests.benchmarks._pairs import BARE, START, TASK, copy_bare, copy_bare_as_text, trials
 from tests.services import fresh_database, service_folder
 
@@ -115,30 +108,30 @@ def _queries(server: EmbeddedPostgres) -> Iterator[tuple[str, str, str]]:
 
 _QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "overview: totals, histograms and ledger of every task": lambda connection: (
-        tallies.read(connection, since=START, dimension="all", per="window"),
+        rollup_reads.read(connection, since=START, dimension="all", per="window"),
         ledger.read(connection),
     ),
-    "segments of a task": lambda connection: tallies.read(
+    "segments of a task": lambda connection: rollup_reads.read(
         connection, task="ticket-intent", since=START, per="window", histograms=False
     ),
-    "a task by hour of the week": lambda connection: tallies.read(
+    "a task by hour of the week": lambda connection: rollup_reads.read(
         connection, task="ticket-intent", since=START, dimension="all", per="hour_of_week", histograms=False
     ),
-    "a task by day, every segment": lambda connection: tallies.read(
+    "a task by day, every segment": lambda connection: rollup_reads.read(
         connection, task="ticket-intent", since=START, per="day", histograms=False
     ),
-    "two dimensions crossed": lambda connection: tallies.crossing(
+    "two dimensions crossed": lambda connection: rollup_reads.crossing(
         connection, task="ticket-intent", candidate="small-7b", dimensions=("locale", "plan"), since=START
     ),
-    "the 50 newest disagreements": lambda connection: exchanges.find(
+    "the 50 newest disagreements": lambda connection: stored_pairs.find(
         connection, task="ticket-intent", max_agreement=0.5, limit=50
     ),
-    "a page of them from the middle, in one segment": lambda connection: exchanges.find(
+    "a page of them from the middle, in one segment": lambda connection: stored_pairs.find(
         connection,
         task="ticket-intent",
         max_agreement=0.5,
         segment={"locale": "de"},
-        before=exchanges.Cursor(START + timedelta(days=10), "", "", ""),
+        before=stored_pairs.Cursor(START + timedelta(days=10), "", "", ""),
     ),
 }
 

@@ -10,8 +10,9 @@ from streamlit.testing.v1 import AppTest, local_script_runner
 
 from dashboard import launch
 from shadow.records import Comparison, Exchange, Reply, Trial
-from shadow.store import engine, ingest
-from shadow.store.ingest import Arrival
+from shadow.store.schema import engine
+from shadow.store.write import ingest
+from shadow.store.write.ingest import Arrival
 
 
 def opened(**selections: str) -> AppTest:

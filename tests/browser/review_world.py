@@ -7,7 +7,8 @@ from hashlib import blake2b
 import msgspec
 
 from shadow.records import Comparison, Exchange, Reply, Trial
-from shadow.store import engine, ingest
+from shadow.store.schema import engine
+from shadow.store.write import ingest
 from tests.browser import world
 
 

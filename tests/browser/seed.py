@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from shadow.store import engine, incidents, ingest
-from shadow.store.ingest import Arrival
+from shadow.store.monitoring import incidents
+from shadow.store.schema import engine
+from shadow.store.write import ingest
+from shadow.store.write.ingest import Arrival
 from tests.browser import world
 
 T = TypeVar("T")

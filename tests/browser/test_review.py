@@ -10,9 +10,12 @@ from playwright.sync_api import Browser, Page, WebSocket, expect
 from dashboard import blind, diff
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.records import Reply, candidate_reply, frontier_reply
-from shadow.store import engine, exchanges, opinions, tallies
-from shadow.store.exchanges import StoredPair
-from shadow.store.opinions import Label
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback.labels import Label
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.read import rollup_reads
+from shadow.store.read.pairs import StoredPair
+from shadow.store.schema import engine
 from tests import services
 from tests.browser import review_world, world
 from tests.browser.conftest import Served, serving
@@ -49,7 +52,7 @@ def served(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
 def labels_in(url: str, task: str) -> list[Label]:
     database = engine.connect(url)
     with engine.browsing(database) as connection:
-        found = sorted(opinions.iterate_labels(connection, task=task), key=lambda label: label.labelled_at)
+        found = sorted(stored_labels.iterate_labels(connection, task=task), key=lambda label: label.labelled_at)
     database.dispose()
     return found
 
@@ -58,7 +61,7 @@ def pairs_in(url: str, task: str) -> dict[str, StoredPair]:
     """Every pair, by the number of its letter."""
     database = engine.connect(url)
     with engine.browsing(database) as connection:
-        found = {str(int(pair.cursor.exchange_id[-4:])): pair for pair in exchanges.find(connection, task=task)}
+        found = {str(int(pair.cursor.exchange_id[-4:])): pair for pair in stored_pairs.find(connection, task=task)}
     database.dispose()
     return found
 
@@ -67,7 +70,7 @@ def human_regret(url: str, task: str) -> tuple[int, float]:
     """How many pairs people spoke of, and the sum of their regret, as every page reads it."""
     database = engine.connect(url)
     with engine.browsing(database) as connection:
-        found = tallies.read(connection, task=task, dimension="all", per="window")
+        found = rollup_reads.read(connection, task=task, dimension="all", per="window")
     database.dispose()
     sums = [tally.regret for cell, tally in found.items() if cell.source == "human"]
     return sum(each.n for each in sums), sum(each.total for each in sums) / 1_000_000

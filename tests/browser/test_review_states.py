@@ -16,8 +16,11 @@ from dashboard.state import Window
 from dashboard.views.review import REVIEWER
 from shadow.records import Preference, Reply
 from shadow.settings import CONFIG_VARIABLE
-from shadow.store import engine, exchanges, ingest, opinions
-from shadow.store.opinions import Label
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback.labels import Label
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.schema import engine
+from shadow.store.write import ingest
 from tests.browser import review_world, world
 from tests.browser.pages import visited
 
@@ -65,7 +68,7 @@ def can_label(app: AppTest) -> bool:
 def labels(url: str) -> list[Label]:
     database = engine.connect(url)
     with engine.browsing(database) as connection:
-        found = list(opinions.iterate_labels(connection))
+        found = list(stored_labels.iterate_labels(connection))
     database.dispose()
     return found
 
@@ -74,9 +77,9 @@ def say(url: str, reviewer: str, preference: Preference) -> None:
     """`reviewer` labels every pair."""
     database = engine.connect(url)
     with engine.transaction(database) as connection:
-        keys = [pair.key for pair in exchanges.find(connection, task=TASK)]
+        keys = [pair.key for pair in stored_pairs.find(connection, task=TASK)]
     with engine.transaction(database) as connection:
-        opinions.record_labels(
+        stored_labels.record_labels(
             connection,
             [
                 Label(**key._asdict(), reviewer=reviewer, preference=preference, labelled_at=datetime.now(UTC))

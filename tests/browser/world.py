@@ -29,7 +29,7 @@ from shadow.records import (
     Usage,
 )
 from shadow.settings import Model, Settings, Task
-from shadow.store.incidents import Incident
+from shadow.store.monitoring.incidents import Incident
 
 FRONTIER, CANDIDATE = "sim-frontier", "sim-small-7b"
 DAYS = 21

@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from shadow.devstack.judging import FAULTLESS, judge_app
 from shadow.devstack.models import SimulatedServer
-from shadow.store import tallies
-from shadow.store.engine import connect
+from shadow.store.read import rollup_reads
+from shadow.store.schema.engine import connect
 from tests import store_samples
 from tests.consuming import exit_code, process, tell, until
 from tests.injections import WORLD
@@ -52,7 +52,7 @@ async def test_killed_again_and_again_every_pair_is_counted_exactly_once(
         await until(lambda: left(engine) == 0, timeout_s=60)
     assert Counter(said(engine).values()) == dict.fromkeys(("frontier", "tie", "candidate"), PAIRS // 3)
     with engine.connect() as connection:
-        cells = tallies.read(connection, task=TASK, dimension="all", per="window")
+        cells = rollup_reads.read(connection, task=TASK, dimension="all", per="window")
         verdicts = connection.execute(text("SELECT count(*) FROM verdicts")).scalar_one()
     [counted] = [tally for cell, tally in cells.items() if cell.source == "judge"]
     assert (counted.regret.n, counted.regret.total, verdicts) == (PAIRS, PAIRS // 3 * 1_000_000, PAIRS)

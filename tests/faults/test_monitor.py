@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import make_url, text
 
 from consumers import monitor
-from shadow.store import incidents
-from shadow.store.engine import connect
+from shadow.store.monitoring import incidents
+from shadow.store.schema.engine import connect
 from tests import consuming
 from tests.consuming import until
 from tests.services import TEMPLATE, fresh_database

@@ -5,7 +5,8 @@ from sqlalchemy import text
 
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.errors import StoreError, UnstorableError
-from shadow.store import engine, ingest, migrate
+from shadow.store.schema import engine, migrate
+from shadow.store.write import ingest
 from tests.services import service_folder
 from tests.store_samples import arrival, count, dump, exchange, scored, store, various
 

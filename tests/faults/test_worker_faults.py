@@ -17,8 +17,9 @@ from shadow.devstack.models import echo_app
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.devstack.processes import free_port
 from shadow.records import Trial
-from shadow.store import ledger, migrate
-from shadow.store.engine import connect
+from shadow.store.read import ledger
+from shadow.store.schema import migrate
+from shadow.store.schema.engine import connect
 from shadow.topics import create_topics
 from tests import consuming, scripted
 from tests.consuming import (

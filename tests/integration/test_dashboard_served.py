@@ -8,7 +8,7 @@ import pytest
 from dashboard import regret_frames
 from dashboard.state import Window
 from shadow.settings import POSTGRES_VARIABLE
-from shadow.store import engine
+from shadow.store.schema import engine
 from tests.store_samples import START, exchange, scored, store
 
 

@@ -11,7 +11,11 @@ from shadow.aggregates.tally import ALL, total
 from shadow.cli.demo_evidence import LABELS, label
 from shadow.devstack.reviewers import ERRS, REVIEWERS, preference
 from shadow.devstack.world import World
-from shadow.store import engine, ingest, opinions, review, tallies
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback import review
+from shadow.store.read import rollup_reads
+from shadow.store.schema import engine
+from shadow.store.write import ingest
 from tests.demo_weeks import demo_settings, pairs, verdicts
 
 WORLD = World(now=datetime(2026, 9, 22, 12, tzinfo=UTC))
@@ -29,7 +33,7 @@ def test_people_label_what_was_chosen_and_are_called_simulated(postgres_url, pas
     settings, stored = past
     due = [(trial, comparison.judge_rate) for trial, comparison in stored if comparison.judge_rate]
     said = [
-        opinions.JudgeVerdict(
+        stored_labels.JudgeVerdict(
             task=TASK, at=trial.exchange.at, exchange_id=trial.exchange.id, kind=trial.kind,
             candidate=trial.candidate, judge="simulated-judge", preference=verdict.preference,
         )
@@ -39,12 +43,12 @@ def test_people_label_what_was_chosen_and_are_called_simulated(postgres_url, pas
     with engine.transaction(database) as connection:
         ingest.record(connection, trials=stored)
     with engine.transaction(database) as connection:
-        opinions.record_verdicts(connection, said)
+        stored_labels.record_verdicts(connection, said)
     with engine.transaction(database) as connection:
         recorded = label(connection, TASK, settings, WORLD)
-        given = list(opinions.iterate_labels(connection, task=TASK))
-        (both,) = opinions.reviewer_agreement(connection, task=TASK)
-        cells = tallies.read(connection, task=TASK, kinds=("shadow", "reverse"), dimension=ALL[0], per="window")
+        given = list(stored_labels.iterate_labels(connection, task=TASK))
+        (both,) = stored_labels.reviewer_agreement(connection, task=TASK)
+        cells = rollup_reads.read(connection, task=TASK, kinds=("shadow", "reverse"), dimension=ALL[0], per="window")
     database.dispose()
 
     assert 0 < recorded == len(given) <= LABELS * 1.1

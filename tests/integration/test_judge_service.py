@@ -18,9 +18,11 @@ from shadow.devstack.models import Fault, echo_app
 from shadow.errors import ConfigError
 from shadow.records import Preference
 from shadow.settings import Settings
-from shadow.store import incidents, tallies, verdicts
-from shadow.store.engine import connect, transaction
-from shadow.store.locks import Locks
+from shadow.store.feedback import verdicts
+from shadow.store.monitoring import incidents
+from shadow.store.read import rollup_reads
+from shadow.store.schema.engine import connect, transaction
+from shadow.store.schema.locks import Locks
 from tests import store_samples
 from tests.consuming import until
 from tests.injections import WORLD, a_trial, asks, known_pairs
@@ -121,7 +123,7 @@ async def test_every_due_pair_is_judged_counted_and_paid_for_once(serve, engine,
     assert server.requests == 60
     assert Counter(said(engine).values()) == {"frontier": 10, "tie": 10, "candidate": 10}
     with engine.connect() as connection:
-        cells = tallies.read(connection, task=TASK, dimension="all", per="window")
+        cells = rollup_reads.read(connection, task=TASK, dimension="all", per="window")
         [regret] = [tally for cell, tally in cells.items() if cell.source == "judge"]
     assert {name: n for name, n in regret.counts.items() if name.startswith("judged:")} == {
         "judged:frontier": 10,
@@ -278,7 +280,7 @@ async def test_a_process_that_died_before_its_commit_has_spent_what_it_had_in_ha
         await until(lambda: left(engine) == 0)
     assert spending(engine).calls == 4
     with engine.connect() as connection:
-        cells = tallies.read(connection, task=TASK, dimension="all", per="window")
+        cells = rollup_reads.read(connection, task=TASK, dimension="all", per="window")
     assert sum(tally.regret.n for cell, tally in cells.items() if cell.source == "judge") == 2
 
 

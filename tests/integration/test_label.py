@@ -14,7 +14,10 @@ from shadow.cli import export as export_command
 from shadow.cli import label as label_command
 from shadow.records import Comparison
 from shadow.settings import POSTGRES_VARIABLE
-from shadow.store import engine, exchanges, opinions, tallies
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.read import rollup_reads
+from shadow.store.schema import engine
 from tests.opinion_samples import judge as decide
 from tests.opinion_samples import label, say, verdict
 from tests.services import fresh_database
@@ -50,7 +53,7 @@ def brought_in(*given, code=0):
 
 def labels(database):
     with engine.browsing(database) as connection:
-        return list(opinions.iterate_labels(connection))
+        return list(stored_labels.iterate_labels(connection))
 
 
 def test_an_export_read_again_changes_nothing(database, tmp_path):
@@ -178,8 +181,10 @@ def test_exported_pairs_say_what_people_and_judges_say_now(database):
     store(database, some)
     say(database, label(some[0], "candidate"), label(some[1], "frontier"))
     with engine.transaction(database) as connection:
-        opinions.remove_label(connection, opinions.PairName(*exchanges.find(connection)[1].key), "ana")
-        opinions.remove_label(connection, opinions.PairName(*exchanges.find(connection)[1].key), "recorded")
+        stored_labels.remove_label(connection, stored_labels.PairName(*stored_pairs.find(connection)[1].key), "ana")
+        stored_labels.remove_label(
+            connection, stored_labels.PairName(*stored_pairs.find(connection)[1].key), "recorded"
+        )
     decide(database, verdict(some[2], "tie"))
     written = map(json.loads, shadow("export").stdout.splitlines())
     said = {line["id"]: (line.get("label"), line.get("judge")) for line in written}
@@ -210,7 +215,7 @@ def test_exported_pairs_weigh_the_same_where_they_are_read(database, postgres_se
 def cells_of(database, sources):
     """What each source says: number, sum and weight of its net regrets, and its counts."""
     with engine.snapshot(database) as connection:
-        read = tallies.read(connection, dimension="all", per="window")
+        read = rollup_reads.read(connection, dimension="all", per="window")
     return {
         cell.source: (
             found.net_regret.n, found.net_regret.total / 1e6, found.net_regret.weight / 1e6,

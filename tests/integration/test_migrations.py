@@ -15,8 +15,8 @@ from shadow.cli import application
 from shadow.cli import migrate as command
 from shadow.errors import SchemaError, StoreError
 from shadow.settings import POSTGRES_VARIABLE
-from shadow.store import engine, migrate
-from shadow.store.tables import REVISION, metadata
+from shadow.store.schema import engine, migrate
+from shadow.store.schema.tables import REVISION, metadata
 from tests.services import CHECKOUT, fresh_database
 from tests.store_samples import scored, store
 

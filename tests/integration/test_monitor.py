@@ -16,8 +16,10 @@ from consumers.ledger_metrics import MOST_REASONS, LedgerMetrics
 from shadow.devstack.processes import free_port
 from shadow.errors import StoreError, UsageError
 from shadow.records import CaptureCounts, Reply
-from shadow.store import incidents, ingest, ledger, watch
-from shadow.store.engine import connect, transaction
+from shadow.store.monitoring import detector_state, incidents
+from shadow.store.read import ledger
+from shadow.store.schema.engine import connect, transaction
+from shadow.store.write import ingest
 from tests.consuming import until
 from tests.services import TEMPLATE, fresh_database
 from tests.store_samples import arrival, exchange, letter, scored, store
@@ -143,7 +145,7 @@ def test_a_second_run_goes_on_where_the_first_stopped(engine, postgres_url):
 
 def step_at(engine, settings, now, *, looks=2):
     """Steps as they would have been at `now`, a minute apart; the last one, once all is taken in."""
-    with watch.session(engine, most_silence=timedelta(minutes=1)) as connection:
+    with detector_state.session(engine, most_silence=timedelta(minutes=1)) as connection:
         for look in range(looks):
             done = None
             while done is None or done.more:
@@ -356,11 +358,11 @@ async def test_without_tables_it_waits_and_says_so(postgres_server):
 async def test_a_task_that_cannot_be_watched_does_not_keep_the_others_from_it(engine, postgres_url):
     other = exchange(1, task="invoice-fields")
     store(engine, [*traffic(30, lambda _: 0.03, start=BEGIN), scored(exchange=other)])
-    broken = watch.DetectorState(
+    broken = detector_state.DetectorState(
         candidate="", kind="", detector="hours", subject="scored", next_hour=BEGIN, state={"taken": "none"}
     )
     with transaction(engine) as connection:
-        watch.save(connection, "invoice-fields", [broken])
+        detector_state.save(connection, "invoice-fields", [broken])
     async with watching_loop(settings_for(postgres_url)) as vitals:
         await until(lambda: any("invoice-fields cannot be watched" in trouble for trouble in vitals.troubles))
         await until(lambda: vitals.registry.get_sample_value(LAST_STEP) > 0)

@@ -19,9 +19,11 @@ from shadow.devstack.judging import FAULTLESS, judge_app
 from shadow.errors import StoreError
 from shadow.records import CaptureCounts
 from shadow.settings import POSTGRES_VARIABLE, Settings
-from shadow.store import engine as database
-from shadow.store import ingest, migrate, opinions, partitions
-from shadow.store.tables import PARTITIONED
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.schema import engine as database
+from shadow.store.schema import migrate, partitions
+from shadow.store.schema.tables import PARTITIONED
+from shadow.store.write import ingest
 from tests.consuming import until
 from tests.injections import WORLD
 from tests.opinion_samples import label, name_of, say, take_back
@@ -152,7 +154,7 @@ async def test_the_judges_role_judges(opened, roles, serve):
         stopping.set()
         await asyncio.wait_for(serving, 20)
     with database.transaction(opened.judge) as connection:
-        opinions.give_up(connection, [name_of(scored(1))])
+        stored_labels.give_up(connection, [name_of(scored(1))])
 
 
 def test_the_monitors_role_watches_and_has_a_task_learn_anew(opened, roles):

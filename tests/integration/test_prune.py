@@ -10,8 +10,10 @@ from shadow.cli import application
 from shadow.cli import prune as command
 from shadow.records import CaptureCounts
 from shadow.settings import POSTGRES_VARIABLE, Retention
-from shadow.store import engine, ingest, ledger, partitions
-from shadow.store.prune import EARLIER, Dropped, prune
+from shadow.store.read import ledger
+from shadow.store.schema import engine, partitions
+from shadow.store.write import ingest
+from shadow.store.write.prune import EARLIER, Dropped, prune
 from tests.store_samples import ROLLUPS, START, count, dump, exchange, letter, scored, store
 
 NOW = START + timedelta(days=20, hours=5)

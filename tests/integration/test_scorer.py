@@ -12,8 +12,9 @@ from consumers import scorer, worker
 from shadow import wire
 from shadow.devstack.models import echo_app
 from shadow.records import CaptureCounts, DeadLetter, Reply, Trial
-from shadow.store import ledger, migrate, tallies
-from shadow.store.engine import connect
+from shadow.store.read import ledger, rollup_reads
+from shadow.store.schema import migrate
+from shadow.store.schema.engine import connect
 from shadow.topics import create_topics
 from tests.consuming import an_exchange, committed, put, put_exchanges, read, running, settings_for, until
 from tests.services import TEMPLATE, fresh_database, unique_topics
@@ -61,7 +62,7 @@ def read_ledger(engine):
 def aggregates(engine):
     """Everything the pages read, in one comparable value."""
     with engine.connect() as connection:
-        found = tallies.read(connection)
+        found = rollup_reads.read(connection)
         return {cell: repr(tally) for cell, tally in found.items()}, ledger.read(connection)
 
 

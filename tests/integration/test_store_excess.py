@@ -11,7 +11,9 @@ from shadow.aggregates import counting, tally
 from shadow.aggregates.tally import Cell, Combination, Tally
 from shadow.devstack.processes import poll_until
 from shadow.errors import StoreError
-from shadow.store import catalogue, engine, ingest, rollups, tallies
+from shadow.store.read import catalogue, rollup_reads
+from shadow.store.schema import engine
+from shadow.store.write import ingest, rollups
 from tests.services import fresh_database
 from tests.store_samples import Scored, asked_twice, dump, scored, store
 
@@ -39,7 +41,7 @@ def counted(exchanges: Sequence[Sequence[Scored]]) -> dict[Cell, Tally]:
 
 def stored(database: Engine) -> dict[Cell, Tally]:
     with engine.snapshot(database) as connection:
-        return tallies.read(connection, kinds=("excess",))
+        return rollup_reads.read(connection, kinds=("excess",))
 
 
 def test_stored_excess_is_exactly_what_is_counted_in_memory(database):

@@ -6,8 +6,9 @@ import pytest
 
 from shadow.records import Reply
 from shadow.settings import Retention
-from shadow.store import engine, exchanges
-from shadow.store.prune import prune
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.schema import engine
+from shadow.store.write.prune import prune
 from shadow.wire import utc_now
 from tests.store_samples import START, exchange, scored, store, various
 
@@ -23,7 +24,7 @@ def database(postgres_url):
 def find(database):
     def ask(**question):
         with engine.browsing(database) as connection:
-            return exchanges.find(connection, **question)
+            return stored_pairs.find(connection, **question)
 
     return ask
 
@@ -59,7 +60,7 @@ PAIRS = [
         ({"unscored": "candidate_failed"}, [4]),
         ({"unscored": "no_reference"}, []),
         ({"unscored": "not_sampled"}, []),
-        ({"unscored": exchanges.ANY_REASON}, [4]),
+        ({"unscored": stored_pairs.ANY_REASON}, [4]),
         ({"segment": {"locale": "fr"}}, [3]),
         ({"segment": {"locale": "de", "has_tools": "no"}, "task": "invoice-fields"}, [5]),
         ({"since": START + timedelta(minutes=3), "until": START + timedelta(minutes=5)}, [4, 3]),
@@ -119,10 +120,10 @@ def test_named_pairs_are_found_whatever_else_is_named(database, find):
     store(database, PAIRS)
     keys = [pair.key for pair in find()]
     with engine.browsing(database) as connection:
-        found = exchanges.by_key(connection, [*keys[:3], keys[0]._replace(kind="ceiling"), keys[0]])
+        found = stored_pairs.by_key(connection, [*keys[:3], keys[0]._replace(kind="ceiling"), keys[0]])
         assert found == {pair.key: pair for pair in find()[:3]}
-        assert exchanges.by_key(connection, []) == {}
-        assert exchanges.keys_of(connection, ["x000007", "x000001", "nobody's"]) == {
+        assert stored_pairs.by_key(connection, []) == {}
+        assert stored_pairs.keys_of(connection, ["x000007", "x000001", "nobody's"]) == {
             "x000007": [keys[0]],
             "x000001": [keys[-1]],
         }
@@ -143,7 +144,7 @@ def test_pages_continue_where_the_last_one_ended_across_tasks_and_days(database,
 def test_export_reads_everything_that_find_would(database, find):
     store(database, various(50))
     with engine.browsing(database) as connection:
-        assert list(exchanges.iterate(connection, page=8, task="invoice-fields")) == find(
+        assert list(stored_pairs.iterate(connection, page=8, task="invoice-fields")) == find(
             task="invoice-fields", limit=99
         )
 

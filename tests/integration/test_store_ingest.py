@@ -14,7 +14,10 @@ from shadow.aggregates import counting, tally
 from shadow.aggregates.tally import Cell, Tally
 from shadow.errors import StoreError, UnstorableError
 from shadow.records import CaptureCounts, Reply, TrialKind
-from shadow.store import engine, exchanges, ingest, partitions, rollups, tallies, values
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.read import rollup_reads
+from shadow.store.schema import engine, partitions
+from shadow.store.write import cardinality, ingest, rollups
 from tests.store_samples import START, arrival, count, dump, exchange, letter, scored, store, various
 
 KINDS: tuple[TrialKind, ...] = ("shadow", "reverse", "ceiling")
@@ -35,7 +38,7 @@ def test_rollups_are_exactly_the_tallies_counted_in_memory(database):
     for pair in PAIRS:
         counting.count(expected, *pair)
     with engine.snapshot(database) as connection:
-        assert tallies.read(connection, kinds=KINDS) == expected
+        assert rollup_reads.read(connection, kinds=KINDS) == expected
 
 
 def test_three_deliveries_in_any_order_and_batch_leave_the_same_bytes(postgres_server, migrated_template):
@@ -98,7 +101,7 @@ def test_several_writers_of_the_same_pairs_neither_block_for_good_nor_count_twic
     assert faults == []
     store(database, PAIRS)
     with engine.snapshot(database) as connection:
-        found = tallies.read(connection, kinds=KINDS, dimension="all")
+        found = rollup_reads.read(connection, kinds=KINDS, dimension="all")
     assert sum(cell.pairs for cell in found.values()) == len(PAIRS)
     ledger = dict(line.strip("()").rsplit(",", 1) for line in dump(database, ["ledger"])["ledger"].splitlines())
     assert sum(map(int, ledger.values())) == count(database, "exchanges") == len(PAIRS)
@@ -109,8 +112,8 @@ def test_of_two_answers_to_one_question_the_first_counts(database):
     assert store(database, [first, second]) == 1
     assert store(database, [second]) == 0
     with engine.browsing(database) as connection:
-        (pair,) = exchanges.find(connection)
-        (total,) = tallies.read(connection, dimension="all").values()
+        (pair,) = stored_pairs.find(connection)
+        (total,) = rollup_reads.read(connection, dimension="all").values()
     assert pair.trial.reply.content == "a"
     assert total.agreement.total == 0
 
@@ -118,8 +121,8 @@ def test_of_two_answers_to_one_question_the_first_counts(database):
 def test_crossings_add_up_to_the_dimensions_they_cross(database):
     store(database, PAIRS)
     with engine.snapshot(database) as connection:
-        crossed = tallies.crossing(connection, **QUESTION, dimensions=("locale", "plan"))
-        single = tallies.read(connection, **QUESTION, dimension="locale", per="window")
+        crossed = rollup_reads.crossing(connection, **QUESTION, dimensions=("locale", "plan"))
+        single = rollup_reads.read(connection, **QUESTION, dimension="locale", per="window")
     for value in ("de", "en", "fr"):
         across = tally.total(found for (locale, _), found in crossed.items() if locale == value)
         alone = tally.total(found for cell, found in single.items() if cell.value == value)
@@ -132,7 +135,7 @@ def test_a_window_of_crossings_is_whole_days(database):
     with engine.snapshot(database) as connection:
         since, until = START + timedelta(hours=30), START + timedelta(hours=48)
         across = ("locale", "has_tools")
-        found = tallies.crossing(connection, **QUESTION, dimensions=across, since=since, until=until)
+        found = rollup_reads.crossing(connection, **QUESTION, dimensions=across, since=since, until=until)
     assert {key: cell.pairs for key, cell in found.items()} == {("de", "no"): 1}
 
 
@@ -142,23 +145,23 @@ def test_combinations_beyond_the_limit_are_counted_together(database, monkeypatc
     pairs = [scored(exchange=exchange(n, at=at, segment={"user": f"u{n % 5}"})) for n in range(20)]
     store(database, pairs, batch=4)
     with engine.snapshot(database) as connection:
-        found = tallies.crossing(connection, **QUESTION, dimensions=("user", "has_tools"))
+        found = rollup_reads.crossing(connection, **QUESTION, dimensions=("user", "has_tools"))
     overflow = found.pop((rollups.OVERFLOW, rollups.OVERFLOW))
     assert overflow.pairs == 8
     assert [cell.pairs for cell in found.values()] == [4, 4, 4]
 
 
 def test_values_beyond_the_limit_are_counted_together_whichever_process_counts_them(database, monkeypatch):
-    monkeypatch.setattr(values, "MAX_VALUES", 3)
+    monkeypatch.setattr(cardinality, "MAX_VALUES", 3)
     at = START + timedelta(hours=5)
     pairs = [scored(exchange=exchange(n, at=at, segment={"user": f"u{n % 5}"})) for n in range(20)]
     store(database, pairs[:8], batch=4)
-    values._remembered.clear()  # as in another process
+    cardinality._remembered.clear()  # as in another process
     store(database, pairs[8:], batch=4)
     store(database, pairs, batch=7)  # once more, and nothing changes
     with engine.snapshot(database) as connection:
-        found = tallies.read(connection, **QUESTION, dimension="user", per="window")
-        everything = tallies.read(connection, **QUESTION, dimension="all", per="window")
+        found = rollup_reads.read(connection, **QUESTION, dimension="user", per="window")
+        everything = rollup_reads.read(connection, **QUESTION, dimension="all", per="window")
     assert {cell.value: counted.pairs for cell, counted in found.items()} == {
         "u0": 4,
         "u1": 4,
@@ -169,7 +172,7 @@ def test_values_beyond_the_limit_are_counted_together_whichever_process_counts_t
 
 
 def test_the_next_day_tells_its_own_values_apart(database, monkeypatch):
-    monkeypatch.setattr(values, "MAX_VALUES", 2)
+    monkeypatch.setattr(cardinality, "MAX_VALUES", 2)
     days = [START + timedelta(days=day) for day in range(2)]
     store(
         database,
@@ -180,17 +183,17 @@ def test_the_next_day_tells_its_own_values_apart(database, monkeypatch):
         ],
     )
     with engine.snapshot(database) as connection:
-        found = tallies.read(connection, **QUESTION, dimension="user", per="window")
+        found = rollup_reads.read(connection, **QUESTION, dimension="user", per="window")
     assert {cell.value for cell in found} == {"day0-0", "day0-1", "day1-0", "day1-1"}
 
 
 def test_dimensions_beyond_the_limit_are_in_the_totals_only(database, monkeypatch):
     known = {"all", "has_tools", "input_length", "u0"}
-    monkeypatch.setattr(values, "MAX_DIMENSIONS", len(known))
+    monkeypatch.setattr(cardinality, "MAX_DIMENSIONS", len(known))
     at = START + timedelta(hours=5)
     store(database, [scored(exchange=exchange(n, at=at, segment={f"u{n}": "yes"})) for n in range(4)], batch=1)
     with engine.snapshot(database) as connection:
-        found = tallies.read(connection, **QUESTION, per="window")
+        found = rollup_reads.read(connection, **QUESTION, per="window")
     assert {cell.dimension for cell in found} == known
     assert {cell.dimension: counted.pairs for cell, counted in found.items()} == {
         "all": 4,
@@ -201,7 +204,7 @@ def test_dimensions_beyond_the_limit_are_in_the_totals_only(database, monkeypatc
 
 
 def test_an_opinion_about_a_value_beyond_the_limit_is_counted_where_its_pair_is(database, monkeypatch):
-    monkeypatch.setattr(values, "MAX_VALUES", 1)
+    monkeypatch.setattr(cardinality, "MAX_VALUES", 1)
     at = START + timedelta(hours=5)
     pairs = [scored(exchange=exchange(n, at=at, segment={"user": f"u{n}"})) for n in range(3)]
     store(database, pairs)
@@ -210,7 +213,7 @@ def test_an_opinion_about_a_value_beyond_the_limit_is_counted_where_its_pair_is(
         for n in range(3)
     ]
     with database.begin() as connection:
-        kept = values.told_apart(connection, {cell: Tally(pairs=1) for cell in cells})
+        kept = cardinality.told_apart(connection, {cell: Tally(pairs=1) for cell in cells})
     assert {cell.value: counted.pairs for cell, counted in kept.items()} == {"u0": 1, tally.OVERFLOW: 2}
 
 
@@ -218,13 +221,13 @@ def test_time_is_added_up_in_the_database_to_what_hours_add_up_to(database):
     store(database, PAIRS)
     since, until = START + timedelta(hours=2), START + timedelta(hours=26)
     with engine.snapshot(database) as connection:
-        hours = tallies.read(connection, since=since, until=until, kinds=KINDS)
-        days = tallies.read(connection, since=since, until=until, kinds=KINDS, per="day")
-        window = tallies.read(connection, since=since, until=until, kinds=KINDS, per="window")
-        week = tallies.read(connection, since=since, until=until, kinds=KINDS, per="hour_of_week")
+        hours = rollup_reads.read(connection, since=since, until=until, kinds=KINDS)
+        days = rollup_reads.read(connection, since=since, until=until, kinds=KINDS, per="day")
+        window = rollup_reads.read(connection, since=since, until=until, kinds=KINDS, per="window")
+        week = rollup_reads.read(connection, since=since, until=until, kinds=KINDS, per="hour_of_week")
     assert {cell.hour for cell in days} == {START, START + timedelta(days=1)}
     assert {cell.hour for cell in window} == {since}
-    assert all(tallies.WEEK <= cell.hour < tallies.WEEK + timedelta(days=7) for cell in week)
+    assert all(rollup_reads.WEEK <= cell.hour < rollup_reads.WEEK + timedelta(days=7) for cell in week)
     assert {(cell.hour.weekday(), cell.hour.hour) for cell in week} == {
         (cell.hour.weekday(), cell.hour.hour) for cell in hours
     }
@@ -240,8 +243,8 @@ def test_time_is_added_up_in_the_database_to_what_hours_add_up_to(database):
 def test_sums_are_the_same_with_and_without_what_a_page_leaves_out(database, per):
     store(database, PAIRS)
     with engine.snapshot(database) as connection:
-        whole = tallies.read(connection, kinds=KINDS, per=per)
-        sums = tallies.read(connection, kinds=KINDS, per=per, counts=False, histograms=False)
+        whole = rollup_reads.read(connection, kinds=KINDS, per=per)
+        sums = rollup_reads.read(connection, kinds=KINDS, per=per, counts=False, histograms=False)
     assert any(found.counts for found in whole.values())
     assert any(found.histograms for found in whole.values())
     assert sums == {cell: replace(found, counts=Counter(), histograms={}) for cell, found in whole.items()}
@@ -250,8 +253,10 @@ def test_sums_are_the_same_with_and_without_what_a_page_leaves_out(database, per
 def test_questions_about_tallies_narrow_each_other(database):
     store(database, PAIRS)
     with engine.snapshot(database) as connection:
-        found = tallies.read(connection, task="invoice-fields", kinds=["reverse"], dimension="plan", histograms=False)
-        nothing = tallies.read(connection, candidate="nobody")
+        found = rollup_reads.read(
+            connection, task="invoice-fields", kinds=["reverse"], dimension="plan", histograms=False
+        )
+        nothing = rollup_reads.read(connection, candidate="nobody")
     assert {(cell.task, cell.kind, cell.dimension) for cell in found} == {("invoice-fields", "reverse", "plan")}
     assert nothing == {}
 
@@ -264,7 +269,7 @@ def test_event_times_no_clock_could_show_make_no_partitions(database):
     assert count(database, "comparisons_default") == count(database, "exchanges_default") == 3
     with engine.browsing(database) as connection:
         assert partitions.days_of(connection, "comparisons") == {}
-        assert [pair.trial.exchange.at for pair in exchanges.find(connection)] == absurd[::-1]
+        assert [pair.trial.exchange.at for pair in stored_pairs.find(connection)] == absurd[::-1]
 
 
 def test_a_day_that_was_in_the_future_moves_into_its_partition_when_it_comes(database, monkeypatch):
@@ -310,7 +315,7 @@ def test_ids_and_names_of_any_length_are_kept_apart(database):
 
 
 def test_pairs_larger_than_one_document_are_stored_in_one_transaction(database, monkeypatch):
-    monkeypatch.setattr("shadow.store.staging.DOCUMENT_BYTES", 2_000)
+    monkeypatch.setattr("shadow.store.write.bulk_write.DOCUMENT_BYTES", 2_000)
     assert store(database, PAIRS) == len(PAIRS)
 
 
@@ -329,6 +334,6 @@ def test_capture_counts_are_cumulative_and_the_largest_is_the_newest(database):
 def test_what_was_stored_comes_out_as_it_went_in(database):
     store(database, PAIRS)
     with engine.browsing(database) as connection:
-        found = [(pair.trial, pair.comparison) for pair in exchanges.iterate(connection, page=40)]
+        found = [(pair.trial, pair.comparison) for pair in stored_pairs.iterate(connection, page=40)]
     key = lambda pair: (pair[0].exchange.at, pair[0].exchange.id)  # noqa: E731
     assert found == sorted(PAIRS, key=key, reverse=True)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from shadow.records import CaptureCounts, Reply
-from shadow.store import catalogue, engine, ingest, ledger
+from shadow.store.read import catalogue, ledger
+from shadow.store.schema import engine
+from shadow.store.write import ingest
 from tests.store_samples import START, arrival, exchange, letter, scored, store, various
 
 

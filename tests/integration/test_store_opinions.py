@@ -12,14 +12,19 @@ from sqlalchemy import text
 from shadow.errors import StoreError
 from shadow.records import Preference, Reply
 from shadow.settings import Retention
-from shadow.store import engine, exchanges, ingest, opinions, prune, tallies, voices
-from shadow.store.opinions import JudgeVerdict, Label, PairName
+from shadow.store.feedback import label_rows
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback.labels import JudgeVerdict, Label, PairName
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.read import rollup_reads
+from shadow.store.schema import engine
+from shadow.store.write import ingest, prune
 from shadow.wire import utc_now
 from tests.opinion_samples import judge, label, name_of, say, take_back, verdict
 from tests.services import fresh_database
 from tests.store_samples import START, Scored, dump, exchange, scored, store, various
 
-PREFERENCES = opinions.PREFERENCES
+PREFERENCES = stored_labels.PREFERENCES
 #: What opinions change. Crossings and rollups keep the cells that count nothing any more.
 COUNTED = ("rollups", "rollup_counts", "rollup_histograms", "crossings", "catalogue")
 
@@ -33,20 +38,20 @@ def database(postgres_url):
 
 def stored(database, **question):
     with engine.browsing(database) as connection:
-        return exchanges.find(connection, **question)
+        return stored_pairs.find(connection, **question)
 
 
 def said_by(database, source, **question):
     """The tally of everything that `source` says."""
     with engine.snapshot(database) as connection:
-        found = tallies.read(connection, dimension="all", per="window", kinds=("shadow", "reverse"), **question)
+        found = rollup_reads.read(connection, dimension="all", per="window", kinds=("shadow", "reverse"), **question)
     return next((cell for key, cell in found.items() if key.source == source), None)
 
 
 def test_a_label_is_counted_at_once_with_the_weight_of_its_two_chances(database):
     pair = scored(1, agreement=0.0, probability=0.5)
     store(database, [pair])
-    assert say(database, label(pair, probability=0.1)) == opinions.Given(1, ())
+    assert say(database, label(pair, probability=0.1)) == stored_labels.Given(1, ())
     found = said_by(database, "human")
     assert (found.pairs, found.agreement.n) == (0, 0)
     assert (found.regret.n, found.regret.total, found.regret.weight) == (1, 1_000_000, 20_000_000)
@@ -65,7 +70,7 @@ def test_a_reviewers_newer_word_replaces_the_older_whichever_comes_first(databas
     assert say(database, older, newer, older).recorded == 0
     assert said_by(database, "human").net_regret.total == -1_000_000
     with engine.browsing(database) as connection:
-        assert list(opinions.iterate_labels(connection)) == [newer]
+        assert list(stored_labels.iterate_labels(connection)) == [newer]
 
 
 def test_what_most_reviewers_say_counts_once(database):
@@ -124,8 +129,8 @@ def test_giving_up_ends_the_wait_without_a_word(database):
     pair = scored(1, judge_rate=0.25)
     store(database, [pair])
     with engine.transaction(database) as connection:
-        assert opinions.give_up(connection, [name_of(pair)]) == 1
-        assert opinions.give_up(connection, [name_of(pair), name_of(scored(2))]) == 0
+        assert stored_labels.give_up(connection, [name_of(pair)]) == 1
+        assert stored_labels.give_up(connection, [name_of(pair), name_of(scored(2))]) == 0
     (found,) = stored(database)
     assert (found.judge, found.judge_due, found.judge_probability) == (None, False, 0.25)
     assert said_by(database, "judge") is None
@@ -138,10 +143,10 @@ def test_labels_of_pairs_that_are_not_stored_are_reported(database):
     with database.connect() as connection:
         prune.prune(connection, Retention(payload_days=40, rows_days=40), utc_now())
     given = say(database, label(known), label(pruned, "tie"), label(never))
-    assert given == opinions.Given(1, tuple(sorted([name_of(pruned), name_of(never)])))
+    assert given == stored_labels.Given(1, tuple(sorted([name_of(pruned), name_of(never)])))
     assert take_back(database, pruned) is None
     with engine.browsing(database) as connection:
-        assert len(list(opinions.iterate_labels(connection))) == 2
+        assert len(list(stored_labels.iterate_labels(connection))) == 2
 
 
 @pytest.mark.parametrize(
@@ -153,7 +158,7 @@ def test_labels_of_pairs_that_are_not_stored_are_reported(database):
 )
 def test_nobody_can_prefer_one_of_fewer_than_two_models_replies(database, pair):
     store(database, [pair])
-    assert say(database, label(pair)) == opinions.Given(0, (), (name_of(pair),))
+    assert say(database, label(pair)) == stored_labels.Given(0, (), (name_of(pair),))
     assert judge(database, verdict(pair)) == 0
     assert said_by(database, "human") is said_by(database, "judge") is None
 
@@ -165,10 +170,10 @@ def test_what_came_with_the_pair_is_one_voice_among_others(database):
     (found,) = stored(database)
     assert (found.human, found.human_probability) == ("tie", 1.0)
     with engine.browsing(database) as connection:
-        assert [voice.reviewer for voice in opinions.iterate_labels(connection)] == ["ana", voices.RECORDED]
+        assert [voice.reviewer for voice in stored_labels.iterate_labels(connection)] == ["ana", label_rows.RECORDED]
     take_back(database, pair)
     assert stored(database)[0].human == "frontier"
-    recorded = take_back(database, pair, voices.RECORDED)
+    recorded = take_back(database, pair, label_rows.RECORDED)
     assert recorded is not None
     assert recorded.preference == "frontier"
     (found,) = stored(database)
@@ -178,9 +183,9 @@ def test_what_came_with_the_pair_is_one_voice_among_others(database):
 def test_a_recorded_label_can_be_taken_back_before_anybody_else_speaks(database):
     pair = scored(1, exchange=exchange(1, label="frontier", judge="tie"))
     store(database, [pair])
-    recorded = take_back(database, pair, voices.RECORDED)
+    recorded = take_back(database, pair, label_rows.RECORDED)
     assert recorded is not None
-    assert recorded.reviewer == voices.RECORDED
+    assert recorded.reviewer == label_rows.RECORDED
     (found,) = stored(database)
     assert (found.human, found.comparison.regret, found.comparison.regret_source) == (None, 0.0, "judge")
     assert said_by(database, "human").regret.n == 0
@@ -206,8 +211,8 @@ def test_names_and_notes_are_mended_and_cut(database):
     store(database, [pair])
     assert say(database, label(pair, reviewer="a\0na", note="\0" + "n" * 5_000, stratum="\ud800")).recorded == 1
     with engine.browsing(database) as connection:
-        (kept,) = opinions.iterate_labels(connection)
-    assert (kept.reviewer, kept.stratum, len(kept.note)) == ("a\ufffdna", "?", voices.MAX_NOTE)
+        (kept,) = stored_labels.iterate_labels(connection)
+    assert (kept.reviewer, kept.stratum, len(kept.note)) == ("a\ufffdna", "?", label_rows.MAX_NOTE)
     assert take_back(database, pair, "a\0na") == kept
 
 
@@ -295,7 +300,7 @@ def test_any_sequence_of_labels_verdicts_undos_and_deliveries_counts_as_if_from_
             case "undo" if labels:
                 (name, reviewer), one = chance.choice(list(labels.items()))
                 with engine.transaction(database) as connection:
-                    taken = opinions.remove_label(connection, name, reviewer)
+                    taken = stored_labels.remove_label(connection, name, reviewer)
                 undone = undone or taken is not None
                 del labels[name, reviewer]
     store(database, pairs)
@@ -333,12 +338,12 @@ def test_reviewers_judges_and_deliveries_of_the_same_pairs_neither_block_for_goo
     def label_some(reviewer):
         def act(connection, chance, some):
             given = [label(pair, chance.choice(PREFERENCES), reviewer) for pair in some]
-            opinions.record_labels(connection, given)
+            stored_labels.record_labels(connection, given)
 
         return act
 
     def decide(connection, chance, some):
-        opinions.record_verdicts(connection, [verdict(pair, "tie") for pair in some])
+        stored_labels.record_verdicts(connection, [verdict(pair, "tie") for pair in some])
 
     workers = [
         threading.Thread(target=work, args=(number, act))
@@ -351,8 +356,8 @@ def test_reviewers_judges_and_deliveries_of_the_same_pairs_neither_block_for_goo
     assert faults == []
     store(database, pairs)
     with engine.browsing(database) as connection:
-        labels = list(opinions.iterate_labels(connection))
-        judged = {pair.key for pair in exchanges.iterate(connection) if pair.judge is not None}
+        labels = list(stored_labels.iterate_labels(connection))
+        judged = {pair.key for pair in stored_pairs.iterate(connection) if pair.judge is not None}
     verdicts = [verdict(pair, "tie") for pair in pairs if name_of(pair) in judged]
     assert labels
     assert verdicts
@@ -366,9 +371,9 @@ def test_labels_are_read_page_by_page_of_a_task_and_a_time(database):
     given = [label(pair, reviewer=reviewer) for pair in pairs for reviewer in ("ana", "ben")]
     say(database, *given)
     with engine.browsing(database) as connection:
-        everything = list(opinions.iterate_labels(connection, page=3))
+        everything = list(stored_labels.iterate_labels(connection, page=3))
         some = list(
-            opinions.iterate_labels(connection, task="ticket-intent", since=START + timedelta(minutes=4), page=2)
+            stored_labels.iterate_labels(connection, task="ticket-intent", since=START + timedelta(minutes=4), page=2)
         )
     assert everything == [*given[14:], *given[:14]]
     assert some == given[8:14]
@@ -382,6 +387,8 @@ def test_pairs_that_two_reviewers_labelled_show_how_far_they_agree(database):
     say(database, *(label(pair, said, "ben") for pair, said in zip(pairs, bens, strict=False)))
     say(database, label(scored(9), "tie", "cyd"))
     with engine.browsing(database) as connection:
-        (found,) = opinions.reviewer_agreement(connection, task="ticket-intent")
-        assert opinions.reviewer_agreement(connection, task="ticket-intent", since=START + timedelta(minutes=3)) == []
+        (found,) = stored_labels.reviewer_agreement(connection, task="ticket-intent")
+        assert (
+            stored_labels.reviewer_agreement(connection, task="ticket-intent", since=START + timedelta(minutes=3)) == []
+        )
     assert found == ("ana", "ben", ((0, 0, 0), (1, 2, 0), (0, 0, 0)))

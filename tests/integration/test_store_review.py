@@ -7,8 +7,11 @@ import pytest
 
 from shadow.records import Reply
 from shadow.settings import Retention
-from shadow.store import engine, opinions, prune, review
-from shadow.store.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, STRATA
+from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback import review
+from shadow.store.feedback.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, STRATA
+from shadow.store.schema import engine
+from shadow.store.write import prune
 from tests.opinion_samples import judge, label, name_of, say, take_back, verdict
 from tests.store_samples import START, exchange, scored, store
 
@@ -157,7 +160,7 @@ def test_progress_counts_what_is_chosen_labelled_and_waiting(database):
     assert found.awaiting_judge == 2
     judge(database, verdict(pairs[-1], "frontier"))
     with engine.transaction(database) as connection:
-        opinions.give_up(connection, [name_of(pairs[-2])])
+        stored_labels.give_up(connection, [name_of(pairs[-2])])
     found = progress(database)
     assert (found.awaiting_judge, found.strata[JUDGED_WORSE].pairs, found.strata[AGREEMENT].pairs) == (0, 21, 21)
 

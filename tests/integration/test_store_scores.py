@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine
 from shadow.aggregates import per_unit
 from shadow.aggregates.per_unit import Measure, UnitTallies
 from shadow.records import Preference, Reply
-from shadow.store import engine, slices
-from shadow.store import units as stored_units
+from shadow.store.read import slices
+from shadow.store.read import units as stored_units
+from shadow.store.schema import engine
 from tests.store_samples import START, Scored, exchange, scored, store
 
 MEASURES: tuple[Measure, ...] = ("agreement", "human", "reference", "judge")

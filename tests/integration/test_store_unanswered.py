@@ -12,7 +12,10 @@ from shadow.errors import StoreError
 from shadow.pairs_file import NOT_RECORDED
 from shadow.records import Comparison, Reply, Role
 from shadow.settings import Retention
-from shadow.store import engine, exchanges, ingest, ledger, prune, tallies
+from shadow.store.read import ledger, rollup_reads
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.schema import engine
+from shadow.store.write import ingest, prune
 from tests.services import fresh_database
 from tests.store_samples import Scored, arrival, count, exchange, letter, scored, store, various
 
@@ -73,10 +76,10 @@ def test_an_answer_takes_the_place_of_what_nobody_was_asked_for(database, kind, 
     assert store(database, [pair]) == 1
     assert (books(database).compared, books(database).unscored, books(database).mirrored) == (1, {}, 1)
     with engine.browsing(database) as connection:
-        (kept,) = exchanges.find(connection)
+        (kept,) = stored_pairs.find(connection)
         found = {
             cell.source: tally
-            for cell, tally in tallies.read(connection, kinds=(kind,), dimension="all").items()
+            for cell, tally in rollup_reads.read(connection, kinds=(kind,), dimension="all").items()
             if tally.pairs
         }
     assert (kept.trial, kept.comparison) == pair
@@ -107,8 +110,8 @@ def test_a_model_that_was_asked_and_failed_has_been_asked(database, failure, ans
         store(database, [pair])
     assert books(database).unscored == {f"candidate_{failure}": 1}
     with engine.browsing(database) as connection:
-        (kept,) = exchanges.find(connection)
-        (total,) = tallies.read(connection, dimension="all").values()
+        (kept,) = stored_pairs.find(connection)
+        (total,) = rollup_reads.read(connection, dimension="all").values()
     assert kept.trial.reply.failure == failure
     assert {name: n for name, n in total.counts.items() if n and name.startswith("unscored")} == {
         f"unscored:candidate_{failure}": 1
@@ -143,7 +146,7 @@ def test_an_answer_completes_what_the_ceiling_says(database):
     store(database, [unanswered(pair), ceiling])
     store(database, [pair])
     with engine.browsing(database) as connection:
-        (excess,) = tallies.read(connection, kinds=("excess",), dimension="all").values()
+        (excess,) = rollup_reads.read(connection, kinds=("excess",), dimension="all").values()
     assert (excess.pairs, excess.agreement.total) == (1, 0)
 
 
@@ -151,7 +154,7 @@ def test_names_that_were_mended_are_counted_back_all_the_same(database):
     pair = scored(exchange=exchange(1, task="t" * 999), candidate="c" * 999)
     assert (store(database, [unanswered(pair)]), store(database, [pair])) == (1, 1)
     with engine.browsing(database) as connection:
-        (total,) = tallies.read(connection, dimension="all").values()
+        (total,) = rollup_reads.read(connection, dimension="all").values()
     assert (total.pairs, total.agreement.n) == (1, 1)
 
 
@@ -164,8 +167,8 @@ def test_an_answer_is_counted_also_where_retention_has_taken_the_request(databas
     assert count(database, "payloads") == 0
     assert store(database, [pair]) == 1
     with engine.browsing(database) as connection:
-        (total,) = tallies.read(connection, dimension="all").values()
-        by_locale = tallies.read(connection, dimension="input_length")
+        (total,) = rollup_reads.read(connection, dimension="all").values()
+        by_locale = rollup_reads.read(connection, dimension="input_length")
     assert (total.pairs, total.agreement.n) == (1, 1)
     assert not any(n for name, n in total.counts.items() if name.startswith(("unscored", "failure")))
     assert [tally.pairs for tally in by_locale.values()] == [1]
@@ -202,7 +205,7 @@ def test_several_writers_of_answers_and_questions_neither_block_for_good_nor_cou
     assert faults == []
     store(database, PAIRS)
     with engine.snapshot(database) as connection:
-        found = tallies.read(connection, kinds=("shadow", "reverse"), dimension="all")
+        found = rollup_reads.read(connection, kinds=("shadow", "reverse"), dimension="all")
     assert sum(tally.pairs for tally in found.values()) == len(PAIRS) == count(database, "comparisons")
     assert not any(n for tally in found.values() for name, n in tally.counts.items() if name.endswith("not_recorded"))
     assert not any(reason.endswith("not_recorded") for reason in books(database).unscored)

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from shadow.settings import Retention
-from shadow.store import engine, prune, verdicts
-from shadow.store.verdicts import Spending, Verdict
+from shadow.store.feedback import verdicts
+from shadow.store.feedback.verdicts import Spending, Verdict
+from shadow.store.schema import engine
+from shadow.store.write import prune
 from tests.store_samples import START, exchange, scored, store
 
 TASK = "ticket-intent"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashboard import lag
-from shadow.store.ledger import Ledger
+from shadow.store.read.ledger import Ledger
 
 NOW = datetime(2026, 9, 22, 12, 34, 56, tzinfo=UTC)
 HOUR = NOW.replace(minute=0, second=0)

@@ -10,7 +10,7 @@ import pytest
 from dashboard import explained, regret_charts, regrets, watching
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import ALL, Cell, CellKind, Tally
-from shadow.store.incidents import Heartbeat, Incident
+from shadow.store.monitoring.incidents import Heartbeat, Incident
 
 MONDAY = datetime(2026, 9, 7, tzinfo=UTC)
 NOW = MONDAY + timedelta(days=10)

@@ -10,9 +10,8 @@ from dashboard.desk import Desk, Waiting
 from scoring.judge.calibration import calibrate
 from shadow.aggregates.tally import Cell, Tally
 from shadow.records import Comparison, Exchange, Preference, Reply, Trial
-from shadow.store.exchanges import Cursor, StoredPair
-from shadow.store.opinions import PairName
-from shadow.store.review import (
+from shadow.store.feedback.labels import PairName
+from shadow.store.feedback.review import (
     AGREEMENT,
     DISAGREEMENT,
     JUDGED_FINE,
@@ -22,6 +21,7 @@ from shadow.store.review import (
     ReviewPair,
     StratumProgress,
 )
+from shadow.store.read.pairs import Cursor, StoredPair
 
 AT = datetime(2026, 9, 21, 12, tzinfo=UTC)
 

@@ -9,7 +9,8 @@ import pytest
 from shadow.aggregates.counting import facts_of
 from shadow.errors import StoreError, UnstorableError
 from shadow.records import Comparison, Reply, Trial
-from shadow.store import engine, outcomes, rows
+from shadow.store.schema import engine
+from shadow.store.write import outcomes, rows
 from tests.store_samples import exchange, letter, scored
 
 NUL = "\0"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, m
 from sqlalchemy.engine import URL
 
 from shadow.errors import SchemaError, StoreError, UnstorableError
-from shadow.store.tables import REVISION
+from shadow.store.schema.tables import REVISION
 
 CONNECT_TIMEOUT_S: Final = 5
 #: Longest wait for one of the pool's connections.

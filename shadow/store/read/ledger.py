@@ -6,9 +6,9 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from shadow.store import outcomes
-from shadow.store.engine import explained
-from shadow.store.tables import capture_counts, exchanges, ledger
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import capture_counts, exchanges, ledger
+from shadow.store.write import outcomes
 
 _DROPPED = "dropped:"
 

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, text
 
 from shadow.errors import StoreError
-from shadow.store.engine import explained
+from shadow.store.schema.engine import explained
 
 #: A process that asks for nothing so long is frozen, or its machine gone: its locks are free then.
 MOST_SILENCE: Final = "15min"

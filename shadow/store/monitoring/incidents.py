@@ -9,9 +9,9 @@ import msgspec
 from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shadow.store.engine import explained
-from shadow.store.tables import heartbeats as heartbeat_rows
-from shadow.store.tables import incidents
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import heartbeats as heartbeat_rows
+from shadow.store.schema.tables import incidents
 
 Severity: TypeAlias = Literal["warning", "critical"]
 

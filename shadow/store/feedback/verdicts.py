@@ -12,11 +12,12 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from shadow.records import Preference
-from shadow.store import exchanges, staging
-from shadow.store.engine import explained
-from shadow.store.exchanges import StoredPair
-from shadow.store.rows import clean, mended
-from shadow.store.tables import comparisons, judge_spending, verdicts
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.read.pairs import StoredPair
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import comparisons, judge_spending, verdicts
+from shadow.store.write import bulk_write
+from shadow.store.write.rows import clean, mended
 
 #: Longer reasons are cut.
 MAX_REASON: Final = 2_000
@@ -56,7 +57,7 @@ def awaiting_verdict(connection: Connection, *, task: str, limit: int) -> list[S
     Some may have lost their payload (`payload_kept`): there is nothing to look at any more, and
     `opinions.give_up` says so.
     """
-    return exchanges.find(connection, task=task, judge_due=True, limit=limit)
+    return stored_pairs.find(connection, task=task, judge_due=True, limit=limit)
 
 
 def oldest_due(connection: Connection, task: str) -> datetime | None:
@@ -81,7 +82,7 @@ def remember(connection: Connection, given: Sequence[Verdict]) -> int:
     if not rows:
         return 0
     with explained(connection.engine.url):
-        return len(connection.execute(_REMEMBER, {"rows": staging.document(list(rows.values()))}).all())
+        return len(connection.execute(_REMEMBER, {"rows": bulk_write.document(list(rows.values()))}).all())
 
 
 def spent(connection: Connection, task: str, day: date) -> Spending:
@@ -99,7 +100,7 @@ def spend(connection: Connection, task: str, judge: str, day: date, *, calls: in
     """Add what asking a judge cost to the spending of a day (UTC)."""
     row = {"task": clean(task), "day": _midnight(day), "judge": clean(judge), "calls": calls}
     with explained(connection.engine.url):
-        connection.execute(_SPEND, {"rows": staging.document([row | {"cost_nanousd": cost_nanousd}])})
+        connection.execute(_SPEND, {"rows": bulk_write.document([row | {"cost_nanousd": cost_nanousd}])})
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
@@ -111,5 +112,5 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-_REMEMBER: Final = staging.insert_rows(verdicts).on_conflict_do_nothing().returning(verdicts.c.digest)
-_SPEND: Final = staging.add_up(judge_spending, "calls", "cost_nanousd")
+_REMEMBER: Final = bulk_write.insert_rows(verdicts).on_conflict_do_nothing().returning(verdicts.c.digest)
+_SPEND: Final = bulk_write.add_up(judge_spending, "calls", "cost_nanousd")

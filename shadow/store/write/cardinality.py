@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, text
 
 from shadow.aggregates.tally import OVERFLOW, Cell, Tally
-from shadow.store.rows import clean
+from shadow.store.write.rows import clean
 
 #: Of a task's day and one dimension.
 MAX_VALUES: Final = 2_000

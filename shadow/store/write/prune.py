@@ -16,9 +16,10 @@ import msgspec
 from sqlalchemy import Connection, Executable, delete, func, select, text, update
 
 from shadow.settings import Retention
-from shadow.store import forgotten, outcomes, partitions
-from shadow.store.engine import explained
-from shadow.store.tables import capture_counts, comparisons, dead_letters, verdicts
+from shadow.store.schema import partitions
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import capture_counts, comparisons, dead_letters, verdicts
+from shadow.store.write import outcomes, retention_watermark
 
 #: The capturing process to which those that have long been silent are added.
 EARLIER: Final = "(earlier)"
@@ -131,7 +132,7 @@ class _Sweep:
 
     def _forget(self, name: str, day: date) -> None:
         if name in _MEMORY:
-            forgotten.until(self._connection, day)
+            retention_watermark.until(self._connection, day)
             self.refused_until = max(self.refused_until or day, day)
 
     def add_up_silent_sources(self, last_heard_before: date) -> int:

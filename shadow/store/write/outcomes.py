@@ -14,9 +14,9 @@ import msgspec
 from sqlalchemy import Connection, Executable, func, select, text, tuple_
 
 from shadow.records import Comparison, Trial
-from shadow.store import staging
-from shadow.store.rows import UNANSWERED
-from shadow.store.tables import exchanges, ledger
+from shadow.store.schema.tables import exchanges, ledger
+from shadow.store.write import bulk_write
+from shadow.store.write.rows import UNANSWERED
 
 IN_FLIGHT: Final = "in_flight"
 DEAD_LETTERED: Final = "dead_lettered"
@@ -116,7 +116,7 @@ class Outcomes:
         others = connection.execute(_EXCHANGES, {"ids": new}) if new else ()
         tasks = {Key(row.id, row.at): row.task for row in others}
         tasks |= {key: task for key, (task, _) in self._best.items()}
-        letters = connection.execute(_LETTERS, {"ids": staging.document([key.id for key in tasks])}) if tasks else ()
+        letters = connection.execute(_LETTERS, {"ids": bulk_write.document([key.id for key in tasks])}) if tasks else ()
         reasons = {letter.id: letter.reason for letter in letters}
         for key, task in tasks.items():
             if key.id in reasons:
@@ -131,7 +131,7 @@ class Outcomes:
         if not rows:
             return
         changes: Counter[tuple[str, str, str]] = Counter()
-        for row in connection.execute(_MOVE, {"rows": staging.document(rows)}):
+        for row in connection.execute(_MOVE, {"rows": bulk_write.document(rows)}):
             changes[row.task, row.outcome, row.reason] += row.n
             if row.was_outcome:
                 changes[row.task, row.was_outcome, row.was_reason] -= row.n
@@ -140,12 +140,12 @@ class Outcomes:
             for (task, outcome, reason), n in changes.items()
             if n
         ]
-        connection.execute(_COUNT, {"rows": staging.document(entries)})
+        connection.execute(_COUNT, {"rows": bulk_write.document(entries)})
 
 
 def _moving() -> Executable:
     """Enter the staged exchanges or move them up; gives how many went from where to where."""
-    statement = staging.insert_rows(exchanges)
+    statement = bulk_write.insert_rows(exchanges)
     old, new = exchanges.c, statement.excluded
     moved = (
         statement.on_conflict_do_update(
@@ -166,7 +166,7 @@ def _moving() -> Executable:
 
 
 _MOVE: Final = _moving()
-_COUNT: Final = staging.add_up(ledger, "n")
+_COUNT: Final = bulk_write.add_up(ledger, "n")
 _EXCHANGES: Final = text("SELECT id, at, task FROM exchanges WHERE id = ANY(:ids)")
 _LETTERS: Final = text("""
     SELECT id, max(reason) AS reason

@@ -20,11 +20,11 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from shadow.aggregates.regret_sources import SEEN
-from shadow.store import exchanges
-from shadow.store.engine import explained
-from shadow.store.exchanges import StoredPair
-from shadow.store.rows import PairKey, clean
-from shadow.store.voices import RECORDED, Label
+from shadow.store.feedback.label_rows import RECORDED, Label
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.read.pairs import StoredPair
+from shadow.store.schema.engine import explained
+from shadow.store.write.rows import PairKey, clean
 
 JUDGED_WORSE: Final = "judged_worse"
 JUDGED_FINE: Final = "judged_fine"
@@ -99,7 +99,7 @@ def awaiting_label(
         found = list(connection.execute(_SECOND_OPINIONS, second))
         found += connection.execute(_UNLABELLED, window | {"limit": limit - len(found)})
     keys = [PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate) for row in found]
-    pairs = exchanges.by_key(connection, keys)
+    pairs = stored_pairs.by_key(connection, keys)
     chosen = ((pairs.get(key), row) for key, row in zip(keys, found, strict=True))
     # None where somebody pruned it meanwhile.
     return [ReviewPair(pair, row.probability, row.stratum) for pair, row in chosen if pair is not None]

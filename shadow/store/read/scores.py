@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Double, case, func, literal
 
 from shadow.aggregates.per_unit import Measure
 from shadow.aggregates.regret_sources import NET
-from shadow.store.tables import comparisons
+from shadow.store.schema.tables import comparisons
 
 
 class Score(NamedTuple):

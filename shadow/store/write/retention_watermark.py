@@ -13,8 +13,8 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from shadow.store.rows import unstorable
-from shadow.store.tables import forgotten
+from shadow.store.schema.tables import forgotten
+from shadow.store.write.rows import unstorable
 
 WHY: Final = "older than the rows that are kept: nobody can tell whether it was counted"
 

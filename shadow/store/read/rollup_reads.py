@@ -10,9 +10,18 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, lit
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from shadow.aggregates.tally import ALL, Cell, CellKind, Sums, Tally
-from shadow.store.engine import explained
-from shadow.store.rollups import OVERFLOW
-from shadow.store.tables import HEAVIEST, MEASURES, SUMS, crossings, ledger, rollup_counts, rollup_histograms, rollups
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import (
+    HEAVIEST,
+    MEASURES,
+    SUMS,
+    crossings,
+    ledger,
+    rollup_counts,
+    rollup_histograms,
+    rollups,
+)
+from shadow.store.write.rollups import OVERFLOW
 
 Per: TypeAlias = Literal["hour", "day", "window", "hour_of_week"]
 

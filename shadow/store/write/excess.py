@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, text
 
 from shadow.aggregates import counting, tally
 from shadow.aggregates.tally import Combination, Tally
-from shadow.store import staging
-from shadow.store.rows import PairKey
+from shadow.store.write import bulk_write
+from shadow.store.write.rows import PairKey
 
 
 def find(connection: Connection, fresh: Collection[PairKey]) -> dict[Combination, Tally]:
@@ -29,12 +29,12 @@ def find(connection: Connection, fresh: Collection[PairKey]) -> dict[Combination
     found: dict[Combination, Tally] = {}
     if not wanted:
         return found
-    rows = connection.execute(_LOCK, {"rows": staging.document(wanted)}).all()
+    rows = connection.execute(_LOCK, {"rows": bulk_write.document(wanted)}).all()
     for row in rows:
         key = tally.combination(row.task, row.candidate, "excess", "", row.segment, row.at)
         tally.tally_at(found, key).merge(counting.excess(row.agreement, row.ceiling, row.probability))
     if rows:
-        connection.execute(_MARK, {"rows": staging.document([_mark(row) for row in rows])})
+        connection.execute(_MARK, {"rows": bulk_write.document([_mark(row) for row in rows])})
     return found
 
 

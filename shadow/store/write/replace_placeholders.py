@@ -14,9 +14,10 @@ from sqlalchemy import Connection, and_, bindparam, delete, select, text
 from shadow.aggregates import counting, derived_dimensions
 from shadow.aggregates.counting import Facts
 from shadow.aggregates.tally import Combination, Tally, combination
-from shadow.store import exchanges, staging
-from shadow.store.rows import UNANSWERED, EncodedPair, PairKey
-from shadow.store.tables import comparisons, payloads
+from shadow.store.read import pairs as stored_pairs
+from shadow.store.schema.tables import comparisons, payloads
+from shadow.store.write import bulk_write
+from shadow.store.write.rows import UNANSWERED, EncodedPair, PairKey
 
 
 def give_way(
@@ -38,13 +39,15 @@ def give_way(
     }
     if not segments:
         return {}
-    stored = exchanges.by_key(connection, segments)
+    stored = stored_pairs.by_key(connection, segments)
     for statement in _DELETE:
         connection.execute(statement, {"rows": _document(segments), **window})
     return {key: _counted(answered[key], segments[key], stored[key]) for key in segments}
 
 
-def _counted(answer: EncodedPair, segments: dict[str, str], stored: exchanges.StoredPair) -> tuple[Combination, Tally]:
+def _counted(
+    answer: EncodedPair, segments: dict[str, str], stored: stored_pairs.StoredPair
+) -> tuple[Combination, Tally]:
     trial = stored.trial
     # By the names that the answer is counted under: those of a row may have been mended.
     where = combination(answer.trial.exchange.task, answer.trial.candidate, trial.kind, "", segments, trial.exchange.at)
@@ -58,7 +61,7 @@ def _counted(answer: EncodedPair, segments: dict[str, str], stored: exchanges.St
 
 
 def _document(keys: Collection[PairKey]) -> str:
-    return staging.document([key._asdict() for key in sorted(keys)])
+    return bulk_write.document([key._asdict() for key in sorted(keys)])
 
 
 def _same(table: Any) -> Any:
@@ -70,7 +73,7 @@ def _same(table: Any) -> Any:
 # As in `standing`: a plan made once, for any window, would read the whole of it.
 _PLAN_EACH: Final = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
-_wanted: Final = staging.staged(*comparisons.primary_key.columns)
+_wanted: Final = bulk_write.staged(*comparisons.primary_key.columns)
 _KEY: Final = [comparisons.c[name] for name in PairKey._fields]
 _LOCK: Final = (
     select(*_KEY, comparisons.c.segment)

@@ -7,9 +7,9 @@ from sqlalchemy import BigInteger, Connection, cast, func, select
 
 from shadow.aggregates.per_unit import Measure, PerUnit
 from shadow.aggregates.tally import MICRO
-from shadow.store.engine import explained
-from shadow.store.scores import score
-from shadow.store.tables import comparisons
+from shadow.store.read.scores import score
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import comparisons
 
 
 def read(

@@ -10,10 +10,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, cast, or_, select, true, tuple_
 
 from shadow.records import Comparison, Exchange, Preference, RegretSource, Reply, Role, Trial
-from shadow.store import staging
-from shadow.store.engine import explained
-from shadow.store.rows import PairKey, clean
-from shadow.store.tables import UNSCORED, comparisons, exchanges, ledger, payloads
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import UNSCORED, comparisons, exchanges, ledger, payloads
+from shadow.store.write import bulk_write
+from shadow.store.write.rows import PairKey, clean
 
 #: Most pairs of one `find`.
 MAX_LIMIT: Final = 1_000
@@ -125,7 +125,7 @@ def by_key(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, Sto
     if not wanted:
         return {}
     with explained(connection.engine.url):
-        rows = connection.execute(_BY_KEY, {"rows": staging.document([key._asdict() for key in wanted])})
+        rows = connection.execute(_BY_KEY, {"rows": bulk_write.document([key._asdict() for key in wanted])})
         found = [_pair(row) for row in rows]
     return {pair.key: pair for pair in found}
 
@@ -291,7 +291,7 @@ def _remains_of_reply(row: Row[Any], side: Role) -> Reply:
 
 
 # One key after the other: PostgreSQL does not know how few they are, and could read everything.
-_wanted = staging.staged(*comparisons.primary_key.columns)
+_wanted = bulk_write.staged(*comparisons.primary_key.columns)
 _one: Final = (
     _with_payload().where(*(comparisons.c[name] == _wanted.c[name] for name in PairKey._fields)).limit(1).lateral("one")
 )

@@ -12,9 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shadow.aggregates.tally import ALL
 from shadow.records import TrialKind
-from shadow.store import outcomes
-from shadow.store.engine import explained
-from shadow.store.tables import catalogue, detectors, exchanges, rollup_counts, rollups
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import catalogue, detectors, exchanges, rollup_counts, rollups
+from shadow.store.write import outcomes
 
 #: The kinds of pairs; other cells are made of these.
 KINDS: Final[tuple[TrialKind, ...]] = ("shadow", "reverse", "ceiling")

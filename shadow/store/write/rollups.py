@@ -12,9 +12,7 @@ from sqlalchemy import Connection, func, text
 
 from shadow.aggregates import tally
 from shadow.aggregates.tally import Cell, Combination, Tally
-from shadow.store import staging, values
-from shadow.store.rows import clean
-from shadow.store.tables import (
+from shadow.store.schema.tables import (
     HEAVIEST,
     MEASURES,
     SUMS,
@@ -24,6 +22,8 @@ from shadow.store.tables import (
     rollup_histograms,
     rollups,
 )
+from shadow.store.write import bulk_write, cardinality
+from shadow.store.write.rows import clean
 
 #: Most combinations of segments kept for a task and day. Below it crossings do not depend on
 #: the order of delivery; what comes above it is counted together, as OVERFLOW.
@@ -51,7 +51,7 @@ def add_combinations(connection: Connection, combinations: Mapping[Combination, 
     """
     cells: dict[Cell, Tally] = {}
     tally.spread(cells, combinations)
-    _write(connection, values.told_apart(connection, cells))
+    _write(connection, cardinality.told_apart(connection, cells))
     # Nobody crosses excess disagreement, and it must not take the place of what is crossed.
     _write_crossings(connection, {key: counted for key, counted in combinations.items() if key.kind != "excess"})
 
@@ -142,12 +142,12 @@ def _within_limits(connection: Connection, crossed: Mapping[Crossing, Tally]) ->
 
 
 def _groups_parameters(groups: Iterable[tuple[str, datetime]]) -> dict[str, Any]:
-    return {"rows": staging.document([{"task": task, "day": day} for task, day in groups])}
+    return {"rows": bulk_write.document([{"task": task, "day": day} for task, day in groups])}
 
 
 def _add(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
-    for part in staging.parts([msgspec.json.encode(row) for row in rows], size=len):
-        connection.execute(statement, {"rows": staging.join(part)})
+    for part in bulk_write.parts([msgspec.json.encode(row) for row in rows], size=len):
+        connection.execute(statement, {"rows": bulk_write.join(part)})
 
 
 def _cell_row(cell: Cell) -> dict[str, Any]:
@@ -167,11 +167,11 @@ def _sums_row(found: Tally) -> dict[str, Any]:
 
 _SUMS: Final = ("pairs", *(f"{measure}_{field}" for measure in MEASURES for field in SUMS))
 _LARGEST: Final = {f"{measure}_{HEAVIEST}": func.greatest for measure in MEASURES}
-_ROLLUPS: Final = staging.add_up(rollups, *_SUMS, **_LARGEST)
-_COUNTS: Final = staging.add_up(rollup_counts, "n")
-_HISTOGRAMS: Final = staging.add_up(rollup_histograms, "n")
-_CROSSINGS: Final = staging.add_up(crossings, *_SUMS, **_LARGEST)
-_CATALOGUE: Final = staging.add_up(catalogue, "pairs", first_hour=func.least, last_hour=func.greatest)
+_ROLLUPS: Final = bulk_write.add_up(rollups, *_SUMS, **_LARGEST)
+_COUNTS: Final = bulk_write.add_up(rollup_counts, "n")
+_HISTOGRAMS: Final = bulk_write.add_up(rollup_histograms, "n")
+_CROSSINGS: Final = bulk_write.add_up(crossings, *_SUMS, **_LARGEST)
+_CATALOGUE: Final = bulk_write.add_up(catalogue, "pairs", first_hour=func.least, last_hour=func.greatest)
 _KNOWN_CROSSINGS: Final = text("""
     SELECT task, day, count(*) AS n
     FROM crossings

@@ -9,8 +9,8 @@ import msgspec
 from sqlalchemy import Connection, Row, select
 
 from shadow.records import TrialKind
-from shadow.store.engine import explained
-from shadow.store.tables import catalogue
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import catalogue
 
 
 class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,9 +7,9 @@ import msgspec
 from sqlalchemy import Connection, Text, cast, select
 
 from shadow.aggregates.per_unit import Measure
-from shadow.store.engine import explained
-from shadow.store.scores import score
-from shadow.store.tables import comparisons
+from shadow.store.read.scores import score
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import comparisons
 
 #: Most rows that a search reads: memory and time stay bounded, and more would find the same.
 MOST: Final = 200_000

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, inspect, text
 
 import shadow
 from shadow.errors import SchemaError, StoreError
-from shadow.store import engine
-from shadow.store.tables import metadata
+from shadow.store.schema import engine
+from shadow.store.schema.tables import metadata
 
 BASE: Final = "base"
 HEAD: Final = "head"

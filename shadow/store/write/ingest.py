@@ -22,11 +22,12 @@ from sqlalchemy import Connection, func
 from shadow.aggregates import counting
 from shadow.aggregates.tally import Combination, Tally, tally_at, utc
 from shadow.records import CaptureCounts, DeadLetter
-from shadow.store import excess, forgotten, outcomes, partitions, rollups, rows, staging, unanswered
-from shadow.store.engine import explained
-from shadow.store.outcomes import Key, Outcomes
-from shadow.store.rows import Arrival, EncodedPair, PairKey, PairRow, Payload, Scored
-from shadow.store.tables import PARTITIONED, capture_counts, comparisons, dead_letters, payloads
+from shadow.store.schema import partitions
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import PARTITIONED, capture_counts, comparisons, dead_letters, payloads
+from shadow.store.write import bulk_write, excess, outcomes, replace_placeholders, retention_watermark, rollups, rows
+from shadow.store.write.outcomes import Key, Outcomes
+from shadow.store.write.rows import Arrival, EncodedPair, PairKey, PairRow, Payload, Scored
 
 __all__ = ["Arrival", "Recorded", "record", "record_arrivals", "record_counts", "record_dead_letters", "record_trials"]
 
@@ -56,7 +57,7 @@ def record(
     pairs = rows.encode_pairs(trials)
     with explained(connection.engine.url):
         outcomes.lock(connection, letters=bool(letters))
-        forgotten.refuse(connection, _events(pairs.values(), arrivals))
+        retention_watermark.refuse(connection, _events(pairs.values(), arrivals))
         if pairs:
             partitions.ensure(connection, PARTITIONED, (key.at for key in pairs))
         if arrivals:
@@ -110,16 +111,16 @@ def _insert_pairs(
     connection: Connection, pairs: Mapping[PairKey, EncodedPair]
 ) -> tuple[Mapping[PairKey, EncodedPair], Mapping[PairKey, tuple[Combination, Tally]]]:
     """Those of `pairs` that are new, and what was counted of the rows whose place some of them take."""
-    new = staging.copy_new(connection, comparisons, PairRow._fields, [pair.row for pair in pairs.values()])
+    new = bulk_write.copy_new(connection, comparisons, PairRow._fields, [pair.row for pair in pairs.values()])
     fresh, gone = pairs, dict[PairKey, tuple[Combination, Tally]]()
     if new is not None:
-        gone = unanswered.give_way(connection, {key: pair for key, pair in pairs.items() if key not in new})
+        gone = replace_placeholders.give_way(connection, {key: pair for key, pair in pairs.items() if key not in new})
         if gone:
-            staging.copy(connection, comparisons, PairRow._fields, (pairs[key].row for key in gone))
+            bulk_write.copy(connection, comparisons, PairRow._fields, (pairs[key].row for key in gone))
         fresh = {key: pair for key, pair in pairs.items() if key in new or key in gone}
     # No conflicts to mind: a payload never outlives the comparison it came with.
     names = (*PairKey._fields, *Payload._fields)
-    staging.copy(connection, payloads, names, ((*key, *pair.payload) for key, pair in fresh.items()))
+    bulk_write.copy(connection, payloads, names, ((*key, *pair.payload) for key, pair in fresh.items()))
     return fresh, gone
 
 
@@ -127,7 +128,7 @@ def _insert_letters(connection: Connection, letters: Sequence[DeadLetter]) -> li
     """The ids of the letters that are new."""
     if not letters:
         return []
-    document = staging.document([rows.dead_letter_row(letter) for letter in letters])
+    document = bulk_write.document([rows.dead_letter_row(letter) for letter in letters])
     return list(connection.execute(_INSERT_LETTERS, {"rows": document}).scalars())
 
 
@@ -168,8 +169,8 @@ def _write_counts(connection: Connection, counts: Sequence[CaptureCounts]) -> No
                 largest[key] = max(known, n), max(last, utc(snapshot.at))
     if largest:
         found = [CountRow(*key, n, at) for key, (n, at) in largest.items()]
-        connection.execute(_COUNTS, {"rows": staging.document(found)})
+        connection.execute(_COUNTS, {"rows": bulk_write.document(found)})
 
 
-_INSERT_LETTERS: Final = staging.insert_rows(dead_letters).on_conflict_do_nothing().returning(dead_letters.c.id)
-_COUNTS: Final = staging.add_up(capture_counts, n=func.greatest, at=func.greatest)
+_INSERT_LETTERS: Final = bulk_write.insert_rows(dead_letters).on_conflict_do_nothing().returning(dead_letters.c.id)
+_COUNTS: Final = bulk_write.add_up(capture_counts, n=func.greatest, at=func.greatest)

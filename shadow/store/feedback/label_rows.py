@@ -10,10 +10,10 @@ from sqlalchemy import Connection, and_, bindparam, delete, select
 from shadow.aggregates.regret_sources import consensus
 from shadow.aggregates.tally import utc
 from shadow.records import Preference, TrialKind
-from shadow.store import staging
-from shadow.store.rows import SMALLEST_PROBABILITY, PairKey, clean, mended
-from shadow.store.standing import Standing
-from shadow.store.tables import labels
+from shadow.store.feedback.pair_opinions import Standing
+from shadow.store.schema.tables import labels
+from shadow.store.write import bulk_write
+from shadow.store.write.rows import SMALLEST_PROBABILITY, PairKey, clean, mended
 
 #: The name of a stored pair.
 PairName: TypeAlias = PairKey
@@ -105,7 +105,7 @@ def of_pairs(connection: Connection, pairs: Mapping[PairName, Standing]) -> dict
     no row as long as nobody else spoke, is among them.
     """
     voices: dict[PairName, dict[str, Label]] = {name: {} for name in pairs}
-    document = staging.document([name._asdict() for name in pairs])
+    document = bulk_write.document([name._asdict() for name in pairs])
     for row in connection.execute(_OF_PAIRS, {"rows": document}):
         label = Label(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
         voices[label.pair][label.reviewer] = label
@@ -135,7 +135,7 @@ def save(connection: Connection, voices: Iterable[Label]) -> None:
     """Write labels of locked pairs, new ones and others."""
     rows = [msgspec.structs.asdict(voice) for voice in voices]
     if rows:
-        connection.execute(_SAVE, {"rows": staging.document(rows)})
+        connection.execute(_SAVE, {"rows": bulk_write.document(rows)})
 
 
 def remove(connection: Connection, voice: Label) -> None:
@@ -147,11 +147,11 @@ KEY: Final = list(labels.primary_key.columns)
 PAIR: Final = [labels.c[name] for name in PairName._fields]
 
 
-_saving = staging.insert_rows(labels)
+_saving = bulk_write.insert_rows(labels)
 _SAVE: Final = _saving.on_conflict_do_update(
     index_elements=KEY,
     set_={column.name: _saving.excluded[column.name] for column in labels.columns if column not in KEY},
 )
-_wanted = staging.staged(*PAIR)
+_wanted = bulk_write.staged(*PAIR)
 _OF_PAIRS: Final = select(labels).where(and_(*(column == _wanted.c[column.name] for column in PAIR)))
 _REMOVE: Final = delete(labels).where(and_(*(column == bindparam(column.name) for column in KEY)))

@@ -18,12 +18,12 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, and_, func, select, tuple_
 
 from shadow.records import Preference
-from shadow.store import standing, voices
-from shadow.store.engine import explained
-from shadow.store.rows import clean
-from shadow.store.standing import Standing
-from shadow.store.tables import labels
-from shadow.store.voices import AboutPair, Label, PairName
+from shadow.store.feedback import label_rows, pair_opinions
+from shadow.store.feedback.label_rows import AboutPair, Label, PairName
+from shadow.store.feedback.pair_opinions import Standing
+from shadow.store.schema.engine import explained
+from shadow.store.schema.tables import labels
+from shadow.store.write.rows import clean
 
 __all__ = [
     "PREFERENCES",
@@ -85,14 +85,16 @@ def record_labels(connection: Connection, given: Sequence[Label]) -> Given:
 
     Idempotent. ValueError, before the database is touched, for a probability outside (0, 1].
     """
-    newest = voices.newest_of(map(voices.storable, given))
+    newest = label_rows.newest_of(map(label_rows.storable, given))
     with explained(connection.engine.url):
-        before = standing.lock(connection, (name for name, _ in newest))
-        said = voices.of_pairs(connection, before)
+        before = pair_opinions.lock(connection, (name for name, _ in newest))
+        said = label_rows.of_pairs(connection, before)
         fit = {
             spoken: label for spoken, label in newest.items() if (pair := before.get(label.pair)) and pair.comparable
         }
-        fresh = [label for (name, reviewer), label in fit.items() if voices.is_newer(label, said[name].get(reviewer))]
+        fresh = [
+            label for (name, reviewer), label in fit.items() if label_rows.is_newer(label, said[name].get(reviewer))
+        ]
         for label in fresh:
             said[label.pair][label.reviewer] = label
         _now_said(connection, before, {label.pair: said[label.pair] for label in fresh})
@@ -103,13 +105,13 @@ def record_labels(connection: Connection, given: Sequence[Label]) -> Given:
 
 def remove_label(connection: Connection, name: PairName, reviewer: str) -> Label | None:
     """Take back what a reviewer said of a pair; None where that is nothing, or the pair is gone."""
-    name = voices.stored_name(name)
+    name = label_rows.stored_name(name)
     with explained(connection.engine.url):
-        before = standing.lock(connection, [name])
-        said = voices.of_pairs(connection, before).get(name, {})
+        before = pair_opinions.lock(connection, [name])
+        said = label_rows.of_pairs(connection, before).get(name, {})
         taken = said.pop(clean(reviewer), None)
         if taken is not None:
-            voices.remove(connection, taken)
+            label_rows.remove(connection, taken)
             _now_said(connection, before, {name: said})
     return taken
 
@@ -122,21 +124,21 @@ def record_verdicts(connection: Connection, verdicts: Sequence[JudgeVerdict]) ->
     """
     first: dict[PairName, JudgeVerdict] = {}
     for verdict in verdicts:
-        voices.check(verdict.probability)
+        label_rows.check(verdict.probability)
         first.setdefault(verdict.pair, verdict)
     with explained(connection.engine.url):
-        before = standing.lock(connection, first)
+        before = pair_opinions.lock(connection, first)
         unjudged = (name for name, pair in before.items() if pair.comparable and pair.judge is None)
         after = {name: _decided(before[name], first[name]) for name in unjudged}
-        return standing.write(connection, before, after)
+        return pair_opinions.write(connection, before, after)
 
 
 def give_up(connection: Connection, names: Sequence[PairName]) -> int:
     """No judge will look at these pairs after all; for how many of them one was still to."""
     with explained(connection.engine.url):
-        before = standing.lock(connection, names)
+        before = pair_opinions.lock(connection, names)
         after = {name: pair._replace(judge_due=None) for name, pair in before.items()}
-        return standing.write(connection, before, after)
+        return pair_opinions.write(connection, before, after)
 
 
 def iterate_labels(
@@ -147,28 +149,28 @@ def iterate_labels(
     Reads page by page, in constant memory: give it a connection of `engine.browsing`. What came
     with a pair, in a pairs file, has a row here from the moment somebody else labels that pair.
     """
-    query = select(labels).order_by(*voices.KEY).limit(page)
+    query = select(labels).order_by(*label_rows.KEY).limit(page)
     if task is not None:
         query = query.where(labels.c.task == task)
     if since is not None:
         query = query.where(labels.c.at >= since)
     after: tuple[Any, ...] | None = None
     while True:
-        further = query if after is None else query.where(tuple_(*voices.KEY) > tuple_(*after))
+        further = query if after is None else query.where(tuple_(*label_rows.KEY) > tuple_(*after))
         with explained(connection.engine.url):
             rows = connection.execute(further).all()
         for row in rows:
             yield Label(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
         if len(rows) < page:
             return
-        after = tuple(rows[-1][: len(voices.KEY)])
+        after = tuple(rows[-1][: len(label_rows.KEY)])
 
 
 def reviewer_agreement(connection: Connection, *, task: str, since: datetime | None = None) -> list[ReviewerAgreement]:
     """What every two reviewers of a task said of the pairs that both labelled, in order of their names."""
     one, other = labels.alias("one"), labels.alias("other")
     same = and_(
-        *(one.c[column.name] == other.c[column.name] for column in voices.PAIR), one.c.reviewer < other.c.reviewer
+        *(one.c[column.name] == other.c[column.name] for column in label_rows.PAIR), one.c.reviewer < other.c.reviewer
     )
     names = [one.c.reviewer.label("first"), other.c.reviewer.label("second")]
     said = [one.c.preference.label("one_said"), other.c.preference.label("other_said")]
@@ -196,9 +198,9 @@ def _now_said(
     connection: Connection, before: Mapping[PairName, Standing], said: Mapping[PairName, Mapping[str, Label]]
 ) -> None:
     # All voices are written: that of a pair that came with one may have had no row so far.
-    voices.save(connection, (label for by_reviewer in said.values() for label in by_reviewer.values()))
-    after = {name: voices.heard(before[name], by_reviewer.values()) for name, by_reviewer in said.items()}
-    standing.write(connection, before, after)
+    label_rows.save(connection, (label for by_reviewer in said.values() for label in by_reviewer.values()))
+    after = {name: label_rows.heard(before[name], by_reviewer.values()) for name, by_reviewer in said.items()}
+    pair_opinions.write(connection, before, after)
 
 
 def _decided(pair: Standing, verdict: JudgeVerdict) -> Standing:
