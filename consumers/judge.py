@@ -1,7 +1,7 @@
 """The judge service: asks judges about pairs that are stored and due, within each task's budget.
 
 Of several such processes one serves each task and the others stand by, so that nothing is paid
-for twice. `consumers.judging` is one round of one task; here is what goes on round after round.
+for twice. `consumers.judge_round` is one round of one task; here is what goes on round after round.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Engine
 
-from consumers.database import connected
-from consumers.health import Vitals
-from consumers.judging import Measures, Outcome, TaskJudge
-from consumers.running import pause, unless, until_told
+from consumers.judge_round import Measures, Outcome, TaskJudge
+from consumers.runtime.database import connected
+from consumers.runtime.health import Vitals
+from consumers.runtime.shutdown import pause, unless, until_told
 from scoring.judge import Judge, Price, price_of
 from shadow.errors import ConfigError, StoreError
 from shadow.settings import Settings

@@ -14,7 +14,7 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from consumers.task_label import task_label
+from consumers.runtime.task_label import task_label
 
 #: Reasons told apart, of each outcome.
 MOST_REASONS: Final = 20

@@ -19,12 +19,12 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection
 
-from consumers import watching
-from consumers.backoff import Backoff
-from consumers.health import Vitals
+from consumers import monitor_step
 from consumers.ledger_metrics import LedgerMetrics
-from consumers.running import pause, unless, until_told
-from consumers.task_label import task_label
+from consumers.runtime.backoff import Backoff
+from consumers.runtime.health import Vitals
+from consumers.runtime.shutdown import pause, unless, until_told
+from consumers.runtime.task_label import task_label
 from scoring.monitor.events import Opened
 from scoring.monitor.task import LEARNING, Found, incident_of
 from shadow.errors import StoreError, UsageError
@@ -210,7 +210,7 @@ class Monitor:
         """Step after step until a task is up to date; the hours taken in, and how it stands."""
         taken = 0
         while True:
-            step = watching.step(connection, self._settings, name, beats, now=datetime.now(UTC))
+            step = monitor_step.step(connection, self._settings, name, beats, now=datetime.now(UTC))
             taken += step.hours
             for found in step.found:
                 _tell(name, found)

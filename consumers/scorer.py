@@ -14,17 +14,17 @@ from typing import Final
 import structlog
 from sqlalchemy import Engine
 
-from consumers import service
-from consumers.backoff import Backoff
 from consumers.batches import Batches
-from consumers.database import connected
-from consumers.health import Health
-from consumers.incoming import Incoming, dead_letter
-from consumers.outbox import Outbox
-from consumers.rows import Row, ScoredPair, read_row, write_all_but, write_rows
-from consumers.service import Service
-from consumers.stream import Handler
-from consumers.task_label import task_label
+from consumers.kafka.messages import Incoming, dead_letter
+from consumers.kafka.producer import Outbox
+from consumers.kafka.stream import Handler
+from consumers.runtime import service
+from consumers.runtime.backoff import Backoff
+from consumers.runtime.database import connected
+from consumers.runtime.health import Health
+from consumers.runtime.service import Service
+from consumers.runtime.task_label import task_label
+from consumers.scored_rows import Row, ScoredPair, read_row, write_all_but, write_rows
 from shadow.errors import StoreError
 from shadow.records import DeadLetter
 from shadow.settings import Settings

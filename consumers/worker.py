@@ -10,12 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
-from consumers import service
-from consumers.health import Health
-from consumers.incoming import Incoming, dead_letter, read_exchange
-from consumers.outbox import Outbox
-from consumers.service import Service
-from consumers.stream import Handler
+from consumers.kafka.messages import Incoming, dead_letter, read_exchange
+from consumers.kafka.producer import Outbox
+from consumers.kafka.stream import Handler
+from consumers.runtime import service
+from consumers.runtime.health import Health
+from consumers.runtime.service import Service
 from shadow import wire
 from shadow.openai_api import replies
 from shadow.policy.trials import PlannedTrial, trials_for

@@ -18,9 +18,10 @@ from aiokafka.structs import TopicPartition
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from consumers import judge, monitor, scorer, service, worker
-from consumers.health import Health
-from consumers.service import Service
+from consumers import judge, monitor, scorer, worker
+from consumers.runtime import service
+from consumers.runtime.health import Health
+from consumers.runtime.service import Service
 from shadow import wire
 from shadow.cli import logs
 from shadow.records import Exchange, Reply

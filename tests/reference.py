@@ -13,10 +13,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic.fields import FieldInfo
 
-from consumers.health import Health, Vitals
-from consumers.judging import Measures
+from consumers.judge_round import Measures
+from consumers.kafka.producer import Outbox
 from consumers.monitor import Monitor
-from consumers.outbox import Outbox
+from consumers.runtime.health import Health, Vitals
 from consumers.scorer import Scorer
 from consumers.worker import Worker
 from scoring.scorers import SCORERS

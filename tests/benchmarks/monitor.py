@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from consumers import watching
+from consumers import monitor_step
 from shadow.devstack.postgres import EmbeddedPostgres
 from shadow.store.monitoring import detector_state
 from shadow.store.schema import engine, migrate
@@ -46,9 +46,9 @@ def _steps(url: str, database: Engine) -> Iterator[tuple[str, str, str]]:
     settings = settings_for(url)
     with detector_state.session(database, most_silence=timedelta(minutes=5)) as connection:
 
-        def step(now: timedelta) -> tuple[float, watching.Step]:
+        def step(now: timedelta) -> tuple[float, monitor_step.Step]:
             begun = time.perf_counter()
-            done = watching.step(connection, settings, TASK, {}, now=START + now)
+            done = monitor_step.step(connection, settings, TASK, {}, now=START + now)
             return time.perf_counter() - begun, done
 
         step(timedelta(days=DAYS - 1, hours=1))

@@ -12,7 +12,8 @@ import aiokafka
 from aiokafka.structs import TopicPartition
 from sqlalchemy import Engine, text
 
-from consumers import scorer, service
+from consumers import scorer
+from consumers.runtime import service
 from shadow import wire
 from shadow.devstack.broker import embedded_broker
 from shadow.devstack.postgres import EmbeddedPostgres

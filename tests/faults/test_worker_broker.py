@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
-from consumers import service, worker
+from consumers import worker
 from consumers.batches import Batches
-from consumers.health import Health
-from consumers.incoming import Incoming
-from consumers.outbox import Outbox
-from consumers.stream import Consumer, Subscription
+from consumers.kafka.messages import Incoming
+from consumers.kafka.producer import Outbox
+from consumers.kafka.stream import Consumer, Subscription
+from consumers.runtime import service
+from consumers.runtime.health import Health
 from shadow.devstack.broker import EmbeddedBroker
 from shadow.devstack.models import echo_app
 from shadow.errors import BrokerError
@@ -77,7 +78,7 @@ async def test_commits_that_stay_away_end_the_process_instead_of_hiding_it(broke
     async def refused(*_):
         return False
 
-    monkeypatch.setattr("consumers.membership.Membership.commit", refused)
+    monkeypatch.setattr("consumers.kafka.membership.Membership.commit", refused)
 
     async def handle(_message):
         return
@@ -176,7 +177,7 @@ async def test_a_consumer_that_starts_anew_beside_a_stuck_database_still_acknowl
 
 
 async def test_what_is_in_hand_never_exceeds_its_limit_of_bytes(broker, topics, monkeypatch):
-    monkeypatch.setattr("consumers.stream.MOST_BYTES_IN_HAND", 1_000)
+    monkeypatch.setattr("consumers.kafka.stream.MOST_BYTES_IN_HAND", 1_000)
     in_hand: list[int] = []
     most, full, stopping = [], asyncio.Event(), asyncio.Event()
 

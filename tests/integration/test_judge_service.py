@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from consumers import judge, judging
-from consumers.health import Vitals
+from consumers import judge, judge_round
+from consumers.runtime.health import Vitals
 from scoring.judge import NANO, Judge
 from shadow.devstack.judging import FAULTLESS, judge_app
 from shadow.devstack.models import Fault, echo_app
@@ -270,7 +270,9 @@ async def test_a_process_that_died_before_its_commit_has_spent_what_it_had_in_ha
     async def die(*_: Any) -> None:
         raise DyingError
 
-    dying = judging.TaskJudge(TASK, task, "judge", _judge_that(die, settings), engine, judging.Measures(Vitals()))
+    dying = judge_round.TaskJudge(
+        TASK, task, "judge", _judge_that(die, settings), engine, judge_round.Measures(Vitals())
+    )
     with pytest.raises(DyingError):
         await dying.round(asyncio.Event(), batch=10)
     lost = spending(engine)

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from consumers import monitor, watching
-from consumers.health import Vitals
+from consumers import monitor, monitor_step
 from consumers.ledger_metrics import MOST_REASONS, LedgerMetrics
+from consumers.runtime.health import Vitals
 from shadow.devstack.processes import free_port
 from shadow.errors import StoreError, UsageError
 from shadow.records import CaptureCounts, Reply
@@ -150,7 +150,7 @@ def step_at(engine, settings, now, *, looks=2):
             done = None
             while done is None or done.more:
                 at = now + look * timedelta(minutes=1)
-                done = watching.step(connection, settings, "ticket-intent", {}, now=at)
+                done = monitor_step.step(connection, settings, "ticket-intent", {}, now=at)
     return done
 
 

@@ -11,9 +11,9 @@ import msgspec
 import psutil
 
 from consumers import worker
-from consumers.health import Health
-from consumers.incoming import MAX_PAYLOAD, Incoming
-from consumers.outbox import Outbox
+from consumers.kafka.messages import MAX_PAYLOAD, Incoming
+from consumers.kafka.producer import Outbox
+from consumers.runtime.health import Health
 from consumers.worker import Worker
 from shadow import wire
 from shadow.devstack.models import echo_app

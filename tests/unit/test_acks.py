@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from consumers.acks import Acks, Partition, Prefix
+from consumers.kafka.offset_tracker import Acks, Partition, Prefix
 
 HERE = Partition("topic", 0)
 

@@ -12,13 +12,13 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.backoff import Backoff
 from consumers.batches import Batches
-from consumers.health import Health
-from consumers.incoming import MAX_DETAIL, MAX_PAYLOAD, Incoming, dead_letter, read_exchange
-from consumers.reader import Reader, _in_turns
-from consumers.room import Room
-from consumers.rows import write_all_but
+from consumers.kafka.faust_consumer import Reader, _in_turns
+from consumers.kafka.messages import MAX_DETAIL, MAX_PAYLOAD, Incoming, dead_letter, read_exchange
+from consumers.kafka.room import Room
+from consumers.runtime.backoff import Backoff
+from consumers.runtime.health import Health
+from consumers.scored_rows import write_all_but
 from consumers.worker import build
 from shadow import wire
 from shadow.errors import StoreError, UnstorableError, UsageError, WireError

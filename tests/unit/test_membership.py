@@ -5,13 +5,13 @@ from collections import defaultdict
 
 import pytest
 
-from consumers.acks import Partition
-from consumers.health import Health
-from consumers.in_hand import InHand
-from consumers.incoming import Incoming
-from consumers.membership import Membership
-from consumers.reader import BrokenError
-from consumers.room import Room
+from consumers.kafka.faust_consumer import BrokenError
+from consumers.kafka.in_flight import InHand
+from consumers.kafka.membership import Membership
+from consumers.kafka.messages import Incoming
+from consumers.kafka.offset_tracker import Partition
+from consumers.kafka.room import Room
+from consumers.runtime.health import Health
 from shadow.settings import Kafka
 
 HERE = Partition("t", 0)

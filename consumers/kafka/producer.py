@@ -8,7 +8,7 @@ import aiokafka
 import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from consumers.backoff import Backoff
+from consumers.runtime.backoff import Backoff
 from shadow import wire
 from shadow.errors import WireError
 from shadow.settings import Kafka

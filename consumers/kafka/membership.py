@@ -11,11 +11,11 @@ from typing import Final
 
 import structlog
 
-from consumers.acks import Acks, Partition, Prefix
-from consumers.health import Health
-from consumers.in_hand import InHand
-from consumers.incoming import Incoming
-from consumers.reader import Reader
+from consumers.kafka.faust_consumer import Reader
+from consumers.kafka.in_flight import InHand
+from consumers.kafka.messages import Incoming
+from consumers.kafka.offset_tracker import Acks, Partition, Prefix
+from consumers.runtime.health import Health
 from shadow.errors import BrokerError
 from shadow.settings import Kafka
 

@@ -13,11 +13,11 @@ from typing import Literal, TypeAlias
 
 import structlog
 
-from consumers.backoff import Backoff
-from consumers.health import Health
-from consumers.outbox import Outbox
-from consumers.running import unless, until_told
-from consumers.stream import Consumer, Handler, Subscription
+from consumers.kafka.producer import Outbox
+from consumers.kafka.stream import Consumer, Handler, Subscription
+from consumers.runtime.backoff import Backoff
+from consumers.runtime.health import Health
+from consumers.runtime.shutdown import unless, until_told
 from shadow.errors import BrokerError
 from shadow.settings import Settings
 from shadow.topics import create_topics

@@ -2,7 +2,7 @@
 
 Faust's own acknowledging is switched off (`acks=False`). It commits past messages that are
 still in hand, acknowledges what raised, and acknowledges what it skipped in a rebalance. We
-take its deliveries and commit, through its consumer, what `consumers.acks` found finished.
+take its deliveries and commit, through its consumer, what `consumers.kafka.offset_tracker` found finished.
 
 The App runs on our event loop, not under `faust worker`, which would listen on all addresses.
 """
@@ -17,8 +17,8 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.types import TP
 
-from consumers.acks import Partition
-from consumers.incoming import Incoming
+from consumers.kafka.messages import Incoming
+from consumers.kafka.offset_tracker import Partition
 from shadow.settings import Kafka
 
 #: Returns when a rebalance begins.

@@ -7,11 +7,11 @@ from typing import Final
 
 import structlog
 
-from consumers.acks import Prefix
-from consumers.health import Health
-from consumers.incoming import Incoming
-from consumers.reader import BrokenError
-from consumers.room import Room
+from consumers.kafka.faust_consumer import BrokenError
+from consumers.kafka.messages import Incoming
+from consumers.kafka.offset_tracker import Prefix
+from consumers.kafka.room import Room
+from consumers.runtime.health import Health
 
 log = structlog.get_logger()
 

@@ -15,13 +15,13 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from consumers.backoff import Backoff
-from consumers.health import Health
-from consumers.in_hand import InHand
-from consumers.incoming import Incoming
-from consumers.membership import Membership
-from consumers.reader import BrokenError, request_timeout_s
-from consumers.room import Room
+from consumers.kafka.faust_consumer import BrokenError, request_timeout_s
+from consumers.kafka.in_flight import InHand
+from consumers.kafka.membership import Membership
+from consumers.kafka.messages import Incoming
+from consumers.kafka.room import Room
+from consumers.runtime.backoff import Backoff
+from consumers.runtime.health import Health
 from shadow.errors import BrokerError
 from shadow.settings import Kafka
 

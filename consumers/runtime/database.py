@@ -5,8 +5,8 @@ import asyncio
 import structlog
 from sqlalchemy import Engine
 
-from consumers.backoff import Backoff
-from consumers.health import Vitals
+from consumers.runtime.backoff import Backoff
+from consumers.runtime.health import Vitals
 from shadow.errors import StoreError
 from shadow.store.schema import engine as database
 

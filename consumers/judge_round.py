@@ -16,7 +16,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy import Engine
 
-from consumers.health import Vitals
+from consumers.runtime.health import Vitals
 from scoring import judge as judging
 from scoring.judge import NANO, TRIES, Bill, Judge, Question, Unjudged
 from shadow.records import Preference

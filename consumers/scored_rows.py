@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import msgspec
 from sqlalchemy import Connection
 
-from consumers.incoming import Incoming, read_exchange
+from consumers.kafka.messages import Incoming, read_exchange
 from scoring.compare import scored
 from shadow import wire
 from shadow.errors import StoreError, UnstorableError, WireError
