@@ -10,10 +10,10 @@ import streamlit as st
 from dashboard import charts, configured, explained, filters, navigation
 from dashboard.accounting import reasons
 from dashboard.text import between, dollars, milliseconds, moment, percent, plain, rate, ratio, whole, words
-from scoring.estimates import Estimate
-from scoring.evidence import TaskEvidence
+from scoring.evidence.estimates import Estimate
+from scoring.evidence.report import TaskEvidence
+from scoring.evidence.verdict import NOT_SAMPLED
 from scoring.stats.ceiling import CeilingStatus
-from scoring.verdict import NOT_SAMPLED
 from shadow.records import Role
 
 ROLES: Final[tuple[Role, ...]] = ("frontier", "candidate")

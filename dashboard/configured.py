@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from scoring.verdict import LIMIT
+from scoring.evidence.verdict import LIMIT
 from shadow.settings import Settings, Task, load
 
 

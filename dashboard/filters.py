@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import configured, frames, state
 from dashboard.reckoning import moved
 from dashboard.text import moment, plain
-from scoring.verdict import Status
+from scoring.evidence.verdict import Status
 
 #: Verdict on regret -> how it is said, and in which colour.
 VERDICTS: Final[dict[Status, tuple[str, Literal["red", "green", "orange", "gray"]]]] = {

@@ -19,11 +19,11 @@ from dashboard.configured import settings
 from dashboard.measures import Measure, Step
 from dashboard.reading import KINDS, cached, remembered, snapshot
 from dashboard.state import Subject, Wanted, Window
-from scoring import evidence as evidences
-from scoring import worst as crossings
-from scoring.evidence import TaskEvidence
-from scoring.verdict import NOT_SAMPLED
-from scoring.worst import WorstCrossings
+from scoring.evidence import report as evidences
+from scoring.evidence import worst_slices as crossings
+from scoring.evidence.report import TaskEvidence
+from scoring.evidence.verdict import NOT_SAMPLED
+from scoring.evidence.worst_slices import WorstCrossings
 from shadow.aggregates import derived_dimensions, per_unit
 from shadow.aggregates.tally import ALL
 from shadow.errors import ConfigError, SchemaError, StoreError

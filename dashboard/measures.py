@@ -10,9 +10,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 import pandas as pd
 
-from scoring.estimates import estimates
-from scoring.evidence import TaskEvidence
-from scoring.verdict import ENOUGH
+from scoring.evidence.estimates import estimates
+from scoring.evidence.report import TaskEvidence
+from scoring.evidence.verdict import ENOUGH
 from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 from shadow.records import Comparison, Reply, Role, Trial, candidate_reply, frontier_reply
 
@@ -21,7 +21,7 @@ Measure: TypeAlias = Literal["agreement", "regret"]
 Tallies: TypeAlias = Mapping[Cell, Tally]
 Buckets: TypeAlias = dict[datetime, Tally]
 
-#: How a segment stands: `scoring.evidence` decides, these are the words for it.
+#: How a segment stands: `scoring.evidence.report` decides, these are the words for it.
 FLAGGED: Final = "flagged: worse"
 NOT_FLAGGED: Final = "not flagged"
 THIN: Final = "not enough data"

@@ -9,9 +9,9 @@ from dashboard.measures import Step
 from dashboard.reading import cached
 from dashboard.regrets import Per, Side
 from dashboard.state import Window
-from scoring import evidence as evidences
-from scoring.estimates import Estimate, estimates
-from scoring.evidence import TaskEvidence
+from scoring.evidence import report as evidences
+from scoring.evidence.estimates import Estimate, estimates
+from scoring.evidence.report import TaskEvidence
 from shadow.aggregates.tally import ALL
 from shadow.records import RegretSource
 

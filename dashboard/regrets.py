@@ -13,8 +13,8 @@ import pandas as pd
 from dashboard.measures import Tallies, with_intervals, with_times
 from dashboard.reckoning import moved
 from dashboard.text import percent
-from scoring.pools import Pool
-from scoring.verdict import NOT_SAMPLED
+from scoring.evidence.pools import Pool
+from scoring.evidence.verdict import NOT_SAMPLED
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import ALL, MICRO, Cell, CellKind, Sums, Tally
 from shadow.records import RegretSource

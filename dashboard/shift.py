@@ -1,4 +1,4 @@
-"""How far two windows are apart, as tables and words: what `scoring.stats.shift` says of rollups.
+"""How far two windows are apart, as tables and words: what `scoring.stats.exploration.shift` says of rollups.
 
 Effect first, then chance: see there. Here is only what becomes a picture or a sentence, and
 whether the candidate does worse where the traffic grew.
@@ -13,9 +13,9 @@ from typing import Final, Literal, TypeAlias
 import pandas as pd
 
 from dashboard.measures import WEEKDAYS, Tallies, value_of
-from scoring.estimates import Estimate, difference, estimates
-from scoring.stats.shift import Shift, ShiftStatus, histogram_shift
-from scoring.verdict import ENOUGH
+from scoring.evidence.estimates import Estimate, difference, estimates
+from scoring.evidence.verdict import ENOUGH
+from scoring.stats.exploration.shift import Shift, ShiftStatus, histogram_shift
 from shadow.aggregates.tally import BUCKETS_PER_DOUBLING, Sums, bucket_value
 
 Judgement: TypeAlias = Literal["worse", "better", "no clear difference", "not enough data"]

@@ -4,7 +4,7 @@ import pandas as pd
 
 from dashboard import drawing, shift
 from dashboard.drawing import CANDIDATE, FRONTIER, THIN, WORSE, Picture, field, layer, tip
-from scoring.stats.shift import MATTERS
+from scoring.stats.exploration.shift import MATTERS
 
 _COLOURS = {
     shift.STATUSES["shifted"]: CANDIDATE,

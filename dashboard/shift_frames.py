@@ -12,8 +12,8 @@ from dashboard import frames, measures, reading, regrets, shift
 from dashboard.reading import cached, snapshot
 from dashboard.shift import Contrast
 from dashboard.state import Window
-from scoring.stats.shift import Shift, mix_shift, ranked
-from scoring.stats.text_shift import text_shift
+from scoring.stats.exploration.shift import Shift, mix_shift, ranked
+from scoring.stats.exploration.text_shift import text_shift
 from shadow.aggregates import derived_dimensions
 from shadow.aggregates.tally import Sums
 from shadow.store.read import pairs as stored_exchanges

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from scoring import detect
+from scoring import refusals
 from scoring.scorers import SCORERS, Scorer, Unreadable, mistakes, name_for
 from shadow.aggregates.regret_sources import net_by_source, were_seen
 from shadow.policy import sampling
@@ -49,8 +49,8 @@ def compare(trial: Trial, task: Task | None, *, scorer: str | None = None) -> Co
 
 def scored(trial: Trial, task: Task | None, *, scorer: str | None = None) -> tuple[Trial, Comparison]:
     """The trial with its replies' failures filled in, and its comparison."""
-    frontier = detect.classified(frontier_reply(trial))
-    candidate = detect.classified(candidate_reply(trial))
+    frontier = refusals.classified(frontier_reply(trial))
+    candidate = refusals.classified(candidate_reply(trial))
     name = _scorer_name(frontier, candidate, task, scorer)
     judged = _Judged()
     reason = _why_not(frontier, candidate) or _misconfigured(name, task)

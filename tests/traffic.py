@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scoring.evidence import TaskEvidence, evidence
+from scoring.evidence.report import TaskEvidence, evidence
 from shadow.aggregates import counting
 from shadow.aggregates.tally import Cell, Combination, Tally, spread
 from shadow.records import Comparison, Exchange, Failure, Preference, RegretSource, Reply, Trial, TrialKind

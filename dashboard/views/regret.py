@@ -23,9 +23,9 @@ from dashboard.reckoning import moved
 from dashboard.regret_frames import Known
 from dashboard.regrets import BY, STAGE, Per
 from dashboard.text import between, percent, plain, rate, whole
-from scoring.estimates import Estimate
-from scoring.evidence import TaskEvidence
-from scoring.trust import JudgeTrust
+from scoring.evidence.estimates import Estimate
+from scoring.evidence.judge_trust import JudgeTrust
+from scoring.evidence.report import TaskEvidence
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.records import RegretSource
 

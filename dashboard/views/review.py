@@ -22,7 +22,7 @@ from dashboard.desk import Desk
 from dashboard.frames import Known
 from dashboard.review_plan import Plan
 from dashboard.text import plain, whole
-from scoring.judge.shown import turns
+from scoring.judge.render import turns
 from shadow.store.read.pairs import StoredPair
 
 #: The lower half is about what others do, too.

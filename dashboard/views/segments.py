@@ -10,7 +10,7 @@ from dashboard import charts, configured, empty, explained, filters, frames, mea
 from dashboard.filters import Scope
 from dashboard.measures import Measure
 from dashboard.text import percent, plain, whole
-from scoring.worst import Reason
+from scoring.evidence.worst_slices import Reason
 from shadow.aggregates.derived_dimensions import CALENDAR
 from shadow.records import RegretSource
 from shadow.store.read.slices import MOST

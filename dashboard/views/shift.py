@@ -10,7 +10,7 @@ from dashboard.filters import Scope
 from dashboard.shift import Judgement
 from dashboard.shift_frames import Moved
 from dashboard.text import between, percent, plain, whole
-from scoring.stats.shift import MATTERS
+from scoring.stats.exploration.shift import MATTERS
 
 _COLOURS: Final[dict[Judgement, Literal["red", "green", "gray"]]] = {
     "worse": "red",

@@ -1,10 +1,10 @@
 """A model asked which of two replies is better: the question, the answer read, and what it is worth.
 
-    shown         a pair as text: request and replies, invisible characters made visible, bounded
+    render        a pair as text: request and replies, invisible characters made visible, bounded
     prompt        the question around that text, and the digest by which its verdict is remembered
     answer        what the model said, read strictly
-    asking        both orders, and the fallbacks of simple endpoints
-    money         what a question may cost before it is asked, and did cost afterwards
+    judge         both orders, and the fallbacks of simple endpoints
+    pricing       what a question may cost before it is asked, and did cost afterwards
     calibration   the judge held against people
 
 Why this is no scorer: a scorer is a pure function of a pair, free, and gives the same figure on
@@ -21,10 +21,10 @@ shape; each pair is asked twice with the replies' places exchanged, and where th
 the verdict is a tie; and people's labels tell how often the judge is wrong all the same.
 """
 
-from scoring.judge.asking import TRIES, Bill, Judge, Judgement, Unjudged, Verdict, free
-from scoring.judge.money import NANO, Price, price_of
+from scoring.judge.judge import TRIES, Bill, Judge, Judgement, Unjudged, Verdict, free
+from scoring.judge.pricing import NANO, Price, price_of
 from scoring.judge.prompt import digest
-from scoring.judge.shown import Question, question_of
+from scoring.judge.render import Question, question_of
 
 __all__ = [
     "NANO",

@@ -1,7 +1,7 @@
 """A judge held against people, from the counts that rollups keep of both.
 
 Labels are given to pairs with unequal probability (half of them to either verdict), so each
-weighs 1/π, as in `scoring.trust`, which `shadow report` tells the same figures from. The rate by
+weighs 1/π, as in `scoring.evidence.judge_trust`, which `shadow report` tells the same figures from. The rate by
 both together takes each label at the mean weight of its stratum, which is exact where the
 chances of being labelled and mirrored did not change meanwhile.
 """
@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from scoring import trust
+from scoring.evidence import judge_trust
+from scoring.evidence.judge_trust import PREFERENCES, WORSE
 from scoring.stats.judges import JudgeQuality, RaterAgreement
 from scoring.stats.two_phase import (
     LabelsNeeded,
@@ -22,7 +23,6 @@ from scoring.stats.two_phase import (
     two_phase_interval,
     two_phase_watched,
 )
-from scoring.trust import PREFERENCES, WORSE
 from shadow.aggregates.tally import MICRO, Cell, Tally
 
 
@@ -60,14 +60,14 @@ def calibrate(cells: Mapping[Cell, Tally], *, half_width: float) -> Calibration:
     table = np.array([[counts[f"labelled:{said}:{truth}"] for truth in PREFERENCES] for said in PREFERENCES])
     weights = np.array([[counts[f"labelled_weight:{said}:{truth}"] for truth in PREFERENCES] for said in PREFERENCES])
     labels = int(table.sum())
-    both = trust.two_phase(counts)
+    both = judge_trust.two_phase(counts)
     return Calibration(
         table=tuple(tuple(int(n) for n in row) for row in table),
         verdicts=both.judged,
         labels=labels,
         unjudged_labels=sum(counts[f"labelled:none:{truth}"] for truth in PREFERENCES),
-        agreement=trust.agreement(counts),
-        quality=trust.quality(counts, heaviest=heaviest),
+        agreement=judge_trust.agreement(counts),
+        quality=judge_trust.quality(counts, heaviest=heaviest),
         regret=two_phase_watched(both, *_by_stratum(table, weights)),
         regret_once=two_phase_interval(both),
         needed=labels_needed(both, half_width),

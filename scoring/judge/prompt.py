@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from scoring.judge.shown import Question
+from scoring.judge.render import Question
 
 #: Part of every digest: to be raised with any change of what a judge is told, or shown.
 VERSION: Final = 1

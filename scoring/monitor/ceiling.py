@@ -7,10 +7,10 @@ it although the candidate is the same, and whoever looks at them should know.
 from datetime import datetime
 from typing import Final
 
-from scoring.monitor import rise
+from scoring.monitor import rate_drift
 from scoring.monitor.events import Event
 from scoring.monitor.figures import disagreement, failing
-from scoring.monitor.rise import RiseState, Wording
+from scoring.monitor.rate_drift import RiseState, Wording
 from shadow.aggregates.tally import Sums, Tally
 
 DETECTOR: Final = "ceiling"
@@ -23,7 +23,7 @@ def step_agreement(
 ) -> tuple[RiseState, Event | None]:
     """One hour of ceiling pairs: how well the frontier agreed with itself."""
     wording = Wording(what=f"disagreement of {frontier} with itself on {task}", subject=AGREEMENT)
-    return rise.step(state, hour, disagreement(agreement, state.heaviest), wording, horizon=horizon)
+    return rate_drift.step(state, hour, disagreement(agreement, state.heaviest), wording, horizon=horizon)
 
 
 def step_failures(
@@ -31,4 +31,4 @@ def step_failures(
 ) -> tuple[RiseState, Event | None]:
     """One hour of the replies that the frontier served."""
     wording = Wording(what=f"the share of the frontier's replies on {task} that failed", subject=FAILURES)
-    return rise.step(state, hour, failing(tally, "frontier"), wording, horizon=horizon)
+    return rate_drift.step(state, hour, failing(tally, "frontier"), wording, horizon=horizon)

@@ -6,10 +6,10 @@ Failures are counted, not weighted: a failing endpoint fails whatever was sample
 from datetime import datetime
 from typing import Final
 
-from scoring.monitor import rise
+from scoring.monitor import rate_drift
 from scoring.monitor.events import Event
 from scoring.monitor.figures import failing
-from scoring.monitor.rise import RiseState, Wording
+from scoring.monitor.rate_drift import RiseState, Wording
 from shadow.aggregates.tally import Tally
 
 DETECTOR: Final = "candidate_failures"
@@ -20,4 +20,4 @@ def step(
 ) -> tuple[RiseState, Event | None]:
     """One hour of a candidate's pairs of one kind."""
     wording = Wording(what=f"the share of {candidate}'s replies on {task} that failed", subject="")
-    return rise.step(state, hour, failing(tally, "candidate"), wording, horizon=horizon)
+    return rate_drift.step(state, hour, failing(tally, "candidate"), wording, horizon=horizon)

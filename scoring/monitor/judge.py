@@ -17,7 +17,7 @@ import msgspec
 
 from scoring.monitor.events import Closed, Event, Opened
 from scoring.monitor.figures import as_detail, interval, percent, told
-from scoring.stats.drift import DriftState, alarm_level, observe_hours
+from scoring.stats.detection.drift import DriftState, alarm_level, observe_hours
 from scoring.stats.moments import Moments
 from scoring.stats.sequential import ALPHA
 

@@ -7,10 +7,10 @@ this way: they come days later, and from pairs chosen to be labelled.
 from datetime import datetime
 from typing import Final
 
-from scoring.monitor import rise
+from scoring.monitor import rate_drift
 from scoring.monitor.events import Event
 from scoring.monitor.figures import moments
-from scoring.monitor.rise import RiseState, Wording
+from scoring.monitor.rate_drift import RiseState, Wording
 from shadow.aggregates.tally import Sums
 from shadow.records import RegretSource
 
@@ -31,4 +31,4 @@ def step(
     """One hour of what `source` says. It is urgent where regret is surely above the accepted `limit`."""
     by = " by its judge" if source == "judge" else ""
     wording = Wording(what=f"regret of {candidate} on {task}{by}", subject=source, critical=limit)
-    return rise.step(state, hour, moments(regret, state.heaviest), wording, horizon=horizon)
+    return rate_drift.step(state, hour, moments(regret, state.heaviest), wording, horizon=horizon)

@@ -12,12 +12,12 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from scoring.monitor import ceiling, failures, flow, judge, regret, rise, segments, unscored
+from scoring.monitor import ceiling, failures, flow, judge, rate_drift, regret, segments, unscored
 from scoring.monitor.events import Event
 from scoring.monitor.flow import FlowState
 from scoring.monitor.hours import Settling
 from scoring.monitor.judge import JudgeState
-from scoring.monitor.rise import RiseState
+from scoring.monitor.rate_drift import RiseState
 from scoring.monitor.segments import SegmentsState
 from scoring.monitor.unscored import UnscoredState
 from shadow.aggregates import tally
@@ -139,7 +139,7 @@ def silent(part: Part, states: States, until: datetime) -> tuple[States, list[Fo
         events: list[Event | None] = []
         match state:
             case RiseState():
-                after[key], event = rise.silent(state, until, key.subject)
+                after[key], event = rate_drift.silent(state, until, key.subject)
                 events.append(event)
             case UnscoredState():
                 after[key], event = unscored.silent(state, until)

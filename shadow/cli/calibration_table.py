@@ -7,9 +7,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from scoring.evidence.judge_trust import PREFERENCES
 from scoring.judge.calibration import Calibration
 from scoring.stats.sequential import Interval
-from scoring.trust import PREFERENCES
 from shadow.cli.evidence_table import plain
 
 _SAID: Final = {"frontier": "candidate worse", "tie": "tie", "candidate": "candidate better"}

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from scoring.estimates import Estimate
-from scoring.evidence import Segment, TaskEvidence, to_json
-from scoring.trust import JudgeTrust
-from scoring.worst import Reason, WorstCrossings
+from scoring.evidence.estimates import Estimate
+from scoring.evidence.judge_trust import JudgeTrust
+from scoring.evidence.report import Segment, TaskEvidence, to_json
+from scoring.evidence.worst_slices import Reason, WorstCrossings
 from shadow.aggregates.derived_dimensions import CALENDAR
 from shadow.errors import UsageError
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from scoring.evidence import evidence
+from scoring.evidence.report import evidence
 from scoring.judge import NANO
 from scoring.replay import Replay
 from scoring.scorers import SCORERS

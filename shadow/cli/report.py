@@ -8,8 +8,8 @@ from typing import Annotated, Final
 import typer
 from sqlalchemy import Connection
 
-from scoring.evidence import TaskEvidence, evidence, with_crossings
-from scoring.worst import measure_for, worst_crossings
+from scoring.evidence.report import TaskEvidence, evidence, with_crossings
+from scoring.evidence.worst_slices import measure_for, worst_crossings
 from shadow.aggregates.per_unit import Measure, UnitTallies
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import Cell, CellKind, Tally

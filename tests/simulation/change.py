@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scoring.stats.baseline import HOURS, Baseline, Weekly, fit_baseline
-from scoring.stats.drift import HORIZON, DriftState, observe_hours, observe_samples
+from scoring.stats.detection.baseline import HOURS, Baseline, Weekly, fit_baseline
+from scoring.stats.detection.drift import HORIZON, DriftState, observe_hours, observe_samples
 from scoring.stats.gate import GATE_BETS, plan_gate
 from scoring.stats.moments import MICRO, Columns, Moments
 from scoring.stats.sequential import ALPHA

@@ -7,10 +7,10 @@ from scipy.stats import binom, false_discovery_control
 
 from scoring.stats.ceiling import excess_of_counts
 from scoring.stats.ebh import e_benjamini_hochberg
+from scoring.stats.exploration.shift import mix_shift, ranked
+from scoring.stats.exploration.slices import find_slices
 from scoring.stats.moments import Moments
 from scoring.stats.segments import e_values_above, e_values_against_rest
-from scoring.stats.shift import mix_shift, ranked
-from scoring.stats.slices import find_slices
 from scoring.stats.two_phase import TwoPhase, two_phase_interval, two_phase_watched
 from tests.simulation.proof import Row, at_most, dice, figure, shown
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.compare import compare, scored
-from scoring.detect import classified, is_refusal
+from scoring.refusals import classified, is_refusal
 from shadow.records import (
     Exchange,
     Failure,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashboard import charts, drawing, measures
-from scoring.evidence import evidence
+from scoring.evidence.report import evidence
 from shadow.aggregates.counting import count
 from shadow.aggregates.tally import ALL, Cell, Tally
 from shadow.records import Comparison, Exchange, Reply, Trial

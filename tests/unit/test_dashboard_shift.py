@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dashboard import shift, shift_charts
-from scoring.stats.shift import Shift, mix_shift, ranked
+from scoring.stats.exploration.shift import Shift, mix_shift, ranked
 from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 
 HOUR = datetime(2026, 9, 7, tzinfo=UTC)

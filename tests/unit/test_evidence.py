@@ -4,8 +4,8 @@ import random
 import msgspec
 import pytest
 
-from scoring.estimates import estimates
-from scoring.evidence import evidence, to_json
+from scoring.evidence.estimates import estimates
+from scoring.evidence.report import evidence, to_json
 from scoring.stats.ceiling import excess_disagreement
 from scoring.stats.sequential import binomial_interval
 from scoring.stats.weighted import weighted_interval

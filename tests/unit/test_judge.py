@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from scoring.judge import Judge, Unjudged, Verdict, answer, prompt, question_of
-from scoring.judge.asking import TRIES, WAYS
-from scoring.judge.money import price_of
-from scoring.judge.shown import MOST_REPLY, MOST_REQUEST, Question
+from scoring.judge.judge import TRIES, WAYS
+from scoring.judge.pricing import price_of
+from scoring.judge.render import MOST_REPLY, MOST_REQUEST, Question
 from shadow.devstack.judging import read_question
 from shadow.errors import ConfigError
 from shadow.records import Reply, ToolCall, Usage

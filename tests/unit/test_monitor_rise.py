@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.monitor import ceiling, failures, recovery, regret, rise
+from scoring.monitor import ceiling, failures, rate_drift, recovery, regret
 from scoring.monitor.events import Closed, Opened
 from scoring.monitor.figures import disagreement, failing, interval, moments, percent, told
+from scoring.monitor.rate_drift import RiseState, Wording
 from scoring.monitor.recovery import Recovery
-from scoring.monitor.rise import RiseState, Wording
 from scoring.stats.moments import MICRO, Moments
 from shadow.aggregates.tally import Sums, Tally
 from tests.watching import HOUR, MONDAY, WEEK, wave
@@ -27,7 +27,7 @@ def through(rates, *, rows=40, seed=1, state=None, wording=WORDING, horizon=20_0
     for hour, rate in enumerate(rates):
         n = int(roll.poisson(rows))
         seen = Moments.of_counts(int(roll.binomial(n, rate)), n)
-        state, event = rise.step(state, MONDAY + hour * HOUR, seen, wording, horizon=horizon)
+        state, event = rate_drift.step(state, MONDAY + hour * HOUR, seen, wording, horizon=horizon)
         events += [event] if event else []
     return state, events
 
@@ -94,7 +94,7 @@ def test_an_incident_stays_open_for_as_long_as_regret_stays_high():
 
 def test_a_quiet_hour_changes_nothing():
     state, _ = through([0.02] * 10)
-    assert rise.step(state, MONDAY + 10 * HOUR, Moments(), WORDING) == (state, None)
+    assert rate_drift.step(state, MONDAY + 10 * HOUR, Moments(), WORDING) == (state, None)
 
 
 def test_a_busy_task_is_not_alarmed_more_often_for_being_busy():
@@ -114,11 +114,11 @@ def test_stopping_and_starting_again_anywhere_changes_nothing(cut, seed):
     whole, parted = RiseState(), RiseState()
     events, parted_events = [], []
     for number, (hour, seen) in enumerate(hours):
-        whole, event = rise.step(whole, hour, seen, WORDING)
+        whole, event = rate_drift.step(whole, hour, seen, WORDING)
         events.append(event)
         if number == cut:
             parted = msgspec.convert(msgspec.json.decode(msgspec.json.encode(parted)), RiseState)
-        parted, event = rise.step(parted, hour, seen, WORDING)
+        parted, event = rate_drift.step(parted, hour, seen, WORDING)
         parted_events.append(event)
     assert parted == whole
     assert parted_events == events

@@ -7,7 +7,7 @@ import pytest
 
 from scoring.monitor import task
 from scoring.monitor.events import Opened
-from scoring.monitor.rise import RiseState
+from scoring.monitor.rate_drift import RiseState
 from scoring.monitor.task import Key
 from shadow.aggregates.tally import ALL, Cell, Tally
 from shadow.settings import Settings

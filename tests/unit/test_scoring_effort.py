@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scoring import detect
+from scoring import refusals
 from scoring.judge import answer
 from scoring.scorers import SCORERS, Unreadable
 from shadow.records import Reply, ToolCall
@@ -72,7 +72,7 @@ LOOKS: Final[Mapping[str, Callable[[str], object]]] = {
     "json in any order": scorer("json", ignore_order=True),
     "json under a schema": scorer("json", schema=SCHEMA),
     "arguments of a tool call": called,
-    "refusal": lambda text: detect.is_refusal(text[:1_500]),  # none is longer
+    "refusal": lambda text: refusals.is_refusal(text[:1_500]),  # none is longer
     "verdict of a judge": judged,
 }
 

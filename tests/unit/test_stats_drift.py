@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.stats.baseline import HOURS, Baseline, Weekly, fit_baseline, hour_of_week
-from scoring.stats.drift import DriftState, alarm_level, observe_hours, observe_samples
+from scoring.stats.detection.baseline import HOURS, Baseline, Weekly, fit_baseline, hour_of_week
+from scoring.stats.detection.drift import DriftState, alarm_level, observe_hours, observe_samples
 from scoring.stats.moments import MICRO, Moments
 
 CHANGED = np.concatenate([np.random.default_rng(1).random(3_000) < 0.02, np.random.default_rng(2).random(2_000) < 0.05])

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from scoring.stats.ebh import e_benjamini_hochberg, e_q_values
+from scoring.stats.exploration.slices import confirming_half, find_slices
 from scoring.stats.moments import Moments
 from scoring.stats.segments import e_values_above, e_values_against_rest, judge_segments
-from scoring.stats.slices import confirming_half, find_slices
 
 
 def test_it_rejects_as_published():

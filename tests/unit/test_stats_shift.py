@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.stats.shift import histogram_shift, mix_shift, number_shift, ranked, stability_index
-from scoring.stats.text_shift import feature_shift, hashed_ngrams, text_shift
+from scoring.stats.exploration.shift import histogram_shift, mix_shift, number_shift, ranked, stability_index
+from scoring.stats.exploration.text_shift import feature_shift, hashed_ngrams, text_shift
 
 WORDS = np.array(["refund", "order", "card", "login", "help", "please", "where", "is", "my", "parcel"])
 MIXES = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 1_000), min_size=1)

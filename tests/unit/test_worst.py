@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from scoring.worst import ENOUGH_ROWS, WorstCrossings, measure_for, worst_crossings
+from scoring.evidence.worst_slices import ENOUGH_ROWS, WorstCrossings, measure_for, worst_crossings
 
 PAIRS = 6_000
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from scoring.estimates import Estimate, estimates, net_estimates
-from scoring.verdict import ENOUGH
+from scoring.evidence.estimates import Estimate, estimates, net_estimates
+from scoring.evidence.verdict import ENOUGH
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 from shadow.records import RegretSource

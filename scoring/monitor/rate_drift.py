@@ -1,7 +1,7 @@
 """A rate has risen above what is usual at this hour of the week: the detector most others are made of.
 
 It learns for a week of event time (and at least a hundred rows), hour by hour. Then the baseline
-is fitted, once, and the e-detector of `scoring.stats.drift` bets against it for as long as it
+is fitted, once, and the e-detector of `scoring.stats.detection.drift` bets against it for as long as it
 runs. The baseline is not fitted again: a rate that creeps up would take its baseline along. A
 person who accepts a new level has it learn anew (`shadow monitor --relearn TASK`).
 
@@ -20,8 +20,8 @@ from scoring.monitor import recovery
 from scoring.monitor.events import Closed, Event, Opened, Severity
 from scoring.monitor.figures import as_detail, interval, percent, told
 from scoring.monitor.recovery import HOUR, SILENCE, SILENT, Recovery
-from scoring.stats.baseline import Baseline, Weekly, fit_baseline, hour_of_week
-from scoring.stats.drift import HORIZON, DriftState, alarm_level, observe_hours
+from scoring.stats.detection.baseline import Baseline, Weekly, fit_baseline, hour_of_week
+from scoring.stats.detection.drift import HORIZON, DriftState, alarm_level, observe_hours
 from scoring.stats.moments import MICRO, Moments
 
 RiseStatus: TypeAlias = Literal["learning", "watching", "open"]

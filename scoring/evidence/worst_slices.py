@@ -11,8 +11,8 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 import numpy as np
 
-from scoring.estimates import PLACES
-from scoring.stats.slices import SUPPORT, Slice, SliceSearch, confirming_half, find_slices
+from scoring.evidence.estimates import PLACES
+from scoring.stats.exploration.slices import SUPPORT, Slice, SliceSearch, confirming_half, find_slices
 from shadow.aggregates.per_unit import Measure
 from shadow.policy import sampling
 from shadow.records import RegretSource

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from scoring.estimates import PLACES, Estimate, of_interval
+from scoring.evidence.estimates import PLACES, Estimate, of_interval
 from scoring.stats.judges import JudgeQuality, RaterAgreement, agreement_of_table
 from scoring.stats.moments import Moments
 from scoring.stats.sequential import Interval

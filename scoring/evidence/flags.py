@@ -14,10 +14,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from scoring.estimates import moments
-from scoring.pools import Pool
+from scoring.evidence.estimates import moments
+from scoring.evidence.pools import Pool
+from scoring.evidence.verdict import ENOUGH
 from scoring.stats.segments import SegmentStatus, e_values_above, e_values_against_rest, judge_segments
-from scoring.verdict import ENOUGH
 from shadow.aggregates.tally import Sums
 
 Status: TypeAlias = Literal["ok", "flagged", "not_enough_data"]

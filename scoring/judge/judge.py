@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 
 from scoring.judge import answer, prompt
 from scoring.judge.answer import MOST_REASON, Answer, Better, Unreadable
-from scoring.judge.money import MOST_ANSWER_TOKENS, Price
-from scoring.judge.shown import Question
+from scoring.judge.pricing import MOST_ANSWER_TOKENS, Price
+from scoring.judge.render import Question
 from scoring.stats.judges import settled
 from shadow.records import Preference, Reply
 

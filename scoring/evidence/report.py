@@ -4,7 +4,7 @@ The structs here are the evidence format, field by field (`shadow.evidence/1`). 
 cannot be told is null with the reason beside it (`ceiling`, `ceiling_reason`), never 0.
 
 Segments are those that the tallies hold, and two read off the clock: `hour` and `weekday`, in
-UTC. They are flagged together, so that few are flagged by mistake (`scoring.flags`).
+UTC. They are flagged together, so that few are flagged by mistake (`scoring.evidence.flags`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,15 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from scoring import calls
-from scoring.by_unit import UnitEvidence, unit_evidence
-from scoring.estimates import Estimate, difference, estimates, excess, is_binary, is_equal
-from scoring.flags import Flag, Status, flags
-from scoring.pools import Group, Measured, Pool, grouped, measured, regret_estimates
+from scoring.evidence import operational
+from scoring.evidence.by_unit import UnitEvidence, unit_evidence
+from scoring.evidence.estimates import Estimate, difference, estimates, excess, is_binary, is_equal
+from scoring.evidence.flags import Flag, Status, flags
+from scoring.evidence.judge_trust import JudgeTrust, judge_trust
+from scoring.evidence.pools import Group, Measured, Pool, grouped, measured, regret_estimates
+from scoring.evidence.verdict import LIMIT, Verdict, verdict
+from scoring.evidence.worst_slices import WorstCrossings
 from scoring.stats.ceiling import CeilingStatus
-from scoring.trust import JudgeTrust, judge_trust
-from scoring.verdict import LIMIT, Verdict, verdict
-from scoring.worst import WorstCrossings
 from shadow.aggregates.per_unit import Units, UnitTallies
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import MICRO, Cell, Sums, Tally
@@ -194,15 +194,15 @@ def _task(
         _segment(name, pool, numbers, flag, asked.limit)
         for (name, pool), numbers, flag in zip(group.segments.items(), rest, judged, strict=True)
     ]
-    unscored = calls.counted(tally, "unscored:")
+    unscored = operational.counted(tally, "unscored:")
     beyond = _excess(group.excess, binary=is_binary(tally.agreement) and is_binary(ceiling))
     above = _mirrored(beyond) if beyond else difference(tally.agreement, ceiling)
     sources = [source for source in SOURCES if source in whole.by_source]
     said = dict(zip(sources, regret_estimates([whole.by_source[source] for source in sources]), strict=True))
     trust = _trust(whole)
     by_unit = unit_evidence(per_unit, whole.primary) if per_unit else None
-    latency = {role: calls.latencies(tally, role) for role in _ROLES}
-    cost = {role: calls.cost(tally, role) for role in _ROLES}
+    latency = {role: operational.latencies(tally, role) for role in _ROLES}
+    cost = {role: operational.cost(tally, role) for role in _ROLES}
     return TaskEvidence(
         task=task,
         candidate=candidate,
@@ -235,8 +235,8 @@ def _task(
         latency_ms_reason=_missing("no latency was recorded for", {r: q["p50"] for r, q in latency.items()}),
         cost_usd=cost,
         cost_usd_reason=_missing("no price or token count is known for", cost),
-        failures=calls.failures(tally, "candidate"),
-        frontier_failures=calls.failures(tally, "frontier"),
+        failures=operational.failures(tally, "candidate"),
+        frontier_failures=operational.failures(tally, "frontier"),
     )
 
 
@@ -256,7 +256,7 @@ def _segment(name: tuple[str, str], pool: Pool, found: Measured, flag: Flag, lim
         q_value=float(f"{flag.q_value:.6g}"),
         status=flag.status,
         looked_for=flag.looked_for,
-        verdict=verdict(pool.tally.pairs, calls.counted(pool.tally, "unscored:"), regret, limit),
+        verdict=verdict(pool.tally.pairs, operational.counted(pool.tally, "unscored:"), regret, limit),
     )
 
 

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from scoring.estimates import Estimate, of_interval
+from scoring.evidence.estimates import Estimate, of_interval
 from scoring.stats.units import unit_interval_of_sums
 from shadow.aggregates.per_unit import PerUnit, Units
 from shadow.aggregates.tally import MICRO

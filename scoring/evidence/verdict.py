@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from scoring.estimates import Estimate
+from scoring.evidence.estimates import Estimate
 
 #: Mean regret that a team is taken to accept where its settings name none.
 LIMIT: Final = 0.02

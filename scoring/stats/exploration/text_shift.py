@@ -22,8 +22,8 @@ from scipy.sparse import csr_array
 from scipy.special import expit, log_expit
 from scipy.stats import mannwhitneyu
 
+from scoring.stats.exploration.shift import Shift
 from scoring.stats.moments import Floats
-from scoring.stats.shift import Shift
 
 #: Hash buckets. Two words in one bucket blur the picture a little; they cannot make a shift.
 BUCKETS: Final = 1 << 14
