@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from shadow.devstack.broker import embedded_broker
-from shadow.devstack.kafka import ApacheKafka
-from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.services.broker import embedded_broker
+from shadow.devstack.services.kafka import ApacheKafka
+from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.settings import KAFKA_VARIABLE, POSTGRES_VARIABLE, Topics
 from shadow.topics import create_topics
 from tests import services

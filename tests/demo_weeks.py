@@ -16,11 +16,11 @@ from scoring.monitor.task import Rules
 from shadow.aggregates.counting import count, dimensions_of, judged
 from shadow.aggregates.tally import Cell, Tally, combination, spread
 from shadow.cli.demo_settings import Models, Ports, write_settings
-from shadow.devstack import story
-from shadow.devstack.judging import judge_app
-from shadow.devstack.simulated import SimulatedModels
-from shadow.devstack.traffic import past_exchanges
-from shadow.devstack.world import World
+from shadow.devstack.model_servers.judge import judge_app
+from shadow.devstack.model_servers.process import SimulatedModels
+from shadow.devstack.simulation import timeline
+from shadow.devstack.simulation.traffic import past_exchanges
+from shadow.devstack.simulation.world import World
 from shadow.policy.trials import trials_for
 from shadow.records import Comparison, Reply, Trial
 from shadow.settings import Settings, load
@@ -56,7 +56,7 @@ def demo_settings(folder: Path, world: World) -> Settings:
 def pairs(world: World, settings: Settings, most: int) -> Iterator[tuple[Trial, Comparison]]:
     """What the worker and the scorer make of the past, every trial its own try."""
     roles: Mapping[str, Any] = {"shadow": "candidate", "reverse": "frontier", "ceiling": "frontier"}
-    for exchange in past_exchanges(world, settings, count=most, span=story.HISTORY):
+    for exchange in past_exchanges(world, settings, count=most, span=timeline.HISTORY):
         for plan in trials_for(exchange, settings):
             if plan.unasked is None:
                 reply = world.reply_of(roles[plan.kind], exchange.request, exchange.at, attempt=plan.kind)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from shadow.devstack.processes import poll_until
+from shadow.devstack.services.processes import poll_until
 from shadow.gateway.app import build
 from shadow.gateway.http import serving
 from shadow.publisher import Build

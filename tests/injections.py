@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shadow.devstack import workloads
-from shadow.devstack.world import World
+from shadow.devstack.simulation import workloads
+from shadow.devstack.simulation.world import World
 from shadow.records import Exchange, Preference, Reply, Trial
 
 CORPUS = Path(__file__).parent / "golden" / "injections.jsonl"

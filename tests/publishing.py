@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from kafka import KafkaConsumer, TopicPartition
 
 from shadow import wire
-from shadow.devstack.processes import poll_until
+from shadow.devstack.services.processes import poll_until
 from shadow.publisher import Publisher
 from shadow.records import CaptureCounts, Exchange, Reply
 from shadow.settings import Kafka, Settings, Topics

@@ -8,7 +8,7 @@ Its jars and its data stay in `.shadow/kafka`. To run the tests against it:
 import signal
 import sys
 
-from shadow.devstack.kafka import ApacheKafka, fetch_jars
+from shadow.devstack.services.kafka import ApacheKafka, fetch_jars
 from shadow.errors import DevstackError
 from tests.services import CHECKOUT, KAFKA_JARS, KAFKA_POM
 

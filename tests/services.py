@@ -20,9 +20,9 @@ import psycopg
 import pytest
 import uvicorn
 
-from shadow.devstack.kafka import ApacheKafka, fetch_jars, find_java
-from shadow.devstack.postgres import EmbeddedPostgres, with_database
-from shadow.devstack.processes import free_port, poll_until
+from shadow.devstack.services.kafka import ApacheKafka, fetch_jars, find_java
+from shadow.devstack.services.postgres import EmbeddedPostgres, with_database
+from shadow.devstack.services.processes import free_port, poll_until
 from shadow.errors import DevstackError
 from shadow.settings import Topics
 

@@ -19,13 +19,13 @@ from shadow.cli.demo_settings import Models, Ports, write_settings
 from shadow.cli.evidence_table import plain
 from shadow.cli.together import Service, refuse_ended, refuse_used_ports, running, stop_on_signals, watch
 from shadow.cli.up import services_of
-from shadow.devstack import traffic
-from shadow.devstack.broker import EmbeddedBroker
-from shadow.devstack.failures import Failures
-from shadow.devstack.postgres import EmbeddedPostgres
-from shadow.devstack.processes import ServerProcess
-from shadow.devstack.simulated import SimulatedModels
-from shadow.devstack.world import World
+from shadow.devstack.model_servers.process import SimulatedModels
+from shadow.devstack.services.broker import EmbeddedBroker
+from shadow.devstack.services.postgres import EmbeddedPostgres
+from shadow.devstack.services.processes import ServerProcess
+from shadow.devstack.simulation import traffic
+from shadow.devstack.simulation.failed_requests import Failures
+from shadow.devstack.simulation.world import World
 from shadow.errors import ShadowError, UsageError
 from shadow.publisher import Publisher
 from shadow.settings import Settings, load

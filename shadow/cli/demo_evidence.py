@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Engine
 
 from dashboard import review_plan
 from dashboard.review_plan import Plan
-from shadow.devstack.reviewers import REVIEWERS, preference
-from shadow.devstack.traffic import GRADED_SHARES
-from shadow.devstack.world import World
+from shadow.devstack.simulation.reviewers import REVIEWERS, preference
+from shadow.devstack.simulation.traffic import GRADED_SHARES
+from shadow.devstack.simulation.world import World
 from shadow.settings import Settings, Task
 from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback import review, verdicts

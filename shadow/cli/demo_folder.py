@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.errors import UsageError
 
 #: Where a demo lives unless told otherwise: a name of our own, so what is in it is ours.

@@ -8,9 +8,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from shadow.devstack import story, workloads, world
-from shadow.devstack.processes import free_port
-from shadow.devstack.simulated import NAMES, Part, SimulatedModels
+from shadow.devstack.model_servers.process import NAMES, Part, SimulatedModels
+from shadow.devstack.services.processes import free_port
+from shadow.devstack.simulation import timeline, workloads, world
 from shadow.errors import UsageError
 from shadow.records import Role
 from shadow.settings import Model, mistakes
@@ -147,7 +147,7 @@ def _lines(models: Models, ports: Ports, simulated: SimulatedModels) -> Iterable
         yield "ceiling_rate = 0.1"
         yield f"regret_rate = {_REGRET_RATE}"
         yield f"regret_limit = {_REGRET_LIMIT}"
-        yield f"max_age_s = {int(story.HISTORY.total_seconds() * 2)} # the past is weeks old"
+        yield f"max_age_s = {int(timeline.HISTORY.total_seconds() * 2)} # the past is weeks old"
         if models.all_simulated and task in _RUBRICS:
             yield f"rubric = {json.dumps(_RUBRICS[task])}"
             yield f"judge = {json.dumps(judge)}"

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from shadow.devstack.postgres import embedded_postgres
+from shadow.devstack.services.postgres import embedded_postgres
 from shadow.errors import UnstorableError, UsageError
 from shadow.records import Comparison, Trial
 from shadow.settings import Settings

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from shadow.devstack.processes import ServerProcess, answers, tail
+from shadow.devstack.services.processes import ServerProcess, answers, tail
 from shadow.errors import UsageError
 
 #: How long a service may take to say that it is ready. Streamlit and Faust import for seconds.

@@ -13,7 +13,7 @@ from typing import Any
 
 from shadow.cli.together import Service, running
 from shadow.cli.up import services_of
-from shadow.devstack.processes import ServerProcess, free_port
+from shadow.devstack.services.processes import ServerProcess, free_port
 from shadow.settings import Topics, load
 from shadow.store.read import ledger
 from shadow.store.read.ledger import Ledger

@@ -8,7 +8,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from shadow.devstack.models import SimulatedServer
+from shadow.devstack.model_servers.models import SimulatedServer
 from shadow.records import Reply, Usage
 from tests.acceptance.stack import evidence, stack
 

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 import uvicorn
 
-from shadow.devstack.models import echo_app
-from shadow.devstack.processes import free_port
+from shadow.devstack.model_servers.models import echo_app
+from shadow.devstack.services.processes import free_port
 from tests.certificate import CERTIFICATE, KEY
 from tests.services import serving
 

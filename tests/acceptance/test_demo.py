@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from shadow.cli.together import is_ready
-from shadow.devstack.postgres import EmbeddedPostgres
-from shadow.devstack.processes import free_port
+from shadow.devstack.services.postgres import EmbeddedPostgres
+from shadow.devstack.services.processes import free_port
 from shadow.store.read import ledger
 from shadow.store.read.ledger import Ledger
 from shadow.store.schema import engine

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shadow.devstack import abilities, story
-from shadow.devstack.world import World
+from shadow.devstack.simulation import accuracy, timeline
+from shadow.devstack.simulation.world import World
 from tests.demo_weeks import Alarm, alarms, demo_settings, tallied
 
 COUNT = 20_000
@@ -27,16 +27,16 @@ def weeks(request, tmp_path_factory) -> tuple[World, list[Alarm]]:
 
 def test_the_one_bad_segment_is_found(weeks):
     _, found = weeks
-    task, locale = abilities.BAD_SEGMENT
+    task, locale = accuracy.BAD_SEGMENT
     flagged = {(alarm.task, alarm.subject) for alarm in found if alarm.detector == "bad_segment"}
     assert flagged == {(task, f"locale={locale}")}
 
 
 def test_the_drift_is_alarmed_within_a_day(weeks):
     world, found = weeks
-    begins = world.now - story.DRIFT_LASTS
+    begins = world.now - timeline.DRIFT_LASTS
     (drift,) = (alarm for alarm in found if alarm.detector == "regret_drift")
-    assert drift.task == story.DRIFTING_TASK
+    assert drift.task == timeline.DRIFTING_TASK
     assert begins - timedelta(hours=1) <= drift.at <= begins + timedelta(days=1)
 
 

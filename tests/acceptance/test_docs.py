@@ -141,7 +141,7 @@ PYTHON = blocks("python")
 @pytest.mark.parametrize("snippet", PYTHON)
 def test_every_snippet_runs_against_a_real_server(snippet, serve, monkeypatch, tmp_path):
     """Snippets of one page build on each other, so each is run after those before it on its page."""
-    from shadow.devstack.models import echo_app
+    from shadow.devstack.model_servers.models import echo_app
 
     url = serve(echo_app())
     monkeypatch.chdir(tmp_path)

@@ -18,8 +18,8 @@ import tomlkit
 
 from shadow import settings as names
 from shadow.cli.together import is_ready
-from shadow.devstack.models import echo_app
-from shadow.devstack.processes import free_port, poll_until
+from shadow.devstack.model_servers.models import echo_app
+from shadow.devstack.services.processes import free_port, poll_until
 from shadow.settings import Settings, Topics, load
 from shadow.store.schema import engine
 from tests.acceptance.documented import ELSEWHERE, IN_TEXT, PAGES, ROOT, name_of, shell_lines, tokens

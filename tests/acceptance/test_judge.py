@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shadow.cli import votes
-from shadow.devstack.judging import FAULTLESS, judge_app
+from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.settings import POSTGRES_VARIABLE
 from tests.acceptance.commands import Result, tasks_of, write
 from tests.injections import NOW, WORLD, asks, known_pairs

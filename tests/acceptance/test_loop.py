@@ -7,7 +7,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from shadow.devstack.models import SimulatedServer
+from shadow.devstack.model_servers.models import SimulatedServer
 from shadow.records import Reply, Usage
 from tests.acceptance.stack import evidence, stack
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import launch
 from shadow.cli.storage import EMBEDDED
 from shadow.cli.together import is_ready
-from shadow.devstack.processes import free_port, poll_until
+from shadow.devstack.services.processes import free_port, poll_until
 from shadow.settings import POSTGRES_VARIABLE
 from tests.acceptance.commands import Result, write
 

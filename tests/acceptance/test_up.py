@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shadow.devstack.models import echo_app
-from shadow.devstack.processes import free_port, poll_until
+from shadow.devstack.model_servers.models import echo_app
+from shadow.devstack.services.processes import free_port, poll_until
 
 pytestmark = pytest.mark.timeout(240)
 

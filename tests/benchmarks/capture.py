@@ -23,8 +23,8 @@ from openai import OpenAI
 
 from shadow import mirror
 from shadow.capture.stream_recorder import Tape
-from shadow.devstack.broker import EmbeddedBroker
-from shadow.devstack.processes import free_port
+from shadow.devstack.services.broker import EmbeddedBroker
+from shadow.devstack.services.processes import free_port
 from shadow.publisher import Publisher
 from shadow.settings import Kafka, Settings
 from shadow.topics import create_topics

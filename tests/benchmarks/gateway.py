@@ -15,8 +15,8 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
-from shadow.devstack.broker import EmbeddedBroker
-from shadow.devstack.processes import ServerProcess, answers, free_port
+from shadow.devstack.services.broker import EmbeddedBroker
+from shadow.devstack.services.processes import ServerProcess, answers, free_port
 from shadow.topics import create_topics
 from tests.services import service_folder
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from consumers import monitor_step
-from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.store.monitoring import detector_state
 from shadow.store.schema import engine, migrate
 from shadow.store.schema.tables import HEAVIEST, MEASURES, SUMS

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from dashboard.launch import spare_the_collector
-from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.settings import CONFIG_VARIABLE
 from shadow.store.schema import engine, migrate
 from shadow.store.schema.tables import HEAVIEST, MEASURES, SUMS

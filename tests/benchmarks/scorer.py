@@ -15,8 +15,8 @@ from sqlalchemy import Engine, text
 from consumers import scorer
 from consumers.runtime import service
 from shadow import wire
-from shadow.devstack.broker import embedded_broker
-from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.services.broker import embedded_broker
+from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.settings import Scorer, Settings
 from shadow.store.read import ledger
 from shadow.store.schema import migrate

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from scoring.compare import compare
 from shadow import wire
-from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.records import Comparison, Trial
 from shadow.settings import Scorer
 from shadow.store.read import ledger, rollup_reads

@@ -17,9 +17,9 @@ import uvicorn
 from starlette.responses import JSONResponse
 
 from consumers import worker
-from shadow.devstack.broker import embedded_broker
-from shadow.devstack.models import echo_app
-from shadow.devstack.processes import answers, free_port, poll_until
+from shadow.devstack.model_servers.models import echo_app
+from shadow.devstack.services.broker import embedded_broker
+from shadow.devstack.services.processes import answers, free_port, poll_until
 from shadow.topics import create_topics
 from tests.benchmarks._pace import Pace, pace
 from tests.consuming import an_exchange, put_exchanges, running, settings_for, until

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from shadow.devstack.postgres import EmbeddedPostgres
-from shadow.devstack.processes import free_port
+from shadow.devstack.services.postgres import EmbeddedPostgres
+from shadow.devstack.services.processes import free_port
 from shadow.settings import CONFIG_VARIABLE
 from tests import services
 from tests.browser import seed, world

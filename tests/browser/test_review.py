@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from dashboard import blind, diff
-from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.records import Reply, candidate_reply, frontier_reply
 from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback.labels import Label

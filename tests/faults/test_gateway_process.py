@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from shadow.devstack.broker import EmbeddedBroker
-from shadow.devstack.processes import answers, free_port, poll_until
+from shadow.devstack.services.broker import EmbeddedBroker
+from shadow.devstack.services.processes import answers, free_port, poll_until
 from shadow.records import Exchange
 from shadow.settings import Settings, load
 from shadow.topics import create_topics

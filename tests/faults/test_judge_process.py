@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shadow.devstack.judging import FAULTLESS, judge_app
-from shadow.devstack.models import SimulatedServer
+from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
+from shadow.devstack.model_servers.models import SimulatedServer
 from shadow.store.read import rollup_reads
 from shadow.store.schema.engine import connect
 from tests import store_samples

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from shadow.devstack.broker import EmbeddedBroker
-from shadow.devstack.processes import free_port, poll_until
+from shadow.devstack.services.broker import EmbeddedBroker
+from shadow.devstack.services.processes import free_port, poll_until
 from shadow.publisher import Publisher
 from shadow.settings import Topics
 from shadow.topics import create_topics

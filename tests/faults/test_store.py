@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from shadow.devstack.postgres import EmbeddedPostgres
+from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.errors import StoreError, UnstorableError
 from shadow.store.schema import engine, migrate
 from shadow.store.write import ingest

@@ -11,8 +11,8 @@ from consumers.kafka.producer import Outbox
 from consumers.kafka.stream import Consumer, Subscription
 from consumers.runtime import service
 from consumers.runtime.health import Health
-from shadow.devstack.broker import EmbeddedBroker
-from shadow.devstack.models import echo_app
+from shadow.devstack.model_servers.models import echo_app
+from shadow.devstack.services.broker import EmbeddedBroker
 from shadow.errors import BrokerError
 from shadow.records import DeadLetter, Exchange, Trial
 from shadow.topics import create_topics

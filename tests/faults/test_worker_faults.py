@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import text
 
 from consumers import scorer, worker
-from shadow.devstack.models import echo_app
-from shadow.devstack.postgres import EmbeddedPostgres
-from shadow.devstack.processes import free_port
+from shadow.devstack.model_servers.models import echo_app
+from shadow.devstack.services.postgres import EmbeddedPostgres
+from shadow.devstack.services.processes import free_port
 from shadow.records import Trial
 from shadow.store.read import ledger
 from shadow.store.schema import migrate

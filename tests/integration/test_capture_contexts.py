@@ -16,7 +16,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from shadow import context, mirror
-from shadow.devstack.processes import free_port
+from shadow.devstack.services.processes import free_port
 from shadow.publisher import Publisher
 from shadow.settings import Kafka, Settings
 from tests.capturing import Collected, Upstream

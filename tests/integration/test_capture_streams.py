@@ -9,7 +9,7 @@ from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 from shadow import mirror
 from shadow.capture.stream_recorder import Tape
-from shadow.devstack.processes import poll_until
+from shadow.devstack.services.processes import poll_until
 from tests import services
 from tests.capturing import Collected, Upstream
 

@@ -4,9 +4,9 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shadow.devstack import traffic
-from shadow.devstack.processes import free_port
-from shadow.devstack.world import World
+from shadow.devstack.services.processes import free_port
+from shadow.devstack.simulation import traffic
+from shadow.devstack.simulation.world import World
 from shadow.publisher import Publisher
 from shadow.settings import Kafka, Topics
 from tests.demo_weeks import demo_settings

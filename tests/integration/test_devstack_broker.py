@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
-from shadow.devstack.broker import EmbeddedBroker, embedded_broker
-from shadow.devstack.processes import answers, poll_until
+from shadow.devstack.services.broker import EmbeddedBroker, embedded_broker
+from shadow.devstack.services.processes import answers, poll_until
 from shadow.errors import BrokerError, DevstackError
 from shadow.settings import Topics
 from shadow.topics import create_topics, wait_for_broker

@@ -3,7 +3,7 @@
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
-from shadow.devstack.kafka import ApacheKafka
+from shadow.devstack.services.kafka import ApacheKafka
 from shadow.topics import create_topics
 from tests import services
 

@@ -10,10 +10,10 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from shadow.devstack.models import Fault, SimulatedServer, echo_app, simulated_app
-from shadow.devstack.openai_format import FINGERPRINT
-from shadow.devstack.processes import poll_until
-from shadow.devstack.world import World
+from shadow.devstack.model_servers.models import Fault, SimulatedServer, echo_app, simulated_app
+from shadow.devstack.model_servers.openai_format import FINGERPRINT
+from shadow.devstack.services.processes import poll_until
+from shadow.devstack.simulation.world import World
 from shadow.openai_api import replies
 
 Serve = Callable[[Any], str]

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from shadow.devstack.postgres import EmbeddedPostgres, embedded_postgres, with_database
-from shadow.devstack.processes import poll_until
+from shadow.devstack.services.postgres import EmbeddedPostgres, embedded_postgres, with_database
+from shadow.devstack.services.processes import poll_until
 from shadow.errors import DevstackError
 from tests import services
 

@@ -13,7 +13,7 @@ from hypothesis import settings as checking
 from hypothesis import strategies as st
 from yarl import URL
 
-from shadow.devstack.processes import free_port, poll_until
+from shadow.devstack.services.processes import free_port, poll_until
 from shadow.gateway.app import build
 from shadow.gateway.http import serving
 from shadow.openai_api import body_buffer

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from shadow.devstack.processes import free_port
+from shadow.devstack.services.processes import free_port
 from shadow.gateway.http import connections
 from shadow.gateway.http.connections import BrokenAnswerError, Pool, Silence, origin_of
 from tests.certificate import CERTIFICATE, KEY

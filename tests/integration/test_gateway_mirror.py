@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shadow.devstack.processes import free_port, poll_until
+from shadow.devstack.services.processes import free_port, poll_until
 from shadow.gateway.mirror import ipc as mirror_link
 from shadow.gateway.mirror.exchange import Heard
 from shadow.gateway.mirror.process import MirrorProcess

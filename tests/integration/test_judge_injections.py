@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from scoring.judge import Judge, Question, Verdict, price_of, question_of
-from shadow.devstack.judging import FAULTLESS, Place, judge_app
+from shadow.devstack.model_servers.judge import FAULTLESS, Place, judge_app
 from shadow.records import Preference
 from shadow.settings import Model
 from shadow.upstream import Endpoint

@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 from consumers import judge, judge_round
 from consumers.runtime.health import Vitals
 from scoring.judge import NANO, Judge
-from shadow.devstack.judging import FAULTLESS, judge_app
-from shadow.devstack.models import Fault, echo_app
+from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
+from shadow.devstack.model_servers.models import Fault, echo_app
 from shadow.errors import ConfigError
 from shadow.records import Preference
 from shadow.settings import Settings

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from shadow.cli.live import Live
-from shadow.devstack.processes import poll_until
+from shadow.devstack.services.processes import poll_until
 from shadow.pairs_file import RecordedPair, trials
 from shadow.records import Exchange, Reply, Role
 from shadow.settings import Model, Settings

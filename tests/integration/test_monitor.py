@@ -13,7 +13,7 @@ from sqlalchemy import text
 from consumers import monitor, monitor_step
 from consumers.ledger_metrics import MOST_REASONS, LedgerMetrics
 from consumers.runtime.health import Vitals
-from shadow.devstack.processes import free_port
+from shadow.devstack.services.processes import free_port
 from shadow.errors import StoreError, UsageError
 from shadow.records import CaptureCounts, Reply
 from shadow.store.monitoring import detector_state, incidents

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from consumers import judge, monitor
 from shadow.cli import application
-from shadow.devstack.judging import FAULTLESS, judge_app
+from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.errors import StoreError
 from shadow.records import CaptureCounts
 from shadow.settings import POSTGRES_VARIABLE, Settings

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from consumers import scorer, worker
 from shadow import wire
-from shadow.devstack.models import echo_app
+from shadow.devstack.model_servers.models import echo_app
 from shadow.records import CaptureCounts, DeadLetter, Reply, Trial
 from shadow.store.read import ledger, rollup_reads
 from shadow.store.schema import migrate

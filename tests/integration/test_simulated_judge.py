@@ -9,8 +9,8 @@ from openai import OpenAI
 from scoring.judge import Judge, Verdict, price_of, question_of
 from scoring.judge.prompt import messages
 from scoring.stats.judges import judge_quality
-from shadow.devstack.judging import Traits, judge_app
-from shadow.devstack.simulated import SimulatedModels
+from shadow.devstack.model_servers.judge import Traits, judge_app
+from shadow.devstack.model_servers.process import SimulatedModels
 from shadow.settings import Model
 from shadow.upstream import Endpoint
 from tests.injections import WORLD, a_trial, asks, known_pairs

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from shadow.aggregates import counting, tally
 from shadow.aggregates.tally import Cell, Combination, Tally
-from shadow.devstack.processes import poll_until
+from shadow.devstack.services.processes import poll_until
 from shadow.errors import StoreError
 from shadow.store.read import catalogue, rollup_reads
 from shadow.store.schema import engine

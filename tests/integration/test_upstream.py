@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shadow.devstack.processes import free_port
+from shadow.devstack.services.processes import free_port
 from shadow.settings import Model
 from shadow.upstream import Endpoint, retry
 from shadow.upstream import endpoint as endpoint_module

@@ -16,7 +16,7 @@ from consumers.kafka.producer import Outbox
 from consumers.runtime.health import Health
 from consumers.worker import Worker
 from shadow import wire
-from shadow.devstack.models import echo_app
+from shadow.devstack.model_servers.models import echo_app
 from shadow.records import CaptureCounts, DeadLetter, Reply, ToolCall, Trial
 from shadow.settings import Settings
 from shadow.upstream import Endpoint

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shadow.devstack.processes import ServerProcess, answers, claim_port, free_port, poll_until, tail
+from shadow.devstack.services.processes import ServerProcess, answers, claim_port, free_port, poll_until, tail
 from shadow.errors import DevstackError
 
 

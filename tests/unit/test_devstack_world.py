@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shadow.devstack import abilities, story, workloads
-from shadow.devstack.story import HISTORY
-from shadow.devstack.world import Ask, World, last_words
+from shadow.devstack.simulation import accuracy, timeline, workloads
+from shadow.devstack.simulation.timeline import HISTORY
+from shadow.devstack.simulation.world import Ask, World, last_words
 from shadow.records import Reply, Role
 from shadow.redact import Redactor
 
@@ -40,9 +40,9 @@ def _accuracy(role: Role, asks: list[Ask], where: Callable[[Ask], bool]) -> floa
 
 
 def _ordinary(ask: Ask) -> bool:
-    drifted = story.drifts(ask.task, ask.at, NOW)
-    bad = (ask.task, ask.segment["locale"]) == abilities.BAD_SEGMENT
-    return not (drifted or bad or abilities.is_night(ask.at))
+    drifted = timeline.drifts(ask.task, ask.at, NOW)
+    bad = (ask.task, ask.segment["locale"]) == accuracy.BAD_SEGMENT
+    return not (drifted or bad or accuracy.is_night(ask.at))
 
 
 def test_the_same_seed_index_and_time_make_the_same_request(history: list[Ask]) -> None:
@@ -80,32 +80,32 @@ def test_the_event_time_is_read_from_the_prompt_and_not_from_the_clock(history: 
 
 
 def test_the_frontier_is_right_as_often_as_promised(history: list[Ask]) -> None:
-    assert _accuracy("frontier", history, lambda _: True) == pytest.approx(abilities.ACCURACY["frontier"], abs=0.015)
+    assert _accuracy("frontier", history, lambda _: True) == pytest.approx(accuracy.ACCURACY["frontier"], abs=0.015)
 
 
 def test_the_candidate_is_nearly_as_good_on_an_ordinary_day(history: list[Ask]) -> None:
-    assert _accuracy("candidate", history, _ordinary) == pytest.approx(abilities.ACCURACY["candidate"], abs=0.02)
+    assert _accuracy("candidate", history, _ordinary) == pytest.approx(accuracy.ACCURACY["candidate"], abs=0.02)
 
 
 def test_the_candidate_has_one_bad_segment(history: list[Ask]) -> None:
     found = _accuracy(
         "candidate",
         history,
-        lambda a: (a.task, a.segment["locale"]) == abilities.BAD_SEGMENT and not abilities.is_night(a.at),
+        lambda a: (a.task, a.segment["locale"]) == accuracy.BAD_SEGMENT and not accuracy.is_night(a.at),
     )
-    assert found == pytest.approx(abilities.BAD_SEGMENT_ACCURACY, abs=0.04)
+    assert found == pytest.approx(accuracy.BAD_SEGMENT_ACCURACY, abs=0.04)
 
 
 def test_the_candidate_is_worse_at_night(history: list[Ask]) -> None:
-    night = _accuracy("candidate", history, lambda a: abilities.is_night(a.at) and a.segment["locale"] != "de")
-    assert night < abilities.ACCURACY["candidate"] - 0.04
+    night = _accuracy("candidate", history, lambda a: accuracy.is_night(a.at) and a.segment["locale"] != "de")
+    assert night < accuracy.ACCURACY["candidate"] - 0.04
 
 
 def test_the_candidate_drifts_on_one_task_in_the_last_days(history: list[Ask]) -> None:
     def invoices(ask: Ask) -> bool:
-        return ask.task == story.DRIFTING_TASK and not abilities.is_night(ask.at)
+        return ask.task == timeline.DRIFTING_TASK and not accuracy.is_night(ask.at)
 
-    since = NOW - story.DRIFT_LASTS
+    since = NOW - timeline.DRIFT_LASTS
     before = _accuracy("candidate", history, lambda a: invoices(a) and a.at < since)
     after = _accuracy("candidate", history, lambda a: invoices(a) and a.at >= since)
     assert after < before - 0.2
@@ -180,9 +180,9 @@ def test_every_task_and_segment_occurs_and_the_mix_shifts_in_the_last_week(histo
 
 
 def test_in_the_last_week_one_task_is_served_by_the_candidate_to_the_share_of_its_stage(history: list[Ask]) -> None:
-    tickets = [a for a in history if a.task == story.ROLLOUT_TASK]
-    assert {a.served_by for a in history if a.task != story.ROLLOUT_TASK} == {"frontier"}
-    assert all("stage" not in a.segment for a in history if a.task != story.ROLLOUT_TASK)
+    tickets = [a for a in history if a.task == timeline.ROLLOUT_TASK]
+    assert {a.served_by for a in history if a.task != timeline.ROLLOUT_TASK} == {"frontier"}
+    assert all("stage" not in a.segment for a in history if a.task != timeline.ROLLOUT_TASK)
     for stage in ("0", "10", "25"):
         reached = [a for a in tickets if a.segment["stage"] == stage]
         share = sum(a.served_by == "candidate" for a in reached) / len(reached)
@@ -193,7 +193,7 @@ def test_in_the_last_week_one_task_is_served_by_the_candidate_to_the_share_of_it
 def test_a_user_whom_the_candidate_serves_stays_with_it(history: list[Ask]) -> None:
     served = [a for a in history if a.segment.get("stage") == "10" and a.served_by == "candidate"]
     assert served
-    assert all(story.server(a.task, a.unit, 25) == "candidate" for a in served)
+    assert all(timeline.server(a.task, a.unit, 25) == "candidate" for a in served)
 
 
 def test_without_a_rollout_the_frontier_serves_everybody(history: list[Ask]) -> None:

@@ -12,7 +12,7 @@ from scoring.judge import Judge, Unjudged, Verdict, answer, prompt, question_of
 from scoring.judge.judge import TRIES, WAYS
 from scoring.judge.pricing import price_of
 from scoring.judge.render import MOST_REPLY, MOST_REQUEST, Question
-from shadow.devstack.judging import read_question
+from shadow.devstack.model_servers.judge import read_question
 from shadow.errors import ConfigError
 from shadow.records import Reply, ToolCall, Usage
 from shadow.settings import Model

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shadow.devstack.failures import EVERY_S, Failures
+from shadow.devstack.simulation.failed_requests import EVERY_S, Failures
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from shadow.devstack import workloads
-from shadow.devstack.chance import draws
-from shadow.devstack.models import SimulatedServer
-from shadow.devstack.world import World, last_words
+from shadow.devstack.model_servers.models import SimulatedServer
+from shadow.devstack.simulation import workloads
+from shadow.devstack.simulation.seeded_random import draws
+from shadow.devstack.simulation.world import World, last_words
 from shadow.records import Reply, Usage
 
 JUDGE_NAME: Final = "simulated-judge"

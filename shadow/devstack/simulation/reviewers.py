@@ -5,9 +5,9 @@ Each errs in pairs of their own, so that two of them agree often and not always.
 
 from typing import Final
 
-from shadow.devstack import workloads
-from shadow.devstack.chance import draws, pick
-from shadow.devstack.world import reading_of
+from shadow.devstack.simulation import workloads
+from shadow.devstack.simulation.seeded_random import draws, pick
+from shadow.devstack.simulation.world import reading_of
 from shadow.records import Preference, Reply, Trial, candidate_reply, frontier_reply
 
 #: Their names, which say what they are wherever they show.

@@ -1,6 +1,6 @@
 """The simulated models in a process of their own, so that they slow nothing they are measured beside.
 
-python -m shadow.devstack.simulated FRONTIER_PORT CANDIDATE_PORT JUDGE_PORT NOW SEED
+python -m shadow.devstack.model_servers.process FRONTIER_PORT CANDIDATE_PORT JUDGE_PORT NOW SEED
 """
 
 import asyncio
@@ -12,11 +12,11 @@ from typing import Final, Literal, TypeAlias
 
 import uvicorn
 
-from shadow.devstack.abilities import MODEL_NAMES
-from shadow.devstack.judging import JUDGE_NAME, judge_app
-from shadow.devstack.models import SimulatedServer, simulated_app
-from shadow.devstack.processes import ServerProcess, answers, free_port
-from shadow.devstack.world import World
+from shadow.devstack.model_servers.judge import JUDGE_NAME, judge_app
+from shadow.devstack.model_servers.models import SimulatedServer, simulated_app
+from shadow.devstack.services.processes import ServerProcess, answers, free_port
+from shadow.devstack.simulation.accuracy import MODEL_NAMES
+from shadow.devstack.simulation.world import World
 from shadow.records import Role
 
 #: Who answers at an endpoint of its own.

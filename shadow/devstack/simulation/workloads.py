@@ -10,9 +10,8 @@ A model is told nothing beyond the request. What the right answer is it finds ou
 import json
 from typing import Any, Final, NamedTuple
 
-from shadow.devstack.answers import ANSWERS, GREETINGS, SIGN_OFFS
-from shadow.devstack.chance import pick
-from shadow.devstack.phrases import (
+from shadow.devstack.simulation.answers import ANSWERS, GREETINGS, SIGN_OFFS
+from shadow.devstack.simulation.phrases import (
     COMPANIES,
     CORES,
     FILLERS,
@@ -22,6 +21,7 @@ from shadow.devstack.phrases import (
     NAMES,
     OPENINGS,
 )
+from shadow.devstack.simulation.seeded_random import pick
 from shadow.records import TaskKind
 
 #: The tasks, and the kind that picks their scorer.

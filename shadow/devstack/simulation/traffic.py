@@ -18,9 +18,9 @@ from openai import AsyncOpenAI, AsyncStream, OpenAIError
 
 from shadow import prices
 from shadow.capture import mirror
-from shadow.devstack import story
-from shadow.devstack.chance import draws
-from shadow.devstack.world import Ask, World
+from shadow.devstack.simulation import timeline
+from shadow.devstack.simulation.seeded_random import draws
+from shadow.devstack.simulation.world import Ask, World
 from shadow.publisher import Publisher
 from shadow.records import Exchange
 from shadow.settings import Settings
@@ -92,7 +92,7 @@ async def live(
 
     A request that fails is the user's loss and not the end of the traffic; `failed` hears of it.
     """
-    candidate_url = settings.models[settings.tasks[story.ROLLOUT_TASK].candidates[0]].base_url
+    candidate_url = settings.models[settings.tasks[timeline.ROLLOUT_TASK].candidates[0]].base_url
     rng = random.Random(world.seed)  # noqa: S311 - traffic, not secrets
     index = _FIRST_LIVE
     tasks: set[asyncio.Task[None]] = set()

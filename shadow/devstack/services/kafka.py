@@ -9,7 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from shadow.devstack.processes import ServerProcess, answers, claim_port, free_port, launch, tail
+from shadow.devstack.services.processes import ServerProcess, answers, claim_port, free_port, launch, tail
 from shadow.errors import BrokerError, DevstackError
 from shadow.topics import wait_for_broker
 
