@@ -23,7 +23,7 @@ from consumers.runtime import service
 from consumers.runtime.health import Health
 from consumers.runtime.service import Service
 from shadow import wire
-from shadow.cli import logs
+from shadow.cli.runtime import logs
 from shadow.records import Exchange, Reply
 from shadow.settings import KAFKA_VARIABLE, Kafka, Settings, Topics
 

@@ -15,7 +15,7 @@ from scoring.monitor.events import Opened
 from scoring.monitor.task import Rules
 from shadow.aggregates.counting import count, dimensions_of, judged
 from shadow.aggregates.tally import Cell, Tally, combination, spread
-from shadow.cli.demo_settings import Models, Ports, write_settings
+from shadow.cli.demo.settings import Models, Ports, write_settings
 from shadow.devstack.model_servers.judge import judge_app
 from shadow.devstack.model_servers.process import SimulatedModels
 from shadow.devstack.simulation import timeline

@@ -10,8 +10,8 @@ import typer
 from scoring.judge import price_of
 from scoring.scorers import mistakes as scorer_mistakes
 from scoring.scorers import name_for
-from shadow.cli import reach
-from shadow.cli.evidence_table import plain
+from shadow.cli.output.evidence_table import plain
+from shadow.cli.runtime import preflight
 from shadow.errors import ConfigError
 from shadow.settings import (
     CONFIG_VARIABLE,
@@ -113,7 +113,7 @@ def _judge(settings: Settings, key: str, task: Task, judge: str) -> Iterator[str
 
 def _broker(settings: Settings, place: str) -> Iterator[Result]:
     servers = settings.kafka.bootstrap_servers
-    fault = reach.broker_fault(servers)
+    fault = preflight.broker_fault(servers)
     yield (True, f"kafka: {servers} answers") if fault is None else (False, f"{place}: {fault}")
 
 
@@ -121,13 +121,13 @@ def _database(settings: Settings, place: str) -> Iterator[Result]:
     if settings.postgres.url is None:
         yield False, f"{place}: no database is named; write its address here, or set {POSTGRES_VARIABLE}"
         return
-    faults = list(reach.database_faults(settings.postgres.url))
+    faults = list(preflight.database_faults(settings.postgres.url))
     yield from ((False, f"{place}: {fault}") for fault in faults)
     if not faults:
         yield True, "postgres: the schema is this version's"
 
 
 def _models(settings: Settings, file: Path) -> Iterator[Result]:
-    for name, fault in reach.faults(settings.models).items():
+    for name, fault in preflight.faults(settings.models).items():
         well = f"{dotted('models', name)}: {settings.models[name].base_url} answers"
         yield (True, well) if fault is None else (False, f"{file}: {fault}")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from dashboard.launch import require_free, serve
-from shadow.cli import logs
-from shadow.cli.storage import EMBEDDED, located
+from shadow.cli.runtime import logs
+from shadow.cli.runtime.storage import EMBEDDED, located
 from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE, load
 
 

@@ -12,8 +12,8 @@ import msgspec
 import typer
 
 from shadow import pairs_file
-from shadow.cli.evidence_table import STANDARD
-from shadow.cli.storage import database
+from shadow.cli.output.evidence_table import STANDARD
+from shadow.cli.runtime.storage import database
 from shadow.errors import UsageError
 from shadow.records import Trial
 from shadow.settings import load

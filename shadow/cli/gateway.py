@@ -9,7 +9,7 @@ import structlog
 import typer
 import uvicorn
 
-from shadow.cli import logs
+from shadow.cli.runtime import logs
 from shadow.errors import UsageError
 from shadow.gateway.app import build_with
 from shadow.gateway.http import serving

@@ -8,8 +8,9 @@ import typer
 
 from consumers import judge
 from scoring.judge import calibration
-from shadow.cli import calibration_table, logs
-from shadow.cli.storage import database
+from shadow.cli.output import calibration_table
+from shadow.cli.runtime import logs
+from shadow.cli.runtime.storage import database
 from shadow.errors import UsageError
 from shadow.settings import load
 from shadow.store.read import rollup_reads

@@ -12,11 +12,11 @@ import msgspec
 import typer
 from sqlalchemy import Engine
 
-from shadow.cli.evidence_table import STANDARD, plain
 from shadow.cli.export import output
-from shadow.cli.label_lines import LabelLine, line_of, read
+from shadow.cli.output.evidence_table import STANDARD, plain
+from shadow.cli.output.label_lines import LabelLine, line_of, read
 from shadow.cli.replay import INCOMPLETE
-from shadow.cli.storage import database
+from shadow.cli.runtime.storage import database
 from shadow.errors import RedactionError, UsageError
 from shadow.pairs_file import BadLine
 from shadow.redact import Redactor

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from consumers import monitor
-from shadow.cli import logs
-from shadow.cli.evidence_table import plain
-from shadow.cli.storage import database, located
+from shadow.cli.output.evidence_table import plain
+from shadow.cli.runtime import logs
+from shadow.cli.runtime.storage import database, located
 from shadow.settings import Settings, load
 from shadow.store.monitoring import incidents
 from shadow.store.monitoring.incidents import Heartbeat, Incident

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from shadow.cli.storage import database
+from shadow.cli.runtime.storage import database
 from shadow.settings import load
 from shadow.store.write.prune import Dropped, Pruned, prune
 from shadow.wire import utc_now

@@ -15,11 +15,11 @@ from scoring.judge import NANO
 from scoring.replay import Replay
 from scoring.scorers import SCORERS
 from shadow import pairs_file
-from shadow.cli import evidence_table
-from shadow.cli.evidence_table import STANDARD, plain, write_json
-from shadow.cli.live import Line, Live
-from shadow.cli.storage import Keeper, database
-from shadow.cli.votes import Votes
+from shadow.cli.output import evidence_table
+from shadow.cli.output.evidence_table import STANDARD, plain, write_json
+from shadow.cli.runtime.replay_judge import Votes
+from shadow.cli.runtime.replay_models import Line, Live
+from shadow.cli.runtime.storage import Keeper, database
 from shadow.errors import UsageError
 from shadow.pairs_file import RecordedPair
 from shadow.records import Role

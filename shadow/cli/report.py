@@ -13,9 +13,9 @@ from scoring.evidence.worst_slices import measure_for, worst_crossings
 from shadow.aggregates.per_unit import Measure, UnitTallies
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import Cell, CellKind, Tally
-from shadow.cli import evidence_table
-from shadow.cli.evidence_table import STANDARD, write_json
-from shadow.cli.storage import database
+from shadow.cli.output import evidence_table
+from shadow.cli.output.evidence_table import STANDARD, write_json
+from shadow.cli.runtime.storage import database
 from shadow.errors import UsageError
 from shadow.settings import load
 from shadow.store.read import rollup_reads, slices

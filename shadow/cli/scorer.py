@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from consumers import scorer
-from shadow.cli import logs
+from shadow.cli.runtime import logs
 from shadow.settings import load
 
 

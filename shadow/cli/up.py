@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from shadow.cli.together import Service, running, stop_on_signals, watch
+from shadow.cli.runtime.supervisor import Service, running, stop_on_signals, watch
 from shadow.settings import Judge, Monitor, Scorer, Settings, Worker, load
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from consumers import worker
-from shadow.cli import logs
+from shadow.cli.runtime import logs
 from shadow.errors import ConfigError
 from shadow.settings import load
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shadow.cli.together import Service, running
+from shadow.cli.runtime.supervisor import Service, running
 from shadow.cli.up import services_of
 from shadow.devstack.services.processes import ServerProcess, free_port
 from shadow.settings import Topics, load

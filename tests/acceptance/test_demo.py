@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shadow.cli.together import is_ready
+from shadow.cli.runtime.supervisor import is_ready
 from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.devstack.services.processes import free_port
 from shadow.store.read import ledger

@@ -17,7 +17,7 @@ import pytest
 import tomlkit
 
 from shadow import settings as names
-from shadow.cli.together import is_ready
+from shadow.cli.runtime.supervisor import is_ready
 from shadow.devstack.model_servers.models import echo_app
 from shadow.devstack.services.processes import free_port, poll_until
 from shadow.settings import Settings, Topics, load

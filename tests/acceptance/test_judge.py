@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shadow.cli import votes
+from shadow.cli.runtime import replay_judge
 from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.settings import POSTGRES_VARIABLE
 from tests.acceptance.commands import Result, tasks_of, write
@@ -76,7 +76,7 @@ def test_votes_are_stored_and_never_paid_for_twice(
     monkeypatch: pytest.MonkeyPatch,
     batch: int,
 ):
-    monkeypatch.setattr(votes, "_BATCH", batch)
+    monkeypatch.setattr(replay_judge, "_BATCH", batch)
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
     server = settings()
     file = write(tmp_path / "pairs.jsonl", lines_of(12))

@@ -12,8 +12,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import launch
-from shadow.cli.storage import EMBEDDED
-from shadow.cli.together import is_ready
+from shadow.cli.runtime.storage import EMBEDDED
+from shadow.cli.runtime.supervisor import is_ready
 from shadow.devstack.services.processes import free_port, poll_until
 from shadow.settings import POSTGRES_VARIABLE
 from tests.acceptance.commands import Result, write

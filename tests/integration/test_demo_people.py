@@ -8,7 +8,7 @@ import pytest
 
 from shadow.aggregates.regret_sources import NET
 from shadow.aggregates.tally import ALL, total
-from shadow.cli.demo_evidence import LABELS, label
+from shadow.cli.demo.evidence import LABELS, label
 from shadow.devstack.simulation.reviewers import ERRS, REVIEWERS, preference
 from shadow.devstack.simulation.world import World
 from shadow.store.feedback import labels as stored_labels

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shadow.cli.live import Live
+from shadow.cli.runtime.replay_models import Live
 from shadow.devstack.services.processes import poll_until
 from shadow.pairs_file import RecordedPair, trials
 from shadow.records import Exchange, Reply, Role

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shadow.cli import demo_folder
+from shadow.cli.demo import folder as demo_folder
 from shadow.errors import UsageError
 
 

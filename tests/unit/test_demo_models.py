@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shadow.cli.demo_settings import Models
+from shadow.cli.demo.settings import Models
 from shadow.errors import UsageError
 
 NOBODY: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shadow.cli.together import Service, refuse_used_ports, stop_on_signals, watch
+from shadow.cli.runtime.supervisor import Service, refuse_used_ports, stop_on_signals, watch
 from shadow.devstack.services.processes import ServerProcess, free_port
 from shadow.errors import UsageError
 

@@ -13,11 +13,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from shadow.cli import demo_folder, reach
-from shadow.cli.demo_evidence import follow
-from shadow.cli.demo_settings import Models, Ports, write_settings
-from shadow.cli.evidence_table import plain
-from shadow.cli.together import Service, refuse_ended, refuse_used_ports, running, stop_on_signals, watch
+from shadow.cli.demo import folder as demo_folder
+from shadow.cli.demo.evidence import follow
+from shadow.cli.demo.settings import Models, Ports, write_settings
+from shadow.cli.output.evidence_table import plain
+from shadow.cli.runtime import preflight
+from shadow.cli.runtime.supervisor import Service, refuse_ended, refuse_used_ports, running, stop_on_signals, watch
 from shadow.cli.up import services_of
 from shadow.devstack.model_servers.process import SimulatedModels
 from shadow.devstack.services.broker import EmbeddedBroker
@@ -154,7 +155,7 @@ def _stack(folder: Path, models: Models, ports: Ports, console: Console) -> Iter
 
 def _refuse_unreachable(models: Models) -> None:
     """UsageError, before anything is started, for a real model that does not answer."""
-    if found := [fault for fault in reach.faults(models.real()).values() if fault is not None]:
+    if found := [fault for fault in preflight.faults(models.real()).values() if fault is not None]:
         raise UsageError("\n".join(map(plain, found)))
 
 

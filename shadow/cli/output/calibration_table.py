@@ -10,7 +10,7 @@ from rich.table import Table
 from scoring.evidence.judge_trust import PREFERENCES
 from scoring.judge.calibration import Calibration
 from scoring.stats.sequential import Interval
-from shadow.cli.evidence_table import plain
+from shadow.cli.output.evidence_table import plain
 
 _SAID: Final = {"frontier": "candidate worse", "tie": "tie", "candidate": "candidate better"}
 _PLAIN_WIDTH: Final = 100

@@ -8,8 +8,8 @@ from typing import Self, TypeAlias
 
 import msgspec
 
-from shadow.cli.loop_thread import LoopThread
-from shadow.cli.votes import Votes
+from shadow.cli.runtime.loop_thread import LoopThread
+from shadow.cli.runtime.replay_judge import Votes
 from shadow.errors import UsageError
 from shadow.pairs_file import BadLine, RecordedPair
 from shadow.records import Role
