@@ -5,8 +5,15 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import empty, frames, navigation
-from dashboard.views import exchanges, over_time, overview, regret, review, segments, shift
+from dashboard.data import reads as frames
+from dashboard.ui import empty, navigation
+from dashboard.views.exchanges import page as exchanges
+from dashboard.views.over_time import page as over_time
+from dashboard.views.overview import page as overview
+from dashboard.views.regret import page as regret
+from dashboard.views.review import page as review
+from dashboard.views.segments import page as segments
+from dashboard.views.shift import page as shift
 
 #: Ours, from disk: an icon by name would be fetched from somebody else's server.
 _ICON: Final = Path(__file__).with_name("icon.svg").read_text(encoding="utf-8")

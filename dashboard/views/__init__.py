@@ -1,4 +1,1 @@
-"""One file per page; each has `show()`.
-
-Not called `pages`: Streamlit would take every file of a folder of that name for a script.
-"""
+"""One folder per page: `page.py` with its `show()`, and beside it what only this page uses."""

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from dashboard.text import plain
+from dashboard.ui.text import plain
 from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE
 from tests import services

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 import streamlit as st
 
-from dashboard.state import ENDS
+from dashboard.data.state import ENDS
 from tests.browser.pages import left_open, said, store, visited
 
 pytestmark = pytest.mark.usefixtures("nothing_remembered")

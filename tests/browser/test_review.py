@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
-from dashboard import blind, diff
+from dashboard.ui import diff
+from dashboard.views.review import blind
 from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.records import Reply, candidate_reply, frontier_reply
 from shadow.store.feedback import labels as stored_labels

@@ -11,9 +11,9 @@ import streamlit as st
 from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
-from dashboard import frames
-from dashboard.state import Window
-from dashboard.views.review import REVIEWER
+from dashboard.data import reads as frames
+from dashboard.data.state import Window
+from dashboard.views.review.page import REVIEWER
 from shadow.records import Preference, Reply
 from shadow.settings import CONFIG_VARIABLE
 from shadow.store.feedback import labels as stored_labels

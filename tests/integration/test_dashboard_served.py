@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from dashboard import regret_frames
-from dashboard.state import Window
+from dashboard.data.state import Window
+from dashboard.views.regret import reads as regret_frames
 from shadow.settings import POSTGRES_VARIABLE
 from shadow.store.schema import engine
 from tests.store_samples import START, exchange, scored, store

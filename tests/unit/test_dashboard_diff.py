@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import diff
-from dashboard.diff import Segment
+from dashboard.ui import diff
+from dashboard.ui.diff import Segment
 from shadow.records import Reply, ToolCall
 from tests.browser.world import HOSTILE
 

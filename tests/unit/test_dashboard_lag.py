@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard import lag
+from dashboard.views.overview import lag
 from shadow.store.read.ledger import Ledger
 
 NOW = datetime(2026, 9, 22, 12, 34, 56, tzinfo=UTC)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard import charts, drawing, measures
+from dashboard.data import measures
+from dashboard.ui import charts, vega
 from scoring.evidence.report import evidence
 from shadow.aggregates.counting import count
 from shadow.aggregates.tally import ALL, Cell, Tally
@@ -114,13 +115,13 @@ def test_every_field_of_a_crossing_can_be_read_on_its_colour() -> None:
     frame = measures.crossing({(f"{share}", "pro"): agreeing(share, 200) for share in shares})
     picture = charts.crossing(frame, "plan", "locale")
     scale = picture["layer"][0]["encoding"]["color"]["condition"]["scale"]
-    assert [drawing.agreement_shade(share) for share in scale["domain"]] == scale["range"]
+    assert [vega.agreement_shade(share) for share in scale["domain"]] == scale["range"]
     for row in picture["datasets"]["rows"].itertuples():
-        assert drawing.contrast(row.ink, drawing.agreement_shade(row.estimate)) >= 4.5
+        assert vega.contrast(row.ink, vega.agreement_shade(row.estimate)) >= 4.5
     (thin,) = charts.crossing(measures.crossing({("de", "pro"): agreeing(1, 1)}), "", "")["datasets"][
         "rows"
     ].itertuples()
-    assert drawing.contrast(thin.ink, drawing.THIN) >= 4.5
+    assert vega.contrast(thin.ink, vega.THIN) >= 4.5
 
 
 def agreeing(share: float, n: int) -> Tally:
@@ -131,8 +132,8 @@ def agreeing(share: float, n: int) -> Tally:
 
 
 def test_contrast_is_that_of_black_on_white() -> None:
-    assert drawing.contrast("#000000", "#ffffff") == drawing.contrast("#ffffff", "#000000") == pytest.approx(21)
-    assert drawing.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+    assert vega.contrast("#000000", "#ffffff") == vega.contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert vega.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
 def test_the_calendar_is_read_off_totals_alone(tallies: dict[Cell, Tally]) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from dashboard import explained, regret_charts, regrets, watching
+from dashboard.data import regret_tables
+from dashboard.ui import help_texts, incident_banner
+from dashboard.views.regret import charts as regret_charts
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import ALL, Cell, CellKind, Tally
 from shadow.store.monitoring.incidents import Heartbeat, Incident
@@ -31,7 +33,7 @@ def tallies(*rows: tuple[timedelta, CellKind, str, int, int, float]) -> dict[Cel
 
 def staged(*rows: tuple[timedelta, str, int]) -> dict[Cell, Tally]:
     return {
-        Cell("t", "small", "shadow", "", regrets.STAGE, stage, MONDAY + after): Tally(pairs=n)
+        Cell("t", "small", "shadow", "", regret_tables.STAGE, stage, MONDAY + after): Tally(pairs=n)
         for after, stage, n in rows
     }
 
@@ -49,7 +51,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 def test_each_period_has_its_own_rate_and_the_running_one_adds_up() -> None:
     found = tallies((HOUR, "reverse", "reference", 2, 40, 1.0), (DAY, "reverse", "reference", 10, 40, 1.0))
-    frame = regrets.over_time(found, "reference", "day")
+    frame = regret_tables.over_time(found, "reference", "day")
     assert list(frame["estimate"]) == [0.05, 0.25]
     assert list(frame["running"]) == [0.05, 0.15]
     assert list(frame["running_n"]) == [40, 80]
@@ -58,71 +60,71 @@ def test_each_period_has_its_own_rate_and_the_running_one_adds_up() -> None:
 
 
 def test_weeks_start_on_monday_and_hours_stand_for_themselves() -> None:
-    assert regrets.start_of(MONDAY + 6 * DAY + 5 * HOUR, "week") == MONDAY
-    assert regrets.start_of(MONDAY + 7 * DAY, "week") == MONDAY + 7 * DAY
-    assert regrets.start_of(MONDAY + HOUR, "hour") == MONDAY + HOUR
+    assert regret_tables.start_of(MONDAY + 6 * DAY + 5 * HOUR, "week") == MONDAY
+    assert regret_tables.start_of(MONDAY + 7 * DAY, "week") == MONDAY + 7 * DAY
+    assert regret_tables.start_of(MONDAY + HOUR, "hour") == MONDAY + HOUR
 
 
 def test_what_a_judge_says_is_never_added_to_what_people_say() -> None:
     found = tallies((HOUR, "shadow", "human", 1, 40, 1.0), (2 * HOUR, "shadow", "judge", 40, 40, 1.0))
-    assert list(regrets.over_time(found, "human", "week")["estimate"]) == [0.025]
-    alone = regrets.of_source(found, "human")
+    assert list(regret_tables.over_time(found, "human", "week")["estimate"]) == [0.025]
+    alone = regret_tables.of_source(found, "human")
     assert sum(tally.regret.n for tally in alone.values()) == 40
     assert sum(tally.pairs for tally in alone.values()) == 80
-    assert sum(tally.regret.n for tally in regrets.of_source(found, None).values()) == 0
+    assert sum(tally.regret.n for tally in regret_tables.of_source(found, None).values()) == 0
 
 
 def test_a_band_ends_where_periods_are_thin() -> None:
     found = tallies(*((day * DAY, "shadow", "human", 0, n, 1.0) for day, n in enumerate((40, 40, 3, 40))))
-    runs = list(regrets.over_time(found, "human", "day")["run"])
+    runs = list(regret_tables.over_time(found, "human", "day")["run"])
     assert runs[0] == runs[1] != runs[3]
 
 
 def test_the_served_share_is_that_of_the_traffic_not_of_the_sample() -> None:
     # Of 200 exchanges the candidate served 100; a tenth of those was sampled, of the others a half.
     found = tallies((HOUR, "reverse", "", 0, 10, 0.1), (HOUR, "shadow", "", 0, 50, 0.5))
-    (share,) = regrets.served(found, "hour")["share"]
+    (share,) = regret_tables.served(found, "hour")["share"]
     assert share == pytest.approx(0.5)
 
 
 def test_a_change_of_stage_is_where_most_traffic_is_under_another() -> None:
     found = staged((0 * DAY, "0%", 50), (DAY, "0%", 50), (DAY, "5%", 20), (2 * DAY, "5%", 50), (3 * DAY, "5%", 9))
-    frame = regrets.stage_changes(found, "day")
+    frame = regret_tables.stage_changes(found, "day")
     assert list(frame["label"]) == ["0% → 5%"]
     assert frame["at"].iloc[0] == MONDAY + 2 * DAY
-    assert regrets.stage_changes({}, "day").empty
+    assert regret_tables.stage_changes({}, "day").empty
 
 
 def test_before_and_after_the_rollout_are_told_apart() -> None:
     found = tallies((HOUR, "shadow", "reference", 1, 40, 1.0), (HOUR, "reverse", "reference", 8, 40, 0.5))
-    before, after = regrets.by_kind(found, "reference")
+    before, after = regret_tables.by_kind(found, "reference")
     assert (before.name, before.sums.n, after.name, after.pairs) == (
         "before rollout (shadow)", 40, "after rollout (reverse)", 40,
     )  # fmt: skip
 
 
 def test_what_was_sampled_is_told_with_its_chances() -> None:
-    (row,) = regrets.sampled(tallies((HOUR, "reverse", "judge", 1, 40, 0.05))).to_dict("records")
+    (row,) = regret_tables.sampled(tallies((HOUR, "reverse", "judge", 1, 40, 0.05))).to_dict("records")
     assert row["stand for"] == "800 exchanges"
     assert row["chance: smallest"] == row["typical"] == "1 in 20"
     assert (row["labelled"], row["judged"]) == ("none", "40 (100%)")
-    assert regrets.chance(1.0) == "every one"
-    assert regrets.chance(2.5) == "1 in 2.5"
+    assert regret_tables.chance(1.0) == "every one"
+    assert regret_tables.chance(2.5) == "1 in 2.5"
 
 
 def test_what_sampling_left_out_is_not_counted_beside_what_stands_for_it() -> None:
     found = tallies((HOUR, "reverse", "judge", 1, 50, 0.5), (HOUR, "shadow", "", 0, 100, 1.0))
     left_out = Tally(pairs=50, counts=Counter({"unscored:not_sampled": 50}))
     found[next(cell for cell in found if cell.kind == "reverse")._replace(source="")] = left_out
-    _, row = regrets.sampled(found).to_dict("records")
+    _, row = regret_tables.sampled(found).to_dict("records")
     assert (row["pairs"], row["stand for"], row["unscored"]) == ("50", "100 exchanges", "0.0%")
-    (share,) = regrets.served(found, "hour")["share"]
+    (share,) = regret_tables.served(found, "hour")["share"]
     assert share == pytest.approx(0.5)
-    assert [side.pairs for side in regrets.by_kind(found, "judge")] == [100, 50]
+    assert [side.pairs for side in regret_tables.by_kind(found, "judge")] == [100, 50]
 
 
 def test_incidents_are_cut_to_what_is_shown_and_those_outside_are_left_out() -> None:
-    marks = watching.marks(
+    marks = incident_banner.marks(
         [
             incident(opened_at=MONDAY - DAY),
             incident(opened_at=MONDAY - 3 * DAY, closed_at=MONDAY - 2 * DAY),
@@ -138,28 +140,28 @@ def test_incidents_are_cut_to_what_is_shown_and_those_outside_are_left_out() -> 
 
 def test_a_silent_monitor_is_said_to_be_silent() -> None:
     last = Heartbeat(service="monitor", at=NOW - timedelta(seconds=12), detail={})
-    assert watching.alive(last, NOW, every=timedelta(seconds=30)) == "monitor last looked 12 s ago"
-    assert "silent for 60 min" in watching.alive(last, NOW + HOUR, every=timedelta(seconds=30))
-    assert "shadow monitor" in watching.alive(None, NOW, every=timedelta(seconds=30))
+    assert incident_banner.alive(last, NOW, every=timedelta(seconds=30)) == "monitor last looked 12 s ago"
+    assert "silent for 60 min" in incident_banner.alive(last, NOW + HOUR, every=timedelta(seconds=30))
+    assert "shadow monitor" in incident_banner.alive(None, NOW, every=timedelta(seconds=30))
 
 
 @pytest.mark.parametrize("incidents", [[], [incident(), incident(opened_at=NOW - DAY, severity="warning")]])
 def test_pictures_are_made_with_and_without_incidents(incidents: list[Incident]) -> None:
     found = tallies((HOUR, "reverse", "human", 2, 40, 0.5), (DAY, "shadow", "human", 10, 40, 1.0))
     span = (MONDAY, NOW)
-    marks = watching.marks(incidents, since=MONDAY, until=NOW)
-    stages = regrets.stage_changes(staged((0 * DAY, "a", 1), (DAY, "b", 2)), "day")
-    course = regrets.over_time(found, "human", "day")
+    marks = incident_banner.marks(incidents, since=MONDAY, until=NOW)
+    stages = regret_tables.stage_changes(staged((0 * DAY, "a", 1), (DAY, "b", 2)), "day")
+    course = regret_tables.over_time(found, "human", "day")
     pictures = [
         regret_charts.over_time(course, limit=0.02, incidents=marks, stages=stages, span=span),
-        regret_charts.served(regrets.served(found, "day"), stages=stages, span=span),
+        regret_charts.served(regret_tables.served(found, "day"), stages=stages, span=span),
     ]
     for picture in pictures:
         assert '"http' not in json.dumps(picture, default=str)
 
 
 def test_every_measure_says_what_it_is_and_what_is_not_in_it() -> None:
-    for found in explained.MEASURES.values():
+    for found in help_texts.MEASURES.values():
         assert all((found.title, found.what, found.how, found.without))
         assert "http" not in f"{found.how}{found.paper}"
-    assert set(regrets.BY) == set(SOURCES)
+    assert set(regret_tables.BY) == set(SOURCES)

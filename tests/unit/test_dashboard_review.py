@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard import blind, review_plan, review_progress
-from dashboard.desk import Desk, Waiting
+from dashboard.views.review import blind
+from dashboard.views.review import plan as review_plan
+from dashboard.views.review import progress as review_progress
+from dashboard.views.review.review_queue import Desk, Waiting
 from scoring.judge.calibration import calibrate
 from shadow.aggregates.tally import Cell, Tally
 from shadow.records import Comparison, Exchange, Preference, Reply, Trial

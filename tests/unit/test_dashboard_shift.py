@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dashboard import shift, shift_charts
+from dashboard.data import shift_tables
+from dashboard.views.shift import charts as shift_charts
 from scoring.stats.exploration.shift import Shift, mix_shift, ranked
 from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 
@@ -29,23 +30,23 @@ def cell(dimension: str, value: str, source: str = "") -> Cell:
 def test_doubling_every_value_is_a_factor_of_two() -> None:
     low = {20: 10, 24: 30, 31: 5}
     doubled = {bucket + 8: n for bucket, n in low.items()}
-    assert shift.factor(shift.numbers("x", doubled, low), doubled, low) == pytest.approx(2.0)
-    assert shift.factor(shift.numbers("x", low, doubled), low, doubled) == pytest.approx(0.5)
+    assert shift_tables.factor(shift_tables.numbers("x", doubled, low), doubled, low) == pytest.approx(2.0)
+    assert shift_tables.factor(shift_tables.numbers("x", low, doubled), low, doubled) == pytest.approx(0.5)
 
 
 def test_an_empty_window_has_no_effect_size_instead_of_a_zero() -> None:
-    empty = shift.numbers("x", {1: 1}, {})
+    empty = shift_tables.numbers("x", {1: 1}, {})
     assert empty.effect is None
-    assert shift.factor(empty, {1: 1}, {}) is None
-    assert shift.sizes(ranked([empty, mix_shift("y", {}, {})])).empty
+    assert shift_tables.factor(empty, {1: 1}, {}) is None
+    assert shift_tables.sizes(ranked([empty, mix_shift("y", {}, {})])).empty
 
 
 def test_what_grew_most_is_named_and_what_shrank_is_not() -> None:
     moved = mix_shift("locale", {"de": 60, "en": 40}, {"de": 20, "en": 80})
-    value, rise = shift.grown(moved) or ("", 0.0)
+    value, rise = shift_tables.grown(moved) or ("", 0.0)
     assert value == "de"
     assert rise == pytest.approx(0.4)
-    assert shift.grown(mix_shift("locale", {"de": 60}, {"de": 50})) is None
+    assert shift_tables.grown(mix_shift("locale", {"de": 60}, {"de": 50})) is None
 
 
 def test_a_candidate_that_is_worse_where_traffic_grew_is_said_to_be_worse() -> None:
@@ -54,10 +55,10 @@ def test_a_candidate_that_is_worse_where_traffic_grew_is_said_to_be_worse() -> N
         cell("locale", "en"): tally(380, 400),
         cell(*ALL): tally(480, 600),
     }
-    (found,) = shift.contrasts(tallies, "locale", "de", None)
+    (found,) = shift_tables.contrasts(tallies, "locale", "de", None)
     assert (found.measure, found.judgement) == ("agreement", "worse")
     assert found.there.estimate == 0.5
-    (other,) = shift.contrasts(tallies, "locale", "en", None)
+    (other,) = shift_tables.contrasts(tallies, "locale", "en", None)
     assert other.judgement == "better"
 
 
@@ -67,23 +68,23 @@ def test_regret_counts_by_one_source_and_high_regret_is_worse() -> None:
         cell("locale", "en", "reference"): tally(200, 400, regrets=4),
         cell("locale", "en", "judge"): tally(0, 0),
     }
-    agreement, regret = shift.contrasts(tallies, "locale", "de", "reference")
+    agreement, regret = shift_tables.contrasts(tallies, "locale", "de", "reference")
     assert agreement.judgement == "no clear difference"
     assert (regret.measure, regret.judgement, regret.there.estimate) == ("regret", "worse", 0.4)
-    assert [each.measure for each in shift.contrasts(tallies, "locale", "de", "human")] == ["agreement"]
+    assert [each.measure for each in shift_tables.contrasts(tallies, "locale", "de", "human")] == ["agreement"]
 
 
 def test_a_handful_of_pairs_is_no_judgement() -> None:
     tallies = {cell("locale", "de"): tally(0, 20), cell("locale", "en"): tally(400, 400)}
-    (found,) = shift.contrasts(tallies, "locale", "de", None)
+    (found,) = shift_tables.contrasts(tallies, "locale", "de", None)
     assert found.judgement == "not enough data"
-    assert shift.contrast("agreement", Sums(), tally(1, 2).agreement) == []
+    assert shift_tables.contrast("agreement", Sums(), tally(1, 2).agreement) == []
 
 
 def test_chance_is_never_said_to_be_nought() -> None:
-    assert shift.chance(0.0004) == "q < 0.001"
-    assert shift.chance(0.0314) == "q 0.031"
-    assert shift.chance(None) == ""
+    assert shift_tables.chance(0.0004) == "q < 0.001"
+    assert shift_tables.chance(0.0314) == "q 0.031"
+    assert shift_tables.chance(None) == ""
 
 
 def test_the_picture_has_every_status() -> None:
@@ -92,18 +93,18 @@ def test_the_picture_has_every_status() -> None:
         Shift(name="a", effect=0.4, p_value=0.001, q_value=0.01, status="shifted", **both),
         Shift(name="b", effect=0.0, p_value=0.9, q_value=0.9, status="within_chance", **both),
     ]
-    frame = shift.sizes(shifts)
+    frame = shift_tables.sizes(shifts)
     assert list(frame["status"]) == ["shifted", "within chance"]
     assert "within chance" in json.dumps(shift_charts.effects(frame), default=str)
 
 
 def test_values_of_the_clock_keep_their_order() -> None:
-    assert list(dict.fromkeys(shift.mix({"Tue": 9, "Mon": 1}, {"Sun": 5})["value"])) == ["Mon", "Tue", "Sun"]
-    assert list(dict.fromkeys(shift.mix({"13:00": 9, "02:00": 1}, {})["value"])) == ["02:00", "13:00"]
-    assert list(dict.fromkeys(shift.mix({"de": 9, "en": 20}, {"fr": 1})["value"])) == ["fr", "en", "de"]
+    assert list(dict.fromkeys(shift_tables.mix({"Tue": 9, "Mon": 1}, {"Sun": 5})["value"])) == ["Mon", "Tue", "Sun"]
+    assert list(dict.fromkeys(shift_tables.mix({"13:00": 9, "02:00": 1}, {})["value"])) == ["02:00", "13:00"]
+    assert list(dict.fromkeys(shift_tables.mix({"de": 9, "en": 20}, {"fr": 1})["value"])) == ["fr", "en", "de"]
 
 
 def test_distributions_are_shown_with_the_empty_buckets_between() -> None:
-    frame = shift.densities({3: 1}, {6: 1})
+    frame = shift_tables.densities({3: 1}, {6: 1})
     assert len(frame) == 2 * 6
     assert frame.groupby("window")["share"].sum().to_dict() == {"current": 1.0, "reference": 1.0}

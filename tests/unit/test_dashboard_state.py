@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from dashboard import state
+from dashboard.data import state
 
 NOW = datetime(2026, 9, 22, 12, 34, 56, tzinfo=UTC)
 NEWEST = datetime(2026, 9, 10, 7, tzinfo=UTC)

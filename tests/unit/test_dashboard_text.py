@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from dashboard import text
+from dashboard.ui import text
 from tests.browser.world import HOSTILE
 
 markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

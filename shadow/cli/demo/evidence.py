@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from dashboard import review_plan
-from dashboard.review_plan import Plan
+from dashboard.views.review import plan as review_plan
+from dashboard.views.review.plan import Plan
 from shadow.devstack.simulation.reviewers import REVIEWERS, preference
 from shadow.devstack.simulation.traffic import GRADED_SHARES
 from shadow.devstack.simulation.world import World

@@ -1,0 +1,73 @@
+"""The ledger as two sums that the reader can add up: no exchange goes missing silently."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import streamlit as st
+
+from dashboard.ui import help_texts
+from dashboard.ui.text import plain, whole, words
+from shadow.store.read.ledger import Ledger
+
+#: Characters of a note that fit beside the other terms.
+_LINE: Final = 44
+
+
+def show(ledger: Ledger) -> None:
+    """Accepted = mirrored + dropped;  mirrored = compared + unscored + dead-lettered + expired + in flight."""
+    help_texts.heading("Where every exchange went", "ledger")
+    dropped, unscored, letters = (
+        sum(each.values()) for each in (ledger.dropped, ledger.unscored, ledger.dead_lettered)
+    )
+    if ledger.accepted:
+        queued = ledger.accepted - ledger.published - dropped
+        captured = [("mirrored", ledger.published, ""), ("dropped", dropped, reasons(ledger.dropped))]
+        if queued:
+            captured.append(("still queued", queued, "where requests are captured"))
+        _equation("accepted", ledger.accepted, captured)
+    _equation(
+        "mirrored",
+        ledger.mirrored,
+        [
+            ("compared", ledger.compared, ""),
+            ("unscored", unscored, reasons(ledger.unscored)),
+            ("dead-lettered", letters, reasons(ledger.dead_lettered)),
+            ("expired", ledger.expired, ""),
+            ("in flight", ledger.in_flight, ""),
+        ],
+    )
+    if ledger.mirrored < ledger.published:
+        st.caption(f"{whole(ledger.published - ledger.mirrored)} exchanges are on their way through Kafka.")
+    elif ledger.mirrored > ledger.published:
+        st.caption(
+            f"{whole(ledger.mirrored - ledger.published)} exchanges came without capture's counts: "
+            "replayed or imported, or captured in the last seconds."
+        )
+    if ledger.sampled_out:
+        st.caption(f"Beside these, {whole(ledger.sampled_out)} exchanges were left out by sampling.")
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """`queue full 40, closed 2`, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{words(reason)} {whole(n)}" for reason, n in ordered if n)
+
+
+def _equation(name: str, total: int, terms: list[tuple[str, int, str]]) -> None:
+    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
+        _term(name, total, "")
+        for index, (label, n, note) in enumerate(terms):
+            st.markdown("**+**" if index else "**=**", width="content")
+            _term(label, n, note)
+        missing = total - sum(n for _, n, _ in terms)
+        if missing:
+            st.badge(f"does not add up: {missing:+,}", icon=":material/error:", color="red")
+        else:
+            st.badge("adds up", icon=":material/check:", color="green")
+
+
+def _term(label: str, n: int, note: str) -> None:
+    # Many reasons wrap, so that the sum stays on one line.
+    with st.container(width="content" if len(note) <= _LINE else 320, gap=None):
+        st.markdown(f"**{whole(n)}**", width="content")
+        st.caption(label + (f"  \n{plain(note)}" if note else ""), width="content" if len(note) <= _LINE else "stretch")

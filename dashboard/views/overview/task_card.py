@@ -1,0 +1,148 @@
+"""One task and candidate on the Overview: what is known, how well, and at what price."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Literal
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.data import config
+from dashboard.ui import charts, filters, help_texts, navigation
+from dashboard.ui.text import between, dollars, milliseconds, moment, percent, plain, rate, ratio, whole, words
+from dashboard.views.overview.accounting import reasons
+from scoring.evidence.estimates import Estimate
+from scoring.evidence.report import TaskEvidence
+from scoring.evidence.verdict import NOT_SAMPLED
+from scoring.stats.ceiling import CeilingStatus
+from shadow.records import Role
+
+ROLES: Final[tuple[Role, ...]] = ("frontier", "candidate")
+QUANTILES: Final[tuple[Literal["p50", "p99"], ...]] = ("p50", "p99")
+
+
+def show(evidence: TaskEvidence, newest: datetime | None) -> None:
+    """A bordered block: what agrees, what it costs, what failed."""
+    with st.container(border=True):
+        _head(evidence, newest)
+        # In a row that wraps: on a small screen the table stands below the numbers.
+        with st.container(horizontal=True, gap="medium"):
+            for part, width in PARTS.items():
+                with st.container(width=width):
+                    part(evidence)
+
+
+def _head(evidence: TaskEvidence, newest: datetime | None) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(plain(evidence.task), anchor=False, width="content")
+            frontier = config.frontier_of(evidence.task)
+            st.caption(f"{plain(evidence.candidate)} against {plain(frontier or 'the frontier')}", width="content")
+            label, colour = filters.VERDICTS[evidence.verdict.status]
+            st.badge(label, color=colour, help=plain("; ".join(evidence.verdict.reasons)))
+            filters.mark_simulated(evidence.task, evidence.candidate)
+            # Rollups know the hour of the newest exchange, not its minute.
+            st.caption(f"{whole(evidence.n)} pairs · newest from the hour of {moment(newest)}", width="content")
+        help_texts.behind("agreement", "ceiling", "regret", "unscored", "prices")
+
+
+def _agreement(evidence: TaskEvidence) -> None:
+    found = evidence.agreement
+    if found is None:
+        st.metric("Agreement", "–", help=help_texts.tip("agreement"))
+        st.caption("No pair could be scored.")
+        return
+    ceiling = evidence.ceiling
+    st.metric(
+        "Agreement", percent(found.estimate), delta=between(found.low, found.high),
+        delta_color="off", delta_arrow="off", help=help_texts.tip("agreement"),
+    )  # fmt: skip
+    st.vega_lite_chart(charts.ruler(found.estimate, found.low, found.high, ceiling.estimate if ceiling else None))
+    st.caption(f"n {whole(found.n)} · " + (f"ceiling {percent(ceiling.estimate)}" if ceiling else "ceiling unknown"))
+
+
+def _excess(evidence: TaskEvidence) -> None:
+    found = evidence.excess_disagreement
+    if found is None:
+        st.metric("Excess disagreement", "–", help=help_texts.tip("ceiling"))
+        st.caption("The frontier was not asked twice: its ceiling\\_rate is 0.")
+        return
+    st.metric(
+        "Excess disagreement", f"{100 * found.estimate:+.1f} points", delta=_points(found),
+        delta_color="off", delta_arrow="off", help=help_texts.tip("ceiling"),
+    )  # fmt: skip
+    st.caption(f"{_AGAINST_CEILING[found.status]} n {whole(found.n)}")
+
+
+def _points(found: Estimate) -> str:
+    return f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
+
+
+def _regret(evidence: TaskEvidence) -> None:
+    found = evidence.regret
+    if found is None:
+        agreement = evidence.agreement
+        share = percent(1 - agreement.estimate if agreement else None)
+        st.metric("Disagreement", share, help="1 - agreement. It is not regret.")
+        st.caption("Regret unknown: no label, reference or judge says which reply is better.")
+        return
+    limit = evidence.regret_limit
+    most = next(each for each in _SCALES if each >= min(1.0, max(found.high, 1.5 * limit)))
+    st.metric(
+        "Regret", rate(found.estimate), delta=between(found.low, found.high),
+        delta_color="off", delta_arrow="off", help=help_texts.tip("regret"),
+    )  # fmt: skip
+    st.vega_lite_chart(charts.ruler(found.estimate, found.low, found.high, worst=True, most=most, limit=limit))
+    st.caption(f"n {whole(found.n)} · by {plain(found.source or '')} · limit {percent(limit)}")
+
+
+def _lost(evidence: TaskEvidence) -> None:
+    lost = {reason: n for reason, n in evidence.unscored.items() if reason != NOT_SAMPLED}
+    asked = evidence.n - evidence.unscored.get(NOT_SAMPLED, 0)
+    st.metric("Unscored", percent(sum(lost.values()) / asked if asked else None), help=help_texts.tip("unscored"))
+    st.caption(plain(reasons(lost)) or "Every pair was scored.")
+    if any(lost.values()):
+        navigation.link(
+            "Exchanges", "Read them", task=evidence.task, candidate=evidence.candidate, show="unscored", reason="all"
+        )
+
+
+def _side_by_side(evidence: TaskEvidence) -> None:
+    latency, cost = evidence.latency_ms, evidence.cost_usd
+    failed = {"frontier": evidence.frontier_failures, "candidate": evidence.failures}
+    rows = [
+        (
+            f"Latency {q}",
+            *(milliseconds(latency[role][q]) for role in ROLES),
+            ratio(latency["candidate"][q], latency["frontier"][q]),
+        )
+        for q in QUANTILES
+    ]
+    rows.append(("Cost per call", *(dollars(cost[role]) for role in ROLES), ratio(cost["candidate"], cost["frontier"])))
+    kinds = [
+        kind for kind in {**failed["candidate"], **failed["frontier"]} if any(failed[role].get(kind) for role in ROLES)
+    ]
+    rows += [(f"Failed: {words(kind)}", *(whole(failed[role].get(kind, 0)) for role in ROLES), "") for kind in kinds]
+    st.table(pd.DataFrame(rows, columns=["", "Frontier", "Candidate", "Ratio"]), border="horizontal", hide_index=True)
+    if not kinds:
+        st.caption("No reply failed.")
+
+
+#: What a block is made of, and how many pixels wide each part is.
+PARTS: Final[dict[Callable[[TaskEvidence], None], int]] = {
+    _agreement: 200,
+    _excess: 180,
+    _regret: 200,
+    _lost: 130,
+    _side_by_side: 400,
+}
+
+#: Ends of a scale for rates, of which the first that holds everything is taken.
+_SCALES: Final = (0.05, 0.1, 0.2, 0.4, 1.0)
+
+_AGAINST_CEILING: Final[dict[CeilingStatus, str]] = {
+    "worse": "It disagrees more than the frontier does with itself.",
+    "better": "It disagrees less than the frontier does with itself.",
+    "undecided": "No clear difference from the frontier's own.",
+    "no_ceiling": "",
+}
