@@ -13,7 +13,7 @@ from shadow.devstack.services.kafka import ApacheKafka
 from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.settings import KAFKA_VARIABLE, POSTGRES_VARIABLE, Topics
 from shadow.topics import create_topics
-from tests import services
+from tests.support import services
 
 
 @pytest.fixture(scope="session")

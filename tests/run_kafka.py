@@ -10,7 +10,7 @@ import sys
 
 from shadow.devstack.services.kafka import ApacheKafka, fetch_jars
 from shadow.errors import DevstackError
-from tests.services import CHECKOUT, KAFKA_JARS, KAFKA_POM
+from tests.support.services import CHECKOUT, KAFKA_JARS, KAFKA_POM
 
 
 def main() -> None:

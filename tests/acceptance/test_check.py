@@ -13,8 +13,8 @@ import uvicorn
 
 from shadow.devstack.model_servers.models import echo_app
 from shadow.devstack.services.processes import free_port
-from tests.certificate import CERTIFICATE, KEY
-from tests.services import serving
+from tests.support.certificate import CERTIFICATE, KEY
+from tests.support.services import serving
 
 CONFIG = """
 [models.big]

@@ -18,7 +18,7 @@ from shadow.devstack.services.processes import free_port
 from shadow.store.read import ledger
 from shadow.store.read.ledger import Ledger
 from shadow.store.schema import engine
-from tests.services import service_folder
+from tests.support.services import service_folder
 
 EXCHANGES = 400
 pytestmark = pytest.mark.timeout(300)

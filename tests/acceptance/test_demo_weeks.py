@@ -10,7 +10,7 @@ import pytest
 
 from shadow.devstack.simulation import accuracy, timeline
 from shadow.devstack.simulation.world import World
-from tests.demo_weeks import Alarm, alarms, demo_settings, tallied
+from tests.support.demo_weeks import Alarm, alarms, demo_settings, tallied
 
 COUNT = 20_000
 #: On one of these the drift begins on a Monday, on the other on a Saturday, when there is little traffic.

@@ -23,8 +23,8 @@ from shadow.devstack.services.processes import free_port, poll_until
 from shadow.settings import Settings, Topics, load
 from shadow.store.schema import engine
 from tests.acceptance.documented import ELSEWHERE, IN_TEXT, PAGES, ROOT, name_of, shell_lines, tokens
-from tests.services import TEMPLATE, fresh_database
-from tests.store_samples import exchange, scored, store
+from tests.support.services import TEMPLATE, fresh_database
+from tests.support.store_samples import exchange, scored, store
 
 pytestmark = pytest.mark.timeout(300)
 

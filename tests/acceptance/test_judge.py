@@ -11,7 +11,7 @@ from shadow.cli.runtime import replay_judge
 from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.settings import POSTGRES_VARIABLE
 from tests.acceptance.commands import Result, tasks_of, write
-from tests.injections import NOW, WORLD, asks, known_pairs
+from tests.support.injections import NOW, WORLD, asks, known_pairs
 
 PRICED = "input_usd_per_million = 1.0\noutput_usd_per_million = 4.0\n"
 

@@ -18,9 +18,9 @@ import pytest
 from shadow.settings import POSTGRES_VARIABLE
 from shadow.store.read import ledger
 from shadow.store.schema import engine
-from tests import services
 from tests.acceptance.commands import Result, tasks_of, write
-from tests.scripted import ScriptedEndpoint, chat
+from tests.support import services
+from tests.support.scripted import ScriptedEndpoint, chat
 
 LINES = 240
 

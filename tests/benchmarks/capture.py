@@ -28,7 +28,7 @@ from shadow.devstack.services.processes import free_port
 from shadow.publisher import Publisher
 from shadow.settings import Kafka, Settings
 from shadow.topics import create_topics
-from tests.services import service_folder
+from tests.support.services import service_folder
 
 TURNS = 600
 WARM_UP = 100

@@ -18,7 +18,7 @@ from pathlib import Path
 from shadow.devstack.services.broker import EmbeddedBroker
 from shadow.devstack.services.processes import ServerProcess, answers, free_port
 from shadow.topics import create_topics
-from tests.services import service_folder
+from tests.support.services import service_folder
 
 ROUNDS = 5
 SECONDS = 1.0

@@ -17,9 +17,9 @@ from shadow.store.monitoring import detector_state
 from shadow.store.schema import engine, migrate
 from shadow.store.schema.tables import HEAVIEST, MEASURES, SUMS
 from shadow.store.write import ingest
-from tests.services import fresh_database, service_folder
-from tests.store_samples import START, Scored, exchange, scored
-from tests.watching import settings_for
+from tests.support.services import fresh_database, service_folder
+from tests.support.store_samples import START, Scored, exchange, scored
+from tests.support.watching import settings_for
 
 #: Pairs that are really ingested; the rollups then count each twenty times.
 PAIRS = 50_000

@@ -19,7 +19,7 @@ from shadow.settings import CONFIG_VARIABLE
 from shadow.store.schema import engine, migrate
 from shadow.store.schema.tables import HEAVIEST, MEASURES, SUMS
 from tests.browser import seed, world
-from tests.services import fresh_database, service_folder
+from tests.support.services import fresh_database, service_folder
 
 #: Pairs that are really ingested, half of them of the task looked at; rollups then count each so many times.
 PAIRS = 50_000

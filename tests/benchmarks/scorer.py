@@ -24,8 +24,8 @@ from shadow.store.schema.engine import connect
 from shadow.topics import create_topics
 from tests.benchmarks._pace import Pace, pace
 from tests.benchmarks._pairs import BARE, copy_bare, copy_bare_as_text, trials
-from tests.consuming import PARTITIONS, assignments, process, put, running, settings_for, until
-from tests.services import fresh_database, service_folder, unique_topics
+from tests.support.consuming import PARTITIONS, assignments, process, put, running, settings_for, until
+from tests.support.services import fresh_database, service_folder, unique_topics
 
 PAIRS = 60_000
 #: All are measured from here on: joining a group and compiling statements is not throughput.

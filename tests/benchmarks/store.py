@@ -21,7 +21,7 @@ from shadow.store.read import pairs as stored_pairs
 from shadow.store.schema import engine, migrate, partitions
 from shadow.store.write import ingest, outcomes, rows
 from tests.benchmarks._pairs import BARE, START, TASK, copy_bare, copy_bare_as_text, trials
-from tests.services import fresh_database, service_folder
+from tests.support.services import fresh_database, service_folder
 
 PAIRS = 40_000
 ROUNDS = 3

@@ -22,8 +22,8 @@ from shadow.devstack.services.broker import embedded_broker
 from shadow.devstack.services.processes import answers, free_port, poll_until
 from shadow.topics import create_topics
 from tests.benchmarks._pace import Pace, pace
-from tests.consuming import an_exchange, put_exchanges, running, settings_for, until
-from tests.services import service_folder, unique_topics
+from tests.support.consuming import an_exchange, put_exchanges, running, settings_for, until
+from tests.support.services import service_folder, unique_topics
 
 ANSWER_S = 0.2
 MEASURED_S = 8.0

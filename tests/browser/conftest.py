@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, sync_playwright
 from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.devstack.services.processes import free_port
 from shadow.settings import CONFIG_VARIABLE
-from tests import services
 from tests.browser import seed, world
+from tests.support import services
 
 _FLAGS = (
     "--no-sandbox",

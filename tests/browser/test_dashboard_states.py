@@ -11,9 +11,9 @@ import pytest
 from dashboard.ui.text import plain
 from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE
-from tests import services
 from tests.browser import world
 from tests.browser.pages import opened, said, store, visited
+from tests.support import services
 
 pytestmark = pytest.mark.usefixtures("nothing_remembered")
 

@@ -17,10 +17,10 @@ from shadow.store.read import pairs as stored_pairs
 from shadow.store.read import rollup_reads
 from shadow.store.read.pairs import StoredPair
 from shadow.store.schema import engine
-from tests import services
 from tests.browser import review_world, world
 from tests.browser.conftest import Served, serving
 from tests.browser.test_dashboard_in_chromium import SCHEMES, harmless, look, opened, settle
+from tests.support import services
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

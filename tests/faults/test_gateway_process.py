@@ -19,9 +19,9 @@ from shadow.records import Exchange
 from shadow.settings import Settings, load
 from shadow.topics import create_topics
 from shadow.wire import TYPES, decode
-from tests import scripted, services
-from tests.gateways import kafka_messages
-from tests.scripted import ScriptedEndpoint
+from tests.support import scripted, services
+from tests.support.gateways import kafka_messages
+from tests.support.scripted import ScriptedEndpoint
 
 
 class Gateway:

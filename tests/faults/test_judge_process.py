@@ -14,10 +14,10 @@ from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.devstack.model_servers.models import SimulatedServer
 from shadow.store.read import rollup_reads
 from shadow.store.schema.engine import connect
-from tests import store_samples
-from tests.consuming import exit_code, process, tell, until
-from tests.injections import WORLD
 from tests.integration.test_judge_service import TASK, due_pairs, left, said, settings_for, spending
+from tests.support import store_samples
+from tests.support.consuming import exit_code, process, tell, until
+from tests.support.injections import WORLD
 
 #: `SHADOW_FAULT_ROUNDS=20` for the long version.
 ROUNDS = int(os.environ.get("SHADOW_FAULT_ROUNDS", "3"))

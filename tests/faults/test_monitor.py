@@ -12,11 +12,11 @@ from sqlalchemy import make_url, text
 from consumers import monitor
 from shadow.store.monitoring import incidents
 from shadow.store.schema.engine import connect
-from tests import consuming
-from tests.consuming import until
-from tests.services import TEMPLATE, fresh_database
-from tests.store_samples import START, store
-from tests.watching import settings_for, traffic
+from tests.support import consuming
+from tests.support.consuming import until
+from tests.support.services import TEMPLATE, fresh_database
+from tests.support.store_samples import START, store
+from tests.support.watching import settings_for, traffic
 
 #: `SHADOW_FAULT_ROUNDS=20` for the long version.
 ROUNDS = int(os.environ.get("SHADOW_FAULT_ROUNDS", "4"))

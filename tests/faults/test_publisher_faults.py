@@ -14,7 +14,7 @@ from shadow.devstack.services.processes import free_port, poll_until
 from shadow.publisher import Publisher
 from shadow.settings import Topics
 from shadow.topics import create_topics
-from tests.publishing import arrived, assert_accounted_for, offer, settings_for, settled
+from tests.support.publishing import arrived, assert_accounted_for, offer, settings_for, settled
 
 TOPICS = Topics()
 

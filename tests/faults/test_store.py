@@ -7,8 +7,8 @@ from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.errors import StoreError, UnstorableError
 from shadow.store.schema import engine, migrate
 from shadow.store.write import ingest
-from tests.services import service_folder
-from tests.store_samples import arrival, count, dump, exchange, scored, store, various
+from tests.support.services import service_folder
+from tests.support.store_samples import arrival, count, dump, exchange, scored, store, various
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from shadow.devstack.services.broker import EmbeddedBroker
 from shadow.errors import BrokerError
 from shadow.records import DeadLetter, Exchange, Trial
 from shadow.topics import create_topics
-from tests.consuming import an_exchange, committed, put, put_exchanges, read, read_until, settings_for, until
-from tests.services import service_folder, unique_topics
+from tests.support.consuming import an_exchange, committed, put, put_exchanges, read, read_until, settings_for, until
+from tests.support.services import service_folder, unique_topics
 
 
 @pytest.fixture

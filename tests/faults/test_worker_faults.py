@@ -21,8 +21,8 @@ from shadow.store.read import ledger
 from shadow.store.schema import migrate
 from shadow.store.schema.engine import connect
 from shadow.topics import create_topics
-from tests import consuming, scripted
-from tests.consuming import (
+from tests.support import consuming, scripted
+from tests.support.consuming import (
     an_exchange,
     at_least,
     committed,
@@ -33,8 +33,8 @@ from tests.consuming import (
     settings_for,
     until,
 )
-from tests.scripted import ScriptedEndpoint
-from tests.services import service_folder, unique_topics
+from tests.support.scripted import ScriptedEndpoint
+from tests.support.services import service_folder, unique_topics
 
 #: `SHADOW_FAULT_ROUNDS=20` for the long version.
 ROUNDS = int(os.environ.get("SHADOW_FAULT_ROUNDS", "3"))

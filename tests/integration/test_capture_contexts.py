@@ -19,8 +19,8 @@ from shadow import context, mirror
 from shadow.devstack.services.processes import free_port
 from shadow.publisher import Publisher
 from shadow.settings import Kafka, Settings
-from tests.capturing import Collected, Upstream
-from tests.services import serving
+from tests.support.capturing import Collected, Upstream
+from tests.support.services import serving
 
 ASK: dict[str, Any] = {"model": "big", "messages": [{"role": "user", "content": "my invoice is wrong"}]}
 

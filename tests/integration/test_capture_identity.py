@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from shadow import context, mirror
 from shadow.capture import call_context, process
 from shadow.settings import Redaction
-from tests import services
-from tests.capturing import SETTINGS, Collected, Upstream
+from tests.support import services
+from tests.support.capturing import SETTINGS, Collected, Upstream
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 ASK = {"model": "big", "messages": MESSAGES}

@@ -10,8 +10,8 @@ from openai import APIConnectionError, AsyncOpenAI, OpenAI
 from shadow import mirror
 from shadow.capture.stream_recorder import Tape
 from shadow.devstack.services.processes import poll_until
-from tests import services
-from tests.capturing import Collected, Upstream
+from tests.support import services
+from tests.support.capturing import Collected, Upstream
 
 MESSAGES = [{"role": "user", "content": "my invoice is wrong"}]
 ASK: dict[str, Any] = {"model": "big", "messages": MESSAGES, "stream": True}

@@ -5,9 +5,9 @@ from openai import APIStatusError, OpenAI
 
 from shadow import mirror
 from shadow.publisher import Publisher
-from tests import services
-from tests.capturing import SETTINGS, Upstream
-from tests.publishing import arrived, messages, settings_for, settled
+from tests.support import services
+from tests.support.capturing import SETTINGS, Upstream
+from tests.support.publishing import arrived, messages, settings_for, settled
 
 CANARY = "canary-5f1e9d7c0b2a"
 

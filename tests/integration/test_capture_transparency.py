@@ -11,8 +11,8 @@ from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
 from shadow import mirror
-from tests import services
-from tests.capturing import Collected, Upstream
+from tests.support import services
+from tests.support.capturing import Collected, Upstream
 
 ASK: dict[str, Any] = {"model": "big", "messages": [{"role": "user", "content": "my invoice is wrong"}]}
 ASK_RESPONSES: dict[str, Any] = {"model": "big", "input": "my invoice is wrong"}

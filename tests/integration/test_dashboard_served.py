@@ -9,7 +9,7 @@ from dashboard.data.state import Window
 from dashboard.views.regret import reads as regret_frames
 from shadow.settings import POSTGRES_VARIABLE
 from shadow.store.schema import engine
-from tests.store_samples import START, exchange, scored, store
+from tests.support.store_samples import START, exchange, scored, store
 
 
 @pytest.mark.usefixtures("nothing_remembered")

@@ -16,7 +16,7 @@ from shadow.store.feedback import review
 from shadow.store.read import rollup_reads
 from shadow.store.schema import engine
 from shadow.store.write import ingest
-from tests.demo_weeks import demo_settings, pairs, verdicts
+from tests.support.demo_weeks import demo_settings, pairs, verdicts
 
 WORLD = World(now=datetime(2026, 9, 22, 12, tzinfo=UTC))
 TASK = "ticket-intent"

@@ -9,7 +9,7 @@ from shadow.devstack.simulation import traffic
 from shadow.devstack.simulation.world import World
 from shadow.publisher import Publisher
 from shadow.settings import Kafka, Topics
-from tests.demo_weeks import demo_settings
+from tests.support.demo_weeks import demo_settings
 
 
 async def test_requests_that_nobody_answers_are_heard_of_and_the_traffic_goes_on(

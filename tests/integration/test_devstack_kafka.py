@@ -5,7 +5,7 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from shadow.devstack.services.kafka import ApacheKafka
 from shadow.topics import create_topics
-from tests import services
+from tests.support import services
 
 pytestmark = pytest.mark.kafka
 

@@ -14,7 +14,7 @@ import pytest
 from shadow.devstack.services.postgres import EmbeddedPostgres, embedded_postgres, with_database
 from shadow.devstack.services.processes import poll_until
 from shadow.errors import DevstackError
-from tests import services
+from tests.support import services
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from shadow.store.read import ledger
 from shadow.store.schema import engine
 from shadow.store.write import ingest, retention_watermark
 from shadow.store.write.prune import prune
-from tests.consuming import put, read, running, settings_for, until
-from tests.store_samples import arrival, count, dump, exchange, scored, store
+from tests.support.consuming import put, read, running, settings_for, until
+from tests.support.store_samples import arrival, count, dump, exchange, scored, store
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 LONG_AGO = TODAY - timedelta(days=200)

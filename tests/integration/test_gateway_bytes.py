@@ -17,9 +17,9 @@ from shadow.devstack.services.processes import free_port, poll_until
 from shadow.gateway.app import build
 from shadow.gateway.http import serving
 from shadow.openai_api import body_buffer
-from tests import gateways, scripted, services
-from tests.gateways import RecordingPublisher, Running, settings_for
-from tests.scripted import Signal
+from tests.support import gateways, scripted, services
+from tests.support.gateways import RecordingPublisher, Running, settings_for
+from tests.support.scripted import Signal
 
 BODY = b'{"model": "gpt-x", "messages": [{"role": "user", "content": "hi"}]}'
 HEADERS = {"x-shadow-task": "intent", "content-type": "application/json"}

@@ -10,7 +10,7 @@ import pytest
 from shadow.devstack.services.processes import free_port
 from shadow.gateway.http import connections
 from shadow.gateway.http.connections import BrokenAnswerError, Pool, Silence, origin_of
-from tests.certificate import CERTIFICATE, KEY
+from tests.support.certificate import CERTIFICATE, KEY
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 ASK = b"GET /v1/x HTTP/1.1\r\nhost: x\r\n\r\n"

@@ -17,9 +17,9 @@ from shadow.gateway.mirror.process import MirrorProcess
 from shadow.records import CaptureCounts, Exchange
 from shadow.settings import Settings
 from shadow.wire import TYPES, decode
-from tests import services
-from tests.gateways import kafka_messages, settings_for
-from tests.scripted import chat_body
+from tests.support import services
+from tests.support.gateways import kafka_messages, settings_for
+from tests.support.scripted import chat_body
 
 
 def heard(number: int, *, size: int = 0, text: str = "hello") -> Heard:

@@ -9,9 +9,9 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests import gateways, scripted
-from tests.gateways import Running
-from tests.scripted import Answer
+from tests.support import gateways, scripted
+from tests.support.gateways import Running
+from tests.support.scripted import Answer
 
 MESSAGES: list[Any] = [{"role": "user", "content": "hello"}]
 HEADERS = {"x-shadow-task": "intent", "x-shadow-segment": "plan=pro", "x-shadow-unit": "u7"}

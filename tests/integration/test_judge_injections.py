@@ -11,7 +11,7 @@ from shadow.devstack.model_servers.judge import FAULTLESS, Place, judge_app
 from shadow.records import Preference
 from shadow.settings import Model
 from shadow.upstream import Endpoint
-from tests.injections import WORLD, Attempt, a_trial, asks, attempts, known_pairs
+from tests.support.injections import WORLD, Attempt, a_trial, asks, attempts, known_pairs
 
 [BODY, *_] = asks("reply-draft", 1)
 PAIRS = known_pairs(BODY)

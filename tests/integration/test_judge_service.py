@@ -23,9 +23,9 @@ from shadow.store.monitoring import incidents
 from shadow.store.read import rollup_reads
 from shadow.store.schema.engine import connect, transaction
 from shadow.store.schema.locks import Locks
-from tests import store_samples
-from tests.consuming import until
-from tests.injections import WORLD, a_trial, asks, known_pairs
+from tests.support import store_samples
+from tests.support.consuming import until
+from tests.support.injections import WORLD, a_trial, asks, known_pairs
 
 TASK = "reply-draft"
 START = store_samples.START

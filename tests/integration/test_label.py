@@ -18,10 +18,10 @@ from shadow.store.feedback import labels as stored_labels
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.read import rollup_reads
 from shadow.store.schema import engine
-from tests.opinion_samples import judge as decide
-from tests.opinion_samples import label, say, verdict
-from tests.services import fresh_database
-from tests.store_samples import ROLLUPS, START, dump, exchange, scored, store
+from tests.support.opinion_samples import judge as decide
+from tests.support.opinion_samples import label, say, verdict
+from tests.support.services import fresh_database
+from tests.support.store_samples import ROLLUPS, START, dump, exchange, scored, store
 
 TABLES = (*ROLLUPS, "labels", "comparisons")
 COMMANDS: dict[str, Any] = {"label": label_command.command, "export": export_command.command}

@@ -12,7 +12,7 @@ from shadow.devstack.services.processes import poll_until
 from shadow.pairs_file import RecordedPair, trials
 from shadow.records import Exchange, Reply, Role
 from shadow.settings import Model, Settings
-from tests.scripted import ScriptedEndpoint, chat, chunks
+from tests.support.scripted import ScriptedEndpoint, chat, chunks
 
 ROLES: tuple[Role, ...] = ("frontier", "candidate")
 FRONTIER = Reply(model="big", content="refund")

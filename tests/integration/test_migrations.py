@@ -17,8 +17,8 @@ from shadow.errors import SchemaError, StoreError
 from shadow.settings import POSTGRES_VARIABLE
 from shadow.store.schema import engine, migrate
 from shadow.store.schema.tables import REVISION, metadata
-from tests.services import CHECKOUT, fresh_database
-from tests.store_samples import scored, store
+from tests.support.services import CHECKOUT, fresh_database
+from tests.support.store_samples import scored, store
 
 #: Any number, as long as every version of the product uses the same.
 ADVISORY_LOCK = 7_308_604_895_151_517

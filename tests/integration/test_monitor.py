@@ -20,10 +20,10 @@ from shadow.store.monitoring import detector_state, incidents
 from shadow.store.read import ledger
 from shadow.store.schema.engine import connect, transaction
 from shadow.store.write import ingest
-from tests.consuming import until
-from tests.services import TEMPLATE, fresh_database
-from tests.store_samples import arrival, exchange, letter, scored, store
-from tests.watching import HOUR, settings_for, traffic
+from tests.support.consuming import until
+from tests.support.services import TEMPLATE, fresh_database
+from tests.support.store_samples import arrival, exchange, letter, scored, store
+from tests.support.watching import HOUR, settings_for, traffic
 
 #: Regret rises in the second week, and one segment is bad from the start.
 RISE = 180

@@ -24,11 +24,11 @@ from shadow.store.schema import engine as database
 from shadow.store.schema import migrate, partitions
 from shadow.store.schema.tables import PARTITIONED
 from shadow.store.write import ingest
-from tests.consuming import until
-from tests.injections import WORLD
-from tests.opinion_samples import label, name_of, say, take_back
-from tests.services import CHECKOUT, fresh_database
-from tests.store_samples import START, count, letter, scored, store
+from tests.support.consuming import until
+from tests.support.injections import WORLD
+from tests.support.opinion_samples import label, name_of, say, take_back
+from tests.support.services import CHECKOUT, fresh_database
+from tests.support.store_samples import START, count, letter, scored, store
 
 OPERATOR = (CHECKOUT / "docs" / "operator.md").read_text().partition("\n## Permissions\n")[2].partition("\n## ")[0]
 PAGES = ("overview", "segments", "regret", "over_time", "shift", "exchanges", "review")

@@ -14,7 +14,7 @@ from shadow.store.read import ledger
 from shadow.store.schema import engine, partitions
 from shadow.store.write import ingest
 from shadow.store.write.prune import EARLIER, Dropped, prune
-from tests.store_samples import ROLLUPS, START, count, dump, exchange, letter, scored, store
+from tests.support.store_samples import ROLLUPS, START, count, dump, exchange, letter, scored, store
 
 NOW = START + timedelta(days=20, hours=5)
 RETENTION = Retention(payload_days=5, rows_days=15)

@@ -14,7 +14,7 @@ from shadow import wire
 from shadow.publisher import Dropped, Publisher
 from shadow.records import Exchange
 from shadow.settings import Redaction
-from tests.publishing import arrived, assert_accounted_for, exchange, messages, offer, settings_for, settled
+from tests.support.publishing import arrived, assert_accounted_for, exchange, messages, offer, settings_for, settled
 
 
 @pytest.fixture(params=[True, False], ids=["in an application", "in a process of ours"])

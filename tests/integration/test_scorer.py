@@ -16,8 +16,8 @@ from shadow.store.read import ledger, rollup_reads
 from shadow.store.schema import migrate
 from shadow.store.schema.engine import connect
 from shadow.topics import create_topics
-from tests.consuming import an_exchange, committed, put, put_exchanges, read, running, settings_for, until
-from tests.services import TEMPLATE, fresh_database, unique_topics
+from tests.support.consuming import an_exchange, committed, put, put_exchanges, read, running, settings_for, until
+from tests.support.services import TEMPLATE, fresh_database, unique_topics
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from shadow.devstack.model_servers.judge import Traits, judge_app
 from shadow.devstack.model_servers.process import SimulatedModels
 from shadow.settings import Model
 from shadow.upstream import Endpoint
-from tests.injections import WORLD, a_trial, asks, known_pairs
+from tests.support.injections import WORLD, a_trial, asks, known_pairs
 
 TASK = "reply-draft"
 

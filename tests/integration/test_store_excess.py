@@ -14,8 +14,8 @@ from shadow.errors import StoreError
 from shadow.store.read import catalogue, rollup_reads
 from shadow.store.schema import engine
 from shadow.store.write import ingest, rollups
-from tests.services import fresh_database
-from tests.store_samples import Scored, asked_twice, dump, scored, store
+from tests.support.services import fresh_database
+from tests.support.store_samples import Scored, asked_twice, dump, scored, store
 
 EXCHANGES = asked_twice(30)
 TRIALS = [pair for pairs in EXCHANGES for pair in pairs]

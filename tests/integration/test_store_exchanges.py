@@ -10,7 +10,7 @@ from shadow.store.read import pairs as stored_pairs
 from shadow.store.schema import engine
 from shadow.store.write.prune import prune
 from shadow.wire import utc_now
-from tests.store_samples import START, exchange, scored, store, various
+from tests.support.store_samples import START, exchange, scored, store, various
 
 
 @pytest.fixture

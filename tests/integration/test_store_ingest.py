@@ -18,7 +18,7 @@ from shadow.store.read import pairs as stored_pairs
 from shadow.store.read import rollup_reads
 from shadow.store.schema import engine, partitions
 from shadow.store.write import cardinality, ingest, rollups
-from tests.store_samples import START, arrival, count, dump, exchange, letter, scored, store, various
+from tests.support.store_samples import START, arrival, count, dump, exchange, letter, scored, store, various
 
 KINDS: tuple[TrialKind, ...] = ("shadow", "reverse", "ceiling")
 QUESTION: dict[str, Any] = {"task": "ticket-intent", "candidate": "small-7b"}
@@ -42,7 +42,7 @@ def test_rollups_are_exactly_the_tallies_counted_in_memory(database):
 
 
 def test_three_deliveries_in_any_order_and_batch_leave_the_same_bytes(postgres_server, migrated_template):
-    from tests.services import fresh_database
+    from tests.support.services import fresh_database
 
     deliveries = [arrival(trial.exchange) for trial, _ in PAIRS] + PAIRS
     dumps = []

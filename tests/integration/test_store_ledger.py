@@ -10,7 +10,7 @@ from shadow.records import CaptureCounts, Reply
 from shadow.store.read import catalogue, ledger
 from shadow.store.schema import engine
 from shadow.store.write import ingest
-from tests.store_samples import START, arrival, exchange, letter, scored, store, various
+from tests.support.store_samples import START, arrival, exchange, letter, scored, store, various
 
 
 @pytest.fixture

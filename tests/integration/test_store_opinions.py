@@ -20,9 +20,9 @@ from shadow.store.read import rollup_reads
 from shadow.store.schema import engine
 from shadow.store.write import ingest, prune
 from shadow.wire import utc_now
-from tests.opinion_samples import judge, label, name_of, say, take_back, verdict
-from tests.services import fresh_database
-from tests.store_samples import START, Scored, dump, exchange, scored, store, various
+from tests.support.opinion_samples import judge, label, name_of, say, take_back, verdict
+from tests.support.services import fresh_database
+from tests.support.store_samples import START, Scored, dump, exchange, scored, store, various
 
 PREFERENCES = stored_labels.PREFERENCES
 #: What opinions change. Crossings and rollups keep the cells that count nothing any more.

@@ -12,8 +12,8 @@ from shadow.store.feedback import review
 from shadow.store.feedback.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, STRATA
 from shadow.store.schema import engine
 from shadow.store.write import prune
-from tests.opinion_samples import judge, label, name_of, say, take_back, verdict
-from tests.store_samples import START, exchange, scored, store
+from tests.support.opinion_samples import judge, label, name_of, say, take_back, verdict
+from tests.support.store_samples import START, exchange, scored, store
 
 EVERYTHING = dict.fromkeys(STRATA, 1.0)
 WINDOW = {"task": "ticket-intent", "candidate": "small-7b", "threshold": 0.9, "since": START}

@@ -13,7 +13,7 @@ from shadow.records import Preference, Reply
 from shadow.store.read import slices
 from shadow.store.read import units as stored_units
 from shadow.store.schema import engine
-from tests.store_samples import START, Scored, exchange, scored, store
+from tests.support.store_samples import START, Scored, exchange, scored, store
 
 MEASURES: tuple[Measure, ...] = ("agreement", "human", "reference", "judge")
 

@@ -16,8 +16,8 @@ from shadow.store.read import ledger, rollup_reads
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.schema import engine
 from shadow.store.write import ingest, prune
-from tests.services import fresh_database
-from tests.store_samples import Scored, arrival, count, exchange, letter, scored, store, various
+from tests.support.services import fresh_database
+from tests.support.store_samples import Scored, arrival, count, exchange, letter, scored, store, various
 
 NOBODY = Reply(model="", failure="not_asked", failure_detail=NOT_RECORDED)
 PAIRS = [pair for pair in various(150) if pair[0].kind != "ceiling"]

@@ -10,7 +10,7 @@ from shadow.store.feedback import verdicts
 from shadow.store.feedback.verdicts import Spending, Verdict
 from shadow.store.schema import engine
 from shadow.store.write import prune
-from tests.store_samples import START, exchange, scored, store
+from tests.support.store_samples import START, exchange, scored, store
 
 TASK = "ticket-intent"
 

@@ -12,8 +12,8 @@ from shadow.devstack.services.processes import free_port
 from shadow.settings import Model
 from shadow.upstream import Endpoint, retry
 from shadow.upstream import endpoint as endpoint_module
-from tests import scripted
-from tests.scripted import ScriptedEndpoint
+from tests.support import scripted
+from tests.support.scripted import ScriptedEndpoint
 
 ASK = {"messages": [{"role": "user", "content": "hello"}]}
 

@@ -20,7 +20,7 @@ from shadow.devstack.model_servers.models import echo_app
 from shadow.records import CaptureCounts, DeadLetter, Reply, ToolCall, Trial
 from shadow.settings import Settings
 from shadow.upstream import Endpoint
-from tests.consuming import (
+from tests.support.consuming import (
     an_exchange,
     at_least,
     committed,
@@ -32,7 +32,7 @@ from tests.consuming import (
     settings_for,
     until,
 )
-from tests.scripted import ScriptedEndpoint, chat
+from tests.support.scripted import ScriptedEndpoint, chat
 
 
 def ids(records):

@@ -7,7 +7,7 @@ import numpy as np
 
 from scoring.monitor.events import Opened
 from tests.simulation.proof import Row, at_most, dice, figure
-from tests.watching import HOUR, MONDAY, WEEK, Rate, an_hour, watched, wave
+from tests.support.watching import HOUR, MONDAY, WEEK, Rate, an_hour, watched, wave
 
 SEGMENTS = tuple(f"locale={number}" for number in range(10))
 

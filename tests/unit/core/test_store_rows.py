@@ -1,0 +1,134 @@
+"""What no row can hold is refused by name, and names never stop the accounting."""
+
+import itertools
+from typing import Any
+
+import msgspec
+import pytest
+
+from shadow.aggregates.counting import facts_of
+from shadow.errors import StoreError, UnstorableError
+from shadow.records import Comparison, Reply, Trial
+from shadow.store.schema import engine
+from shadow.store.write import outcomes, rows
+from tests.support.store_samples import exchange, letter, scored
+
+NUL = "\0"
+
+
+def row_of(trial: Trial, comparison: Comparison) -> rows.PairRow:
+    return rows.pair_row(trial, comparison, facts_of(trial, comparison))
+
+
+SURROGATE = "\ud800"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        scored(1, reply=Reply(model="m", content=f"a{NUL}b")),
+        scored(1, reply=Reply(model="m", content=f"\\{NUL}")),
+        scored(1, reply=Reply(model="m", content=SURROGATE)),
+        scored(1, exchange=exchange(1, request={"messages": [{"content": NUL}]})),
+        scored(1, exchange=exchange(1, segment={"locale": NUL})),
+        scored(1, detail={"differs": NUL}),
+        scored(1, probability=0.0),
+        scored(1, probability=-0.5),
+        scored(1, probability=1.5),
+        scored(1, probability=1e-300),
+        scored(1, reply=Reply(model="m", cost_usd=1e300)),
+        scored(1, reply=Reply(model="m", cost_usd=-1.0)),
+    ],
+    ids=itertools.count(),
+)
+def test_a_pair_no_row_can_hold_is_refused_by_the_name_of_its_exchange(pair):
+    with pytest.raises(UnstorableError, match="x000001") as refused:
+        rows.encode_pairs([scored(0), pair, scored(2)])
+    assert refused.value.exchange_ids == ("x000001",)
+
+
+def test_every_refused_pair_is_named_at_once():
+    poison = Reply(model="m", content=NUL)
+    with pytest.raises(UnstorableError) as refused:
+        rows.encode_pairs([scored(number, reply=poison if number % 3 == 0 else None) for number in range(7)])
+    assert refused.value.exchange_ids == ("x000000", "x000003", "x000006")
+
+
+def test_who_asked_is_kept_as_a_digest_that_tells_units_apart():
+    first, same, other, nobody = (
+        row_of(*scored(number, exchange=exchange(number, unit=unit)))
+        for number, unit in enumerate(("ann@example.org", "ann@example.org", "bob", None))
+    )
+    assert first.unit == same.unit != other.unit
+    assert nobody.unit is None
+    assert len(first.unit or "") == 16
+
+
+def test_a_row_says_who_looked_and_with_what_chance():
+    row = row_of(*scored(exchange=exchange(label="tie", judge="frontier")))
+    assert (row.human, row.human_probability, row.judge, row.judge_probability) == ("tie", 1.0, "frontier", 1.0)
+    assert row.judge_due is None
+    due = row_of(*scored(judge_rate=0.3))
+    assert (due.judge, due.judge_probability, due.judge_due) == (None, 0.3, True)
+    nobody = row_of(*scored())
+    assert (nobody.human_probability, nobody.judge_probability, nobody.judge_due) == (None, None, None)
+
+
+def test_a_row_keeps_no_preference_that_its_cells_have_not_counted():
+    late = Reply(model="m", failure="timeout")
+    row = row_of(*scored(exchange=exchange(label="tie", judge="tie"), reply=late, agreement=None))
+    assert (row.human, row.judge, row.judge_probability) == (None, None, None)
+
+
+@pytest.mark.parametrize("content", ["\\u0000", "\\\\u0000", "C:\\u0000", "\ufffe", "\u2028", "é\u0301🙂"])
+def test_text_that_only_looks_like_nul_is_kept(content):
+    (pair,) = rows.encode_pairs([scored(reply=Reply(model="m", content=content))]).values()
+    assert msgspec.json.decode(pair.payload.reply)["content"] == content
+
+
+@pytest.mark.parametrize("name", ["", "x1", "Störung 7", "ж" * 256, "a" * rows.MAX_NAME])
+def test_an_ordinary_name_is_kept_as_it_is(name):
+    assert rows.clean(name) == name
+
+
+def test_names_are_mended_alike_everywhere_and_never_confused():
+    longest = "x" * rows.MAX_NAME
+    wild = [NUL, f"a{NUL}", SURROGATE, longest + "x", longest + "y", "ü" * 1000, "🙂" * 256, "🙂" * 255 + "x"]
+    cleaned = [rows.clean(name) for name in wild]
+    assert len(set(cleaned)) == len(wild)
+    assert all(len(name.encode()) <= rows.MAX_NAME and NUL not in name for name in cleaned)
+    assert [rows.clean(name) for name in cleaned] == cleaned
+
+
+def test_a_dead_letter_can_always_be_stored():
+    row = rows.dead_letter_row(letter(f"{NUL}{SURROGATE}" * 999, detail=NUL, reason=SURROGATE, payload=b"\0\xff"))
+    assert b"\\u0000" not in msgspec.json.encode(row)
+
+
+def test_the_best_outcome_of_an_exchange_does_not_depend_on_order():
+    failed: dict[str, Any] = {"agreement": None}
+    best_first = [
+        outcomes.of_pair(*scored()),
+        outcomes.of_pair(*scored(unscored="refusal", **failed)),
+        outcomes.of_pair(*scored(unscored="no_reference", **failed)),
+        outcomes.of_pair(*scored(reply=Reply(model="m", failure="expired"), **failed)),
+        outcomes.of_pair(*scored(unscored="frontier_not_recorded", **failed)),
+        outcomes.of_pair(*scored(kind="ceiling")),
+        outcomes.of_pair(*scored(kind="ceiling", unscored="refusal", **failed)),
+        outcomes.ARRIVED,
+    ]
+    assert sorted(best_first, reverse=True) == best_first
+
+
+@pytest.mark.parametrize("url", ["mysql://user:secret@host/db", "secret", "postgresql://user:secret@host:port/db"])
+def test_an_address_that_is_not_postgres_is_named_without_its_password(url):
+    with pytest.raises(StoreError) as refused:
+        engine.parse(url)
+    assert "postgresql://" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_both_spellings_of_the_scheme_are_understood():
+    assert {engine.parse(f"{scheme}://u@h/d").drivername for scheme in ("postgres", "postgresql")} == {
+        "postgresql+psycopg"
+    }

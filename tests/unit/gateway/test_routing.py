@@ -1,0 +1,92 @@
+import json
+
+import pytest
+
+from shadow.errors import ConfigError
+from shadow.gateway.routing import Router
+from shadow.settings import Settings
+from tests.support.gateways import settings_for
+
+SETTINGS = settings_for("http://frontier")
+
+
+def body(**fields: object) -> bytes:
+    return json.dumps({"messages": [], **fields}).encode()
+
+
+@pytest.mark.parametrize(
+    ("request_body", "told"),
+    [
+        (body(model="intent-model"), {}),
+        (body(model="gpt-x", metadata={"shadow_task": "intent"}), {}),
+        (body(model="gpt-x"), {"x-shadow-task": "intent"}),
+    ],
+)
+def test_a_request_that_names_a_task_goes_to_its_frontier(request_body: bytes, told: dict[str, str]):
+    route = Router(SETTINGS).route("chat", request_body, told)
+    assert (route.task, route.arm, route.target.name, route.unmirrored) == ("intent", "frontier", "big", None)
+
+
+@pytest.mark.parametrize("ours", ["intent-model", "big", "small"])
+def test_a_name_of_ours_becomes_the_endpoints_and_every_other_byte_stays(ours: str):
+    sent = b'{"seed":18446744073709551617, "model": "%s","temperature":1.0,"x":[1e400,0.10]}' % ours.encode()
+    route = Router(SETTINGS).route("chat", sent, {"x-shadow-task": "intent"})
+    assert route.body == b'{"seed":18446744073709551617,"model":"gpt-x","temperature":1.0,"x":[1e400,0.10]}'
+
+
+@pytest.mark.parametrize("model", ["gpt-x", "gpt-x-2026-01-01", "text-embedding-3", ""])
+def test_a_real_models_name_passes_with_the_whole_body_as_it_came(model: str):
+    sent = b'{ "model" : "%s" , "a":1, "a":2 }\n' % model.encode()
+    assert Router(SETTINGS).route("chat", sent, {"x-shadow-task": "intent"}).body == sent
+
+
+@pytest.mark.parametrize(
+    "broken", [b"", b"{", b"[]", b"null", b'"text"', b"\xff", b"[" * 100_000, b'{"model":"\\ud800"}']
+)
+def test_a_body_that_is_no_json_object_goes_out_untouched_and_is_not_mirrored(broken: bytes):
+    route = Router(SETTINGS).route("chat", broken, {"x-shadow-task": "intent"})
+    assert (route.body, route.task, route.unmirrored, route.target.name) == (broken, None, "bad_json", "big")
+
+
+def test_what_names_no_task_goes_where_the_settings_say():
+    assert Router(SETTINGS).route("chat", body(model="gpt-y"), {}).unmirrored == "no_task"
+    elsewhere = settings_for("http://frontier", gateway={"upstream": "small"})
+    assert Router(SETTINGS).route("chat", body(model="gpt-y"), {}).target.name == "big"
+    assert Router(elsewhere).route("chat", body(model="gpt-y"), {}).target.name == "small"
+
+
+def test_a_model_of_ours_without_a_task_is_asked_itself():
+    route = Router(SETTINGS).route("chat", body(model="small"), {})
+    assert (route.target.name, route.task) == ("small", None)
+
+
+def test_a_task_nobody_configured_is_served_but_not_mirrored():
+    route = Router(SETTINGS).route("chat", body(model="gpt-x"), {"x-shadow-task": "no-such-task"})
+    assert (route.target.name, route.task, route.unmirrored) == ("big", None, "unknown_task")
+
+
+def test_segment_and_unit_come_from_headers_and_metadata():
+    sent = body(model="intent-model", metadata={"locale": "de", "secret": "x"}, user="anna")
+    route = Router(SETTINGS).route("chat", sent, {"x-shadow-segment": "plan=pro"})
+    assert (route.segment, route.unit) == ({"locale": "de", "plan": "pro"}, "anna")
+    assert Router(SETTINGS).route("chat", sent, {"x-shadow-unit": "u7"}).unit == "u7"
+
+
+def test_nothing_to_forward_to_is_said_before_the_first_request():
+    with pytest.raises(ConfigError, match="gateway"):
+        Router(Settings())
+
+
+@pytest.mark.parametrize("odd", [{"model": 5}, {"model": ["intent-model"]}, {"metadata": "x"}, {"user": 7}])
+def test_fields_of_odd_types_are_the_endpoints_to_judge(odd: dict[str, object]):
+    sent = body(**odd)
+    route = Router(SETTINGS).route("chat", sent, {"x-shadow-task": "intent"})
+    assert (route.body, route.task, route.unit) == (sent, "intent", None)
+
+
+def test_a_response_made_in_the_background_is_served_but_not_mirrored_for_its_answer_comes_later():
+    sent = body(model="intent-model", background=True)
+    route = Router(SETTINGS).route("responses", sent, {})
+    assert (route.task, route.target.name, route.unmirrored) == ("intent", "big", "background")
+    assert Router(SETTINGS).route("responses", body(model="intent-model", background=False), {}).unmirrored is None
+    assert Router(SETTINGS).route("chat", sent, {}).unmirrored is None

@@ -1,0 +1,194 @@
+"""Promises of reading what was heard: the same reply whoever listened, and no fault of ours is the model's."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow.capture.call import Call
+from shadow.capture.stream_recorder import Tape
+from shadow.capture.tags import Labels
+from shadow.gateway.mirror.exchange import Broken, Heard, exchange_of
+from shadow.openai_api import captured_response, replies
+from shadow.openai_api.body_buffer import Piece
+from shadow.openai_api.captured_response import Answer
+from shadow.publisher import Dropped
+from shadow.records import Api, Exchange, Reply
+from tests.support.capturing import SETTINGS, Collected
+from tests.support.packing import PACK
+
+REQUEST = b'{"model":"big"}'
+LIMIT = 4 * 2**20
+
+TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=12), max_size=5)
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2}
+
+
+def by_sdk(
+    pieces: Sequence[Piece], api: Api = "chat", fault: str | None = None, headers: Mapping[str, str] | None = None
+) -> Exchange:
+    tape = Tape(lambda *_: None, (), headers or {}, Collected())
+    tape.pieces = list(pieces)
+    tape.fault = fault
+    labels = Labels(task="intent", segment={}, unit=None, rate=1.0)
+    return Call(SETTINGS, api, labels, {}, 0.0, 9.0, REQUEST, 200, None, tape).exchange()
+
+
+def by_gateway(
+    pieces: Sequence[Piece], api: Api = "chat", broken: Broken | None = None, headers: Mapping[str, str] | None = None
+) -> Exchange:
+    known = headers or {}
+    heard = Heard(
+        id="x1",
+        api=api,
+        task="intent",
+        arm="frontier",
+        model="big",
+        segment={},
+        unit=None,
+        request=REQUEST,
+        at=1_700_000_000.0,
+        started=0.0,
+        ended=9.0,
+        pieces=list(pieces),
+        size=sum(len(piece) for piece, _ in pieces),
+        probability=1.0,
+        status=200,
+        content_type=known.get("content-type", ""),
+        content_encoding=known.get("content-encoding", ""),
+        broken=broken,
+    )
+    exchange = exchange_of(heard, SETTINGS)
+    assert exchange is not None
+    return exchange
+
+
+def cut(body: bytes, places: list[int]) -> list[Piece]:
+    """`body` cut at these places, each piece a second after the one before."""
+    edges = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
+    return [(body[start:end], float(second)) for second, (start, end) in enumerate(pairwise(edges))]
+
+
+def without_clock(reply: Reply) -> Reply:
+    return msgspec.structs.replace(reply, latency_ms=None, ttft_ms=None)
+
+
+def sse(events: list[Any]) -> bytes:
+    return b"".join(b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\r\n\r\n" for event in events)
+
+
+def delta(finish: str | None = None, **said: Any) -> dict[str, Any]:
+    return {"model": "big-0925", "choices": [{"index": 0, "delta": said, "finish_reason": finish}]}
+
+
+@st.composite
+def chats(draw: st.DrawFn) -> tuple[Api, str, bytes]:
+    texts, written = draw(TEXTS), draw(TEXTS)
+    finish = draw(st.sampled_from(["stop", "length", "tool_calls"]))
+    kind, field = draw(st.sampled_from([("function", "arguments"), ("custom", "input")]))
+    if draw(st.booleans()):
+        call = {"type": kind, kind: {"name": "f", field: "".join(written)}}
+        message = {"content": "".join(texts), "tool_calls": [call] if written else []}
+        whole = {"model": "big-0925", "choices": [{"message": message, "finish_reason": finish}], "usage": USAGE}
+        return "chat", "application/json", json.dumps(whole).encode()
+    events = [delta(content=text) for text in texts]
+    events += [delta(tool_calls=[{"index": 0, kind: {"name": "", field: text}}]) for text in written]
+    events += [delta(finish=finish), {"choices": [], "usage": USAGE}]
+    return "chat", "text/event-stream; charset=utf-8", sse(events) + b"data: [DONE]\n\n"
+
+
+@st.composite
+def responses(draw: st.DrawFn) -> tuple[Api, str, bytes]:
+    texts = draw(TEXTS)
+    content = [{"type": "output_text", "text": text} for text in texts]
+    whole = {
+        "model": "big-0925",
+        "status": draw(st.sampled_from(["completed", "incomplete", "in_progress"])),
+        "output": [{"type": "message", "content": content}, {"type": "custom_tool_call", "name": "f", "input": "x"}],
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+    }
+    if draw(st.booleans()):
+        return "responses", "application/json; charset=utf-8", json.dumps(whole).encode()
+    events = [{"type": "response.output_text.delta", "delta": text} for text in texts]
+    return "responses", "Text/Event-Stream", sse([*events, {"type": "response.completed", "response": whole}])
+
+
+@pytest.mark.parametrize("coding", ["identity", *PACK])
+@given(recorded=chats() | responses(), places=st.lists(st.integers(0, 2_000), max_size=12))
+def test_client_and_gateway_read_the_same_bytes_into_the_same_reply_whatever_the_pieces_and_coding(
+    coding: str, recorded: tuple[Api, str, bytes], places: list[int]
+):
+    api, content_type, body = recorded
+    headers = {"content-type": content_type, "content-encoding": coding}
+    pieces = cut(PACK[coding](body) if coding in PACK else body, places)
+    sdk, gateway = by_sdk(pieces, api, headers=headers), by_gateway(pieces, api, headers=headers)
+    assert sdk.reply.ttft_ms == gateway.reply.ttft_ms
+    assert (sdk.truncated, gateway.truncated) == (False, False)
+    unpacked = by_gateway([(body, 0.0)], api, headers={"content-type": content_type})
+    assert without_clock(sdk.reply) == without_clock(gateway.reply) == without_clock(unpacked.reply)
+    assert sdk.reply.cost_usd == pytest.approx(7e-6)
+
+
+@pytest.mark.parametrize(
+    ("fault", "broken", "failure"),
+    [
+        ("RemoteProtocolError", "endpoint", "interrupted"),
+        ("ReadTimeout", "silence", "timeout"),
+        (None, "client", "interrupted"),
+    ],
+)
+@given(recorded=chats() | responses(), kept=st.integers(0, 2_000))
+def test_half_an_answer_has_the_same_cause_for_both_and_is_never_the_models_fault(
+    fault: str | None, broken: Broken, failure: str, recorded: tuple[Api, str, bytes], kept: int
+):
+    api, content_type, body = recorded
+    pieces = cut(body[: kept % len(body)], [])
+    headers = {"content-type": content_type}
+    sdk, gateway = by_sdk(pieces, api, fault, headers).reply, by_gateway(pieces, api, broken, headers).reply
+    assert without_clock(msgspec.structs.replace(sdk, failure_detail=None)) == without_clock(
+        msgspec.structs.replace(gateway, failure_detail=None)
+    )
+    whole = by_gateway([(body, 0.0)], api, headers=headers).reply
+    assert sdk.failure in (failure, whole.failure)
+
+
+@given(recorded=chats() | responses(), limit=st.integers(0, 2_000), coding=st.sampled_from(["", "gzip"]))
+def test_what_we_cut_off_is_never_taken_for_the_models_words(recorded: tuple[Api, str, bytes], limit: int, coding: str):
+    api, content_type, body = recorded
+    copy = PACK[coding](body) if coding else body[:limit]
+
+    def heard(pieces: Sequence[Piece], limit: int, *, cut: bool) -> tuple[Reply, bool]:
+        known = Answer(api=api, model="big", started=0.0, pieces=pieces, limit=limit, too_long="too long", cut=cut)
+        return captured_response.read(
+            msgspec.structs.replace(known, content_type=content_type, content_encoding=coding)
+        )
+
+    whole, _ = heard([(PACK[coding](body) if coding else body, 0.0)], len(body), cut=False)
+    reply, truncated = heard([(copy, 0.0)], limit, cut=not coding and len(body) > limit)
+    assert truncated == (len(body) > limit)
+    if reply.failure != "truncated" or reply.failure_detail != "too long":
+        # Only what follows the model's last word is missing.
+        assert msgspec.structs.replace(reply, usage=None) == msgspec.structs.replace(whole, usage=None)
+
+
+def test_an_answer_in_a_coding_that_nobody_here_knows_is_dropped_for_that_reason():
+    with pytest.raises(Dropped, match="'compress'") as outcome:
+        by_sdk([(b"?", 0.0)], headers={"content-type": "application/json", "content-encoding": "compress"})
+    assert outcome.value.reason == "unknown_coding"
+
+
+def test_a_bomb_in_the_copy_is_unpacked_to_the_limit_and_no_further():
+    packed = PACK["gzip"](b'{"x":"' + b" " * 20_000_000)
+    exchange = by_sdk([(packed, 0.0)], headers={"content-type": "application/json", "content-encoding": "gzip"})
+    assert (exchange.truncated, exchange.reply.failure) == (True, "truncated")
+
+
+def test_an_answer_that_is_whole_and_no_answer_is_the_models_fault_whoever_stopped_reading():
+    headers = {"content-type": "application/json"}
+    for reply in (by_sdk([(b'{"choices": []}', 0.0)], headers=headers).reply, replies.read("chat", {"choices": []})):
+        assert reply.failure == "malformed"
