@@ -53,7 +53,7 @@ ELSEWHERE: Final = {
     "make bench": "it measures for many minutes",
     "make simulate": "it simulates for many minutes; a part of it is in tests/simulation",
     "make reference": "tests/unit/core/test_reference.py",
-    "make kafka": "tests/integration/test_devstack_kafka.py",
+    "make kafka": "tests/integration/devstack/test_kafka.py",
     "make lock": "it needs the package index, and changes what the tests run with",
     "pip install shadow-regret": "tests/acceptance/test_packaging.py",
     "vllm serve MODEL": "another program, on a GPU",
@@ -63,7 +63,7 @@ ELSEWHERE: Final = {
     "docker compose run --rm scorer prune": "there is no engine where tests run",
     "shadow demo": "tests/acceptance/test_demo.py",
     "shadow up": "tests/acceptance/test_up.py",
-    "shadow judge run": "tests/integration/test_judge_service.py",
+    "shadow judge run": "tests/integration/services/test_judge_service.py",
     "shadow replay --judge NAME": "tests/acceptance/test_judge.py",
 }
 

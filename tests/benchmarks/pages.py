@@ -72,7 +72,7 @@ def _seconds(page: str, selections: dict[str, str], *, remember: bool) -> float:
     if not remember:
         st.cache_data.clear()
         st.cache_resource.clear()
-    app = AppTest.from_string(f"from dashboard.views import {page}\n{page}.show()", default_timeout=120)
+    app = AppTest.from_string(f"from dashboard.views.{page} import page\npage.show()", default_timeout=120)
     for key, value in {"task": "ticket-intent", "window": "28 d", **selections}.items():
         if page != "overview" or key != "task":
             app.query_params[key] = value

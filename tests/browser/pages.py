@@ -22,7 +22,7 @@ def opened(**selections: str) -> AppTest:
 
 def visited(page: str, **selections: str) -> AppTest:
     """A page with these selections in its address, run to the end without an exception."""
-    script = f"from dashboard.views import {page}\n{page}.show()"
+    script = f"from dashboard.views.{page} import page\npage.show()"
     return _run(AppTest.from_string(script, default_timeout=60), selections)
 
 

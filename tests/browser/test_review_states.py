@@ -38,7 +38,7 @@ def review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str) -
         text = world.toml(url)
         file.write_text(text.replace(f"[tasks.{TASK}]\n", f"[tasks.{TASK}]\n{changes}\n"), encoding="utf-8")
         monkeypatch.setenv(CONFIG_VARIABLE, str(file))
-        app = AppTest.from_string("from dashboard.views import review\nreview.show()", default_timeout=60)
+        app = AppTest.from_string("from dashboard.views.review import page\npage.show()", default_timeout=60)
         for key, value in {"task": TASK, **selections}.items():
             app.query_params[key] = value
         app.session_state[REVIEWER] = reviewer

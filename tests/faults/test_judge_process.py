@@ -14,7 +14,7 @@ from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.devstack.model_servers.models import SimulatedServer
 from shadow.store.read import rollup_reads
 from shadow.store.schema.engine import connect
-from tests.integration.test_judge_service import TASK, due_pairs, left, said, settings_for, spending
+from tests.integration.services.test_judge_service import TASK, due_pairs, left, said, settings_for, spending
 from tests.support import store_samples
 from tests.support.consuming import exit_code, process, tell, until
 from tests.support.injections import WORLD

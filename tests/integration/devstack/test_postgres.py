@@ -93,7 +93,7 @@ def test_a_throwaway_server_dies_with_its_process_even_if_that_is_killed(folder:
         """
         import os, signal, sys
         from pathlib import Path
-        from shadow.devstack.postgres import EmbeddedPostgres
+        from shadow.devstack.services.postgres import EmbeddedPostgres
         server = EmbeddedPostgres(Path(sys.argv[1]), throwaway=True)
         server.start()
         print(server.pid, flush=True)
@@ -110,7 +110,7 @@ def test_removing_the_folder_ends_the_server_that_a_crash_left_over_it(folder: P
         """
         import os, signal, sys
         from pathlib import Path
-        from shadow.devstack.postgres import EmbeddedPostgres
+        from shadow.devstack.services.postgres import EmbeddedPostgres
         server = EmbeddedPostgres(Path(sys.argv[1]))
         server.start()
         print(server.pid, flush=True)

@@ -208,7 +208,7 @@ def test_making_a_publisher_starts_nothing():
 
 EXITING = """
 import sys
-from tests.publishing import offer, settings_for
+from tests.support.publishing import offer, settings_for
 from shadow.publisher import Publisher
 from shadow.settings import Topics
 publisher = Publisher(settings_for(sys.argv[1], Topics(exchanges=sys.argv[2])))
@@ -217,7 +217,7 @@ offer(publisher, *(f"e{n}" for n in range(500)))
 
 FORKING = """
 import os, sys
-from tests.publishing import offer, settings_for, settled
+from tests.support.publishing import offer, settings_for, settled
 from shadow.publisher import Publisher
 from shadow.settings import Topics
 publisher = Publisher(settings_for(sys.argv[1], Topics(exchanges=sys.argv[2])))
@@ -234,7 +234,7 @@ assert settled(publisher).get("dropped:delivery_timeout") is None
 
 POOL = """
 import multiprocessing, sys
-from tests.publishing import offer, settings_for
+from tests.support.publishing import offer, settings_for
 from shadow.publisher import Publisher
 from shadow.settings import Topics
 publisher = Publisher(settings_for(sys.argv[1], Topics(exchanges=sys.argv[2])))

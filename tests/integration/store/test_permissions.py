@@ -185,7 +185,7 @@ def test_the_readers_role_sees_every_page_and_writes_reports(opened, roles, monk
     for words in (("report", "--json", tmp_path / "evidence.json"), ("export", "--out", tmp_path / "pairs.jsonl")):
         shadow(roles["shadow_reader"], monkeypatch, *words)
     for page in PAGES:
-        app = AppTest.from_string(f"from dashboard.views import {page}\n{page}.show()", default_timeout=60)
+        app = AppTest.from_string(f"from dashboard.views.{page} import page\npage.show()", default_timeout=60)
         app.query_params["task"] = "ticket-intent"
         app.run()
         assert not app.exception, page

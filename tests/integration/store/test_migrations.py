@@ -125,7 +125,7 @@ def test_drift_names_what_somebody_changed(postgres_url, change, named):
 
 
 def test_several_machines_may_migrate_at_once(empty_url):
-    program = "import sys; from shadow.store import migrate; migrate.upgrade(sys.argv[1])"
+    program = "import sys; from shadow.store.schema import migrate; migrate.upgrade(sys.argv[1])"
     machines = [subprocess.Popen([sys.executable, "-c", program, empty_url]) for _ in range(2)]
     assert [machine.wait(60) for machine in machines] == [0, 0]
     assert migrate.drift(empty_url) == []

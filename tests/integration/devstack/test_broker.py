@@ -99,7 +99,7 @@ def test_the_broker_dies_with_its_parent_even_if_that_is_killed(tmp_path: Path) 
         """
         import sys, time
         from pathlib import Path
-        from shadow.devstack.broker import EmbeddedBroker
+        from shadow.devstack.services.broker import EmbeddedBroker
         broker = EmbeddedBroker(log=Path(sys.argv[1]))
         broker.start()
         print(broker.port, flush=True)
