@@ -20,7 +20,7 @@ from consumers.runtime.health import Vitals
 from scoring import judge as judging
 from scoring.judge import NANO, TRIES, Bill, Judge, Question, Unjudged
 from shadow.records import Preference
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback import verdicts
 from shadow.store.feedback.labels import PairName
@@ -97,7 +97,9 @@ class Outcome(NamedTuple):
 class TaskJudge:
     """The judge of the task `name`. `batch` pairs are in hand at most."""
 
-    def __init__(self, name: str, task: Task, model: str, judge: Judge, engine: Engine, measures: Measures) -> None:
+    def __init__(
+        self, name: str, task: TaskSettings, model: str, judge: Judge, engine: Engine, measures: Measures
+    ) -> None:
         assert task.judge is not None
         self._name = name
         self._task = task

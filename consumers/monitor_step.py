@@ -20,7 +20,7 @@ from scoring.monitor.hours import Progress, cut
 from scoring.monitor.judge import JudgeState
 from scoring.monitor.task import FLOWING, JUDGE, JUDGED, PARTS, SCORED, Found, Key, Part, Rules, States, Taken
 from shadow.aggregates.tally import Cell, Tally
-from shadow.settings import Settings, Task
+from shadow.settings import Settings, TaskSettings
 from shadow.store.feedback import verdicts
 from shadow.store.monitoring import detector_state, incidents
 from shadow.store.monitoring.detector_state import DetectorState
@@ -89,7 +89,7 @@ class Watch:
 
     def _answerable_since(self) -> datetime:
         """An exchange made before it would not be asked about any more: if it is on its way, it was lost."""
-        max_age_s = self._spec.max_age_s if self._spec is not None else Task(frontier="").max_age_s
+        max_age_s = self._spec.max_age_s if self._spec is not None else TaskSettings(frontier="").max_age_s
         return self._now - timedelta(seconds=max_age_s + self._settings.monitor.lateness_s)
 
     def _look(self, in_flight: datetime | None, due: datetime | None, beats: Mapping[str, Heartbeat]) -> None:

@@ -27,7 +27,7 @@ from scoring.scorers import SCORERS, Scorer, Unreadable, mistakes, name_for
 from shadow.aggregates.regret_sources import net_by_source, were_seen
 from shadow.policy import sampling
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 
 #: Scores are rounded to so many places, so that every machine adds up the same numbers.
 PLACES: Final = 6
@@ -42,12 +42,12 @@ class _Judged(NamedTuple):
     detail: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
-def compare(trial: Trial, task: Task | None, *, scorer: str | None = None) -> Comparison:
+def compare(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None) -> Comparison:
     """What the scorer says of a pair. `scorer` overrides the task's own. Never raises on model text."""
     return scored(trial, task, scorer=scorer)[1]
 
 
-def scored(trial: Trial, task: Task | None, *, scorer: str | None = None) -> tuple[Trial, Comparison]:
+def scored(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None) -> tuple[Trial, Comparison]:
     """The trial with its replies' failures filled in, and its comparison."""
     frontier = refusals.classified(frontier_reply(trial))
     candidate = refusals.classified(candidate_reply(trial))
@@ -70,14 +70,14 @@ def scored(trial: Trial, task: Task | None, *, scorer: str | None = None) -> tup
     return judged_trial, _with_regret(judged_trial, comparison)
 
 
-def _scorer_name(frontier: Reply, candidate: Reply, task: Task | None, override: str | None) -> str:
+def _scorer_name(frontier: Reply, candidate: Reply, task: TaskSettings | None, override: str | None) -> str:
     if override is not None:
         return override
     # Whether to call a tool is part of the answer, so one side's calls are enough.
     return "tool_calls" if frontier.tool_calls or candidate.tool_calls else name_for(task)
 
 
-def _options(name: str, task: Task | None) -> dict[str, Any]:
+def _options(name: str, task: TaskSettings | None) -> dict[str, Any]:
     """The task's options, as far as they are this scorer's: it need not be the task's own."""
     if task is None or not task.scorer_options:
         return {}
@@ -85,7 +85,7 @@ def _options(name: str, task: Task | None) -> dict[str, Any]:
     return {key: value for key, value in task.scorer_options.items() if key in known}
 
 
-def _misconfigured(name: str, task: Task | None) -> str | None:
+def _misconfigured(name: str, task: TaskSettings | None) -> str | None:
     if name not in SCORERS:
         return "unknown_scorer"
     if task is not None and task.scorer_options and mistakes(name_for(task), task.scorer_options):
@@ -148,7 +148,7 @@ def _with_regret(trial: Trial, comparison: Comparison) -> Comparison:
     return comparison
 
 
-def _judge_rate(trial: Trial, task: Task | None) -> float | None:
+def _judge_rate(trial: Trial, task: TaskSettings | None) -> float | None:
     """The chance with which this pair was chosen to be shown to the judge; None where it was not."""
     if task is None or task.judge is None or trial.kind == "ceiling" or trial.exchange.judge is not None:
         return None

@@ -15,7 +15,7 @@ from shadow.aggregates.per_unit import UnitTallies
 from shadow.aggregates.tally import Cell, Combination, Tally
 from shadow.pairs_file import BadLine, RecordedPair, trials
 from shadow.records import Comparison, Trial
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 
 #: So many broken lines are kept to be shown; all are counted.
 MOST_BAD_LINES: Final = 20
@@ -47,7 +47,7 @@ class Replay:
     def judged(
         self,
         lines: Iterable[RecordedPair | BadLine],
-        tasks: Mapping[str, Task],
+        tasks: Mapping[str, TaskSettings],
         *,
         name: str = "",
         only: str | None = None,

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from shadow.records import Usage
-from shadow.settings import Model
+from shadow.settings import ModelSettings
 
 if TYPE_CHECKING:
     from genai_prices.types import PriceCalculation
@@ -29,7 +29,7 @@ class Rates(NamedTuple):
     output: float | None
 
 
-def cost_usd(model: Model, sent_name: str, usage: Usage | None) -> float | None:
+def cost_usd(model: ModelSettings, sent_name: str, usage: Usage | None) -> float | None:
     """US dollars for `usage` of `model`, called `sent_name` at its endpoint; None where unknown.
 
     Both token counts must be known, and the price of each that is not 0.

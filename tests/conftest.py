@@ -11,7 +11,7 @@ import streamlit as st
 from shadow.devstack.services.broker import embedded_broker
 from shadow.devstack.services.kafka import ApacheKafka
 from shadow.devstack.services.postgres import EmbeddedPostgres
-from shadow.settings import KAFKA_VARIABLE, POSTGRES_VARIABLE, Topics
+from shadow.settings import KAFKA_VARIABLE, POSTGRES_VARIABLE, TopicSettings
 from shadow.topics import create_topics
 from tests.support import services
 
@@ -34,7 +34,7 @@ def apache_kafka() -> Iterator[ApacheKafka]:
 
 
 @pytest.fixture
-def topics(broker: str) -> Topics:
+def topics(broker: str) -> TopicSettings:
     """The platform's topics under names of this test's own, created with 4 partitions each."""
     names = services.unique_topics()
     create_topics(broker, dict.fromkeys((names.exchanges, names.trials, names.deadletters), 4))

@@ -19,7 +19,7 @@ from faust.types import TP
 
 from consumers.kafka.messages import Incoming
 from consumers.kafka.offset_tracker import Partition
-from shadow.settings import Kafka
+from shadow.settings import KafkaSettings
 
 #: Returns when a rebalance begins.
 Wait: TypeAlias = Callable[[], Awaitable[object]]
@@ -45,7 +45,7 @@ class Reader:
 
     def __init__(
         self,
-        kafka: Kafka,
+        kafka: KafkaSettings,
         *,
         group: str,
         topics: Sequence[str],
@@ -140,7 +140,7 @@ class Reader:
         await self._revoked()
 
 
-def request_timeout_s(kafka: Kafka) -> float:
+def request_timeout_s(kafka: KafkaSettings) -> float:
     """Longest wait for an answer of the broker; Faust wants it longer than the session."""
     return kafka.session_timeout_s + 10.0
 
@@ -157,7 +157,7 @@ def _incoming(record: Any) -> Incoming:
     )
 
 
-def _app(kafka: Kafka, group: str) -> faust.App:
+def _app(kafka: KafkaSettings, group: str) -> faust.App:
     session_s = kafka.session_timeout_s
     return _App(
         group,

@@ -17,7 +17,7 @@ from consumers.kafka.messages import Incoming
 from consumers.kafka.offset_tracker import Acks, Partition, Prefix
 from consumers.runtime.health import Health
 from shadow.errors import BrokerError
-from shadow.settings import Kafka
+from shadow.settings import KafkaSettings
 
 COMMIT_EVERY_S: Final = 0.2
 SAY_WAITING_EVERY_S: Final = 5.0
@@ -30,7 +30,7 @@ class Membership:
 
     def __init__(
         self,
-        kafka: Kafka,
+        kafka: KafkaSettings,
         in_hand: InHand,
         health: Health,
         *,

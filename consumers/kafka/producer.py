@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from consumers.runtime.backoff import Backoff
 from shadow import wire
 from shadow.errors import WireError
-from shadow.settings import Kafka
+from shadow.settings import KafkaSettings
 
 #: The broker's own default for the largest message.
 MAX_MESSAGE_BYTES: Final = 1_048_576
@@ -26,7 +26,7 @@ class Outbox:
     back: consumption pauses meanwhile, because whoever sends waits here.
     """
 
-    def __init__(self, kafka: Kafka, *, source: str, trouble: Callable[[str | None], None]) -> None:
+    def __init__(self, kafka: KafkaSettings, *, source: str, trouble: Callable[[str | None], None]) -> None:
         self._kafka = kafka
         self._source = source
         self._trouble = trouble

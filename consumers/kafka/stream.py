@@ -23,7 +23,7 @@ from consumers.kafka.room import Room
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.health import Health
 from shadow.errors import BrokerError
-from shadow.settings import Kafka
+from shadow.settings import KafkaSettings
 
 Handler: TypeAlias = Callable[[Incoming], Awaitable[None]]
 
@@ -57,7 +57,7 @@ class Subscription:
 class Consumer:
     """Reads until told to stop, starting again whenever Faust or the broker breaks."""
 
-    def __init__(self, kafka: Kafka, subscription: Subscription, health: Health) -> None:
+    def __init__(self, kafka: KafkaSettings, subscription: Subscription, health: Health) -> None:
         self._kafka = kafka
         self._subscription = subscription
         self._health = health
@@ -91,7 +91,7 @@ class Consumer:
 class _Life:
     """One member of the group from its start to its end, with what it has in hand."""
 
-    def __init__(self, kafka: Kafka, subscription: Subscription, health: Health) -> None:
+    def __init__(self, kafka: KafkaSettings, subscription: Subscription, health: Health) -> None:
         self._kafka = kafka
         self._drain_s = subscription.drain_s
         room = Room(subscription.concurrency, MOST_BYTES_IN_HAND)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from scoring.evidence.verdict import LIMIT
-from shadow.settings import Settings, Task, load
+from shadow.settings import Settings, TaskSettings, load
 
 
 @st.cache_resource(ttl=30, show_spinner=False)
@@ -38,4 +38,4 @@ def regret_limit(task: str) -> float:
 def false_flag_rate(task: str) -> float:
     """The share of flagged segments that may be flagged by mistake."""
     spec = settings().tasks.get(task)
-    return spec.false_flag_rate if spec else Task.model_fields["false_flag_rate"].default
+    return spec.false_flag_rate if spec else TaskSettings.model_fields["false_flag_rate"].default

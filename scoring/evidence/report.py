@@ -27,7 +27,7 @@ from shadow.aggregates.per_unit import Units, UnitTallies
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import MICRO, Cell, Sums, Tally
 from shadow.records import RegretSource, Role
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 
 SCHEMA: Final = "shadow.evidence/1"
 
@@ -147,7 +147,7 @@ class _Asked(NamedTuple):
 def evidence(
     tallies: Mapping[Cell, Tally],
     *,
-    tasks: Mapping[str, Task] | None = None,
+    tasks: Mapping[str, TaskSettings] | None = None,
     limit: float = LIMIT,
     units: UnitTallies | None = None,
 ) -> list[TaskEvidence]:

@@ -11,7 +11,7 @@ from typing import Final
 from shadow import prices
 from shadow.errors import ConfigError
 from shadow.records import Reply, Usage
-from shadow.settings import Model
+from shadow.settings import ModelSettings
 
 NANO: Final = 1_000_000_000
 
@@ -27,7 +27,7 @@ _AROUND: Final = 50
 class Price:
     """What calls of one model cost. Get one from `price_of`, which makes sure that it is known."""
 
-    def __init__(self, model: Model, sent_name: str) -> None:
+    def __init__(self, model: ModelSettings, sent_name: str) -> None:
         self._model = model
         self._sent_name = sent_name
 
@@ -49,7 +49,7 @@ class Price:
         return self.at_most(messages) if answered else 0
 
 
-def price_of(name: str, model: Model) -> Price:
+def price_of(name: str, model: ModelSettings) -> Price:
     """The price of the model `name` of the settings.
 
     Raises ConfigError where it is not known: a budget in money could not be kept. Whoever runs

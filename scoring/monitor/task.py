@@ -23,7 +23,7 @@ from scoring.monitor.unscored import UnscoredState
 from shadow.aggregates import tally
 from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 from shadow.records import RegretSource
-from shadow.settings import Settings, Task
+from shadow.settings import Settings, TaskSettings
 
 Part: TypeAlias = Literal["scored", "judged"]
 PARTS: Final[tuple[Part, ...]] = ("scored", "judged")
@@ -93,7 +93,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, settings: Settings, task: str) -> "Rules":
         """Those of `task`, or the defaults where it is not configured (any more)."""
-        spec = settings.tasks.get(task) or Task(frontier="")
+        spec = settings.tasks.get(task) or TaskSettings(frontier="")
         return cls(
             regret_limit=spec.regret_limit,
             false_flag_rate=spec.false_flag_rate,

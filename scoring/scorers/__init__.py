@@ -10,7 +10,7 @@ from typing import Any, Final
 from scoring.scorers import exact, json_fields, label, numeric, text, tool_calls
 from scoring.scorers.scorer import Scorer, Unreadable
 from shadow.records import TaskKind
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 
 __all__ = ["DEFAULTS", "SCORERS", "Scorer", "Unreadable", "mistakes", "name_for"]
 
@@ -32,7 +32,7 @@ DEFAULTS: Final[Mapping[TaskKind, str]] = {
 }
 
 
-def name_for(task: Task | None) -> str:
+def name_for(task: TaskSettings | None) -> str:
     """The task's own scorer, else its kind's; `text` for a task nobody has configured."""
     if task is None:
         return "text"

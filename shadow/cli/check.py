@@ -19,7 +19,7 @@ from shadow.settings import (
     KAFKA_VARIABLE,
     POSTGRES_VARIABLE,
     Settings,
-    Task,
+    TaskSettings,
     file_of,
     load,
 )
@@ -98,7 +98,7 @@ def _tasks(settings: Settings) -> Iterator[str]:
             yield from _judge(settings, key, task, task.judge)
 
 
-def _judge(settings: Settings, key: str, task: Task, judge: str) -> Iterator[str]:
+def _judge(settings: Settings, key: str, task: TaskSettings, judge: str) -> Iterator[str]:
     """Whether the task's judge may do anything. That its endpoint answers is asked of every model."""
     if not task.judge_rate:
         yield f"{key}.judge_rate: 0 shows the judge nothing; set a share above 0, or leave `judge` out"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from shadow.cli.runtime.supervisor import Service, running, stop_on_signals, watch
-from shadow.settings import Judge, Monitor, Scorer, Settings, Worker, load
+from shadow.settings import JudgeSettings, MonitorSettings, ScorerSettings, Settings, WorkerSettings, load
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")]
 
@@ -55,7 +55,9 @@ def services_of(settings: Settings, config: Path | None) -> list[Service]:
     ]
 
 
-def _consumer(name: str, section: Worker | Scorer | Judge | Monitor, *arguments: str) -> Service:
+def _consumer(
+    name: str, section: WorkerSettings | ScorerSettings | JudgeSettings | MonitorSettings, *arguments: str
+) -> Service:
     """A service that has nothing but its health to say over HTTP."""
     port = section.health_port
     ready_url = f"http://{_local(section.health_host)}:{port}/readyz"

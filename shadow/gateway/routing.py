@@ -8,7 +8,7 @@ import msgspec
 from shadow.errors import ConfigError
 from shadow.policy import identify
 from shadow.records import Api, Role
-from shadow.settings import Model, Settings, Task
+from shadow.settings import ModelSettings, Settings, TaskSettings
 
 #: Why a request is not mirrored, for the metrics.
 BAD_JSON: Final = "bad_json"
@@ -21,7 +21,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint that requests go to: `name` in [models], called `sent_name` there."""
 
     name: str
-    model: Model
+    model: ModelSettings
     sent_name: str
 
 
@@ -124,7 +124,7 @@ class Router:
         return msgspec.json.encode(fields)
 
 
-def _arm(task: Task) -> tuple[Role, str]:
+def _arm(task: TaskSettings) -> tuple[Role, str]:
     """Who serves a request of `task`, as a role and a name in [models].
 
     The one place that decides it: a share of the traffic for the candidate would start here.

@@ -15,7 +15,7 @@ from typing import Final
 from shadow.errors import WireError
 from shadow.policy.sampling import chosen
 from shadow.records import Exchange, Failure, TrialKind
-from shadow.settings import Settings, Task
+from shadow.settings import Settings, TaskSettings
 
 #: Failures that left no answer of the served model to compare with. A refusal, a cut or an
 #: empty answer is behaviour of the model, and whether the other model does the same is evidence.
@@ -68,7 +68,7 @@ def trials_for(exchange: Exchange, settings: Settings) -> tuple[PlannedTrial, ..
     return planned
 
 
-def _ceiling(exchange: Exchange, task: Task) -> PlannedTrial:
+def _ceiling(exchange: Exchange, task: TaskSettings) -> PlannedTrial:
     return PlannedTrial(
         kind="ceiling",
         candidate=task.frontier,
@@ -77,7 +77,7 @@ def _ceiling(exchange: Exchange, task: Task) -> PlannedTrial:
     )
 
 
-def _reverse(exchange: Exchange, task: Task, settings: Settings, unasked: str | None) -> PlannedTrial:
+def _reverse(exchange: Exchange, task: TaskSettings, settings: Settings, unasked: str | None) -> PlannedTrial:
     sampled = chosen(exchange.id, rate=task.regret_rate, salt="regret")
     share = task.regret_rate if sampled else 1 - task.regret_rate
     return PlannedTrial(
@@ -89,7 +89,7 @@ def _reverse(exchange: Exchange, task: Task, settings: Settings, unasked: str | 
     )
 
 
-def _served_candidate(exchange: Exchange, task: Task, settings: Settings) -> str:
+def _served_candidate(exchange: Exchange, task: TaskSettings, settings: Settings) -> str:
     """The name in [models] of the candidate that was served, else the name it gave itself."""
     model = exchange.reply.model
     matching = [name for name in task.candidates if model in (name, settings.sent_name(name))]

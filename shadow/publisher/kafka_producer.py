@@ -12,8 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from shadow.publisher.queue import Dropped
-from shadow.settings import Kafka
-from shadow.settings import Publisher as Limits
+from shadow.settings import KafkaSettings, PublisherSettings
 from shadow.wire import Message
 
 with warnings.catch_warnings():
@@ -52,7 +51,7 @@ class _ByChecksum(Partitioner):  # type: ignore[misc] # the client has no types
 class Courier:
     """One producer. Lives on the publisher's thread, except for `Done`."""
 
-    def __init__(self, kafka: Kafka, limits: Limits) -> None:
+    def __init__(self, kafka: KafkaSettings, limits: PublisherSettings) -> None:
         """Connects; blocks for up to a second. Raises Unreachable."""
         _pin_kafka_logs()
         made: list[Any] = []

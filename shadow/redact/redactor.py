@@ -11,7 +11,7 @@ import msgspec
 from shadow.records import CaptureCounts, Exchange, Reply
 from shadow.redact import contacts, secrets, units
 from shadow.redact.keys import says_what_it_holds
-from shadow.settings import Redaction, Settings
+from shadow.settings import RedactionSettings, Settings
 
 if TYPE_CHECKING:
     from shadow.redact.own import OwnPatterns
@@ -38,9 +38,9 @@ class Redactor:
     the settings, `[<name>]`. Redacting twice changes nothing more.
     """
 
-    def __init__(self, settings: Redaction | None = None, *, known: Collection[str] = ()) -> None:
+    def __init__(self, settings: RedactionSettings | None = None, *, known: Collection[str] = ()) -> None:
         """`known`: names of tasks and models that are in the settings, and so are nobody's secret."""
-        settings = settings or Redaction()
+        settings = settings or RedactionSettings()
         self._enabled = settings.enabled
         self._own = _own(settings.patterns) if settings.patterns else None
         self._known = frozenset(known)

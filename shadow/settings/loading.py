@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from shadow.errors import ConfigError
 from shadow.settings import mistakes
-from shadow.settings.sections import Kafka
+from shadow.settings.sections import KafkaSettings
 from shadow.settings.variables import (
     CONFIG_VARIABLE,
     DEFAULT_FILE,
@@ -67,9 +67,9 @@ def _in_file(path: Path | None) -> Settings:
 def _with_environment(settings: Settings) -> Settings:
     if servers := os.environ.get(KAFKA_VARIABLE):
         try:
-            kafka = Kafka.model_validate({**settings.kafka.model_dump(), "bootstrap_servers": servers})
+            kafka = KafkaSettings.model_validate({**settings.kafka.model_dump(), "bootstrap_servers": servers})
         except ValidationError as fault:
-            (mistake,) = mistakes.told(fault, Kafka)
+            (mistake,) = mistakes.told(fault, KafkaSettings)
             raise ConfigError(f"environment: {KAFKA_VARIABLE}: {mistake.what}") from None
         settings = settings.model_copy(update={"kafka": kafka})
     if url := os.environ.get(POSTGRES_VARIABLE):

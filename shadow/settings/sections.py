@@ -36,7 +36,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Model(Section):
+class ModelSettings(Section):
     """`[models.NAME]`: an OpenAI-compatible endpoint."""
 
     base_url: str = Field(description="Address up to and including `/v1`.")
@@ -75,7 +75,7 @@ class Model(Section):
         return os.environ.get(self.api_key_env) if self.api_key_env else None
 
 
-class Task(Section):
+class TaskSettings(Section):
     """`[tasks.NAME]`: a workload that is configured and judged on its own."""
 
     frontier: str = Field(description="Name of the incumbent in [models].")
@@ -104,7 +104,7 @@ class Task(Section):
     )
 
 
-class Topics(Section):
+class TopicSettings(Section):
     """`[kafka.topics]`: names, where the usual ones will not do."""
 
     exchanges: str = Field("shadow.exchanges", description="What production asked and was answered.")
@@ -112,7 +112,7 @@ class Topics(Section):
     deadletters: str = Field("shadow.deadletters", description="What could not be processed, with the reason.")
 
 
-class Kafka(Section):
+class KafkaSettings(Section):
     """`[kafka]`: the broker."""
 
     bootstrap_servers: str = Field(
@@ -120,7 +120,7 @@ class Kafka(Section):
         description="host:port[,host:port…]",
         json_schema_extra={"environment": KAFKA_VARIABLE},
     )
-    topics: Topics = Topics()
+    topics: TopicSettings = TopicSettings()
     partitions: int = Field(4, ge=1, description="Partitions of topics the platform creates.")
     replication: int = Field(1, ge=1, description="Replication factor of topics the platform creates.")
     group_prefix: str = Field("shadow", description="Start of the consumer groups' names.")
@@ -136,7 +136,7 @@ class Kafka(Section):
         return value
 
 
-class Publisher(Section):
+class PublisherSettings(Section):
     """`[publisher]`: what capture may use of the host application."""
 
     queue_bytes: int = Field(64 * 2**20, ge=2**16, description="Most bytes waiting or in flight.")
@@ -148,7 +148,7 @@ class Publisher(Section):
     counts_every_s: Positive = Field(5.0, description="How often capture reports its counts.")
 
 
-class Redaction(Section):
+class RedactionSettings(Section):
     """`[redaction]`: what is taken out before an exchange leaves the process that captured it."""
 
     enabled: bool = Field(True, description="false only where nothing private can be in a request or reply.")
@@ -169,7 +169,7 @@ class Redaction(Section):
         return value
 
 
-class Gateway(Section):
+class GatewaySettings(Section):
     """`[gateway]`: the proxy. `shadow gateway --host` and `--port` override the first two."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -184,7 +184,7 @@ class Gateway(Section):
     )
 
 
-class Postgres(Section):
+class PostgresSettings(Section):
     """`[postgres]`: the database.
 
     The password comes from `PGPASSWORD`, as it is, or stands in `SHADOW_POSTGRES`, where `@`, `/`, `:`, `%` and the
@@ -212,21 +212,21 @@ class Postgres(Section):
         return value
 
 
-class Retention(Section):
+class RetentionSettings(Section):
     """`[retention]`: what `shadow prune` keeps."""
 
     payload_days: int = Field(30, ge=1, description="Days that requests and replies are kept.")
     rows_days: int = Field(180, ge=1, description="Days that per-exchange rows are kept; rollups stay.")
 
 
-class Worker(Section):
+class WorkerSettings(Section):
     """`[worker]`: the service that asks the other model."""
 
     health_host: HealthHost = "127.0.0.1"
     health_port: HealthPort = 8081
 
 
-class Scorer(Section):
+class ScorerSettings(Section):
     """`[scorer]`: the service that compares and stores."""
 
     batch: int = Field(4_000, ge=1, description="Most pairs written in one transaction.")
@@ -235,7 +235,7 @@ class Scorer(Section):
     health_port: HealthPort = 8082
 
 
-class Judge(Section):
+class JudgeSettings(Section):
     """`[judge]`: the service that asks judges."""
 
     every_s: Positive = Field(5.0, description="Pause between looks for pairs to judge.")
@@ -243,7 +243,7 @@ class Judge(Section):
     health_port: HealthPort = 8083
 
 
-class Monitor(Section):
+class MonitorSettings(Section):
     """`[monitor]`: when an incident opens."""
 
     every_s: Positive = Field(30.0, description="Pause between rounds.")
@@ -259,7 +259,7 @@ class Monitor(Section):
     health_port: HealthPort = 8084
 
 
-class Dashboard(Section):
+class DashboardSettings(Section):
     """`[dashboard]`: the pages. `shadow dashboard --host` and `--port` override both."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")

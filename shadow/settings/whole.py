@@ -9,20 +9,20 @@ from shadow.errors import ConfigError
 from shadow.records import Role
 from shadow.settings import mistakes
 from shadow.settings.sections import (
-    Dashboard,
-    Gateway,
-    Judge,
-    Kafka,
-    Model,
-    Monitor,
-    Postgres,
-    Publisher,
-    Redaction,
-    Retention,
-    Scorer,
+    DashboardSettings,
+    GatewaySettings,
+    JudgeSettings,
+    KafkaSettings,
+    ModelSettings,
+    MonitorSettings,
+    PostgresSettings,
+    PublisherSettings,
+    RedactionSettings,
+    RetentionSettings,
+    ScorerSettings,
     Section,
-    Task,
-    Worker,
+    TaskSettings,
+    WorkerSettings,
 )
 from shadow.settings.variables import DEFAULT_FILE, POSTGRES_VARIABLE
 
@@ -30,19 +30,19 @@ from shadow.settings.variables import DEFAULT_FILE, POSTGRES_VARIABLE
 class Settings(Section):
     """The whole of `shadow.toml`."""
 
-    models: dict[str, Model] = Field(default_factory=dict)
-    tasks: dict[str, Task] = Field(default_factory=dict)
-    kafka: Kafka = Kafka()
-    publisher: Publisher = Publisher()
-    redaction: Redaction = Redaction()
-    gateway: Gateway = Gateway()
-    postgres: Postgres = Postgres()
-    retention: Retention = Retention()
-    worker: Worker = Worker()
-    scorer: Scorer = Scorer()
-    judge: Judge = Judge()
-    monitor: Monitor = Monitor()
-    dashboard: Dashboard = Dashboard()
+    models: dict[str, ModelSettings] = Field(default_factory=dict)
+    tasks: dict[str, TaskSettings] = Field(default_factory=dict)
+    kafka: KafkaSettings = KafkaSettings()
+    publisher: PublisherSettings = PublisherSettings()
+    redaction: RedactionSettings = RedactionSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    postgres: PostgresSettings = PostgresSettings()
+    retention: RetentionSettings = RetentionSettings()
+    worker: WorkerSettings = WorkerSettings()
+    scorer: ScorerSettings = ScorerSettings()
+    judge: JudgeSettings = JudgeSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
     @model_validator(mode="wrap")
     @classmethod

@@ -14,7 +14,7 @@ import structlog
 from shadow import prices
 from shadow.openai_api import replies
 from shadow.records import Api, Failure, Reply
-from shadow.settings import Model
+from shadow.settings import ModelSettings
 from shadow.upstream import request as requests
 from shadow.upstream import retry
 
@@ -48,7 +48,7 @@ class Endpoint:
     ask its deadline or its latency. One event loop per Endpoint.
     """
 
-    def __init__(self, name: str, model: Model) -> None:
+    def __init__(self, name: str, model: ModelSettings) -> None:
         self.name = name
         self._model = model
         self._sent_name = model.model or name

@@ -6,7 +6,7 @@ from typing import Final
 
 import aiohttp
 
-from shadow.settings import Model
+from shadow.settings import ModelSettings
 
 #: An endpoint that does not answer within this is one production would notice.
 PROBE_TIMEOUT_S = 5.0
@@ -18,7 +18,7 @@ _UP: Final = "is it up, and the address right?"
 _PATH: Final = "is the address right, up to and including /v1?"
 
 
-async def probe(name: str, model: Model) -> str | None:
+async def probe(name: str, model: ModelSettings) -> str | None:
     """What is wrong with the model `name`: the key of the setting, the fault and its mend; None when nothing is.
 
     Asks `GET /models`, which nearly every OpenAI-compatible server has and none charges for. Where there is
@@ -45,7 +45,7 @@ async def probe(name: str, model: Model) -> str | None:
         return f"models.{name}.base_url: {model.base_url} cannot be reached ({fault or type(fault).__name__}); {_UP}"
 
 
-async def _asked(session: aiohttp.ClientSession, name: str, model: Model) -> str | None:
+async def _asked(session: aiohttp.ClientSession, name: str, model: ModelSettings) -> str | None:
     async with session.get(f"{model.base_url}/models", allow_redirects=False) as answer:
         if answer.status == 200:
             try:
@@ -60,19 +60,19 @@ async def _asked(session: aiohttp.ClientSession, name: str, model: Model) -> str
         return None if understood else _refused(name, model, answer.status, "/chat/completions")
 
 
-def _refused(name: str, model: Model, status: int, path: str) -> str:
+def _refused(name: str, model: ModelSettings, status: int, path: str) -> str:
     if status in (401, 403):
         mend = f"check the key in {_variable(model)}" if model.api_key_env else "name the variable that holds its key"
         return f"models.{name}.api_key_env: HTTP {status} from {model.base_url}; {mend}"
     return f"models.{name}.base_url: HTTP {status} from {model.base_url}{path}; {_PATH}"
 
 
-def _variable(model: Model) -> str:
+def _variable(model: ModelSettings) -> str:
     named = model.api_key_env or ""
     return named if _LIKE_A_VARIABLE.fullmatch(named) else "the variable named here (its name, never the key)"
 
 
-def _served(name: str, model: Model, listing: object) -> str | None:
+def _served(name: str, model: ModelSettings, listing: object) -> str | None:
     """Whether the listing holds the model we mean to ask; silence where it is no listing."""
     entries = listing.get("data") if isinstance(listing, dict) else None
     served = [str(entry["id"]) for entry in entries or [] if isinstance(entry, dict) and "id" in entry]

@@ -14,7 +14,7 @@ from typing import Any
 from shadow.cli.runtime.supervisor import Service, running
 from shadow.cli.up import services_of
 from shadow.devstack.services.processes import ServerProcess, free_port
-from shadow.settings import Topics, load
+from shadow.settings import TopicSettings, load
 from shadow.store.read import ledger
 from shadow.store.read.ledger import Ledger
 from shadow.store.schema import engine
@@ -63,7 +63,7 @@ def stack(
     folder: Path,
     *,
     broker: str,
-    topics: Topics,
+    topics: TopicSettings,
     postgres_url: str,
     models: Mapping[str, str],
     task: str,

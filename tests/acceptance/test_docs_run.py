@@ -20,7 +20,7 @@ from shadow import settings as names
 from shadow.cli.runtime.supervisor import is_ready
 from shadow.devstack.model_servers.models import echo_app
 from shadow.devstack.services.processes import free_port, poll_until
-from shadow.settings import Settings, Topics, load
+from shadow.settings import Settings, TopicSettings, load
 from shadow.store.schema import engine
 from tests.acceptance.documented import ELSEWHERE, IN_TEXT, PAGES, ROOT, name_of, shell_lines, tokens
 from tests.support.services import TEMPLATE, fresh_database
@@ -123,7 +123,7 @@ def reader(tmp_path, broker, topics, postgres_server, migrated_template, serve) 
         yield begin
 
 
-def edited(text: str, *, topics: Topics, serve: Callable[[Any], str]) -> str:
+def edited(text: str, *, topics: TopicSettings, serve: Callable[[Any], str]) -> str:
     """A configuration that means this machine, and nobody else on it."""
     raw = tomllib.loads(text)
     for name, model in raw["models"].items():

@@ -9,11 +9,13 @@ from sqlalchemy import Column, Engine, MetaData, Table
 
 from shadow import wire
 from shadow.records import Exchange, Reply, Trial, Usage
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 from shadow.store.schema import tables
 from shadow.store.write import bulk_write, rows
 
-TASK = Task(frontier="gpt-x", candidates=("small-7b",), kind="classification", segments=("locale", "plan", "channel"))
+TASK = TaskSettings(
+    frontier="gpt-x", candidates=("small-7b",), kind="classification", segments=("locale", "plan", "channel")
+)
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=21)
 
 #: The columns of both tables, each once.

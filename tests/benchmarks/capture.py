@@ -26,7 +26,7 @@ from shadow.capture.stream_recorder import Tape
 from shadow.devstack.services.broker import EmbeddedBroker
 from shadow.devstack.services.processes import free_port
 from shadow.publisher import Publisher
-from shadow.settings import Kafka, Settings
+from shadow.settings import KafkaSettings, Settings
 from shadow.topics import create_topics
 from tests.support.services import service_folder
 
@@ -82,7 +82,7 @@ def measure():
 
 def added(state, bootstrap, *, stream=False, at_half=None):
     """What mirroring adds for the caller, in µs."""
-    publisher = Publisher(Settings(kafka=Kafka(bootstrap_servers=bootstrap)), raise_bugs=False)
+    publisher = Publisher(Settings(kafka=KafkaSettings(bootstrap_servers=bootstrap)), raise_bugs=False)
     watch = Stopwatch()
     with watch, watch.below(OpenAI)(api_key="k", base_url="http://nobody/v1", http_client=http_client()) as plain:
         mirrored = watch.above(mirror(plain, task="t", publisher=publisher))

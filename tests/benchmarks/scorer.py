@@ -17,7 +17,7 @@ from consumers.runtime import service
 from shadow import wire
 from shadow.devstack.services.broker import embedded_broker
 from shadow.devstack.services.postgres import EmbeddedPostgres
-from shadow.settings import Scorer, Settings
+from shadow.settings import ScorerSettings, Settings
 from shadow.store.read import ledger
 from shadow.store.schema import migrate
 from shadow.store.schema.engine import connect
@@ -131,7 +131,7 @@ async def _bare(settings: Settings, copy: Callable[[Engine, Sequence[Sequence[by
         await consumer.seek_to_beginning(*partitions)
         started, seen, before = time.perf_counter(), 0, 0
         while seen < PAIRS:
-            found = await consumer.getmany(timeout_ms=500, max_records=Scorer().batch)
+            found = await consumer.getmany(timeout_ms=500, max_records=ScorerSettings().batch)
             values = [message.value for messages in found.values() for message in messages]
             copy(database, [values])
             seen += len(values)

@@ -15,7 +15,7 @@ from scoring.compare import compare
 from shadow import wire
 from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.records import Comparison, Trial
-from shadow.settings import Scorer
+from shadow.settings import ScorerSettings
 from shadow.store.read import ledger, rollup_reads
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.schema import engine, migrate, partitions
@@ -45,7 +45,9 @@ def measure() -> list[tuple[str, str, str]]:
 
 def _ingest(server: EmbeddedPostgres) -> Iterator[tuple[str, str, str]]:
     values = [wire.encode(trial, source="benchmark").value for trial in trials(PAIRS, timedelta(days=1))]
-    batches = [values[first : first + Scorer().batch] for first in range(0, len(values), Scorer().batch)]
+    batches = [
+        values[first : first + ScorerSettings().batch] for first in range(0, len(values), ScorerSettings().batch)
+    ]
     seconds: dict[str, list[float]] = {"text": [], "bare": [], "stored": [], "compared": []}
     for _ in range(ROUNDS):  # in turn, so that whatever else the machine does falls on all alike
         seconds["text"].append(_timed(server, copy_bare_as_text, batches))

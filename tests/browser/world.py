@@ -28,7 +28,7 @@ from shadow.records import (
     Trial,
     Usage,
 )
-from shadow.settings import Model, Settings, Task
+from shadow.settings import ModelSettings, Settings, TaskSettings
 from shadow.store.monitoring.incidents import Incident
 
 FRONTIER, CANDIDATE = "sim-frontier", "sim-small-7b"
@@ -59,13 +59,17 @@ HOSTILE = (
 
 def settings(url: str | None) -> Settings:
     """Settings as a user of simulated models would have them."""
-    models = {name: Model(base_url="http://127.0.0.1:9/v1", simulated=True) for name in (FRONTIER, CANDIDATE)}
+    models = {name: ModelSettings(base_url="http://127.0.0.1:9/v1", simulated=True) for name in (FRONTIER, CANDIDATE)}
     tasks = {
-        "ticket-intent": Task(
+        "ticket-intent": TaskSettings(
             frontier=FRONTIER, candidates=(CANDIDATE,), kind="classification", segments=("locale", "plan", "stage")
         ),
-        "invoice-fields": Task(frontier=FRONTIER, candidates=(CANDIDATE,), kind="extraction", segments=("supplier",)),
-        "reply-draft": Task(frontier=FRONTIER, candidates=(CANDIDATE,), kind="generation", segments=("channel",)),
+        "invoice-fields": TaskSettings(
+            frontier=FRONTIER, candidates=(CANDIDATE,), kind="extraction", segments=("supplier",)
+        ),
+        "reply-draft": TaskSettings(
+            frontier=FRONTIER, candidates=(CANDIDATE,), kind="generation", segments=("channel",)
+        ),
     }
     return Settings.model_validate({"models": models, "tasks": tasks, "postgres": {"url": url}})
 

@@ -12,11 +12,11 @@ import pytest
 from shadow.devstack.services.broker import EmbeddedBroker
 from shadow.devstack.services.processes import free_port, poll_until
 from shadow.publisher import Publisher
-from shadow.settings import Topics
+from shadow.settings import TopicSettings
 from shadow.topics import create_topics
 from tests.support.publishing import arrived, assert_accounted_for, offer, settings_for, settled
 
-TOPICS = Topics()
+TOPICS = TopicSettings()
 
 
 @pytest.fixture

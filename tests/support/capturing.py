@@ -11,17 +11,17 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from shadow.publisher import Dropped
-from shadow.settings import Model, Settings, Task
+from shadow.settings import ModelSettings, Settings, TaskSettings
 from tests.support.packing import PACK
 
 SETTINGS = Settings(
     models={
-        "big": Model(base_url="http://frontier/v1", input_usd_per_million=1, output_usd_per_million=2),
-        "small": Model(base_url="http://candidate/v1", model="small-7b", input_usd_per_million=0),
+        "big": ModelSettings(base_url="http://frontier/v1", input_usd_per_million=1, output_usd_per_million=2),
+        "small": ModelSettings(base_url="http://candidate/v1", model="small-7b", input_usd_per_million=0),
     },
     tasks={
-        "intent": Task(frontier="big", candidates=("small",), segments=("locale",), aliases=("intent-model",)),
-        "half": Task(frontier="big", mirror_rate=0.5),
+        "intent": TaskSettings(frontier="big", candidates=("small",), segments=("locale",), aliases=("intent-model",)),
+        "half": TaskSettings(frontier="big", mirror_rate=0.5),
     },
 )
 

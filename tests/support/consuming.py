@@ -25,7 +25,7 @@ from consumers.runtime.service import Service
 from shadow import wire
 from shadow.cli.runtime import logs
 from shadow.records import Exchange, Reply
-from shadow.settings import KAFKA_VARIABLE, Kafka, Settings, Topics
+from shadow.settings import KAFKA_VARIABLE, KafkaSettings, Settings, TopicSettings
 
 PARTITIONS = 4
 
@@ -46,7 +46,7 @@ def an_exchange(number: int, *, task: str = "intent", **changes) -> Exchange:
 
 def settings_for(
     broker: str,
-    topics: Topics,
+    topics: TopicSettings,
     *,
     candidate_url: str = "http://127.0.0.1:9/v1",
     session_timeout_s: float = SESSION_S,
@@ -62,7 +62,7 @@ def settings_for(
         "worker": {"health_port": 0},
         "scorer": {"health_port": 0},
     }
-    kafka = Kafka(
+    kafka = KafkaSettings(
         bootstrap_servers=broker,
         topics=topics,
         partitions=PARTITIONS,
@@ -121,7 +121,7 @@ def take_any_time(broker: str, topic: str) -> None:
         admin.close()
 
 
-async def put_exchanges(broker: str, topics: Topics, exchanges: Sequence[Exchange]) -> None:
+async def put_exchanges(broker: str, topics: TopicSettings, exchanges: Sequence[Exchange]) -> None:
     await put(broker, topics.exchanges, [wire.encode(exchange, source="test") for exchange in exchanges])
 
 

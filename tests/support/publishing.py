@@ -8,16 +8,15 @@ from shadow import wire
 from shadow.devstack.services.processes import poll_until
 from shadow.publisher import Publisher
 from shadow.records import CaptureCounts, Exchange, Reply
-from shadow.settings import Kafka, Settings, Topics
-from shadow.settings import Publisher as Limits
+from shadow.settings import KafkaSettings, PublisherSettings, Settings, TopicSettings
 
 #: Short limits, so that a fault test waits for seconds and not for minutes.
-LIMITS = Limits(delivery_timeout_s=2.0, stalled_after_s=3.0, counts_every_s=0.3, drain_timeout_s=3.0)
+LIMITS = PublisherSettings(delivery_timeout_s=2.0, stalled_after_s=3.0, counts_every_s=0.3, drain_timeout_s=3.0)
 
 
 def settings_for(bootstrap, topics=None, **limits):
     return Settings(
-        kafka=Kafka(bootstrap_servers=bootstrap, topics=topics or Topics()),
+        kafka=KafkaSettings(bootstrap_servers=bootstrap, topics=topics or TopicSettings()),
         publisher=LIMITS.model_copy(update=limits),
     )
 

@@ -24,7 +24,7 @@ from shadow.devstack.services.kafka import ApacheKafka, fetch_jars, find_java
 from shadow.devstack.services.postgres import EmbeddedPostgres, with_database
 from shadow.devstack.services.processes import free_port, poll_until
 from shadow.errors import DevstackError
-from shadow.settings import Topics
+from shadow.settings import TopicSettings
 
 CHECKOUT = Path(__file__).parents[2]
 KAFKA_JARS = CHECKOUT / ".shadow" / "kafka" / "libs"
@@ -81,10 +81,10 @@ def apache_kafka_or_skip(stack: ExitStack) -> ApacheKafka:
         pytest.skip(f"no Apache Kafka here: {reason}")
 
 
-def unique_topics() -> Topics:
+def unique_topics() -> TopicSettings:
     """Topic names nobody else has, so that tests may share one broker."""
     suffix = uuid.uuid4().hex[:12]
-    return Topics(
+    return TopicSettings(
         exchanges=f"shadow.exchanges.{suffix}",
         trials=f"shadow.trials.{suffix}",
         deadletters=f"shadow.deadletters.{suffix}",

@@ -20,7 +20,7 @@ from scoring.judge.prompt import DEFAULT_RUBRIC
 from shadow.aggregates.tally import ALL
 from shadow.errors import ShadowError
 from shadow.redact import Redactor
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback import review
 from shadow.store.feedback.labels import Label, ReviewerAgreement
@@ -48,7 +48,7 @@ def rubric(task: str) -> str:
 def per_day(task: str) -> int:
     """The labels a day that the task's owner plans with."""
     spec = config.settings().tasks.get(task)
-    return spec.reviews_per_day if spec else int(Task.model_fields["reviews_per_day"].default)
+    return spec.reviews_per_day if spec else int(TaskSettings.model_fields["reviews_per_day"].default)
 
 
 def plan(known: Known, candidate: str) -> Plan:

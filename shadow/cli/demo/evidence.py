@@ -12,7 +12,7 @@ from dashboard.views.review.plan import Plan
 from shadow.devstack.simulation.reviewers import REVIEWERS, preference
 from shadow.devstack.simulation.traffic import GRADED_SHARES
 from shadow.devstack.simulation.world import World
-from shadow.settings import Settings, Task
+from shadow.settings import Settings, TaskSettings
 from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback import review, verdicts
 from shadow.store.feedback.labels import Label
@@ -69,7 +69,7 @@ def _is_judged(database: Engine, name: str, end: datetime) -> bool:
     return oldest is None or oldest >= end
 
 
-def _told_of_judge(database: Engine, name: str, task: Task) -> str:
+def _told_of_judge(database: Engine, name: str, task: TaskSettings) -> str:
     with engine.snapshot(database) as connection:
         spent = verdicts.spent(connection, name, datetime.now(UTC).date())
     asked = f"asked {spent.calls:,} times about {name}"

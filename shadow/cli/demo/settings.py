@@ -13,7 +13,7 @@ from shadow.devstack.services.processes import free_port
 from shadow.devstack.simulation import timeline, workloads, world
 from shadow.errors import UsageError
 from shadow.records import Role
-from shadow.settings import Model, mistakes
+from shadow.settings import ModelSettings, mistakes
 
 #: List prices of a frontier model, a hosted 7B and a small judge, so that the cost column shows a difference.
 _PRICES: Final[Mapping[Part, tuple[float, float]]] = {
@@ -74,9 +74,9 @@ class Models:
         given = self.frontier_name if role == "frontier" else self.candidate_name
         return given or NAMES[role]
 
-    def real(self) -> dict[str, Model]:
+    def real(self) -> dict[str, ModelSettings]:
         """The models that are not simulated, by their names."""
-        found: dict[str, Model] = {}
+        found: dict[str, ModelSettings] = {}
         if self.frontier_url:
             found[self.name("frontier")] = _real("frontier", self.frontier_url, self.frontier_key_env)
         if self.candidate_url:
@@ -92,11 +92,11 @@ class Models:
         return not (self.frontier_url and self.candidate_url)
 
 
-def _real(role: Role, url: str, key_env: str | None) -> Model:
+def _real(role: Role, url: str, key_env: str | None) -> ModelSettings:
     try:
-        return Model(base_url=url, api_key_env=key_env)
+        return ModelSettings(base_url=url, api_key_env=key_env)
     except ValidationError as fault:
-        mistake = mistakes.told(fault, Model)[0]
+        mistake = mistakes.told(fault, ModelSettings)[0]
         option = f"--{role}-url {url}" if mistake.key == "base_url" else f"--{role}-key-env"
         raise UsageError(f"{option}: {mistake.what}") from None
 

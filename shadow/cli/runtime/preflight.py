@@ -6,7 +6,7 @@ from typing import Final
 
 from shadow import topics
 from shadow.errors import BrokerError, SchemaError, StoreError
-from shadow.settings import Model
+from shadow.settings import ModelSettings
 from shadow.store.schema import engine, migrate
 from shadow.upstream.probe import probe
 
@@ -24,7 +24,7 @@ _MENDS: Final[Mapping[str, str]] = {
 _ANY_MEND: Final = "is the server up, and are host, port, database and user right?"
 
 
-def faults(models: Mapping[str, Model]) -> dict[str, str | None]:
+def faults(models: Mapping[str, ModelSettings]) -> dict[str, str | None]:
     """What is wrong with each model, by its name; None for one that answers. All are asked at once."""
 
     async def every() -> list[str | None]:

@@ -20,7 +20,7 @@ from shadow.gateway.metrics import Counts
 from shadow.gateway.mirror import ipc as mirror_link
 from shadow.gateway.mirror.exchange import Heard
 from shadow.gateway.mirror.ipc import Frames, Left, Report
-from shadow.settings import Postgres, Settings
+from shadow.settings import PostgresSettings, Settings
 
 _RESTART_AFTER_S: Final = 1.0
 #: What was heard is handed over together, for each time costs both processes: the gateway a
@@ -143,7 +143,7 @@ class MirrorProcess:
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_unix_connection(lambda: _Link(self._on_report, self._on_end), sock=ours)
         # The database is none of the child's business, nor is the password in its address.
-        settings = self._settings.model_copy(update={"postgres": Postgres()})
+        settings = self._settings.model_copy(update={"postgres": PostgresSettings()})
         self._transport.writelines(mirror_link.frame_of(settings.model_dump_json().encode()))
 
     async def _end_child(self) -> None:

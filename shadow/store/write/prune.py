@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Executable, delete, func, select, text, update
 
-from shadow.settings import Retention
+from shadow.settings import RetentionSettings
 from shadow.store.schema import partitions
 from shadow.store.schema.engine import explained
 from shadow.store.schema.tables import capture_counts, comparisons, dead_letters, verdicts
@@ -59,7 +59,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     sources: int
 
 
-def prune(connection: Connection, retention: Retention, now: datetime, *, dry_run: bool = False) -> Pruned:
+def prune(connection: Connection, retention: RetentionSettings, now: datetime, *, dry_run: bool = False) -> Pruned:
     """Forget payloads and rows older than `retention`; with `dry_run` only count them.
 
     Commits after every step, so that no lock is held for long and an interruption loses

@@ -18,7 +18,7 @@ from openai import AsyncOpenAI, OpenAI
 from shadow import context, mirror
 from shadow.devstack.services.processes import free_port
 from shadow.publisher import Publisher
-from shadow.settings import Kafka, Settings
+from shadow.settings import KafkaSettings, Settings
 from tests.support.capturing import Collected, Upstream
 from tests.support.services import serving
 
@@ -169,7 +169,7 @@ def test_a_request_that_cannot_be_written_is_no_failure_of_the_endpoint(address,
 
 
 def test_a_stream_that_was_open_when_the_process_forked_is_its_parents_to_tell_of(address):
-    publisher = Publisher(Settings(kafka=Kafka(bootstrap_servers=f"127.0.0.1:{free_port()}")))
+    publisher = Publisher(Settings(kafka=KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}")))
     mirrored = mirror(made(OpenAI, address), task="intent", publisher=publisher)
     stream = mirrored.chat.completions.create(stream=True, **ASK)
     next(stream)
@@ -188,7 +188,7 @@ def test_a_stream_that_was_open_when_the_process_forked_is_its_parents_to_tell_o
 
 
 def test_streams_under_way_count_against_the_budget(address):
-    settings = Settings(kafka=Kafka(bootstrap_servers=f"127.0.0.1:{free_port()}"))
+    settings = Settings(kafka=KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}"))
     settings = settings.model_copy(
         update={"publisher": settings.publisher.model_copy(update={"queue_bytes": 3 * 2**13})}
     )

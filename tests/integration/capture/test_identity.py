@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from shadow import context, mirror
 from shadow.capture import call_context, process
-from shadow.settings import Redaction
+from shadow.settings import RedactionSettings
 from tests.support import services
 from tests.support.capturing import SETTINGS, Collected, Upstream
 
@@ -202,7 +202,7 @@ def test_broken_settings_are_a_warning_and_no_crash(client, monkeypatch, tmp_pat
 
 def test_clients_share_one_publisher_unless_told_otherwise(monkeypatch):
     monkeypatch.setattr(process, "_shared", [])
-    others = SETTINGS.model_copy(update={"redaction": Redaction(patterns={"customer": r"CUST-\d+"})})
+    others = SETTINGS.model_copy(update={"redaction": RedactionSettings(patterns={"customer": r"CUST-\d+"})})
     assert process.shared_publisher(SETTINGS) is process.shared_publisher(SETTINGS.model_copy())
     assert process.shared_publisher(others).settings.redaction.patterns == {"customer": r"CUST-\d+"}
 

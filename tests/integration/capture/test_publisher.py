@@ -13,7 +13,7 @@ import pytest
 from shadow import wire
 from shadow.publisher import Dropped, Publisher
 from shadow.records import Exchange
-from shadow.settings import Redaction
+from shadow.settings import RedactionSettings
 from tests.support.publishing import arrived, assert_accounted_for, exchange, messages, offer, settings_for, settled
 
 
@@ -112,7 +112,9 @@ def test_what_a_pattern_of_the_settings_is_too_slow_for_is_dropped_and_the_rest_
     broker, topics, monkeypatch, caplog
 ):
     monkeypatch.setattr("shadow.redact.own._LONGEST_S", 0.2)
-    slow = settings_for(broker, topics).model_copy(update={"redaction": Redaction(patterns={"slow": r"(a|a)+$"})})
+    slow = settings_for(broker, topics).model_copy(
+        update={"redaction": RedactionSettings(patterns={"slow": r"(a|a)+$"})}
+    )
     publisher = Publisher(slow)
     offer(publisher, "e1")
     offer(publisher, "e2", text="a" * 60 + "b")

@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from shadow.devstack.services.broker import EmbeddedBroker, embedded_broker
 from shadow.devstack.services.processes import answers, poll_until
 from shadow.errors import BrokerError, DevstackError
-from shadow.settings import Topics
+from shadow.settings import TopicSettings
 from shadow.topics import create_topics, wait_for_broker
 
 
@@ -31,11 +31,11 @@ def _round_trip(bootstrap: str, topic: str, value: bytes) -> bytes:
     return received
 
 
-def test_what_is_produced_is_consumed(broker: str, topics: Topics) -> None:
+def test_what_is_produced_is_consumed(broker: str, topics: TopicSettings) -> None:
     assert _round_trip(broker, topics.exchanges, b"hello") == b"hello"
 
 
-def test_topics_are_created_once_with_their_partitions(broker: str, topics: Topics) -> None:
+def test_topics_are_created_once_with_their_partitions(broker: str, topics: TopicSettings) -> None:
     name = f"{topics.trials}.three"
     create_topics(broker, {name: 3})
     create_topics(broker, {name: 5})

@@ -8,15 +8,15 @@ from shadow.devstack.services.processes import free_port
 from shadow.devstack.simulation import traffic
 from shadow.devstack.simulation.world import World
 from shadow.publisher import Publisher
-from shadow.settings import Kafka, Topics
+from shadow.settings import KafkaSettings, TopicSettings
 from tests.support.demo_weeks import demo_settings
 
 
 async def test_requests_that_nobody_answers_are_heard_of_and_the_traffic_goes_on(
-    tmp_path: Path, broker: str, topics: Topics
+    tmp_path: Path, broker: str, topics: TopicSettings
 ) -> None:
     world = World(now=datetime.now(UTC), seed=1)
-    kafka = Kafka(bootstrap_servers=broker, topics=topics)
+    kafka = KafkaSettings(bootstrap_servers=broker, topics=topics)
     settings = demo_settings(tmp_path, world).model_copy(update={"kafka": kafka})
     heard: list[Exception] = []
     with closing(Publisher(settings, source="test")) as publisher:

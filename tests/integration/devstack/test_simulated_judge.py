@@ -11,7 +11,7 @@ from scoring.judge.prompt import messages
 from scoring.stats.judges import judge_quality
 from shadow.devstack.model_servers.judge import Traits, judge_app
 from shadow.devstack.model_servers.process import SimulatedModels
-from shadow.settings import Model
+from shadow.settings import ModelSettings
 from shadow.upstream import Endpoint
 from tests.support.injections import WORLD, a_trial, asks, known_pairs
 
@@ -21,7 +21,7 @@ TASK = "reply-draft"
 async def test_what_is_measured_of_the_simulated_judge_is_what_it_states(serve):
     stated = Traits(sensitivity=0.8, specificity=0.95, position_bias=0.1)
     url = serve(judge_app(WORLD, traits=stated))
-    model = Model(base_url=f"{url}/v1", input_usd_per_million=0, output_usd_per_million=0)
+    model = ModelSettings(base_url=f"{url}/v1", input_usd_per_million=0, output_usd_per_million=0)
     truth, questions = [], []
     for body in asks(TASK, 400):
         pairs = known_pairs(body)

@@ -9,7 +9,7 @@ import pytest
 from scoring.judge import Judge, Question, Verdict, price_of, question_of
 from shadow.devstack.model_servers.judge import FAULTLESS, Place, judge_app
 from shadow.records import Preference
-from shadow.settings import Model
+from shadow.settings import ModelSettings
 from shadow.upstream import Endpoint
 from tests.support.injections import WORLD, Attempt, a_trial, asks, attempts, known_pairs
 
@@ -29,7 +29,7 @@ def with_attempt(attempt: Attempt, truth: Preference, side: Side) -> Question:
 
 
 async def verdicts(url: str, questions: Iterable[Question]) -> list[Preference]:
-    model = Model(base_url=f"{url}/v1", input_usd_per_million=0, output_usd_per_million=0, concurrency=16)
+    model = ModelSettings(base_url=f"{url}/v1", input_usd_per_million=0, output_usd_per_million=0, concurrency=16)
     async with Endpoint("judge", model) as endpoint:
         judge = Judge(endpoint.ask, price_of("judge", model))
         judged = await asyncio.gather(*(judge.judge(question, None) for question in questions))

@@ -11,7 +11,7 @@ from shadow.cli.runtime.replay_models import Live
 from shadow.devstack.services.processes import poll_until
 from shadow.pairs_file import RecordedPair, trials
 from shadow.records import Exchange, Reply, Role
-from shadow.settings import Model, Settings
+from shadow.settings import ModelSettings, Settings
 from tests.support.scripted import ScriptedEndpoint, chat, chunks
 
 ROLES: tuple[Role, ...] = ("frontier", "candidate")
@@ -32,7 +32,7 @@ def asking(serve: Callable[[Any], str]) -> Callable[..., Live]:
 
     def asks(endpoint: ScriptedEndpoint, **names: str) -> Live:
         url = f"{serve(endpoint)}/v1"
-        models = {name: Model(base_url=url, concurrency=1) for name in names.values()}
+        models = {name: ModelSettings(base_url=url, concurrency=1) for name in names.values()}
         return Live(Settings(models=models), {role: names[role] for role in ROLES if role in names})
 
     return asks

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shadow.devstack.services.processes import free_port
-from shadow.settings import Model
+from shadow.settings import ModelSettings
 from shadow.upstream import Endpoint, retry
 from shadow.upstream import endpoint as endpoint_module
 from tests.support import scripted
@@ -23,7 +23,7 @@ def asked(serve: Callable[[Any], str]):
     """`asked(app, **model)` is an Endpoint whose server is `app`."""
 
     def endpoint(app: ScriptedEndpoint, **model: Any) -> Endpoint:
-        return Endpoint("small", Model(base_url=serve(app) + "/v1", **model))
+        return Endpoint("small", ModelSettings(base_url=serve(app) + "/v1", **model))
 
     return endpoint
 
@@ -145,7 +145,7 @@ async def test_an_answer_that_never_ends_is_a_timeout_too(asked):
 
 
 async def test_nobody_listening_is_an_endpoint_error():
-    async with Endpoint("gone", Model(base_url=f"http://127.0.0.1:{free_port()}/v1", retries=1)) as endpoint:
+    async with Endpoint("gone", ModelSettings(base_url=f"http://127.0.0.1:{free_port()}/v1", retries=1)) as endpoint:
         reply = await endpoint.ask(ASK)
     assert (reply.failure, reply.status, reply.model) == ("endpoint_error", None, "gone")
 
@@ -238,4 +238,4 @@ async def test_a_request_that_json_cannot_carry_is_rejected_without_asking(asked
 
 async def test_asking_before_entering_says_what_to_do():
     with pytest.raises(RuntimeError, match="async with"):
-        await Endpoint("small", Model(base_url="http://127.0.0.1:1/v1")).ask(ASK)
+        await Endpoint("small", ModelSettings(base_url="http://127.0.0.1:1/v1")).ask(ASK)

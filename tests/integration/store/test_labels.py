@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from shadow.errors import StoreError
 from shadow.records import Preference, Reply
-from shadow.settings import Retention
+from shadow.settings import RetentionSettings
 from shadow.store.feedback import label_rows
 from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback.labels import JudgeVerdict, Label, PairName
@@ -141,7 +141,7 @@ def test_labels_of_pairs_that_are_not_stored_are_reported(database):
     store(database, [known, pruned])
     say(database, label(pruned))
     with database.connect() as connection:
-        prune.prune(connection, Retention(payload_days=40, rows_days=40), utc_now())
+        prune.prune(connection, RetentionSettings(payload_days=40, rows_days=40), utc_now())
     given = say(database, label(known), label(pruned, "tie"), label(never))
     assert given == stored_labels.Given(1, tuple(sorted([name_of(pruned), name_of(never)])))
     assert take_back(database, pruned) is None

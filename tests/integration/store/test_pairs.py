@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shadow.records import Reply
-from shadow.settings import Retention
+from shadow.settings import RetentionSettings
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.schema import engine
 from shadow.store.write.prune import prune
@@ -160,7 +160,7 @@ def test_a_request_comes_out_with_its_keys_in_the_applications_order(database, f
 def test_scores_are_still_there_when_the_payload_is_gone(database, find):
     store(database, PAIRS)
     with database.connect() as connection:
-        prune(connection, Retention(payload_days=1), utc_now())
+        prune(connection, RetentionSettings(payload_days=1), utc_now())
     found = find(task="ticket-intent")
     assert len(found) == 6
     shadow, reverse = found[-1], found[0]

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from shadow.cli import application
 from shadow.cli import prune as command
 from shadow.records import CaptureCounts
-from shadow.settings import POSTGRES_VARIABLE, Retention
+from shadow.settings import POSTGRES_VARIABLE, RetentionSettings
 from shadow.store.read import ledger
 from shadow.store.schema import engine, partitions
 from shadow.store.write import ingest
@@ -17,7 +17,7 @@ from shadow.store.write.prune import EARLIER, Dropped, prune
 from tests.support.store_samples import ROLLUPS, START, count, dump, exchange, letter, scored, store
 
 NOW = START + timedelta(days=20, hours=5)
-RETENTION = Retention(payload_days=5, rows_days=15)
+RETENTION = RetentionSettings(payload_days=5, rows_days=15)
 MINUTES = 24 * 60
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from shadow.errors import StoreError
 from shadow.pairs_file import NOT_RECORDED
 from shadow.records import Comparison, Reply, Role
-from shadow.settings import Retention
+from shadow.settings import RetentionSettings
 from shadow.store.read import ledger, rollup_reads
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.schema import engine
@@ -163,7 +163,7 @@ def test_an_answer_is_counted_also_where_retention_has_taken_the_request(databas
     pair = scored(exchange=of)
     store(database, [unanswered(pair)])
     with database.connect() as connection:
-        prune.prune(connection, Retention(payload_days=10, rows_days=90), datetime.now(UTC))
+        prune.prune(connection, RetentionSettings(payload_days=10, rows_days=90), datetime.now(UTC))
     assert count(database, "payloads") == 0
     assert store(database, [pair]) == 1
     with engine.browsing(database) as connection:

@@ -13,7 +13,7 @@ from shadow.cli import application
 from shadow.cli import replay as command
 from shadow.errors import StoreError, UnstorableError
 from shadow.records import DeadLetter
-from shadow.settings import POSTGRES_VARIABLE, Retention
+from shadow.settings import POSTGRES_VARIABLE, RetentionSettings
 from shadow.store.read import ledger
 from shadow.store.schema import engine
 from shadow.store.write import ingest, retention_watermark
@@ -49,7 +49,7 @@ def pruned(database):
 
 def run(database, **options):
     with database.connect() as connection:
-        return prune(connection, Retention(), datetime.now(UTC), **options)
+        return prune(connection, RetentionSettings(), datetime.now(UTC), **options)
 
 
 def record(database, **batch):
@@ -104,7 +104,7 @@ def test_a_day_that_could_not_be_dropped_is_not_taken_for_forgotten(database):
         connection.execute(text("SET lock_timeout = '100ms'"))
         connection.commit()
         with pytest.raises(StoreError, match="lock timeout"):
-            prune(connection, Retention(), datetime.now(UTC))
+            prune(connection, RetentionSettings(), datetime.now(UTC))
     assert store(database, [at(LONG_AGO)]) == 0
     assert count(database, "forgotten") == 0
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shadow.records import Reply
-from shadow.settings import Retention
+from shadow.settings import RetentionSettings
 from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback import review
 from shadow.store.feedback.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, STRATA
@@ -140,7 +140,7 @@ def test_nobody_is_asked_about_content_that_is_gone(database):
     kept = [scored(18 * 24 * 60 + n) for n in range(3)]
     store(database, [*many(40), *kept])
     with database.connect() as connection:
-        prune.prune(connection, Retention(payload_days=5), START + timedelta(days=20))
+        prune.prune(connection, RetentionSettings(payload_days=5), START + timedelta(days=20))
     assert set(names(awaiting(database, limit=3))) == {name_of(pair) for pair in kept}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shadow.settings import Retention
+from shadow.settings import RetentionSettings
 from shadow.store.feedback import verdicts
 from shadow.store.feedback.verdicts import Spending, Verdict
 from shadow.store.schema import engine
@@ -73,7 +73,7 @@ def test_nobody_waits_for_a_verdict_on_what_is_no_longer_there(database):
     store(database, [scored(1, judge_rate=0.5), scored(17 * 24 * 60, judge_rate=0.5)])
     ask(database, verdicts.remember, [verdict("old"), verdict("new", at=START + timedelta(days=17))])
     with database.connect() as connection:
-        retention = Retention(payload_days=5)
+        retention = RetentionSettings(payload_days=5)
         now = START + timedelta(days=20)
         dry = prune.prune(connection, retention, now, dry_run=True)
         pruned = prune.prune(connection, retention, now)

@@ -23,7 +23,7 @@ from consumers.worker import build
 from shadow import wire
 from shadow.errors import StoreError, UnstorableError, UsageError, WireError
 from shadow.records import CaptureCounts, DeadLetter
-from shadow.settings import Kafka, Topics
+from shadow.settings import KafkaSettings, TopicSettings
 from tests.support.consuming import an_exchange, settings_for
 
 
@@ -210,9 +210,9 @@ def test_the_worker_takes_messages_enough_to_keep_its_endpoints_busy():
     address = {"base_url": "http://localhost:1/v1"}
     models = {"big": {**address, "concurrency": 7}, "small": {**address, "concurrency": 11}, "unused": address}
     tasks = {"intent": {"frontier": "big", "candidates": ["small"], "regret_rate": 0.1}}
-    assert build(settings_for("h:1", Topics(), models=models, tasks=tasks)).concurrency == 2 * (7 + 11)
+    assert build(settings_for("h:1", TopicSettings(), models=models, tasks=tasks)).concurrency == 2 * (7 + 11)
     tasks["intent"]["regret_rate"] = 0
-    assert build(settings_for("h:1", Topics(), models=models, tasks=tasks)).concurrency == 2 * 11
+    assert build(settings_for("h:1", TopicSettings(), models=models, tasks=tasks)).concurrency == 2 * 11
 
 
 async def test_a_health_port_that_is_taken_is_a_clear_message():
@@ -371,7 +371,7 @@ def a_reader(deliver):
         pass
 
     return Reader(
-        Kafka(),
+        KafkaSettings(),
         group="g",
         topics=("t",),
         deliver=deliver,

@@ -12,7 +12,7 @@ from consumers.kafka.messages import Incoming
 from consumers.kafka.offset_tracker import Partition
 from consumers.kafka.room import Room
 from consumers.runtime.health import Health
-from shadow.settings import Kafka
+from shadow.settings import KafkaSettings
 
 HERE = Partition("t", 0)
 
@@ -44,7 +44,9 @@ class Member:
         self.handled = defaultdict(list)
         self.reading = Reading()
         self.in_hand = InHand(self.handle, Room(room, 2**20), ["t"], self.health)
-        self.membership = Membership(Kafka(), self.in_hand, self.health, group="g", topics=["t"], stalled_after_s=120.0)
+        self.membership = Membership(
+            KafkaSettings(), self.in_hand, self.health, group="g", topics=["t"], stalled_after_s=120.0
+        )
         self.membership._reader = self.reading  # type: ignore[assignment]
 
     def handle(self, message):

@@ -4,11 +4,11 @@ import pytest
 
 from shadow.aggregates import derived_dimensions
 from shadow.policy import identify
-from shadow.settings import Model, Settings, Task
+from shadow.settings import ModelSettings, Settings, TaskSettings
 
 SETTINGS = Settings(
-    models={"big": Model(base_url="http://localhost/v1")},
-    tasks={"intent": Task(frontier="big", aliases=("intent-alias",), segments=("locale", "plan"))},
+    models={"big": ModelSettings(base_url="http://localhost/v1")},
+    tasks={"intent": TaskSettings(frontier="big", aliases=("intent-alias",), segments=("locale", "plan"))},
 )
 
 

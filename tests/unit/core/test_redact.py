@@ -17,7 +17,7 @@ from shadow.redact import Redactor, contacts
 from shadow.redact import own as patterns
 from shadow.redact.spans import plain, shape
 from shadow.redact.units import KEY_VARIABLE
-from shadow.settings import Model, Redaction, Settings, Task
+from shadow.settings import ModelSettings, RedactionSettings, Settings, TaskSettings
 
 redact = Redactor()
 
@@ -188,30 +188,30 @@ def test_a_label_that_speaks_of_passwords_keeps_its_score():
 
 
 def test_own_patterns_are_replaced_by_their_name():
-    own = Redactor(Redaction(patterns={"case": r"CASE-\d+"}))
+    own = Redactor(RedactionSettings(patterns={"case": r"CASE-\d+"}))
     assert own.text("see CASE-1234") == "see [case]"
 
 
 def test_own_patterns_leave_placeholders_alone():
-    own = Redactor(Redaction(patterns={"acme": "(?i)acme|mail", "any": "Z.*"}))
+    own = Redactor(RedactionSettings(patterns={"acme": "(?i)acme|mail", "any": "Z.*"}))
     once = own.text("ACME and bob@acme.com and Zoe@b.de, Zoe")
     assert once == "[acme] and [email] and [email], [any]"
     assert own.text(once) == once
 
 
 def test_own_patterns_that_match_nothing_put_nothing_in():
-    own = Redactor(Redaction(patterns={"edge": r"\b", "n": r"\bx*"}))
+    own = Redactor(RedactionSettings(patterns={"edge": r"\b", "n": r"\bx*"}))
     assert own.text("some words and xx") == "some words and [n]"
 
 
 def test_the_name_of_an_own_pattern_is_taken_as_it_is():
-    own = Redactor(Redaction(patterns={r"a\1": r"CASE-(\d+)"}))
+    own = Redactor(RedactionSettings(patterns={r"a\1": r"CASE-(\d+)"}))
     assert own.text("see CASE-1234") == r"see [a\1]"
 
 
 def test_an_own_pattern_that_would_take_for_ever_is_given_up_and_lets_others_run_meanwhile(monkeypatch):
     monkeypatch.setattr(patterns, "_LONGEST_S", 0.3)
-    own = Redactor(Redaction(patterns={"slow": r"(a|a)+$"}))
+    own = Redactor(RedactionSettings(patterns={"slow": r"(a|a)+$"}))
     ticks: list[float] = []
     over = threading.Event()
 
@@ -231,22 +231,22 @@ def test_an_own_pattern_that_would_take_for_ever_is_given_up_and_lets_others_run
 
 
 def test_own_patterns_apply_to_the_shortest_texts_and_to_names():
-    own = Redactor(Redaction(patterns={"pin": r"\b\d{4}\b", "customer": r"CUST\d+"}))
+    own = Redactor(RedactionSettings(patterns={"pin": r"\b\d{4}\b", "customer": r"CUST\d+"}))
     assert own.value({"CUST12": "1234"}) == {"[customer]": "[pin]"}
 
 
 def test_an_own_pattern_does_not_take_the_names_of_the_settings_away():
     configured = Settings(
-        models={"acme-7b": Model(base_url="https://example.com/v1", model="acme/7b")},
-        tasks={"acme-mail": Task(frontier="acme-7b")},
-        redaction=Redaction(patterns={"acme": "acme"}),
+        models={"acme-7b": ModelSettings(base_url="https://example.com/v1", model="acme/7b")},
+        tasks={"acme-mail": TaskSettings(frontier="acme-7b")},
+        redaction=RedactionSettings(patterns={"acme": "acme"}),
     )
     clean = Redactor.of(configured).exchange(exchange_with(task="acme-mail", model="acme/7b", content="acme"))
     assert (clean.task, clean.reply.model, clean.reply.content) == ("acme-mail", "acme/7b", "[acme]")
 
 
 def test_redaction_can_be_switched_off():
-    off = Redactor(Redaction(enabled=False))
+    off = Redactor(RedactionSettings(enabled=False))
     assert off.value({"password": "a@example.com"}) == {"password": "a@example.com"}
 
 
@@ -366,7 +366,7 @@ def test_what_is_asked_before_numbers_are_looked_for_hides_none(text):
 
 @given(texts, st.sampled_from(["(?i)a", r"\w+@", r"\d{2,}", r"\b[a-c]*", r"\[\w+", "card|own", ".{3}"]))
 def test_redacting_twice_with_an_own_pattern_changes_nothing_more(text, pattern):
-    own = Redactor(Redaction(patterns={"own": pattern}))
+    own = Redactor(RedactionSettings(patterns={"own": pattern}))
     once = own.text(text)
     assert own.text(once) == once
 

@@ -199,11 +199,11 @@ def test_a_model_nobody_defined_is_named_with_those_that_are(tmp_path):
 
 
 def test_settings_made_in_python_are_held_to_the_same_names_and_tell_no_secret():
-    model = settings.Model(base_url="http://x/v1")
+    model = settings.ModelSettings(base_url="http://x/v1")
     with pytest.raises(ValidationError, match=r"tasks.x.frontier\n  is not in \[models\]; write one of: big"):
-        settings.Settings(models={"big": model}, tasks={"x": settings.Task(frontier=SECRET)})
+        settings.Settings(models={"big": model}, tasks={"x": settings.TaskSettings(frontier=SECRET)})
     with pytest.raises(ValidationError) as caught:
-        settings.Model(base_url=SECRET)
+        settings.ModelSettings(base_url=SECRET)
     assert SECRET not in str(caught.value)
 
 

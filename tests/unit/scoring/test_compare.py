@@ -18,11 +18,11 @@ from shadow.records import (
     candidate_reply,
     frontier_reply,
 )
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 
 AT = datetime(2026, 9, 1, tzinfo=UTC)
-SUMS = Task(frontier="f", kind="reasoning")
-LABELS = Task(frontier="f", kind="classification")
+SUMS = TaskSettings(frontier="f", kind="reasoning")
+LABELS = TaskSettings(frontier="f", kind="classification")
 
 
 def say(content: str | None = None, **fields: object) -> Reply:
@@ -141,18 +141,18 @@ def test_tool_calls_are_compared_as_calls_whatever_the_tasks_scorer():
 
 def test_the_tasks_kind_scorer_and_options_are_used_and_a_named_scorer_overrides_them():
     assert compare(pair(say("A"), say("a.")), LABELS).agreement == 1
-    strict = Task(frontier="f", kind="classification", scorer="exact")
+    strict = TaskSettings(frontier="f", kind="classification", scorer="exact")
     assert compare(pair(say("A"), say("a")), strict).agreement == 0
-    loose = Task(frontier="f", scorer="exact", scorer_options={"ignore_case": True})
+    loose = TaskSettings(frontier="f", scorer="exact", scorer_options={"ignore_case": True})
     assert compare(pair(say("A"), say("a")), loose).agreement == 1
     assert compare(pair(say("1"), say("1.0")), strict, scorer="numeric").agreement == 1
     assert compare(pair(say("1"), say("1.0")), None).scorer == "text"
 
 
-JUDGED = Task(frontier="f", kind="classification", judge="j", judge_rate=0.5)
+JUDGED = TaskSettings(frontier="f", kind="classification", judge="j", judge_rate=0.5)
 
 
-def due(trial: Trial, task: Task | None = JUDGED) -> float | None:
+def due(trial: Trial, task: TaskSettings | None = JUDGED) -> float | None:
     return compare(trial, task).judge_rate
 
 
@@ -165,21 +165,21 @@ def test_the_judge_is_to_look_at_a_fixed_share_of_the_pairs_and_its_chance_is_ke
 
 
 def test_no_judge_is_asked_where_there_is_nothing_to_compare_or_nothing_left_to_say():
-    always = Task(frontier="f", judge="j")
+    always = TaskSettings(frontier="f", judge="j")
     assert due(pair(say("a"), say("b")), always) == 1.0
     assert due(pair(say("a"), say("a")), always) == 1.0
     assert due(pair(say("a"), say("I'm sorry, but I can't help with that.")), always) == 1.0
     assert due(pair(say("a"), failed("timeout")), always) is None
     assert due(pair(say("a"), say("b"), "ceiling"), always) is None
     assert due(pair(say("a"), say("b"), judge="tie"), always) is None
-    assert due(pair(say("a"), say("b")), Task(frontier="f")) is None
-    assert due(pair(say("a"), say("b")), Task(frontier="f", judge="j", judge_rate=0.0)) is None
+    assert due(pair(say("a"), say("b")), TaskSettings(frontier="f")) is None
+    assert due(pair(say("a"), say("b")), TaskSettings(frontier="f", judge="j", judge_rate=0.0)) is None
 
 
 def test_a_misconfigured_scorer_is_a_reason_and_not_a_crash():
-    unknown = Task(frontier="f", scorer="vibes")
+    unknown = TaskSettings(frontier="f", scorer="vibes")
     assert compare(pair(say("1"), say("1")), unknown).unscored == "unknown_scorer"
-    misspelled = Task(frontier="f", scorer="numeric", scorer_options={"absolut": 1})
+    misspelled = TaskSettings(frontier="f", scorer="numeric", scorer_options={"absolut": 1})
     assert compare(pair(say("1"), say("1")), misspelled).unscored == "scorer_misconfigured"
 
 

@@ -11,7 +11,7 @@ from scoring.stats.sequential import binomial_interval
 from scoring.stats.weighted import weighted_interval
 from shadow.aggregates.per_unit import PerUnit, UnitTallies
 from shadow.aggregates.tally import ALL, Sums
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 from tests.support.traffic import AT, Traffic
 
 
@@ -243,7 +243,7 @@ def test_excess_disagreement_of_scores_between_0_and_1_holds_the_truth_of_its_ro
 
 def test_a_segment_is_flagged_for_regret_above_the_tasks_own_limit():
     traffic = Traffic().add(net=0, n=400, locale="en").add(0, net=1, n=40, locale="de").add(net=0, n=360, locale="de")
-    spec = Task(frontier="big", regret_limit=0.02)
+    spec = TaskSettings(frontier="big", regret_limit=0.02)
     strict, lax = (
         traffic.evidence(tasks={"t": spec.model_copy(update={"regret_limit": limit})}) for limit in (0.02, 0.2)
     )

@@ -15,11 +15,11 @@ from scoring.judge.render import MOST_REPLY, MOST_REQUEST, Question
 from shadow.devstack.model_servers.judge import read_question
 from shadow.errors import ConfigError
 from shadow.records import Reply, ToolCall, Usage
-from shadow.settings import Model
+from shadow.settings import ModelSettings
 from tests.support.injections import a_trial, attempts
 
 QUESTION = Question(request="user: 2 + 2?", frontier="4", candidate="5")
-MODEL = Model(base_url="http://judge/v1", input_usd_per_million=3.0, output_usd_per_million=30.0)
+MODEL = ModelSettings(base_url="http://judge/v1", input_usd_per_million=3.0, output_usd_per_million=30.0)
 PRICE = price_of("judge", MODEL)
 
 
@@ -345,8 +345,8 @@ async def test_an_error_costs_nothing_and_an_answer_that_came_too_late_does():
 
 def test_a_judge_without_a_price_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"models\.cheap\.input_usd_per_million: no price is known"):
-        price_of("cheap", Model(base_url="http://here/v1"))
-    free = price_of("own", Model(base_url="http://here/v1", input_usd_per_million=0, output_usd_per_million=0))
+        price_of("cheap", ModelSettings(base_url="http://here/v1"))
+    free = price_of("own", ModelSettings(base_url="http://here/v1", input_usd_per_million=0, output_usd_per_million=0))
     assert free.at_most(prompt.messages(QUESTION, None, swapped=False)) == 0
 
 

@@ -11,10 +11,10 @@ from shadow.aggregates import counting
 from shadow.aggregates.tally import MICRO, Cell, Tally
 from shadow.pairs_file import BadLine, RecordedPair
 from shadow.records import Exchange, Reply
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 
 AT = datetime(2026, 9, 1, tzinfo=UTC)
-TASKS = {"t": Task(frontier="big", kind="classification")}
+TASKS = {"t": TaskSettings(frontier="big", kind="classification")}
 
 
 def line(number: int, candidate: str | None, ceiling: str | None) -> RecordedPair:

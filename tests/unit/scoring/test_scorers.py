@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scoring.scorers import DEFAULTS, SCORERS, Unreadable, label, mistakes, name_for, numeric, text
 from shadow.records import Reply, ToolCall
-from shadow.settings import Task
+from shadow.settings import TaskSettings
 
 ANY_TEXT = st.one_of(
     st.text(),
@@ -57,8 +57,8 @@ def test_a_scorer_is_total_symmetric_reflexive_and_between_0_and_1(name: str, a:
 def test_every_kind_of_task_has_a_scorer_and_a_task_may_name_its_own():
     assert set(DEFAULTS.values()) <= set(SCORERS)
     assert name_for(None) == "text"
-    assert name_for(Task(frontier="f", kind="reasoning")) == "numeric"
-    assert name_for(Task(frontier="f", kind="reasoning", scorer="exact")) == "exact"
+    assert name_for(TaskSettings(frontier="f", kind="reasoning")) == "numeric"
+    assert name_for(TaskSettings(frontier="f", kind="reasoning", scorer="exact")) == "exact"
 
 
 def test_a_wrong_scorer_or_option_is_explained():
