@@ -115,6 +115,13 @@ def test_every_path_named_in_the_text_exists(page):
                     assert exists, child.content
 
 
+def test_the_architecture_page_names_every_folder_of_the_code():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    packages = [path for top in ("shadow", "scoring", "consumers", "dashboard") for path in (ROOT / top).iterdir()]
+    folders = [f"{path.relative_to(ROOT)}/" for path in packages if (path / "__init__.py").exists()]
+    assert [folder for folder in folders if f"`{folder}`" not in page] == []
+
+
 @pytest.mark.parametrize("snippet", blocks("toml"))
 def test_every_configuration_shown_is_valid(snippet):
     Settings.model_validate(tomllib.loads(snippet))
