@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from scoring import refusals
-from scoring.scorers import SCORERS, Scorer, Unreadable, mistakes, name_for
+from scoring.scorers import SCORERS, Scorer, Unreadable, name_for, scorer_problems
 from shadow.aggregates.regret_sources import net_by_source, were_seen
 from shadow.policy import sampling
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
@@ -88,7 +88,7 @@ def _options(name: str, task: TaskSettings | None) -> dict[str, Any]:
 def _misconfigured(name: str, task: TaskSettings | None) -> str | None:
     if name not in SCORERS:
         return "unknown_scorer"
-    if task is not None and task.scorer_options and mistakes(name_for(task), task.scorer_options):
+    if task is not None and task.scorer_options and scorer_problems(name_for(task), task.scorer_options):
         return "scorer_misconfigured"
     return None
 

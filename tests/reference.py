@@ -1,4 +1,4 @@
-"""The pages that list what there is, made from what there is. `make reference` writes them anew."""
+"""Generates the reference pages of settings and metrics from the code. Run by `make reference`."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ DOCS: Final = Path(__file__).parents[1] / "docs"
 
 
 class Setting(NamedTuple):
-    """A key of `shadow.toml`, its whole name with it."""
+    """A key of `shadow.toml`, with the name of its table."""
 
     table: str
     name: str
@@ -40,8 +40,8 @@ class Setting(NamedTuple):
         return cast("str | None", extra.get("environment")) if isinstance(extra, dict) else None
 
 
-class Shown(NamedTuple):
-    """A metric as Prometheus knows it."""
+class Metric(NamedTuple):
+    """A metric as Prometheus shows it."""
 
     name: str
     labels: tuple[str, ...]
@@ -50,12 +50,12 @@ class Shown(NamedTuple):
 
 
 def pages() -> dict[Path, str]:
-    """Each generated page as it should be."""
+    """The expected text of each generated page, by path."""
     return {DOCS / "settings.md": settings_page(), DOCS / "metrics.md": metrics_page()}
 
 
 def tables(section: type[Section] = Settings, path: str = "") -> Iterator[tuple[str, type[Section]]]:
-    """The tables of `shadow.toml` by their names in it, with the class that reads each."""
+    """The tables of `shadow.toml`: name and class."""
     for name, field in section.model_fields.items():
         kind = _section_of(field.annotation)
         if kind is not None:
@@ -78,53 +78,53 @@ def settings_page() -> str:
     lines = [
         "# Settings: every key of `shadow.toml`",
         "",
-        "Each command reads the file that `--config` or `SHADOW_CONFIG` names, else `./shadow.toml`, else goes by the",
-        "defaults. The environment overrides the file where a variable stands beside a setting. Keys and passwords",
-        "come from the environment alone. `shadow check --file-only` names every mistake with its key and its mend;",
-        "[shadow.example.toml](shadow.example.toml) is a file to start from.",
+        "Each command reads the file that `--config` or `SHADOW_CONFIG` names, else `./shadow.toml`, else uses the",
+        "defaults. An environment variable overrides the setting it is listed with. API keys and passwords come only",
+        "from the environment. `shadow check --file-only` reports every problem with its key and its fix.",
+        "Start from [shadow.example.toml](shadow.example.toml).",
     ]
     known = settings()
     for table, section in tables():
         heading, _, about = _docstring(section).partition(": ")
         lines += ["", f"## {heading}", ""]
         lines += [about[0].upper() + about[1:], ""] if about else []
-        lines += ["| setting | is | default | says |", "|---|---|---|---|"]
+        lines += ["| setting | type | default | description |", "|---|---|---|---|"]
         for each in known:
             if each.table == table:
-                says = each.field.description or ""
-                says += f" Environment: `{each.variable}`." if each.variable else ""
-                cells = (f"`{each.name}`", _kind(each.field), _default(each.field), says)
+                description = each.field.description or ""
+                description += f" Environment: `{each.variable}`." if each.variable else ""
+                cells = (f"`{each.name}`", _kind(each.field), _default(each.field), description)
                 lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
         "## `scorer_options`",
         "",
-        "What each `scorer` understands; [how to give a JSON schema](integrator.md).",
+        "The options of each `scorer`; [how to give a JSON schema](integrator.md).",
     ]
     lines += ["", "| scorer | options |", "|---|---|"]
     for name, scorer in sorted(SCORERS.items()):
-        options = ", ".join(f"`{option}` ({_PLAIN[kind]})" for option, kind in scorer.options.items())
+        options = ", ".join(f"`{option}` ({_TYPES[kind]})" for option, kind in scorer.options.items())
         lines.append(f"| `{name}` | {options or 'none'} |")
     return "\n".join(lines) + "\n"
 
 
 def metrics_page() -> str:
     lines = [
-        "# Metrics: everything that `/metrics` shows",
+        "# Metrics: everything that `/metrics` exports",
         "",
-        "Prometheus text, without ids as labels. All tasks that are not in `shadow.toml` count together, as `none`.",
-        "What to watch first, and whom to wake, is in the [operator's page](operator.md#health-and-metrics).",
+        "Prometheus text format; no label holds an id. Tasks that are not in `shadow.toml` share the label `none`.",
+        "The [operator's page](operator.md#health-and-metrics) says which metrics to watch and to alert on.",
     ]
     for service, found in metrics().items():
-        lines += ["", f"## `shadow {service}`", "", "| metric | type | says |", "|---|---|---|"]
+        lines += ["", f"## `shadow {service}`", "", "| metric | type | description |", "|---|---|---|"]
         for each in found:
             labels = f"{{{','.join(each.labels)}}}" if each.labels else ""
             lines.append(f"| `{each.name}{labels}` | {each.kind} | {each.text} |")
     return "\n".join(lines) + "\n"
 
 
-def metrics() -> dict[str, list[Shown]]:
-    """What each service shows, by the command that runs it."""
+def metrics() -> dict[str, list[Metric]]:
+    """The metrics of each service, by the command that runs it."""
     settings = Settings()
     worker, scorer, judge, monitor = Health("worker"), Health("scorer"), Vitals(), Vitals()
     outbox = Outbox(settings.kafka, source="reference", trouble=partial(worker.trouble, "outbox"))
@@ -141,20 +141,20 @@ def metrics() -> dict[str, list[Shown]]:
         "judge run": judge.registry,
         "monitor": monitor.registry,
     }
-    return {service: list(_shown(registry)) for service, registry in registries.items()}
+    return {service: list(_metrics_in(registry)) for service, registry in registries.items()}
 
 
-def _shown(registry: CollectorRegistry) -> Iterator[Shown]:
-    for collector in registry._collector_to_names:  # the one place where those without samples stand
+def _metrics_in(registry: CollectorRegistry) -> Iterator[Metric]:
+    for collector in registry._collector_to_names:  # the public API leaves out metrics without samples
         for family in collector.collect():
             source = collector if isinstance(collector, MetricWrapperBase) else family
             labels = tuple(getattr(source, "_labelnames", ()) or ())
             name = f"{family.name}_total" if family.type == "counter" else family.name
-            yield Shown(name, labels, family.type, family.documentation)
+            yield Metric(name, labels, family.type, family.documentation)
 
 
 def _section_of(annotation: Any) -> type[Section] | None:
-    """The table that a field is, or holds by name."""
+    """The class of the table, or of the named tables, that a field holds; None for a setting."""
     kind = get_args(annotation)[1] if get_origin(annotation) is dict else annotation
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
@@ -163,13 +163,13 @@ def _docstring(section: type[Section]) -> str:
     return re.sub(r"\s+", " ", section.__doc__ or "").strip()
 
 
-_PLAIN: Final[Mapping[Any, str]] = {
-    str: "text",
-    int: "whole number",
+_TYPES: Final[Mapping[Any, str]] = {
+    str: "string",
+    int: "integer",
     float: "number",
     bool: "true or false",
     dict: "table",
-    list: "list of texts",
+    list: "list of strings",
 }
 _BOUNDS: Final = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
@@ -188,8 +188,8 @@ def _name(annotation: Any) -> str:
     if origin is Literal:
         return ", ".join(f"`{part}`" for part in parts)
     if origin is tuple:
-        return "list of texts"
-    return _PLAIN[origin or annotation]
+        return "list of strings"
+    return _TYPES[origin or annotation]
 
 
 def _default(field: FieldInfo) -> str:
@@ -200,7 +200,7 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return f"`{json.dumps(value)}`"  # as TOML writes it too
+    return f"`{json.dumps(value)}`"  # TOML writes these values the same way
 
 
 if __name__ == "__main__":

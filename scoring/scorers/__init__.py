@@ -1,7 +1,17 @@
 """The scorers by name, and which one a task uses.
 
-A scorer answers one question: do these two replies say the same, for this task? Regret is
-not its business, see `scoring.compare`.
+A scorer answers one question: do these two replies mean the same for this task? It does not
+compute regret, see `scoring.compare`.
+
+scorer        what a scorer is: read an answer, compare two answers
+exact         the same text
+label         one class out of a few
+numeric       the last number in the text
+text          shared wording (ROUGE-L F1)
+json_fields   JSON documents, field by field
+json_schema   whether a document fits its schema
+json_text     finds the JSON in a model's text
+tool_calls    the same tools with the same arguments
 """
 
 from collections.abc import Mapping
@@ -12,7 +22,7 @@ from scoring.scorers.scorer import Scorer, Unreadable
 from shadow.records import TaskKind
 from shadow.settings import TaskSettings
 
-__all__ = ["DEFAULTS", "SCORERS", "Scorer", "Unreadable", "mistakes", "name_for"]
+__all__ = ["DEFAULTS", "SCORERS", "Scorer", "Unreadable", "name_for", "scorer_problems"]
 
 SCORERS: Final[Mapping[str, Scorer]] = {
     "exact": exact.SCORER,
@@ -23,7 +33,7 @@ SCORERS: Final[Mapping[str, Scorer]] = {
     "tool_calls": tool_calls.SCORER,
 }
 
-#: The scorer of each kind of task.
+#: The default scorer of each kind of task.
 DEFAULTS: Final[Mapping[TaskKind, str]] = {
     "classification": "label",
     "extraction": "json",
@@ -33,37 +43,38 @@ DEFAULTS: Final[Mapping[TaskKind, str]] = {
 
 
 def name_for(task: TaskSettings | None) -> str:
-    """The task's own scorer, else its kind's; `text` for a task nobody has configured."""
+    """Name of the task's own scorer, else of its kind's default; `text` for a task without configuration."""
     if task is None:
         return "text"
     return task.scorer or DEFAULTS[task.kind]
 
 
-def mistakes(name: str, options: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a scorer's name and options, one line each; empty if nothing is."""
+def scorer_problems(name: str, options: Mapping[str, Any]) -> list[str]:
+    """The problems with a scorer's name and options, one line each with its fix; empty if there are none."""
     scorer = SCORERS.get(name)
     if scorer is None:
-        return [f"{name!r} is not a scorer; there are: {', '.join(sorted(SCORERS))}"]
-    wrong = []
+        return [f"unknown scorer {name!r}; must be one of: {', '.join(sorted(SCORERS))}"]
+    problems = []
     for key, value in options.items():
         kind = scorer.options.get(key)
         if kind is None:
-            wrong.append(f"scorer {name!r} has no option {key!r}; it has: {', '.join(scorer.options) or 'none'}")
-        elif not _is(value, kind):
-            wrong.append(f"option {key!r} of scorer {name!r} must be {_KINDS[kind]}")
-    return wrong
+            known = ", ".join(scorer.options) or "none"
+            problems.append(f"unknown option {key!r} of scorer {name!r}; its options: {known}")
+        elif not _has_type(value, kind):
+            problems.append(f"option {key!r} of scorer {name!r} must be {_EXPECTED[kind]}")
+    return problems
 
 
-_KINDS: Final[Mapping[type, str]] = {
+_EXPECTED: Final[Mapping[type, str]] = {
     bool: "true or false",
     dict: "a table",
-    float: "a number that is not negative",
-    list: "a list of texts",
-    str: "a text",
+    float: "a number of at least 0",
+    list: "a list of strings",
+    str: "a string",
 }
 
 
-def _is(value: Any, kind: type) -> bool:
+def _has_type(value: Any, kind: type) -> bool:
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
     if kind is list:

@@ -8,8 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from scoring.judge import price_of
-from scoring.scorers import mistakes as scorer_mistakes
-from scoring.scorers import name_for
+from scoring.scorers import name_for, scorer_problems
 from shadow.cli.output.evidence_table import plain
 from shadow.cli.runtime import preflight
 from shadow.errors import ConfigError
@@ -20,10 +19,10 @@ from shadow.settings import (
     POSTGRES_VARIABLE,
     Settings,
     TaskSettings,
-    file_of,
+    config_file,
     load,
 )
-from shadow.settings.mistakes import dotted
+from shadow.settings.problems import dotted_key
 
 #: Whether it is well, and the line that says so.
 Result: TypeAlias = tuple[bool, str]
@@ -55,7 +54,7 @@ def _results(config: Path | None, *, file_only: bool) -> Iterator[Result]:
     except ConfigError as fault:
         yield from ((False, line) for line in str(fault).splitlines())
         return
-    file = file_of(config)
+    file = config_file(config)
     for mistake in _tasks(settings):
         yield False, f"{file}: {mistake}"
     if not file_only:
@@ -87,9 +86,9 @@ def _tasks(settings: Settings) -> Iterator[str]:
     if not settings.tasks:
         yield "tasks: none is configured, so nothing is compared; add a [tasks.NAME] table"
     for name, task in settings.tasks.items():
-        key = dotted("tasks", name)
-        for mistake in scorer_mistakes(name_for(task), task.scorer_options):
-            yield f"{key}.scorer: {mistake}"
+        key = dotted_key("tasks", name)
+        for problem in scorer_problems(name_for(task), task.scorer_options):
+            yield f"{key}.scorer: {problem}"
         if not task.candidates:
             yield f"{key}.candidates: none, so nothing is compared; name a model of [models]"
         if not task.mirror_rate:
@@ -129,5 +128,5 @@ def _database(settings: Settings, place: str) -> Iterator[Result]:
 
 def _models(settings: Settings, file: Path) -> Iterator[Result]:
     for name, fault in preflight.faults(settings.models).items():
-        well = f"{dotted('models', name)}: {settings.models[name].base_url} answers"
+        well = f"{dotted_key('models', name)}: {settings.models[name].base_url} answers"
         yield (True, well) if fault is None else (False, f"{file}: {fault}")

@@ -1,17 +1,24 @@
-"""What `shadow.toml` may say.
+"""The settings: what `shadow.toml` and the environment configure.
 
 Precedence: environment over file over default. Secrets (API keys, passwords) come only from
-the environment: the file names the *variable*, never the value. The whole file is checked at
-once, and every mistake is reported with its key and its mend (see `load`).
+the environment: the file names the *variable*, never the value. `load` checks the whole file at
+once and reports every problem with its key and its fix.
 
-variables    which file, and what of the environment
-sections     a class for each table
-whole        all tables together, and the names they have for each other
-mistakes     what is wrong with a table, in a sentence with its mend
-loading      from file and environment
+environment  the environment variables, and the default file name
+sections     a class for each table of the file
+settings     the whole file, and whether its tables refer to names that exist
+problems     validation errors as one line each: key, what is wrong, fix
+loading      reads the file and the environment
 """
 
-from shadow.settings.loading import file_of, load
+from shadow.settings.environment import (
+    CONFIG_VARIABLE,
+    DEFAULT_FILE,
+    HEALTH_HOST_VARIABLE,
+    KAFKA_VARIABLE,
+    POSTGRES_VARIABLE,
+)
+from shadow.settings.loading import config_file, load
 from shadow.settings.sections import (
     DashboardSettings,
     GatewaySettings,
@@ -29,14 +36,7 @@ from shadow.settings.sections import (
     TopicSettings,
     WorkerSettings,
 )
-from shadow.settings.variables import (
-    CONFIG_VARIABLE,
-    DEFAULT_FILE,
-    HEALTH_HOST_VARIABLE,
-    KAFKA_VARIABLE,
-    POSTGRES_VARIABLE,
-)
-from shadow.settings.whole import Settings
+from shadow.settings.settings import Settings
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -60,6 +60,6 @@ __all__ = [
     "TaskSettings",
     "TopicSettings",
     "WorkerSettings",
-    "file_of",
+    "config_file",
     "load",
 ]

@@ -89,7 +89,7 @@ def test_every_fault_is_named_at_once_with_its_mend(check, big, tmp_path):
     assert code == 1
     file = tmp_path / "shadow.toml"
     scorer, rate, broker, database, model = faults_of(said)
-    assert scorer.startswith(f"{file}: tasks.intent.scorer: 'sentiment' is not a scorer; there are: ")
+    assert scorer.startswith(f"{file}: tasks.intent.scorer: unknown scorer 'sentiment'; must be one of: ")
     assert rate.startswith(f"{file}: tasks.intent.mirror_rate: 0 mirrors nothing; set a share")
     assert broker.startswith(f"environment: SHADOW_KAFKA: Kafka at {nowhere} does not answer")
     assert broker.endswith("; is the broker up, and the address right?")

@@ -13,7 +13,8 @@ from shadow.devstack.services.processes import free_port
 from shadow.devstack.simulation import timeline, workloads, world
 from shadow.errors import UsageError
 from shadow.records import Role
-from shadow.settings import ModelSettings, mistakes
+from shadow.settings import ModelSettings
+from shadow.settings.problems import problems_of
 
 #: List prices of a frontier model, a hosted 7B and a small judge, so that the cost column shows a difference.
 _PRICES: Final[Mapping[Part, tuple[float, float]]] = {
@@ -95,10 +96,10 @@ class Models:
 def _real(role: Role, url: str, key_env: str | None) -> ModelSettings:
     try:
         return ModelSettings(base_url=url, api_key_env=key_env)
-    except ValidationError as fault:
-        mistake = mistakes.told(fault, ModelSettings)[0]
-        option = f"--{role}-url {url}" if mistake.key == "base_url" else f"--{role}-key-env"
-        raise UsageError(f"{option}: {mistake.what}") from None
+    except ValidationError as error:
+        problem = problems_of(error, ModelSettings)[0]
+        option = f"--{role}-url {url}" if problem.key == "base_url" else f"--{role}-key-env"
+        raise UsageError(f"{option}: {problem.message}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

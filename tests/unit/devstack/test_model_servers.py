@@ -47,7 +47,9 @@ def test_an_address_that_is_none_is_told_by_its_option() -> None:
 
 
 def test_a_key_in_the_place_of_its_variable_is_told_by_its_option_and_not_repeated() -> None:
-    with pytest.raises(UsageError, match=r"^--candidate-key-env: is no environment variable; ") as caught:
+    with pytest.raises(
+        UsageError, match=r"^--candidate-key-env: is not the name of an environment variable; "
+    ) as caught:
         models(candidate_url=URL, candidate_name="my-7b", candidate_key_env="sk-hunter2").real()
     assert "hunter2" not in str(caught.value)
 

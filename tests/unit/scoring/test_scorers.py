@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scoring.scorers import DEFAULTS, SCORERS, Unreadable, label, mistakes, name_for, numeric, text
+from scoring.scorers import DEFAULTS, SCORERS, Unreadable, label, name_for, numeric, scorer_problems, text
 from shadow.records import Reply, ToolCall
 from shadow.settings import TaskSettings
 
@@ -62,11 +62,14 @@ def test_every_kind_of_task_has_a_scorer_and_a_task_may_name_its_own():
 
 
 def test_a_wrong_scorer_or_option_is_explained():
-    assert "is not a scorer" in mistakes("vibes", {})[0]
-    assert "has no option 'labls'; it has: labels, key" in mistakes("label", {"labls": []})[0]
-    assert "must be a number" in mistakes("numeric", {"absolute": "much"})[0]
-    assert "must be a list of texts" in mistakes("label", {"labels": [1]})[0]
-    assert mistakes("label", {"labels": ["a"], "key": "intent"}) == []
+    assert "unknown scorer 'vibes'; must be one of: exact" in scorer_problems("vibes", {})[0]
+    assert (
+        "unknown option 'labls' of scorer 'label'; its options: labels, key"
+        in scorer_problems("label", {"labls": []})[0]
+    )
+    assert "must be a number" in scorer_problems("numeric", {"absolute": "much"})[0]
+    assert "must be a list of strings" in scorer_problems("label", {"labels": [1]})[0]
+    assert scorer_problems("label", {"labels": ["a"], "key": "intent"}) == []
 
 
 # --- label

@@ -1,4 +1,4 @@
-"""All of `shadow.toml`: its tables, and whether the names in them mean something."""
+"""The whole of `shadow.toml`: its tables, and whether the names in them refer to something."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -7,7 +7,8 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 
 from shadow.errors import ConfigError
 from shadow.records import Role
-from shadow.settings import mistakes
+from shadow.settings.environment import DEFAULT_FILE, POSTGRES_VARIABLE
+from shadow.settings.problems import Location, merged_error, suggestion
 from shadow.settings.sections import (
     DashboardSettings,
     GatewaySettings,
@@ -24,7 +25,6 @@ from shadow.settings.sections import (
     TaskSettings,
     WorkerSettings,
 )
-from shadow.settings.variables import DEFAULT_FILE, POSTGRES_VARIABLE
 
 
 class Settings(Section):
@@ -46,23 +46,23 @@ class Settings(Section):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _told_at_once(cls, given: Any, read: ModelWrapValidatorHandler["Settings"]) -> "Settings":
-        # Names are looked up in what was given: where a field is wrong there are no settings to look in.
-        wrong, fault = list(_wrong_names(given)), None
+    def _report_all_at_once(cls, data: Any, validate: ModelWrapValidatorHandler["Settings"]) -> "Settings":
+        # Looks names up in the raw data, because there are no settings to look in where a field is wrong.
+        problems, error = list(_unknown_names(data)), None
         try:
-            settings = read(given)
-            if not wrong:
+            settings = validate(data)
+            if not problems:
                 return settings
-        except ValidationError as found:
-            fault = found
-        raise mistakes.joined(fault, wrong, cls.__name__)
+        except ValidationError as caught:
+            error = caught
+        raise merged_error(error, problems, cls.__name__)
 
     def sent_name(self, model: str) -> str:
         """The model name that is sent to the endpoint called `model`."""
         return self.models[model].model or model
 
     def role_of(self, task: str, model: str) -> Role | None:
-        """Which role the model named `model` in a request or reply has in `task`, if any."""
+        """The role in `task` of the model that a request or reply names `model`; None if it has none."""
         spec = self.tasks.get(task)
         if spec is None:
             return None
@@ -73,42 +73,42 @@ class Settings(Section):
         return next((role for role, known in names.items() if model in known), None)
 
     def postgres_url(self) -> str:
-        """The database's address. Raises ConfigError where none is given."""
+        """The URL of the database. Raises ConfigError where none is configured."""
         if self.postgres.url is None:
             raise ConfigError(
-                f"postgres.url: no database is named; write it in {DEFAULT_FILE}, or set {POSTGRES_VARIABLE}"
+                f"postgres.url: no database is named; write its address in {DEFAULT_FILE}, or set {POSTGRES_VARIABLE}"
             )
         return self.postgres.url
 
 
-def _wrong_names(given: Any) -> Iterator[tuple[mistakes.Place, str]]:
-    """Names that mean nothing or two things, by where they stand, in settings that may be wrong otherwise."""
-    models, tasks = (_in(given, key) or {} for key in ("models", "tasks"))
+def _unknown_names(data: Any) -> Iterator[tuple[Location, str]]:
+    """Names that refer to nothing or to two things: location and message. `data` may be invalid otherwise."""
+    models, tasks = (_value(data, key) or {} for key in ("models", "tasks"))
     if not isinstance(models, Mapping) or not isinstance(tasks, Mapping):
         return
-    used: list[tuple[mistakes.Place, Any]] = []
+    used: list[tuple[Location, Any]] = []
     claims: dict[str, str] = {}
     for task, spec in tasks.items():
-        used.append((("tasks", task, "frontier"), _in(spec, "frontier")))
-        used.append((("tasks", task, "judge"), _in(spec, "judge") or None))  # an empty one is none
+        used.append((("tasks", task, "frontier"), _value(spec, "frontier")))
+        used.append((("tasks", task, "judge"), _value(spec, "judge") or None))  # an empty string means no judge
         used += [(("tasks", task, "candidates", n), name) for n, name in _entries(spec, "candidates")]
         for n, alias in _entries(spec, "aliases"):
             if (first := claims.setdefault(alias, task)) != task:
-                yield ("tasks", task, "aliases", n), f"already means task {first!r}; leave it out in one of the two"
-    used.append((("gateway", "upstream"), _in(_in(given, "gateway"), "upstream")))
-    for place, name in used:
+                yield ("tasks", task, "aliases", n), f"already belongs to task {first!r}; remove it from one of the two"
+    used.append((("gateway", "upstream"), _value(_value(data, "gateway"), "upstream")))
+    for location, name in used:
         if isinstance(name, str) and name not in models:
-            mend = mistakes.nearest(name, models) if models else "add a [models.NAME] table"
-            yield place, f"is not in [models]; {mend}"
+            fix = suggestion(name, models) if models else "add a [models.NAME] table"
+            yield location, f"is not in [models]; {fix}"
 
 
-def _in(table: Any, key: str) -> Any:
-    """What `table` has under `key`, be it read from a file or made in Python; None where it is no table."""
+def _value(table: Any, key: str) -> Any:
+    """The value of `key` in a table that was read from a file or made in Python; None where it has none."""
     return table.get(key) if isinstance(table, Mapping) else getattr(table, key, None)
 
 
 def _entries(table: Any, key: str) -> Iterator[tuple[int, str]]:
-    found = _in(table, key)
+    found = _value(table, key)
     return (
         (n, each) for n, each in enumerate(found if isinstance(found, list | tuple) else ()) if isinstance(each, str)
     )

@@ -1,4 +1,4 @@
-"""Where settings come from: a file, and the environment, which goes before it."""
+"""The environment variables that override settings, and the default file name."""
 
 from typing import Final
 
