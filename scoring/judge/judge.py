@@ -9,7 +9,6 @@ from scoring.judge import answer, prompt
 from scoring.judge.answer import MOST_REASON, Answer, Better, Unreadable
 from scoring.judge.pricing import MOST_ANSWER_TOKENS, Price
 from scoring.judge.render import Question
-from scoring.stats.judges import settled
 from shadow.records import Preference, Reply
 
 #: Asks a model: a request's body without the model's name, to its reply. Never raises for an endpoint's fault.
@@ -116,7 +115,7 @@ class Judge:
         reason = answers[0].reason
         if first != second:
             reason = f"{first}, and {second} with the places exchanged: {reason} / {answers[1].reason}"[:MOST_REASON]
-        verdict = Verdict(preference=settled(first, second, "tie"), first=first, second=second, reason=reason)
+        verdict = Verdict(preference=first if first == second else "tie", first=first, second=second, reason=reason)
         return Judgement(outcome=verdict, calls=bill.calls, cost_nanousd=bill.cost_nanousd)
 
     async def _answer(self, question: Question, rubric: str | None, *, swapped: bool, bill: Bill) -> Answer:

@@ -21,9 +21,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-import jsonschema
 import msgspec
-import referencing
 
 from scoring.scorers.scorer import Request, Unreadable
 
@@ -71,6 +69,10 @@ _left: Final[ContextVar[Iterator[int]]] = ContextVar("left")
 @lru_cache(maxsize=256)
 def _validator(schema: bytes) -> Any:
     """A validator, or None where the schema itself is wrong."""
+    # Imported here because the two take as long to import as all the scorers together.
+    import jsonschema  # noqa: PLC0415
+    import referencing  # noqa: PLC0415
+
     parsed = msgspec.json.decode(schema)
     kind: Any = jsonschema.validators.validator_for(parsed, default=jsonschema.Draft202012Validator)
     try:
@@ -84,6 +86,8 @@ def _validator(schema: bytes) -> Any:
 @lru_cache(maxsize=16)
 def _bounded(kind: Any) -> Any:
     """The kind of validator, with every keyword's work bounded as this file promises."""
+    import jsonschema  # noqa: PLC0415 - see `_validator`
+
     known: Mapping[str, _Keyword] = kind.VALIDATORS
     changed: dict[str, _Keyword] = {name: _nothing for name in _NOT_APPLIED if name in known}
     changed |= {name: _counted(known[name]) for name in _REFERENCES if name in known}
@@ -126,8 +130,10 @@ def _unless_patterned(apply: _Keyword) -> _Keyword:
     return applied
 
 
-def _unique(_validator: Any, wanted: Any, document: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
+def _unique(_validator: Any, wanted: Any, document: Any, _schema: Any) -> Iterator[Any]:
     """The library compares every item with every other where they cannot be sorted, as objects cannot."""
+    import jsonschema  # noqa: PLC0415 - see `_validator`
+
     if wanted is True and isinstance(document, list) and len({_hashable(item) for item in document}) < len(document):
         yield jsonschema.ValidationError("there are equal items")
 

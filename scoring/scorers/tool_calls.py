@@ -15,8 +15,6 @@ from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
-import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from scoring.scorers import json_fields
 from scoring.scorers.json_text import parse
@@ -49,6 +47,10 @@ def read_reference(text: str, options: Options) -> tuple[Call, ...]:
 def agree(a: tuple[Call, ...], b: tuple[Call, ...], options: Options) -> float:
     if not a or not b:
         return float(not a and not b)
+    # These take half a second to import, and most tasks call no tools.
+    import numpy as np  # noqa: PLC0415
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
     alike = np.array([[_alike(x, y, options) for y in b] for x in a])
     rows, columns = linear_sum_assignment(alike, maximize=True)
     return float(alike[rows, columns].sum() / max(len(a), len(b)))

@@ -8,7 +8,7 @@ specificity say in which direction a judge errs, which is what a correction need
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,6 @@ from scoring.stats.sequential import ALPHA, Interval
 from scoring.stats.weighted import weighted_interval
 
 AgreementReason: TypeAlias = Literal["no_labels", "one_answer_only"]
-Verdict = TypeVar("Verdict", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +43,6 @@ class JudgeQuality:
 
     sensitivity: Interval
     specificity: Interval
-
-
-def settled(first: Verdict, second: Verdict, tie: Verdict) -> Verdict:
-    """A judge's verdict after being asked twice, the order swapped (and swapped back): a flip is a tie."""
-    return first if first == second else tie
 
 
 def rater_agreement(

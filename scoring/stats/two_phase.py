@@ -12,7 +12,7 @@ from math import ceil, sqrt
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from scoring.stats.sequential import ALPHA, Interval
 from scoring.stats.weighted import interval_of_rows
@@ -88,7 +88,7 @@ def two_phase_interval(counts: TwoPhase, alpha: float = ALPHA) -> TwoPhaseEstima
     strata, reason = _strata(counts)
     if reason is not None:
         return TwoPhaseEstimate(interval=Interval(None, 0.0, 1.0, counts.labels), reason=reason)
-    z = float(norm.ppf(1 - alpha / 2))
+    z = float(ndtri(1 - alpha / 2))
     estimate = sum(share * worse / n for share, n, worse in strata)
     below = above = _share_variance(counts) * z**2
     for share, n, worse in strata:
@@ -144,7 +144,7 @@ def labels_needed(counts: TwoPhase, half_width: float, alpha: float = ALPHA) -> 
     """How many more labels bring `two_phase_interval` to ± `half_width`."""
     if not half_width > 0:
         raise ValueError(f"half_width must be positive, not {half_width}")
-    z = float(norm.ppf(1 - alpha / 2))
+    z = float(ndtri(1 - alpha / 2))
     variance = (half_width / z) ** 2 - _share_variance(counts)
     if variance <= 0 or not counts.judged:
         return LabelsNeeded(more=None, reason="more_verdicts")

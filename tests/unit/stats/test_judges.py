@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.stats.judges import agreement_of_table, judge_quality, rater_agreement, settled
+from scoring.stats.judges import agreement_of_table, judge_quality, rater_agreement
 from scoring.stats.two_phase import (
     TwoPhase,
     labelling_probabilities,
@@ -54,11 +54,6 @@ def test_agreement_does_not_depend_on_who_is_first_nor_on_order(pairs):
     assert found.ac1 == pytest.approx(swapped.ac1)
     assert found.kappa == pytest.approx(swapped.kappa)
     assert -1 <= (found.kappa or 0) <= 1 + 1e-9
-
-
-def test_a_flip_is_a_tie():
-    assert settled("frontier", "frontier", "tie") == "frontier"
-    assert settled("frontier", "candidate", "tie") == "tie"
 
 
 def test_labels_chosen_by_verdict_do_not_flatter_the_judge():
