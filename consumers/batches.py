@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Batches(Generic[Item]):
+class BatchWriter(Generic[Item]):
     """What `add(item)` returns is done when `write` has returned for the batch that `item` was in.
 
     A batch is written when it holds `size` items, `linger_s` after its first, or at once where `hurry`

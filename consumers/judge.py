@@ -14,10 +14,10 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Engine
 
-from consumers.judge_round import Measures, Outcome, TaskJudge
-from consumers.runtime.database import connected
-from consumers.runtime.health import Vitals
-from consumers.runtime.shutdown import pause, unless, until_told
+from consumers.judge_round import JudgeMetrics, Outcome, TaskJudge
+from consumers.runtime.database import wait_for_database
+from consumers.runtime.health import HealthState
+from consumers.runtime.shutdown import pause, run_until_signalled, unless_stopping
 from scoring.judge import Judge, Price, price_of
 from shadow.errors import ConfigError, StoreError
 from shadow.settings import Settings
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 def run(settings: Settings) -> None:
     """Judge until SIGTERM or SIGINT. Raises ConfigError where there is nothing to judge with."""
-    until_told(partial(serve, settings))
+    run_until_signalled(partial(serve, settings))
 
 
 def prices(settings: Settings) -> dict[str, Price]:
@@ -56,28 +56,30 @@ def prices(settings: Settings) -> dict[str, Price]:
     return found
 
 
-async def serve(settings: Settings, stopping: asyncio.Event, vitals: Vitals | None = None) -> None:
+async def serve(settings: Settings, stopping: asyncio.Event, health: HealthState | None = None) -> None:
     """Judge until `stopping` is set; calls that are under way then are given up."""
     known = prices(settings)
     url = settings.postgres_url()
-    vitals = vitals or Vitals()
-    health = await vitals.serve(settings.judge.health_host, settings.judge.health_port)
+    health = health or HealthState()
+    endpoint = await health.serve(settings.judge.health_host, settings.judge.health_port)
     try:
         # One connection more, for the locks.
         pool_size = settings.postgres.pool_size + 1
-        engine = await unless(stopping, connected(url, pool_size=pool_size, service="judge", vitals=vitals))
+        engine = await unless_stopping(
+            stopping, wait_for_database(url, pool_size=pool_size, service="judge", health=health)
+        )
         if engine is None:
             return
         try:
-            await _judge_all(settings, known, engine, stopping, vitals)
+            await _judge_all(settings, known, engine, stopping, health)
         finally:
             engine.dispose()
     finally:
-        await health.cleanup()
+        await endpoint.cleanup()
 
 
 async def _judge_all(
-    settings: Settings, known: Mapping[str, Price], engine: Engine, stopping: asyncio.Event, vitals: Vitals
+    settings: Settings, known: Mapping[str, Price], engine: Engine, stopping: asyncio.Event, health: HealthState
 ) -> None:
     locks = Locks(engine)
     async with AsyncExitStack() as stack:
@@ -86,7 +88,7 @@ async def _judge_all(
             name: Judge((await stack.enter_async_context(Endpoint(name, settings.models[name]))).ask, price)
             for name, price in known.items()
         }
-        service = _Service(settings, engine, locks, vitals, stopping)
+        service = _Service(settings, engine, locks, health, stopping)
         log.info("started", action="started", service="judge", judges=list(judges))
         async with asyncio.TaskGroup() as group:
             for name, task in settings.tasks.items():
@@ -99,14 +101,14 @@ class _Service:
     """What the loops of all tasks share."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, locks: Locks, vitals: Vitals, stopping: asyncio.Event
+        self, settings: Settings, engine: Engine, locks: Locks, health: HealthState, stopping: asyncio.Event
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._locks = locks
-        self._vitals = vitals
+        self._health = health
         self._stopping = stopping
-        self._measures = Measures(vitals)
+        self._measures = JudgeMetrics(health)
         self._states: dict[str, dict[str, Any]] = {}
         self._standing_by: set[str] = set()
 
@@ -126,9 +128,9 @@ class _Service:
                     wait_s = await self._after(name, outcome, wait_s)
                 else:
                     wait_s = self._stand_by(name)
-                self._vitals.trouble(f"database for {name}", None)
+                self._health.set_problem(f"database for {name}", None)
             except StoreError as fault:
-                self._vitals.trouble(f"database for {name}", str(fault))
+                self._health.set_problem(f"database for {name}", str(fault))
                 log.warning("the database fails; trying again", action="store_retry", task=name, error=str(fault))
                 wait_s = _longer(wait_s)
             await pause(self._stopping, wait_s)
@@ -148,7 +150,7 @@ class _Service:
         if before != state["state"]:
             self._tell(name, state, outcome)
         self._states[name] = state
-        self._vitals.trouble(f"judge of {name}", outcome.trouble)
+        self._health.set_problem(f"judge of {name}", outcome.problem)
         await asyncio.to_thread(self._beat)
         match outcome.left:
             case "more":
@@ -164,7 +166,7 @@ class _Service:
         if outcome.left == "budget":
             log.warning("the judge's budget is spent for the day", action="budget_spent", task=name, **state)
         elif outcome.left == "endpoint":
-            log.warning("the judge cannot be asked", action="judge_fails", task=name, error=outcome.trouble)
+            log.warning("the judge cannot be asked", action="judge_fails", task=name, error=outcome.problem)
         else:
             log.info("judging", action="judging", task=name, spent_usd=state["spent_usd"])
 

@@ -16,9 +16,9 @@ import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy import Engine
 
-from consumers.runtime.health import Vitals
+from consumers.runtime.health import HealthState
 from scoring import judge as judging
-from scoring.judge import NANO, TRIES, Bill, Judge, Question, Unjudged
+from scoring.judge import MAX_ATTEMPTS, NANOS_PER_USD, CostMeter, Judge, JudgeFailure, Question
 from shadow.records import Preference
 from shadow.settings import TaskSettings
 from shadow.store.feedback import labels as stored_labels
@@ -29,37 +29,37 @@ from shadow.store.schema import engine as database
 
 #: A pair whose judge fails so often for reasons that should pass is given up: with the pauses
 #: between failing rounds, after about two hours.
-MOST_TRIES: Final = 30
+MAX_TRIES: Final = 30
 
 #: What there is left to do after a round.
 Left: TypeAlias = Literal["nothing", "more", "budget", "endpoint"]
 
 #: What was said of each question, by its digest.
-Told: TypeAlias = dict[str, verdicts.Verdict | Unjudged]
+Told: TypeAlias = dict[str, verdicts.Verdict | JudgeFailure]
 
 log = structlog.get_logger()
 
 
-class Measures:
+class JudgeMetrics:
     """What the judge service counts, by task."""
 
-    def __init__(self, vitals: Vitals) -> None:
+    def __init__(self, health: HealthState) -> None:
         start = "shadow_judge_"
-        self.pairs: Final[Counter] = vitals.counter(
+        self.pairs: Final[Counter] = health.counter(
             start + "pairs", "Pairs a judge is done with, by verdict or given_up.", "task", "outcome"
         )
-        self.unjudged: Final[Counter] = vitals.counter(
+        self.unjudged: Final[Counter] = health.counter(
             start + "unjudged", "Questions that brought no verdict.", "task", "reason"
         )
-        self.calls: Final[Counter] = vitals.counter(start + "calls", "Requests to a judge.", "task")
-        self.unasked: Final[Counter] = vitals.counter(
+        self.calls: Final[Counter] = health.counter(start + "calls", "Requests to a judge.", "task")
+        self.unasked: Final[Counter] = health.counter(
             start + "unasked", "Verdicts that needed no request: identical replies, or known.", "task"
         )
-        self.spent: Final[Gauge] = vitals.gauge(start + "spent_usd", "What the day (UTC) has cost so far.", "task")
-        self.out_of_budget: Final[Gauge] = vitals.gauge(
+        self.spent: Final[Gauge] = health.gauge(start + "spent_usd", "What the day (UTC) has cost so far.", "task")
+        self.out_of_budget: Final[Gauge] = health.gauge(
             start + "out_of_budget", "1 while the day's budget leaves no room for a pair.", "task"
         )
-        self.backlog_age: Final[Gauge] = vitals.gauge(
+        self.backlog_age: Final[Gauge] = health.gauge(
             start + "oldest_due_seconds", "Age of the oldest pair that waits for a verdict.", "task"
         )
 
@@ -71,7 +71,7 @@ class Asked:
     digest: str
     question: Question
     pairs: list[PairName] = field(default_factory=list)
-    bill: Bill = field(default_factory=Bill)
+    bill: CostMeter = field(default_factory=CostMeter)
 
 
 class Due(NamedTuple):
@@ -91,14 +91,14 @@ class Outcome(NamedTuple):
     left: Left
     spent_usd: float
     oldest_due: datetime | None
-    trouble: str | None = None
+    problem: str | None = None
 
 
 class TaskJudge:
     """The judge of the task `name`. `batch` pairs are in hand at most."""
 
     def __init__(
-        self, name: str, task: TaskSettings, model: str, judge: Judge, engine: Engine, measures: Measures
+        self, name: str, task: TaskSettings, model: str, judge: Judge, engine: Engine, measures: JudgeMetrics
     ) -> None:
         assert task.judge is not None
         self._name = name
@@ -131,7 +131,7 @@ class TaskJudge:
             asked: dict[str, Asked] = {}
             for pair in pairs:
                 if pair.payload_kept:
-                    question = judging.question_of(pair.trial)
+                    question = judging.build_question(pair.trial)
                     digest = judging.digest(question, self._task.rubric, model=self._model)
                     asked.setdefault(digest, Asked(digest=digest, question=question)).pairs.append(pair.key)
             return Due(
@@ -143,27 +143,27 @@ class TaskJudge:
                 oldest=verdicts.oldest_due(connection, self._name),
             )
 
-    def _unasked(self, asked: Asked, due: Due) -> verdicts.Verdict | Unjudged | None:
+    def _unasked(self, asked: Asked, due: Due) -> verdicts.Verdict | JudgeFailure | None:
         """What can be said without asking: from the cache, or because the replies are the same."""
         if (known := due.known.get(asked.digest)) is not None:
             return known
         if (said := judging.free(asked.question)) is None:
             return None
-        return said.outcome if isinstance(said.outcome, Unjudged) else self._verdict(asked, said)
+        return said.outcome if isinstance(said.outcome, JudgeFailure) else self._verdict(asked, said)
 
     def _affordable(self, wanted: Sequence[Asked], spent_nanousd: int) -> list[Asked]:
         """As many as the day's budget has room for, though each need every try."""
-        room = round(self._task.judge_usd_per_day * NANO) - spent_nanousd
+        room = round(self._task.judge_usd_per_day * NANOS_PER_USD) - spent_nanousd
         affordable = []
         for asked in wanted:
-            room -= TRIES * self._likely(asked)
+            room -= MAX_ATTEMPTS * self._likely(asked)
             if room < 0:
                 break
             affordable.append(asked)
         return affordable
 
     def _likely(self, asked: Asked) -> int:
-        return self._judge.likely_cost(asked.question, self._task.rubric)
+        return self._judge.estimated_cost(asked.question, self._task.rubric)
 
     def _reserve(self, affordable: Sequence[Asked], day: date) -> int:
         reserved = sum(map(self._likely, affordable))
@@ -192,12 +192,14 @@ class TaskJudge:
         for task, asked in tasks.items():
             if not task.cancelled():
                 said = task.result()
-                told[asked.digest] = said.outcome if isinstance(said.outcome, Unjudged) else self._verdict(asked, said)
+                told[asked.digest] = (
+                    said.outcome if isinstance(said.outcome, JudgeFailure) else self._verdict(asked, said)
+                )
         return told
 
     def _verdict(self, asked: Asked, said: judging.Judgement) -> verdicts.Verdict:
         outcome = said.outcome
-        assert isinstance(outcome, judging.Verdict)
+        assert isinstance(outcome, judging.JudgeVerdict)
         return verdicts.Verdict(
             digest=asked.digest,
             judge=self._judge_name,
@@ -239,11 +241,11 @@ class TaskJudge:
         hopeless = []
         for question in asked:
             said = told.get(question.digest)
-            if not isinstance(said, Unjudged):
+            if not isinstance(said, JudgeFailure):
                 continue
             for pair in question.pairs:
                 self._tries[pair] = self._tries.get(pair, 0) + 1
-                if not said.passing or self._tries[pair] >= MOST_TRIES:
+                if not said.retryable or self._tries[pair] >= MAX_TRIES:
                     hopeless.append(pair)
         return hopeless
 
@@ -260,10 +262,10 @@ class TaskJudge:
             measures.pairs.labels(task, preference).inc()
         for asked in due.asked:
             said = told.get(asked.digest)
-            if isinstance(said, Unjudged):
+            if isinstance(said, JudgeFailure):
                 measures.unjudged.labels(task, said.reason).inc()
                 # What passes is the endpoint's fault, and told once for all pairs.
-                tell = log.debug if said.passing else log.warning
+                tell = log.debug if said.retryable else log.warning
                 tell("no verdict", action="unjudged", task=task, reason=said.reason, detail=said.detail[:300])
             elif said is not None and not asked.bill.calls:
                 measures.unasked.labels(task).inc()
@@ -281,21 +283,21 @@ class TaskJudge:
         batch: int,
     ) -> Outcome:
         spent = due.spent_nanousd + sum(asked.bill.cost_nanousd for asked in affordable)
-        failed = [said for asked in affordable if isinstance(said := told.get(asked.digest), Unjudged)]
-        trouble = None
+        failed = [said for asked in affordable if isinstance(said := told.get(asked.digest), JudgeFailure)]
+        problem = None
         left: Left = "more" if len(due.lost) + sum(len(asked.pairs) for asked in due.asked) >= batch else "nothing"
-        if failed and len(failed) == len(affordable) and failed[0].passing:
-            left, trouble = "endpoint", f"models.{self._judge_name}: {failed[0].reason}: {failed[0].detail}"
-        elif failed and any(said.passing for said in failed):
+        if failed and len(failed) == len(affordable) and failed[0].retryable:
+            left, problem = "endpoint", f"models.{self._judge_name}: {failed[0].reason}: {failed[0].detail}"
+        elif failed and any(said.retryable for said in failed):
             left = "more"
         elif len(affordable) < len(wanted):
             left = "more" if affordable else "budget"
-        measures, usd = self._measures, spent / NANO
+        measures, usd = self._measures, spent / NANOS_PER_USD
         measures.spent.labels(self._name).set(usd)
         measures.out_of_budget.labels(self._name).set(left == "budget")
         age = (datetime.now(UTC) - due.oldest).total_seconds() if due.oldest else 0.0
         measures.backlog_age.labels(self._name).set(age)
-        return Outcome(left, usd, due.oldest, trouble)
+        return Outcome(left, usd, due.oldest, problem)
 
 
 def _said_of(pair: PairName, verdict: verdicts.Verdict) -> stored_labels.JudgeVerdict:

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from consumers.runtime.task_label import task_label
 
 #: Reasons told apart, of each outcome.
-MOST_REASONS: Final = 20
+MAX_REASONS: Final = 20
 #: The reason label of all others.
 OTHER: Final = "other"
 
@@ -72,4 +72,4 @@ def _frequent(ended: Mapping[tuple[str, str, str], int]) -> set[tuple[str, str]]
     by_outcome: dict[str, Counter[str]] = {}
     for (_, outcome, reason), n in ended.items():
         by_outcome.setdefault(outcome, Counter())[reason] += n
-    return {(outcome, reason) for outcome, found in by_outcome.items() for reason, _ in found.most_common(MOST_REASONS)}
+    return {(outcome, reason) for outcome, found in by_outcome.items() for reason, _ in found.most_common(MAX_REASONS)}

@@ -22,8 +22,8 @@ from sqlalchemy import Connection
 from consumers import monitor_step
 from consumers.ledger_metrics import LedgerMetrics
 from consumers.runtime.backoff import Backoff
-from consumers.runtime.health import Vitals
-from consumers.runtime.shutdown import pause, unless, until_told
+from consumers.runtime.health import HealthState
+from consumers.runtime.shutdown import pause, run_until_signalled, unless_stopping
 from consumers.runtime.task_label import task_label
 from scoring.monitor.events import Opened
 from scoring.monitor.task import LEARNING, Found, incident_of
@@ -51,10 +51,10 @@ def run(settings: Settings, *, once: bool = False) -> None:
     Raises ConfigError where no database is named, and with `once` StoreError where it fails.
     """
     settings.postgres_url()
-    until_told(partial(serve, settings, once=once))
+    run_until_signalled(partial(serve, settings, once=once))
 
 
-def relearn(settings: Settings, name: str) -> int:
+def reset_detectors(settings: Settings, name: str) -> int:
     """Have the detectors of a task forget what was usual, and close their incidents; how many detectors did.
 
     May be done while a monitor runs. Raises UsageError for a task of which nothing was learnt.
@@ -76,14 +76,14 @@ def relearn(settings: Settings, name: str) -> int:
 
 
 async def serve(
-    settings: Settings, stopping: asyncio.Event, vitals: Vitals | None = None, *, once: bool = False
+    settings: Settings, stopping: asyncio.Event, health: HealthState | None = None, *, once: bool = False
 ) -> None:
     """`run`, until `stopping` is set."""
-    monitor = Monitor(settings, vitals or Vitals(), stopping)
+    monitor = Monitor(settings, health or HealthState(), stopping)
     if once:
         await asyncio.to_thread(monitor.catch_up)
         return
-    endpoint = await monitor.vitals.serve(settings.monitor.health_host, settings.monitor.health_port)
+    endpoint = await monitor.health.serve(settings.monitor.health_host, settings.monitor.health_port)
     log.info("started", action="started", service=SERVICE)
     try:
         await monitor.watch()
@@ -95,20 +95,20 @@ async def serve(
 class Monitor:
     """Rounds over all tasks, for as long as this process is the active one."""
 
-    def __init__(self, settings: Settings, vitals: Vitals, stopping: asyncio.Event) -> None:
-        self.vitals = vitals
+    def __init__(self, settings: Settings, health: HealthState, stopping: asyncio.Event) -> None:
+        self.health = health
         self._settings = settings
         self._stopping = stopping
         self._name = f"{socket.gethostname()}/{os.getpid()}"
-        self._open: Final = vitals.gauge(
+        self._open: Final = health.gauge(
             "shadow_monitor_open_incidents", "Incidents that are open.", "task", "detector"
         )
-        self._active: Final = vitals.gauge("shadow_monitor_active", "1 for the monitor that watches, 0 standing by.")
-        self._last_step: Final = vitals.gauge(
+        self._active: Final = health.gauge("shadow_monitor_active", "1 for the monitor that watches, 0 standing by.")
+        self._last_step: Final = health.gauge(
             "shadow_monitor_last_step_timestamp_seconds", "When the last round of this monitor ended."
         )
         self._ledger: Final = LedgerMetrics(settings.tasks)
-        vitals.registry.register(self._ledger)
+        health.registry.register(self._ledger)
 
     async def watch(self) -> None:
         """Stand by or watch, whatever becomes of the database, until told to end."""
@@ -117,9 +117,9 @@ class Monitor:
             try:
                 await self._session()
             except StoreError as fault:
-                self.vitals.trouble("database", str(fault))
+                self.health.set_problem("database", str(fault))
                 log.warning("no session with the database; standing by", action="session_lost", error=str(fault))
-                await unless(self._stopping, backoff.wait())
+                await unless_stopping(self._stopping, backoff.wait())
             else:
                 backoff = Backoff()
             finally:
@@ -140,8 +140,8 @@ class Monitor:
                 begun = time.monotonic()
                 if self._round(connection):
                     waited_since = begun
-                elif self.vitals.troubles:
-                    raise StoreError("\n".join(self.vitals.troubles))
+                elif self.health.problems:
+                    raise StoreError("\n".join(self.health.problems))
                 elif begun - waited_since > settle_s + 1:
                     return
                 time.sleep(min(1.0, settle_s / 4))
@@ -152,7 +152,7 @@ class Monitor:
             session = self._connected()
             connection = await asyncio.to_thread(session.__enter__)
             stack.push_async_callback(asyncio.to_thread, session.__exit__, None, None, None)
-            self.vitals.trouble("database", None)
+            self.health.set_problem("database", None)
             every_s = self._settings.monitor.every_s
             while not await asyncio.to_thread(detector_state.try_lock, connection):
                 await pause(self._stopping, min(every_s, STANDBY_S))
@@ -194,9 +194,9 @@ class Monitor:
             except Exception as fault:  # one task must not keep the others from being watched
                 details[name] = {"trouble": repr(fault)}
                 trouble = f"task {name} cannot be watched: {fault!r}"
-                if trouble not in self.vitals.troubles:
+                if trouble not in self.health.problems:
                     log.exception(trouble, action="task_failed", task=name)
-                self.vitals.trouble(f"task {name}", trouble)
+                self.health.set_problem(f"task {name}", trouble)
         with detector_state.transaction(connection):
             incidents.heartbeat(connection, SERVICE, {"active": self._name, "tasks": details})
             self._count(incidents.count_open(connection))
@@ -210,12 +210,12 @@ class Monitor:
         """Step after step until a task is up to date; the hours taken in, and how it stands."""
         taken = 0
         while True:
-            step = monitor_step.step(connection, self._settings, name, beats, now=datetime.now(UTC))
+            step = monitor_step.run_step(connection, self._settings, name, beats, now=datetime.now(UTC))
             taken += step.hours
             for found in step.found:
                 _tell(name, found)
             if not step.more or self._stopping.is_set():
-                self.vitals.trouble(f"task {name}", None)
+                self.health.set_problem(f"task {name}", None)
                 return taken, step.detail
 
     def _count(self, found: dict[tuple[str, str], int]) -> None:

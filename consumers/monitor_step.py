@@ -28,7 +28,7 @@ from shadow.store.monitoring.incidents import Heartbeat, Incident
 from shadow.store.read import ledger, rollup_reads
 
 #: Hours with data that one transaction takes in: a day, so that little is done again after a crash.
-MOST_HOURS: Final = 24
+MAX_HOURS: Final = 24
 
 #: Labels that come later than this after their pair are not held against the judge.
 LABEL_WINDOW: Final = timedelta(days=30)
@@ -40,7 +40,7 @@ _MARKS: Final[dict[Part, Key]] = {"scored": SCORED, "judged": JUDGED}
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Step(NamedTuple):
+class StepResult(NamedTuple):
     """What a step has come to: hours taken in, whether there are more, what happened, how things stand."""
 
     hours: int
@@ -49,7 +49,7 @@ class Step(NamedTuple):
     detail: dict[str, Any]
 
 
-class Watch:
+class MonitorStep:
     """The states of one task, from the database and back, within one transaction."""
 
     def __init__(self, connection: Connection, settings: Settings, name: str, now: datetime) -> None:
@@ -71,7 +71,7 @@ class Watch:
         self._found: list[Found] = []
         self._read: tuple[tuple[datetime, datetime], dict[datetime, dict[Cell, Tally]]] | None = None
 
-    def step(self, beats: Mapping[str, Heartbeat]) -> Step:
+    def step(self, beats: Mapping[str, Heartbeat]) -> StepResult:
         """Take in what has become complete, and look at what is on its way."""
         stored = detector_state.stored(self._connection, self._name)
         due = verdicts.oldest_due(self._connection, self._name)
@@ -85,7 +85,7 @@ class Watch:
                 taken, more = taken + count, more or left
             self._judge_drift(stored.last_hour)
         self._write()
-        return Step(taken, more, self._found, self._detail())
+        return StepResult(taken, more, self._found, self._detail())
 
     def _answerable_since(self) -> datetime:
         """An exchange made before it would not be asked about any more: if it is on its way, it was lost."""
@@ -137,11 +137,11 @@ class Watch:
         key, start = _MARKS[part], self._next.get(_MARKS[part], cut(stored.first_hour))
         mark, count, more = self._mark(part), 0, False
         if end is not None and end > start:
-            wanted = detector_state.hours(self._connection, self._name, start, end, MOST_HOURS + 1)
-            more = len(wanted) > MOST_HOURS
+            wanted = detector_state.hours(self._connection, self._name, start, end, MAX_HOURS + 1)
+            more = len(wanted) > MAX_HOURS
             # Empty hours up to the end are taken in as well: what still comes for them is late.
-            until = wanted[MOST_HOURS] if more else end
-            count = len(wanted[:MOST_HOURS])
+            until = wanted[MAX_HOURS] if more else end
+            count = len(wanted[:MAX_HOURS])
             if count:
                 self._through_detectors(part, start, until)
             self._states, found = task.silent(part, self._states, until)
@@ -215,12 +215,12 @@ class Watch:
         return detail | {"detectors": task.described(self._states)}
 
 
-def step(
+def run_step(
     connection: Connection, settings: Settings, name: str, beats: Mapping[str, Heartbeat], *, now: datetime
-) -> Step:
-    """One transaction: everything that has become complete, up to MOST_HOURS of it."""
+) -> StepResult:
+    """One transaction: everything that has become complete, up to MAX_HOURS of it."""
     with detector_state.transaction(connection):
-        return Watch(connection, settings, name, now).step(beats)
+        return MonitorStep(connection, settings, name, now).step(beats)
 
 
 def _write_incident(connection: Connection, name: str, found: Found, now: datetime) -> None:

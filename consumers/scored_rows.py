@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import msgspec
 from sqlalchemy import Connection
 
-from consumers.kafka.messages import Incoming, read_exchange
+from consumers.kafka.messages import IncomingMessage, read_exchange
 from scoring.compare import scored
 from shadow import wire
 from shadow.errors import StoreError, UnstorableError, WireError
@@ -29,13 +29,13 @@ Content: TypeAlias = Arrival | ScoredPair | DeadLetter | CaptureCounts
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What `message` becomes in the database. `id` and `task` name it in a dead letter."""
 
-    message: Incoming
+    message: IncomingMessage
     content: Content
     id: str
     task: str
 
 
-def read_row(message: Incoming, settings: Settings) -> Row:
+def read_row(message: IncomingMessage, settings: Settings) -> Row:
     """The row of a message of any of the three topics. Raises WireError for one that has none."""
     topics = settings.kafka.topics
     if message.topic == topics.trials:
@@ -48,15 +48,15 @@ def read_row(message: Incoming, settings: Settings) -> Row:
     return _mirrored(message)
 
 
-def _mirrored(message: Incoming) -> Row:
+def _mirrored(message: IncomingMessage) -> Row:
     """Whatever is on the exchanges topic has arrived, readable or not; what is not, the worker
     buries under this same id.
     """
     try:
         read = read_exchange(message)
     except WireError:
-        unreadable = Arrival(id=message.place, task="", at=message.at)
-        return Row(message=message, content=unreadable, id=message.place, task="")
+        unreadable = Arrival(id=message.location, task="", at=message.at)
+        return Row(message=message, content=unreadable, id=message.location, task="")
     if isinstance(read, CaptureCounts):
         return Row(message=message, content=read, id=wire.event_id(read), task="")
     arrival = Arrival(id=read.id, task=read.task, at=read.at)

@@ -14,14 +14,14 @@ from typing import Final
 import structlog
 from sqlalchemy import Engine
 
-from consumers.batches import Batches
-from consumers.kafka.messages import Incoming, dead_letter
-from consumers.kafka.producer import Outbox
+from consumers.batches import BatchWriter
+from consumers.kafka.messages import IncomingMessage, dead_letter
+from consumers.kafka.producer import EventProducer
 from consumers.kafka.stream import Handler
 from consumers.runtime import service
 from consumers.runtime.backoff import Backoff
-from consumers.runtime.database import connected
-from consumers.runtime.health import Health
+from consumers.runtime.database import wait_for_database
+from consumers.runtime.health import ConsumerHealth
 from consumers.runtime.service import Service
 from consumers.runtime.task_label import task_label
 from consumers.scored_rows import Row, ScoredPair, read_row, write_all_but, write_rows
@@ -49,8 +49,8 @@ def build(settings: Settings) -> Service:
     url = settings.postgres_url()
 
     @asynccontextmanager
-    async def opening(outbox: Outbox, health: Health, stopping: asyncio.Event) -> AsyncIterator[Handler]:
-        engine = await connected(url, pool_size=settings.postgres.pool_size, service="scorer", vitals=health)
+    async def opening(outbox: EventProducer, health: ConsumerHealth, stopping: asyncio.Event) -> AsyncIterator[Handler]:
+        engine = await wait_for_database(url, pool_size=settings.postgres.pool_size, service="scorer", health=health)
         scorer = Scorer(settings, engine, outbox, health)
         writing = asyncio.create_task(scorer.write(stopping))
         try:
@@ -75,19 +75,19 @@ def build(settings: Settings) -> Service:
 class Scorer:
     """Turns messages into rows and commits them in batches, one transaction each."""
 
-    def __init__(self, settings: Settings, engine: Engine, outbox: Outbox, health: Health) -> None:
+    def __init__(self, settings: Settings, engine: Engine, outbox: EventProducer, health: ConsumerHealth) -> None:
         self._settings = settings
         self._engine = engine
-        self._outbox = outbox
+        self._producer = outbox
         self._health = health
-        self._batches: Batches[Incoming] = Batches(
+        self._batches: BatchWriter[IncomingMessage] = BatchWriter(
             self._write, size=settings.scorer.batch, linger_s=settings.scorer.linger_ms / 1_000
         )
         self._scored: Final = health.counter(
             "shadow_scorer_comparisons", "Pairs compared, by what came of it.", "task", "outcome"
         )
 
-    def handle(self, message: Incoming) -> Awaitable[None]:
+    def handle(self, message: IncomingMessage) -> Awaitable[None]:
         """Done once `message` is committed, or its dead letter is on its topic."""
         return self._batches.add(message)
 
@@ -102,7 +102,7 @@ class Scorer:
         await stopping.wait()
         self._batches.hurry()
 
-    async def _write(self, messages: list[Incoming]) -> None:
+    async def _write(self, messages: list[IncomingMessage]) -> None:
         rows, letters = await asyncio.to_thread(self._read, messages)
         left_out = await self._commit(rows)
         letters += [_letter(row.message, fault, row.id, row.task) for row, fault in left_out]
@@ -110,7 +110,7 @@ class Scorer:
         buried = {id(row) for row, _ in left_out}
         self._count([row for row in rows if id(row) not in buried])
 
-    def _read(self, messages: list[Incoming]) -> tuple[list[Row], list[DeadLetter]]:
+    def _read(self, messages: list[IncomingMessage]) -> tuple[list[Row], list[DeadLetter]]:
         """The rows of `messages`, comparisons made, and the letters of those that have none."""
         rows: list[Row] = []
         letters: list[DeadLetter] = []
@@ -118,7 +118,7 @@ class Scorer:
             try:
                 rows.append(read_row(message, self._settings))
             except Exception as fault:  # noqa: BLE001 - whatever it was, it must not stop the partition
-                letters.append(_letter(message, fault, message.place))
+                letters.append(_letter(message, fault, message.location))
         return rows, letters
 
     async def _commit(self, rows: list[Row]) -> list[tuple[Row, Exception]]:
@@ -128,11 +128,11 @@ class Scorer:
             try:
                 left_out = await asyncio.to_thread(write_all_but, rows, self._transact)
             except StoreError as fault:
-                self._health.trouble("database", str(fault))
+                self._health.set_problem("database", str(fault))
                 log.warning("the database does not take rows; trying again", action="store_retry", error=str(fault))
                 await backoff.wait()
             else:
-                self._health.trouble("database", None)
+                self._health.set_problem("database", None)
                 return left_out
 
     def _transact(self, rows: Sequence[Row]) -> None:
@@ -140,7 +140,7 @@ class Scorer:
             write_rows(connection, rows)
 
     async def _bury(self, letter: DeadLetter) -> None:
-        await self._outbox.send(self._settings.kafka.topics.deadletters, letter)
+        await self._producer.send(self._settings.kafka.topics.deadletters, letter)
         self._health.dead_letters.labels(letter.reason).inc()
 
     def _count(self, rows: Sequence[Row]) -> None:
@@ -153,5 +153,5 @@ class Scorer:
             self._scored.labels(task_label(task, self._settings.tasks), outcome).inc(n)
 
 
-def _letter(message: Incoming, fault: Exception, identity: str, task: str = "") -> DeadLetter:
+def _letter(message: IncomingMessage, fault: Exception, identity: str, task: str = "") -> DeadLetter:
     return dead_letter(message, fault, stage="scorer", identity=identity, task=task)

@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
-from consumers.kafka.messages import Incoming, dead_letter, read_exchange
-from consumers.kafka.producer import Outbox
+from consumers.kafka.messages import IncomingMessage, dead_letter, read_exchange
+from consumers.kafka.producer import EventProducer
 from consumers.kafka.stream import Handler
 from consumers.runtime import service
-from consumers.runtime.health import Health
+from consumers.runtime.health import ConsumerHealth
 from consumers.runtime.service import Service
 from shadow import wire
 from shadow.openai_api import replies
@@ -35,7 +35,9 @@ def build(settings: Settings) -> Service:
     wanted = asked_models(settings)
 
     @asynccontextmanager
-    async def opening(outbox: Outbox, health: Health, _stopping: asyncio.Event) -> AsyncIterator[Handler]:
+    async def opening(
+        outbox: EventProducer, health: ConsumerHealth, _stopping: asyncio.Event
+    ) -> AsyncIterator[Handler]:
         async with AsyncExitStack() as stack:
             endpoints = {
                 name: await stack.enter_async_context(Endpoint(name, settings.models[name])) for name in wanted
@@ -64,19 +66,21 @@ def asked_models(settings: Settings) -> tuple[str, ...]:
 class Worker:
     """Turns one exchange into its trials. Every exchange leaves a trial or a dead letter."""
 
-    def __init__(self, settings: Settings, endpoints: Mapping[str, Endpoint], outbox: Outbox, health: Health) -> None:
+    def __init__(
+        self, settings: Settings, endpoints: Mapping[str, Endpoint], outbox: EventProducer, health: ConsumerHealth
+    ) -> None:
         self._settings = settings
         self._endpoints = endpoints
-        self._outbox = outbox
+        self._producer = outbox
         self._health = health
         self._redactor = Redactor.of(settings)
         self._trials: Final = health.counter(
             "shadow_worker_trials", "Trials held, by how they ended.", "kind", "candidate", "outcome"
         )
 
-    async def handle(self, message: Incoming) -> None:
+    async def handle(self, message: IncomingMessage) -> None:
         """Return once every trial of `message` is on its topic, or its dead letter is."""
-        identified, task = message.place, ""
+        identified, task = message.location, ""
         try:
             exchange = read_exchange(message)
             if isinstance(exchange, CaptureCounts):
@@ -89,7 +93,7 @@ class Worker:
         except Exception as fault:  # noqa: BLE001 - whatever it was, it must not stop the partition
             await self._bury(message, fault, identified, task)
 
-    async def _hold(self, message: Incoming, exchange: Exchange, plan: PlannedTrial) -> None:
+    async def _hold(self, message: IncomingMessage, exchange: Exchange, plan: PlannedTrial) -> None:
         """Hold one trial and put it on its topic, without regard to how the others fare."""
         try:
             reply = await self._reply(exchange, plan)
@@ -101,7 +105,7 @@ class Worker:
                 at=wire.utc_now(),
                 inclusion_probability=plan.inclusion_probability,
             )
-            await self._outbox.send(self._settings.kafka.topics.trials, trial)
+            await self._producer.send(self._settings.kafka.topics.trials, trial)
         except Exception as fault:  # noqa: BLE001 - as above
             await self._bury(message, fault, exchange.id, exchange.task)
         else:
@@ -121,7 +125,7 @@ class Worker:
         # A model may repeat or make up what was taken out of the request.
         return self._redactor.reply(reply)
 
-    async def _bury(self, message: Incoming, fault: Exception, identified: str, task: str) -> None:
+    async def _bury(self, message: IncomingMessage, fault: Exception, identified: str, task: str) -> None:
         letter = dead_letter(message, fault, stage="worker", identity=identified, task=task)
-        await self._outbox.send(self._settings.kafka.topics.deadletters, letter)
+        await self._producer.send(self._settings.kafka.topics.deadletters, letter)
         self._health.dead_letters.labels(letter.reason).inc()

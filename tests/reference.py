@@ -13,10 +13,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic.fields import FieldInfo
 
-from consumers.judge_round import Measures
-from consumers.kafka.producer import Outbox
+from consumers.judge_round import JudgeMetrics
+from consumers.kafka.producer import EventProducer
 from consumers.monitor import Monitor
-from consumers.runtime.health import Health, Vitals
+from consumers.runtime.health import ConsumerHealth, HealthState
 from consumers.scorer import Scorer
 from consumers.worker import Worker
 from scoring.scorers import SCORERS
@@ -126,11 +126,11 @@ def metrics_page() -> str:
 def metrics() -> dict[str, list[Metric]]:
     """The metrics of each service, by the command that runs it."""
     settings = Settings()
-    worker, scorer, judge, monitor = Health("worker"), Health("scorer"), Vitals(), Vitals()
-    outbox = Outbox(settings.kafka, source="reference", trouble=partial(worker.trouble, "outbox"))
+    worker, scorer, judge, monitor = ConsumerHealth("worker"), ConsumerHealth("scorer"), HealthState(), HealthState()
+    outbox = EventProducer(settings.kafka, source="reference", report_problem=partial(worker.set_problem, "producer"))
     Worker(settings, {}, outbox, worker)
     Scorer(settings, cast("Any", None), outbox, scorer)
-    Measures(judge)
+    JudgeMetrics(judge)
     Monitor(settings, monitor, asyncio.Event())
     gateway = CollectorRegistry()
     gateway.register(Metrics(dict))

@@ -17,24 +17,24 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.types import TP
 
-from consumers.kafka.messages import Incoming
-from consumers.kafka.offset_tracker import Partition
+from consumers.kafka.messages import IncomingMessage
+from consumers.kafka.offset_tracker import TopicPartition
 from shadow.settings import KafkaSettings
 
 #: Returns when a rebalance begins.
 Wait: TypeAlias = Callable[[], Awaitable[object]]
-Deliver: TypeAlias = Callable[[Sequence[Incoming], int], Awaitable[None] | None]
+Deliver: TypeAlias = Callable[[Sequence[IncomingMessage], int], Awaitable[None] | None]
 
 _DAY_S: Final = 86_400.0
 #: So many records of a partition are handed over at once.
 _RUN: Final = 200
 
 
-class BrokenError(Exception):
+class ConsumerCrashedError(Exception):
     """Faust ended by itself, or never got going."""
 
 
-class Reader:
+class FaustConsumer:
     """One Faust App from its start to its end.
 
     `deliver(messages, generation)` is called with messages of one partition, in its order, and
@@ -50,7 +50,7 @@ class Reader:
         group: str,
         topics: Sequence[str],
         deliver: Deliver,
-        assigned: Callable[[set[Partition]], None],
+        assigned: Callable[[set[TopicPartition]], None],
         revoked: Callable[[], Awaitable[None]],
     ) -> None:
         self._app: Any = _app(kafka, group)
@@ -67,14 +67,14 @@ class Reader:
         self._app.on_partitions_revoked.connect(self._on_revoked)
 
     async def run(self) -> None:
-        """Read until cancelled. Raises BrokenError when Faust, the broker or `deliver` fails."""
+        """Read until cancelled. Raises ConsumerCrashedError when Faust, the broker or `deliver` fails."""
         self._starting = asyncio.create_task(self._app.start())
         self._starting.add_done_callback(self._started)
         crashed = asyncio.create_task(self._app._crashed.wait())  # noqa: SLF001 - there is no public sign of it
         try:
             await asyncio.wait({crashed, self._fault}, return_when=asyncio.FIRST_COMPLETED)
             reason = self._fault.exception() if self._fault.done() else self._app.crash_reason
-            raise BrokenError(repr(reason))
+            raise ConsumerCrashedError(repr(reason))
         finally:
             crashed.cancel()
 
@@ -87,13 +87,13 @@ class Reader:
         _be_counted_as_joined(self._app)
         await self._app.stop()
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """Commit, for each partition, the offset to go on from. False where the broker refuses."""
         wanted = {TP(*partition): offset for partition, offset in offsets.items()}
         done: bool = await self._app.consumer._commit(wanted)  # noqa: SLF001 - the public one takes Faust's own offsets
         return done
 
-    def log_end(self, partition: Partition) -> int | None:
+    def log_end(self, partition: TopicPartition) -> int | None:
         """One past the last offset of `partition`; None where it is not known, or not ours."""
         consumer, wanted = self._app.consumer, TP(*partition)
         end: int | None = consumer.highwater(wanted) if wanted in consumer.assignment() else None
@@ -134,7 +134,7 @@ class Reader:
 
     async def _on_assigned(self, *arguments: Any, **_: Any) -> None:
         assigned: set[TP] = arguments[-1]
-        self._assigned({Partition(tp.topic, tp.partition) for tp in assigned})
+        self._assigned({TopicPartition(tp.topic, tp.partition) for tp in assigned})
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         await self._revoked()
@@ -145,8 +145,8 @@ def request_timeout_s(kafka: KafkaSettings) -> float:
     return kafka.session_timeout_s + 10.0
 
 
-def _incoming(record: Any) -> Incoming:
-    return Incoming(
+def _incoming(record: Any) -> IncomingMessage:
+    return IncomingMessage(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,

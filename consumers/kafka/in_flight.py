@@ -7,16 +7,16 @@ from typing import Final
 
 import structlog
 
-from consumers.kafka.faust_consumer import BrokenError
-from consumers.kafka.messages import Incoming
-from consumers.kafka.offset_tracker import Prefix
+from consumers.kafka.faust_consumer import ConsumerCrashedError
+from consumers.kafka.messages import IncomingMessage
+from consumers.kafka.offset_tracker import OffsetTracker
 from consumers.kafka.room import Room
-from consumers.runtime.health import Health
+from consumers.runtime.health import ConsumerHealth
 
 log = structlog.get_logger()
 
 
-class InHand:
+class InFlight:
     """What `handle` was given and is not done with.
 
     Whoever takes something in asks `room` first. A message that finishes is told to its prefix; one
@@ -25,14 +25,18 @@ class InHand:
     """
 
     def __init__(
-        self, handle: Callable[[Incoming], Awaitable[None]], room: Room, topics: Iterable[str], health: Health
+        self,
+        handle: Callable[[IncomingMessage], Awaitable[None]],
+        room: Room,
+        topics: Iterable[str],
+        health: ConsumerHealth,
     ) -> None:
         self.room: Final = room
         self.closed = False
         self._handle = handle
         self._health = health
         #: What is being handled, by the future that is done when its effects are durable.
-        self._futures: dict[asyncio.Future[None], list[tuple[Incoming, Prefix]]] = {}
+        self._futures: dict[asyncio.Future[None], list[tuple[IncomingMessage, OffsetTracker]]] = {}
         self._fallen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._handled = {topic: health.messages.labels(topic) for topic in topics}
         #: Handled to the end and not told yet: telling costs more than counting.
@@ -42,7 +46,7 @@ class InHand:
     def empty(self) -> bool:
         return not self._futures
 
-    def take(self, message: Incoming, prefix: Prefix) -> None:
+    def take(self, message: IncomingMessage, prefix: OffsetTracker) -> None:
         """Handle `message`, for which there is room, and tell `prefix` when it is finished."""
         self.room.take(len(message.value))
         self._health.take(1)
@@ -67,15 +71,15 @@ class InHand:
             prefix.finish(message.offset)
             self._finished[message.topic] += 1
 
-    def _fall(self, message: Incoming, fault: BaseException) -> None:
+    def _fall(self, message: IncomingMessage, fault: BaseException) -> None:
         log.error(
             "a handler raised", action="handler_fault", topic=message.topic, offset=message.offset, exc_info=fault
         )
         if not self._fallen.done():
-            self._fallen.set_exception(BrokenError(repr(fault)))
+            self._fallen.set_exception(ConsumerCrashedError(repr(fault)))
 
     async def until_one_falls(self) -> None:
-        """Raises BrokenError once a message's handling fails, whatever became of it."""
+        """Raises ConsumerCrashedError once a message's handling fails, whatever became of it."""
         await self._fallen
 
     def tell_finished(self) -> None:

@@ -11,11 +11,11 @@ from typing import Final
 
 import structlog
 
-from consumers.kafka.faust_consumer import Reader
-from consumers.kafka.in_flight import InHand
-from consumers.kafka.messages import Incoming
-from consumers.kafka.offset_tracker import Acks, Partition, Prefix
-from consumers.runtime.health import Health
+from consumers.kafka.faust_consumer import FaustConsumer
+from consumers.kafka.in_flight import InFlight
+from consumers.kafka.messages import IncomingMessage
+from consumers.kafka.offset_tracker import AssignedPartitions, OffsetTracker, TopicPartition
+from consumers.runtime.health import ConsumerHealth
 from shadow.errors import BrokerError
 from shadow.settings import KafkaSettings
 
@@ -31,8 +31,8 @@ class Membership:
     def __init__(
         self,
         kafka: KafkaSettings,
-        in_hand: InHand,
-        health: Health,
+        in_hand: InFlight,
+        health: ConsumerHealth,
         *,
         group: str,
         topics: Sequence[str],
@@ -42,10 +42,10 @@ class Membership:
         self._health = health
         self._group = group
         self._stalled_after_s = stalled_after_s
-        self._acks = Acks()
-        self._owned: set[Partition] | None = None
+        self._partitions = AssignedPartitions()
+        self._owned: set[TopicPartition] | None = None
         self._moved_at = time.monotonic()
-        self._reader = Reader(
+        self._reader = FaustConsumer(
             kafka,
             group=group,
             topics=topics,
@@ -55,43 +55,45 @@ class Membership:
         )
 
     async def read(self) -> None:
-        """Join and read until cancelled. Raises BrokenError when Faust, the broker or a delivery fails."""
-        self._health.trouble("partitions", "waiting for partitions")
+        """Join and read until cancelled. Raises ConsumerCrashedError when Faust, the broker or a delivery fails."""
+        self._health.set_problem("partitions", "waiting for partitions")
         await self._reader.run()
 
-    def _deliver(self, messages: Sequence[Incoming], generation: int) -> Awaitable[None] | None:
+    def _deliver(self, messages: Sequence[IncomingMessage], generation: int) -> Awaitable[None] | None:
         """Take `messages`, of one partition, in hand; where there is no room, return what goes on once there is."""
         taken = self._take(messages, generation)
         return self._take_later(messages[taken:], generation) if taken < len(messages) else None
 
-    async def _take_later(self, messages: Sequence[Incoming], generation: int) -> None:
+    async def _take_later(self, messages: Sequence[IncomingMessage], generation: int) -> None:
         while messages:
             await self._in_hand.room.until_fits(len(messages[0].value))
             messages = messages[self._take(messages, generation) :]
 
-    def _take(self, messages: Sequence[Incoming], generation: int) -> int:
+    def _take(self, messages: Sequence[IncomingMessage], generation: int) -> int:
         """Take the first of `messages` in hand, as many as there is room for; how many that were.
 
         Those that are not ours any more, or in hand already, are passed over.
         """
-        in_hand, room, acks = self._in_hand, self._in_hand.room, self._acks
+        in_hand, room, partitions = self._in_hand, self._in_hand.room, self._partitions
         if in_hand.closed or not self._reader.is_current(generation):
-            return len(messages)  # they never arrive as far as `Acks` knows, and are never acknowledged
-        partition = Partition(messages[0].topic, messages[0].partition)
+            return len(messages)  # they never arrive as far as `AssignedPartitions` knows, and are never acknowledged
+        partition = TopicPartition(messages[0].topic, messages[0].partition)
         for number, message in enumerate(messages):
             if not room.fits(len(message.value)):
                 return number
             offset = message.offset
-            prefix = acks.arrive(partition, offset, generation) or self._arrive_anew(partition, offset, generation)
+            prefix = partitions.arrive(partition, offset, generation) or self._arrive_anew(
+                partition, offset, generation
+            )
             if prefix is not None:
                 in_hand.take(message, prefix)
         return len(messages)
 
-    def _arrive_anew(self, partition: Partition, offset: int, generation: int) -> Prefix | None:
+    def _arrive_anew(self, partition: TopicPartition, offset: int, generation: int) -> OffsetTracker | None:
         """What is known arrives all the same where the log ends before it: the partition was made anew."""
-        if not self._acks.forget_if_beyond(partition, self._reader.log_end(partition)):
+        if not self._partitions.forget_if_beyond(partition, self._reader.log_end(partition)):
             return None
-        return self._acks.arrive(partition, offset, generation)
+        return self._partitions.arrive(partition, offset, generation)
 
     async def watch(self) -> None:
         """Commit what is finished and look at the lag, again and again.
@@ -115,13 +117,15 @@ class Membership:
 
     async def commit(self) -> bool:
         """Commit every finished prefix. False where the broker did not take it."""
-        due = {partition: offset for partition, offset in self._acks.due().items() if self._exists(partition, offset)}
+        due = {
+            partition: offset for partition, offset in self._partitions.due().items() if self._exists(partition, offset)
+        }
         if due and not await self._reader.commit(due):
             return False
-        self._acks.committed(due)
+        self._partitions.committed(due)
         return True
 
-    def _exists(self, partition: Partition, offset: int) -> bool:
+    def _exists(self, partition: TopicPartition, offset: int) -> bool:
         """Whether the partition is ours and its log goes so far.
 
         One that does not was made anew; committing there would skip what is written next.
@@ -131,7 +135,7 @@ class Membership:
 
     def _measure_lag(self) -> int:
         total = 0
-        for partition, position in self._acks.positions().items():
+        for partition, position in self._partitions.positions().items():
             lag = max(0, (self._reader.log_end(partition) or 0) - position)
             self._health.lag.labels(*partition).set(lag)
             total += lag
@@ -145,12 +149,12 @@ class Membership:
             what = "commits" if uncommitted else "deliveries"
             raise BrokerError(f"{what} stopped {now - self._moved_at:.0f} s ago although there is more to read")
 
-    def _assigned(self, partitions: set[Partition]) -> None:
+    def _assigned(self, partitions: set[TopicPartition]) -> None:
         self._owned = partitions
-        self._acks.keep(partitions)
+        self._partitions.keep(partitions)
         self._health.lag.clear()
-        self._health.trouble("partitions", None)
-        self._health.trouble("consumer", None)
+        self._health.set_problem("partitions", None)
+        self._health.set_problem("consumer", None)
         log.info("partitions assigned", action="assigned", count=len(partitions), group=self._group)
 
     async def _revoked(self) -> None:

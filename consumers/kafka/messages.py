@@ -17,7 +17,7 @@ MAX_DETAIL: Final = 500
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
-class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+class IncomingMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message. A tombstone (no value) reads as an empty value; `timestamp_ms` is Kafka's, of the Unix epoch."""
 
     topic: str
@@ -37,12 +37,12 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
             return _EPOCH
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """What identifies a message that cannot be read."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-def read_exchange(message: Incoming) -> Exchange | CaptureCounts:
+def read_exchange(message: IncomingMessage) -> Exchange | CaptureCounts:
     """What is on the exchanges topic: an exchange, or what a capturing process counted.
 
     Raises WireError for anything else, and for names no database would take. Worker and
@@ -59,7 +59,7 @@ def read_exchange(message: Incoming) -> Exchange | CaptureCounts:
 
 
 def dead_letter(
-    message: Incoming, fault: Exception, *, stage: Literal["worker", "scorer"], identity: str, task: str = ""
+    message: IncomingMessage, fault: Exception, *, stage: Literal["worker", "scorer"], identity: str, task: str = ""
 ) -> DeadLetter:
     """`message` with the reason why it could not be processed.
 
@@ -77,7 +77,7 @@ def dead_letter(
         case _:
             reason = type(fault).__name__
     return DeadLetter(
-        id=identity if mended(identity) == identity else message.place,
+        id=identity if mended(identity) == identity else message.location,
         at=message.at,
         stage=stage,
         reason=reason,

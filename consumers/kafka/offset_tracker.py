@@ -1,7 +1,7 @@
 """How far each partition may be acknowledged: never past a message that is not finished.
 
 Messages of a partition are handled side by side and finish in any order, while Kafka keeps
-one number per partition: everything below it is done. `Acks` computes that number. It also
+one number per partition: everything below it is done. `AssignedPartitions` computes that number. It also
 recognises messages that come a second time, because after a rebalance Kafka delivers again
 from the last commit while the first delivery is still being handled. No I/O in here.
 """
@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
-class Partition(NamedTuple):
+class TopicPartition(NamedTuple):
     topic: str
     number: int
 
 
-class Prefix:
+class OffsetTracker:
     """The finished prefix of one partition for as long as one consumer owns it.
 
     `position` is the offset below which everything that was delivered is finished.
@@ -55,13 +55,13 @@ class Prefix:
         self._open.discard(offset)
 
 
-class Acks:
+class AssignedPartitions:
     """The prefixes of the partitions a consumer owns."""
 
     def __init__(self) -> None:
-        self._prefixes: dict[Partition, Prefix] = {}
+        self._prefixes: dict[TopicPartition, OffsetTracker] = {}
 
-    def arrive(self, partition: Partition, offset: int, generation: int) -> Prefix | None:
+    def arrive(self, partition: TopicPartition, offset: int, generation: int) -> OffsetTracker | None:
         """Note a delivery; None means it is known and must not be handled again.
 
         `generation` is the consumer group's: within one, offsets only rise. The caller tells
@@ -70,17 +70,17 @@ class Acks:
         """
         prefix = self._prefixes.get(partition)
         if prefix is None:
-            prefix = self._prefixes[partition] = Prefix(offset, generation)
+            prefix = self._prefixes[partition] = OffsetTracker(offset, generation)
         elif generation != prefix.generation:
             prefix.begin(offset, generation)
         return prefix if prefix.arrive(offset) else None
 
-    def keep(self, partitions: Iterable[Partition]) -> None:
+    def keep(self, partitions: Iterable[TopicPartition]) -> None:
         """These partitions are ours now; forget those that are not."""
         kept = set(partitions)
         self._prefixes = {partition: prefix for partition, prefix in self._prefixes.items() if partition in kept}
 
-    def forget_if_beyond(self, partition: Partition, log_end: int | None) -> bool:
+    def forget_if_beyond(self, partition: TopicPartition, log_end: int | None) -> bool:
         """Forget a partition whose log ends before what we saw of it: it was made anew."""
         prefix = self._prefixes.get(partition)
         if prefix is None or log_end is None or prefix.end <= log_end:
@@ -88,16 +88,16 @@ class Acks:
         del self._prefixes[partition]
         return True
 
-    def due(self) -> dict[Partition, int]:
+    def due(self) -> dict[TopicPartition, int]:
         """What to commit: for each partition that moved, the offset to continue from."""
         positions = ((partition, prefix, prefix.position) for partition, prefix in self._prefixes.items())
         return {partition: position for partition, prefix, position in positions if position > prefix.floor}
 
-    def committed(self, offsets: Mapping[Partition, int]) -> None:
+    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
         """The broker has accepted these."""
         for partition, offset in offsets.items():
             if prefix := self._prefixes.get(partition):
                 prefix.floor = max(prefix.floor, offset)
 
-    def positions(self) -> dict[Partition, int]:
+    def positions(self) -> dict[TopicPartition, int]:
         return {partition: prefix.position for partition, prefix in self._prefixes.items()}

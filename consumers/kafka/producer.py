@@ -19,17 +19,17 @@ MAX_MESSAGE_BYTES: Final = 1_048_576
 log = structlog.get_logger()
 
 
-class Outbox:
+class EventProducer:
     """A producer that returns only when the broker has the event.
 
-    `trouble(text)` is called when the broker refuses or is away, `trouble(None)` when it is
+    `report_problem(text)` is called when the broker refuses or is away, `report_problem(None)` when it is
     back: consumption pauses meanwhile, because whoever sends waits here.
     """
 
-    def __init__(self, kafka: KafkaSettings, *, source: str, trouble: Callable[[str | None], None]) -> None:
+    def __init__(self, kafka: KafkaSettings, *, source: str, report_problem: Callable[[str | None], None]) -> None:
         self._kafka = kafka
         self._source = source
-        self._trouble = trouble
+        self._report_problem = report_problem
         self._producer: aiokafka.AIOKafkaProducer | None = None
 
     async def start(self) -> None:
@@ -55,7 +55,7 @@ class Outbox:
                 raise
             else:
                 self._producer = producer
-                self._trouble(None)
+                self._report_problem(None)
                 return
 
     async def stop(self) -> None:
@@ -80,10 +80,10 @@ class Outbox:
                 await self._wait(backoff, fault)
             else:
                 if backoff.waited:
-                    self._trouble(None)
+                    self._report_problem(None)
                 return
 
     async def _wait(self, backoff: Backoff, fault: Exception) -> None:
-        self._trouble(f"Kafka: {type(fault).__name__}: {fault}")
+        self._report_problem(f"Kafka: {type(fault).__name__}: {fault}")
         log.warning("the broker does not take messages; trying again", action="send_retry", error=repr(fault))
         await backoff.wait()

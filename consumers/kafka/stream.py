@@ -15,23 +15,23 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from consumers.kafka.faust_consumer import BrokenError, request_timeout_s
-from consumers.kafka.in_flight import InHand
+from consumers.kafka.faust_consumer import ConsumerCrashedError, request_timeout_s
+from consumers.kafka.in_flight import InFlight
 from consumers.kafka.membership import Membership
-from consumers.kafka.messages import Incoming
+from consumers.kafka.messages import IncomingMessage
 from consumers.kafka.room import Room
 from consumers.runtime.backoff import Backoff
-from consumers.runtime.health import Health
+from consumers.runtime.health import ConsumerHealth
 from shadow.errors import BrokerError
 from shadow.settings import KafkaSettings
 
-Handler: TypeAlias = Callable[[Incoming], Awaitable[None]]
+Handler: TypeAlias = Callable[[IncomingMessage], Awaitable[None]]
 
 #: Who ran so long was well, and is started again without a long wait.
 LONG_LIFE_S: Final = 60.0
 #: Longest time to leave the group in; after it we go without.
 STOP_S: Final = 5.0
-MOST_BYTES_IN_HAND: Final = 64 * 2**20
+MAX_IN_FLIGHT_BYTES: Final = 64 * 2**20
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Subscription:
 class Consumer:
     """Reads until told to stop, starting again whenever Faust or the broker breaks."""
 
-    def __init__(self, kafka: KafkaSettings, subscription: Subscription, health: Health) -> None:
+    def __init__(self, kafka: KafkaSettings, subscription: Subscription, health: ConsumerHealth) -> None:
         self._kafka = kafka
         self._subscription = subscription
         self._health = health
@@ -76,8 +76,8 @@ class Consumer:
             born_at = time.monotonic()
             try:
                 await life.live(stopping)
-            except BrokenError as fault:
-                self._health.trouble("consumer", f"consumer: {fault}")
+            except ConsumerCrashedError as fault:
+                self._health.set_problem("consumer", f"consumer: {fault}")
                 if life.abandoned:
                     raise BrokerError(f"the consumer broke and does not end: {fault}") from fault
                 log.warning("the consumer broke; starting it again", action="consumer_restart", error=str(fault))
@@ -91,11 +91,11 @@ class Consumer:
 class _Life:
     """One member of the group from its start to its end, with what it has in hand."""
 
-    def __init__(self, kafka: KafkaSettings, subscription: Subscription, health: Health) -> None:
+    def __init__(self, kafka: KafkaSettings, subscription: Subscription, health: ConsumerHealth) -> None:
         self._kafka = kafka
         self._drain_s = subscription.drain_s
-        room = Room(subscription.concurrency, MOST_BYTES_IN_HAND)
-        self._in_hand = InHand(subscription.handle, room, subscription.topics, health)
+        room = Room(subscription.concurrency, MAX_IN_FLIGHT_BYTES)
+        self._in_hand = InFlight(subscription.handle, room, subscription.topics, health)
         self._membership = Membership(
             kafka,
             self._in_hand,

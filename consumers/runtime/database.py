@@ -6,25 +6,25 @@ import structlog
 from sqlalchemy import Engine
 
 from consumers.runtime.backoff import Backoff
-from consumers.runtime.health import Vitals
+from consumers.runtime.health import HealthState
 from shadow.errors import StoreError
 from shadow.store.schema import engine as database
 
 log = structlog.get_logger()
 
 
-async def connected(url: str, *, pool_size: int, service: str, vitals: Vitals) -> Engine:
-    """An engine, once the database is there with our schema in it; until then a trouble of `vitals`."""
+async def wait_for_database(url: str, *, pool_size: int, service: str, health: HealthState) -> Engine:
+    """An engine, once the database is there with our schema in it; until then a trouble of `health`."""
     backoff = Backoff()
     while True:
         try:
             engine = await asyncio.to_thread(_open, url, pool_size, f"shadow-{service}")
         except StoreError as fault:
-            vitals.trouble("database", str(fault))
+            health.set_problem("database", str(fault))
             log.warning("waiting for the database", action="waiting_for_database", error=str(fault))
             await backoff.wait()
         else:
-            vitals.trouble("database", None)
+            health.set_problem("database", None)
             return engine
 
 

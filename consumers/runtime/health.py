@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from shadow.errors import UsageError
 
 
-class Vitals:
+class HealthState:
     """The state and the measures of one service.
 
     `/livez` says that the event loop turns, whatever became of the dependencies; `/readyz`
@@ -21,19 +21,19 @@ class Vitals:
     """
 
     def __init__(self) -> None:
-        self._troubles: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
         self.registry: Final = CollectorRegistry()
 
-    def trouble(self, what: str, text: str | None) -> None:
+    def set_problem(self, what: str, text: str | None) -> None:
         """`what` is amiss as `text` says, or well again with None."""
         if text is None:
-            self._troubles.pop(what, None)
+            self._problems.pop(what, None)
         else:
-            self._troubles[what] = text
+            self._problems[what] = text
 
     @property
-    def troubles(self) -> list[str]:
-        return list(self._troubles.values())
+    def problems(self) -> list[str]:
+        return list(self._problems.values())
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
         """A further counter, named in full without its `_total`."""
@@ -65,8 +65,8 @@ class Vitals:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        if self._troubles:
-            return web.Response(status=503, text="".join(f"{text}\n" for text in self.troubles))
+        if self._problems:
+            return web.Response(status=503, text="".join(f"{text}\n" for text in self.problems))
         return web.Response(text="ok\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
@@ -74,8 +74,8 @@ class Vitals:
         return web.Response(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
-class Health(Vitals, Collector):
-    """The vitals of a consumer. `service` starts the names of its measures.
+class ConsumerHealth(HealthState, Collector):
+    """The health of a consumer. `service` starts the names of its measures.
 
     The share of the concurrency that is busy is
     `rate(shadow_<service>_slot_seconds_total) / shadow_<service>_concurrency`.

@@ -13,18 +13,18 @@ from typing import Literal, TypeAlias
 
 import structlog
 
-from consumers.kafka.producer import Outbox
+from consumers.kafka.producer import EventProducer
 from consumers.kafka.stream import Consumer, Handler, Subscription
 from consumers.runtime.backoff import Backoff
-from consumers.runtime.health import Health
-from consumers.runtime.shutdown import unless, until_told
+from consumers.runtime.health import ConsumerHealth
+from consumers.runtime.shutdown import run_until_signalled, unless_stopping
 from shadow.errors import BrokerError
 from shadow.settings import Settings
 from shadow.topics import create_topics
 
 #: Opens what a service needs besides Kafka, for as long as it runs, and yields its handler. The event
 #: is set when it is told to stop; what is in hand is waited for then.
-Opening: TypeAlias = Callable[[Outbox, Health, asyncio.Event], AbstractAsyncContextManager[Handler]]
+Opening: TypeAlias = Callable[[EventProducer, ConsumerHealth, asyncio.Event], AbstractAsyncContextManager[Handler]]
 
 log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ class Service:
 def run(settings: Settings, service: Service) -> None:
     """Serve until SIGTERM or SIGINT. Raises ShadowError when it cannot start or go on."""
     spare_the_collector()
-    abandoned = until_told(partial(serve, settings, service))
+    abandoned = run_until_signalled(partial(serve, settings, service))
     if abandoned:
         # Faust's threads wait for a broker that does not answer, and would keep us alive.
         sys.stderr.flush()
@@ -61,16 +61,18 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-async def serve(settings: Settings, service: Service, stopping: asyncio.Event, health: Health | None = None) -> bool:
+async def serve(
+    settings: Settings, service: Service, stopping: asyncio.Event, health: ConsumerHealth | None = None
+) -> bool:
     """Serve until `stopping` is set. True if threads were left behind that never end."""
-    health = health or Health(service.name)
+    health = health or ConsumerHealth(service.name)
     source = f"shadow-{service.name}/{socket.gethostname()}/{os.getpid()}"
-    outbox = Outbox(settings.kafka, source=source, trouble=partial(health.trouble, "outbox"))
+    outbox = EventProducer(settings.kafka, source=source, report_problem=partial(health.set_problem, "producer"))
     endpoint = await health.serve(service.health_host, service.health_port)
     try:
         async with AsyncExitStack() as stack:
-            await unless(stopping, _connect(settings, outbox, health))
-            handle = await unless(stopping, stack.enter_async_context(service.open(outbox, health, stopping)))
+            await unless_stopping(stopping, _connect(settings, outbox, health))
+            handle = await unless_stopping(stopping, stack.enter_async_context(service.open(outbox, health, stopping)))
             if handle is None:
                 return False
             subscription = Subscription(
@@ -89,7 +91,7 @@ async def serve(settings: Settings, service: Service, stopping: asyncio.Event, h
         await endpoint.cleanup()
 
 
-async def _connect(settings: Settings, outbox: Outbox, health: Health) -> None:
+async def _connect(settings: Settings, outbox: EventProducer, health: ConsumerHealth) -> None:
     """Wait for the broker, and make the topics that are not there yet."""
     names = settings.kafka.topics
     wanted = dict.fromkeys((names.exchanges, names.trials, names.deadletters), settings.kafka.partitions)
@@ -104,7 +106,7 @@ async def _connect(settings: Settings, outbox: Outbox, health: Health) -> None:
                 timeout=2.0,
             )
         except BrokerError as fault:
-            health.trouble("outbox", str(fault))
+            health.set_problem("producer", str(fault))
             log.warning("waiting for the broker", action="waiting_for_broker", error=str(fault))
             await backoff.wait()
         else:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def until_told(serve: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
+def run_until_signalled(serve: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
     """The result of `serve`, whose event SIGTERM and SIGINT set."""
 
     async def with_signals() -> T:
@@ -22,7 +22,7 @@ def until_told(serve: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
     return asyncio.run(with_signals())
 
 
-async def unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+async def unless_stopping(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """The result of `work`; None if it was given up because `stopping` was set first."""
     task = asyncio.ensure_future(work)
     stop = asyncio.ensure_future(stopping.wait())

@@ -21,23 +21,23 @@ shape; each pair is asked twice with the replies' places exchanged, and where th
 the verdict is a tie; and people's labels tell how often the judge is wrong all the same.
 """
 
-from scoring.judge.judge import TRIES, Bill, Judge, Judgement, Unjudged, Verdict, free
-from scoring.judge.pricing import NANO, Price, price_of
+from scoring.judge.judge import MAX_ATTEMPTS, CostMeter, Judge, JudgeFailure, Judgement, JudgeVerdict, free
+from scoring.judge.pricing import NANOS_PER_USD, Price, price_of
 from scoring.judge.prompt import digest
-from scoring.judge.render import Question, question_of
+from scoring.judge.render import Question, build_question
 
 __all__ = [
-    "NANO",
-    "TRIES",
-    "Bill",
+    "MAX_ATTEMPTS",
+    "NANOS_PER_USD",
+    "CostMeter",
     "Judge",
+    "JudgeFailure",
+    "JudgeVerdict",
     "Judgement",
     "Price",
     "Question",
-    "Unjudged",
-    "Verdict",
+    "build_question",
     "digest",
     "free",
     "price_of",
-    "question_of",
 ]

@@ -10,7 +10,7 @@ from shadow.records import Reply
 Better: TypeAlias = Literal["A", "B", "tie"]
 
 #: Of a judge's reason, so much is kept.
-MOST_REASON: Final = 300
+MAX_REASON_CHARS: Final = 300
 
 # Models without structured output like to fence their JSON, or to think aloud before it.
 _THOUGHTS: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
@@ -24,7 +24,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: Annotated[str, msgspec.Meta(max_length=20_000)] = ""
 
 
-class Unreadable(ValueError):  # noqa: N818 - it names what the answer is, like LookupError
+class UnreadableAnswerError(ValueError):
     """The judge gave no verdict; `reason` says why in one word, the message in more."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -36,20 +36,20 @@ _decoder: Final = msgspec.json.Decoder(Answer)
 
 
 def read(reply: Reply) -> Answer:
-    """The judge's answer. Raises Unreadable for a reply that is none, by its failure or `malformed`.
+    """The judge's answer. Raises UnreadableAnswerError for a reply that is none, by its failure or `malformed`.
 
     The whole text must be the one JSON object that was asked for: a verdict that has to be
     searched for may be a quotation from what the judge was shown.
     """
     if reply.failure is not None:
-        raise Unreadable(reply.failure, reply.failure_detail or reply.refusal or reply.failure)
+        raise UnreadableAnswerError(reply.failure, reply.failure_detail or reply.refusal or reply.failure)
     text = reply.content or ""
     if thoughts := _THOUGHTS.match(text):
         text = text[thoughts.end() :]
     try:
         answer = _decoder.decode(_unfenced(text.strip()))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as fault:
-        raise Unreadable("malformed", f"{fault}: {text[:200]!r}") from None
+        raise UnreadableAnswerError("malformed", f"{fault}: {text[:200]!r}") from None
     return msgspec.structs.replace(answer, reason=_kept(answer.reason))
 
 
@@ -61,4 +61,4 @@ def _unfenced(text: str) -> str:
 def _kept(reason: str) -> str:
     """The reason as it can be stored and shown: one line of printable characters, and short."""
     line = " ".join(reason.split())
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)[:MOST_REASON]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)[:MAX_REASON_CHARS]

@@ -13,10 +13,10 @@ from shadow.errors import ConfigError
 from shadow.records import Reply, Usage
 from shadow.settings import ModelSettings
 
-NANO: Final = 1_000_000_000
+NANOS_PER_USD: Final = 1_000_000_000
 
 #: Most tokens of a judge's answer, where its endpoint can be told.
-MOST_ANSWER_TOKENS: Final = 400
+MAX_ANSWER_TOKENS: Final = 400
 
 #: Bytes of UTF-8 a token has at least, on average: four letters of English, one Chinese character.
 _BYTES_PER_TOKEN: Final = 3
@@ -31,10 +31,10 @@ class Price:
         self._model = model
         self._sent_name = sent_name
 
-    def at_most(self, messages: Sequence[Mapping[str, str]]) -> int:
+    def upper_bound(self, messages: Sequence[Mapping[str, str]]) -> int:
         """Nanodollars that one call with `messages` costs, guessed from above."""
         size = sum(len(message["content"].encode()) for message in messages)
-        usage = Usage(prompt_tokens=size // _BYTES_PER_TOKEN + _AROUND, completion_tokens=MOST_ANSWER_TOKENS)
+        usage = Usage(prompt_tokens=size // _BYTES_PER_TOKEN + _AROUND, completion_tokens=MAX_ANSWER_TOKENS)
         return _nano(prices.cost_usd(self._model, self._sent_name, usage) or 0.0)
 
     def of(self, reply: Reply, messages: Sequence[Mapping[str, str]]) -> int:
@@ -46,7 +46,7 @@ class Price:
         if reply.cost_usd is not None:
             return _nano(reply.cost_usd)
         answered = reply.status == 200 or reply.failure == "timeout"
-        return self.at_most(messages) if answered else 0
+        return self.upper_bound(messages) if answered else 0
 
 
 def price_of(name: str, model: ModelSettings) -> Price:
@@ -66,4 +66,4 @@ def price_of(name: str, model: ModelSettings) -> Price:
 
 def _nano(usd: float) -> int:
     """Dollars as nanodollars, rounded up; what a sum of doubles is off by does not count."""
-    return ceil(round(usd * NANO, 3))
+    return ceil(round(usd * NANOS_PER_USD, 3))

@@ -14,8 +14,8 @@ from typing import Any, Final
 from shadow.records import Exchange, Reply, Trial, candidate_reply, frontier_reply
 
 #: Most characters shown of a request, and of either reply.
-MOST_REQUEST: Final = 16_000
-MOST_REPLY: Final = 12_000
+MAX_REQUEST_CHARS: Final = 16_000
+MAX_REPLY_CHARS: Final = 12_000
 
 #: Unicode's tag characters, and the controls that turn or isolate the direction of writing.
 _INVISIBLE: Final = re.compile("[\U000e0000-\U000e007f\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff]")
@@ -39,19 +39,19 @@ class Question:
         return not self.cut and self.frontier.split() == self.candidate.split()
 
 
-def question_of(trial: Trial) -> Question:
+def build_question(trial: Trial) -> Question:
     """The question about a pair. Total on whatever the request and the replies hold."""
-    frontier, candidate = (_visible(shown_reply(reply)) for reply in (frontier_reply(trial), candidate_reply(trial)))
-    shown = [_shortened(text, MOST_REPLY) for text in (frontier, candidate)]
+    frontier, candidate = (_visible(render_reply(reply)) for reply in (frontier_reply(trial), candidate_reply(trial)))
+    shown = [_shortened(text, MAX_REPLY_CHARS) for text in (frontier, candidate)]
     return Question(
-        request=_shortened(_visible(shown_request(trial.exchange)), MOST_REQUEST),
+        request=_shortened(_visible(render_request(trial.exchange)), MAX_REQUEST_CHARS),
         frontier=shown[0],
         candidate=shown[1],
         cut=shown[0] == shown[1] and frontier.split() != candidate.split(),
     )
 
 
-def shown_request(exchange: Exchange) -> str:
+def render_request(exchange: Exchange) -> str:
     """The conversation, one turn after the other, and the names of the tools on offer."""
     return "\n\n".join(f"{who}: {what}" for who, what in turns(exchange.request))
 
@@ -70,7 +70,7 @@ def turns(request: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def shown_reply(reply: Reply) -> str:
+def render_reply(reply: Reply) -> str:
     """All that a reply says; empty where it says nothing."""
     parts = [reply.content or ""]
     if reply.refusal:

@@ -106,7 +106,7 @@ def _judge(settings: Settings, key: str, task: TaskSettings, judge: str) -> Iter
     except ConfigError as fault:
         yield str(fault)
     else:
-        if price.at_most([]) and not task.judge_usd_per_day:
+        if price.upper_bound([]) and not task.judge_usd_per_day:
             yield f"{key}.judge_usd_per_day: 0 pays for no verdict of {judge}; set an amount above 0"
 
 

@@ -40,7 +40,7 @@ def command(
     settings = load(config)
     if relearn is not None:
         with located(settings) as found:
-            forgotten = monitor.relearn(found, relearn)
+            forgotten = monitor.reset_detectors(found, relearn)
         print(f"{forgotten} detectors of {relearn} learn anew what is usual.")
         return
     logs.configure()

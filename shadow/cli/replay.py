@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scoring.evidence.report import evidence
-from scoring.judge import NANO
+from scoring.judge import NANOS_PER_USD
 from scoring.replay import Replay
 from scoring.scorers import SCORERS
 from shadow import pairs_file
 from shadow.cli.output import evidence_table
 from shadow.cli.output.evidence_table import STANDARD, plain, write_json
-from shadow.cli.runtime.replay_judge import Votes
+from shadow.cli.runtime.replay_judge import ReplayJudge
 from shadow.cli.runtime.replay_models import Line, Live
 from shadow.cli.runtime.storage import Keeper, database
 from shadow.errors import UsageError
@@ -67,7 +67,7 @@ def command(
         # Everything is opened first: a mistake should show before a long file is read.
         streams = [(file, stack.enter_context(_opened(file))) for file in files]
         engine = None if dry_run else stack.enter_context(database(settings, create=True))
-        votes = Votes(settings, judge, usd=judge_usd, engine=engine) if judge else None
+        votes = ReplayJudge(settings, judge, usd=judge_usd, engine=engine) if judge else None
         live = stack.enter_context(Live(settings, asked, votes)) if asked or votes else None
         keeper = None if engine is None else Keeper(engine)
         progress = stack.enter_context(_progress())
@@ -132,7 +132,7 @@ def _is_of_another(line: Line, task: str) -> bool:
     return isinstance(line, RecordedPair) and line.exchange.task != task
 
 
-def _tell(replay: Replay, keeper: Keeper | None, live: Live | None, votes: Votes | None) -> None:
+def _tell(replay: Replay, keeper: Keeper | None, live: Live | None, votes: ReplayJudge | None) -> None:
     """Say on standard error what was done."""
     for name, line in replay.bad_lines:
         print(f"{plain(name)}:{line.number}: {plain(line.reason)}", file=sys.stderr)
@@ -160,8 +160,8 @@ def _stored(keeper: Keeper) -> str:
     return said
 
 
-def _voted(votes: Votes) -> str:
-    said = f", {votes.judged:,} pairs judged by {votes.name} for ${votes.cost_nanousd / NANO:.4f}"
+def _voted(votes: ReplayJudge) -> str:
+    said = f", {votes.judged:,} pairs judged by {votes.name} for ${votes.cost_nanousd / NANOS_PER_USD:.4f}"
     if votes.unjudged:
         said += f", {votes.unjudged.total():,} unjudged (first: {next(iter(votes.unjudged))})"
     if votes.unaffordable:

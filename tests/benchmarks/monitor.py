@@ -46,9 +46,9 @@ def _steps(url: str, database: Engine) -> Iterator[tuple[str, str, str]]:
     settings = settings_for(url)
     with detector_state.session(database, most_silence=timedelta(minutes=5)) as connection:
 
-        def step(now: timedelta) -> tuple[float, monitor_step.Step]:
+        def step(now: timedelta) -> tuple[float, monitor_step.StepResult]:
             begun = time.perf_counter()
-            done = monitor_step.step(connection, settings, TASK, {}, now=START + now)
+            done = monitor_step.run_step(connection, settings, TASK, {}, now=START + now)
             return time.perf_counter() - begun, done
 
         step(timedelta(days=DAYS - 1, hours=1))

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from consumers import worker
-from consumers.batches import Batches
-from consumers.kafka.messages import Incoming
-from consumers.kafka.producer import Outbox
+from consumers.batches import BatchWriter
+from consumers.kafka.messages import IncomingMessage
+from consumers.kafka.producer import EventProducer
 from consumers.kafka.stream import Consumer, Subscription
 from consumers.runtime import service
-from consumers.runtime.health import Health
+from consumers.runtime.health import ConsumerHealth
 from shadow.devstack.model_servers.models import echo_app
 from shadow.devstack.services.broker import EmbeddedBroker
 from shadow.errors import BrokerError
@@ -34,8 +34,8 @@ async def test_what_is_sent_to_a_frozen_broker_is_there_once_it_wakes(own_broker
     topics = unique_topics()
     create_topics(own_broker.bootstrap, {topics.exchanges: 4})
     settings = settings_for(own_broker.bootstrap, topics)
-    troubles: list[str | None] = []
-    outbox = Outbox(settings.kafka, source="test", trouble=troubles.append)
+    problems: list[str | None] = []
+    outbox = EventProducer(settings.kafka, source="test", report_problem=problems.append)
     await outbox.start()
     try:
         own_broker.pause()
@@ -53,11 +53,11 @@ async def test_a_worker_started_before_its_broker_waits_for_it(own_broker, serve
     topics = unique_topics()
     settings = settings_for(own_broker.bootstrap, topics, candidate_url=serve(echo_app()) + "/v1")
     own_broker.kill()
-    stopping, health = asyncio.Event(), Health("worker")
+    stopping, health = asyncio.Event(), ConsumerHealth("worker")
     serving = asyncio.create_task(service.serve(settings, worker.build(settings), stopping, health))
-    await until(lambda: any("does not answer" in trouble for trouble in health.troubles))
+    await until(lambda: any("does not answer" in trouble for trouble in health.problems))
     await asyncio.to_thread(own_broker.start)
-    await until(lambda: bool(health.concurrency._value.get()) and not health.troubles)
+    await until(lambda: bool(health.concurrency._value.get()) and not health.problems)
     await put_exchanges(own_broker.bootstrap, topics, [an_exchange(1)])  # to topics the worker has made
     await read_until(own_broker.bootstrap, topics.trials, Trial, bool)
     stopping.set()
@@ -67,9 +67,9 @@ async def test_a_worker_started_before_its_broker_waits_for_it(own_broker, serve
 async def test_told_to_end_while_the_broker_is_away_a_worker_ends(own_broker):
     settings = settings_for(own_broker.bootstrap, unique_topics())
     own_broker.kill()
-    stopping, health = asyncio.Event(), Health("worker")
+    stopping, health = asyncio.Event(), ConsumerHealth("worker")
     serving = asyncio.create_task(service.serve(settings, worker.build(settings), stopping, health))
-    await until(lambda: bool(health.troubles))
+    await until(lambda: bool(health.problems))
     stopping.set()
     assert await asyncio.wait_for(serving, 20) is False
 
@@ -89,7 +89,7 @@ async def test_commits_that_stay_away_end_the_process_instead_of_hiding_it(broke
     )
     await put_exchanges(broker, topics, [an_exchange(1)])
     with pytest.raises(BrokerError, match="commits stopped"):
-        await Consumer(kafka, subscription, Health("worker")).run(asyncio.Event())
+        await Consumer(kafka, subscription, ConsumerHealth("worker")).run(asyncio.Event())
 
 
 async def test_a_handler_that_raises_leaves_its_message_unacknowledged_and_gets_it_again(broker, topics):
@@ -97,7 +97,7 @@ async def test_a_handler_that_raises_leaves_its_message_unacknowledged_and_gets_
     done = asyncio.Event()
 
     async def handle(message):
-        seen.append(message.place)
+        seen.append(message.location)
         if len(seen) == 1:
             raise ValueError("a fault nobody buried")
         done.set()
@@ -105,7 +105,7 @@ async def test_a_handler_that_raises_leaves_its_message_unacknowledged_and_gets_
     kafka = settings_for(broker, topics).kafka
     subscription = Subscription(group="tripping", topics=(topics.exchanges,), concurrency=4, handle=handle)
     await put_exchanges(broker, topics, [an_exchange(1)])
-    await Consumer(kafka, subscription, Health("worker")).run(done)
+    await Consumer(kafka, subscription, ConsumerHealth("worker")).run(done)
     assert len(seen) == 2
     assert len(set(seen)) == 1
 
@@ -114,7 +114,7 @@ async def test_a_message_whose_handling_was_given_up_is_delivered_again(broker, 
     seen, done = [], asyncio.Event()
 
     def handle(message):
-        seen.append(message.place)
+        seen.append(message.location)
         handled = asyncio.get_running_loop().create_future()
         if len(seen) == 1:
             handled.cancel()
@@ -126,7 +126,7 @@ async def test_a_message_whose_handling_was_given_up_is_delivered_again(broker, 
     kafka = settings_for(broker, topics).kafka
     subscription = Subscription(group="given-up", topics=(topics.exchanges,), concurrency=4, handle=handle)
     await put_exchanges(broker, topics, [an_exchange(1)])
-    await Consumer(kafka, subscription, Health("worker")).run(done)
+    await Consumer(kafka, subscription, ConsumerHealth("worker")).run(done)
     assert len(seen) == 2
     assert len(set(seen)) == 1
 
@@ -142,7 +142,7 @@ async def test_a_consumer_that_starts_anew_beside_a_stuck_database_still_acknowl
         await there.wait()
         written.update(message.offset for message in messages)
 
-    batches: Batches[Incoming] = Batches(write, size=100, linger_s=0.02)
+    batches: BatchWriter[IncomingMessage] = BatchWriter(write, size=100, linger_s=0.02)
 
     def handle(message):
         nonlocal handled
@@ -155,7 +155,7 @@ async def test_a_consumer_that_starts_anew_beside_a_stuck_database_still_acknowl
         await put(broker, topics.exchanges, [(b"same partition", b"x")])
 
     kafka = settings_for(broker, topics).kafka
-    group, health = "beside-a-stuck-database", Health("scorer")
+    group, health = "beside-a-stuck-database", ConsumerHealth("scorer")
     subscription = Subscription(group=group, topics=(topics.exchanges,), concurrency=100, handle=handle)
     writing = [asyncio.create_task(batches.run()) for _ in range(2)]
     consuming = asyncio.create_task(Consumer(kafka, subscription, health).run(stopping))
@@ -177,7 +177,7 @@ async def test_a_consumer_that_starts_anew_beside_a_stuck_database_still_acknowl
 
 
 async def test_what_is_in_hand_never_exceeds_its_limit_of_bytes(broker, topics, monkeypatch):
-    monkeypatch.setattr("consumers.kafka.stream.MOST_BYTES_IN_HAND", 1_000)
+    monkeypatch.setattr("consumers.kafka.stream.MAX_IN_FLIGHT_BYTES", 1_000)
     in_hand: list[int] = []
     most, full, stopping = [], asyncio.Event(), asyncio.Event()
 
@@ -193,7 +193,7 @@ async def test_what_is_in_hand_never_exceeds_its_limit_of_bytes(broker, topics, 
     kafka = settings_for(broker, topics).kafka
     subscription = Subscription(group="bytes", topics=(topics.exchanges,), concurrency=100, handle=handle)
     await put(broker, topics.exchanges, [(None, b"x" * 400)] * 20)
-    consuming = asyncio.create_task(Consumer(kafka, subscription, Health("worker")).run(stopping))
+    consuming = asyncio.create_task(Consumer(kafka, subscription, ConsumerHealth("worker")).run(stopping))
     await until(lambda: len(in_hand) == 2)
     full.set()
     await consuming
@@ -209,7 +209,7 @@ async def test_a_message_of_five_megabytes_becomes_a_dead_letter_and_the_partiti
     create_topics(own_broker.bootstrap, dict.fromkeys((topics.exchanges, topics.trials, topics.deadletters), 4))
     huge = {"messages": [{"role": "user", "content": "long " * 1_000_000}]}
     await put_exchanges(own_broker.bootstrap, topics, [an_exchange(0, request=huge), *map(an_exchange, range(1, 9))])
-    stopping, health = asyncio.Event(), Health("worker")
+    stopping, health = asyncio.Event(), ConsumerHealth("worker")
     serving = asyncio.create_task(service.serve(settings, worker.build(settings), stopping, health))
     await until(lambda: health.messages.labels(topics.exchanges)._value.get() == 9)
     stopping.set()

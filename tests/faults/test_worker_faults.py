@@ -106,12 +106,12 @@ async def test_a_database_killed_in_mid_commit_pauses_the_scorer_and_is_caught_u
                 await until(lambda: health.messages.labels(topics.exchanges)._value.get() >= 20)
                 server.kill()
                 await put_exchanges(broker, topics, [an_exchange(number) for number in range(300, 600)])
-                await until(lambda: any("PostgreSQL" in trouble for trouble in health.troubles))
+                await until(lambda: any("PostgreSQL" in trouble for trouble in health.problems))
                 acknowledged = await committed(broker, group, topics.exchanges)
                 server.start()
                 assert stored(server.url)[0].mirrored >= acknowledged
                 await stored_until(server.url, lambda found: found.mirrored >= 600)
-                await until(lambda: not health.troubles)
+                await until(lambda: not health.problems)
             assert stored(server.url)[0].mirrored == 600
             assert await committed(broker, group, topics.exchanges) == 600
         finally:
@@ -229,9 +229,9 @@ async def test_a_broker_killed_under_a_worker_is_waited_for_and_nothing_is_lost(
     async with running(settings, worker.build(settings)) as health:
         await until(lambda: health.messages.labels(topics.exchanges)._value.get() >= 50)
         apache_kafka.kill()
-        await until(lambda: bool(health.troubles))
+        await until(lambda: bool(health.problems))
         await asyncio.to_thread(apache_kafka.start)
-        await until(lambda: not health.troubles, timeout_s=60)
+        await until(lambda: not health.problems, timeout_s=60)
         await put_exchanges(bootstrap, topics, [an_exchange(number) for number in range(600, 620)])
         trials = await read_until(bootstrap, topics.trials, Trial, lambda found: len(ids(found)) == 620, timeout_s=60)
     assert set(ids(trials)) == {f"exchange-{number}" for number in range(620)}

@@ -20,7 +20,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from consumers import judge, monitor, scorer, worker
 from consumers.runtime import service
-from consumers.runtime.health import Health
+from consumers.runtime.health import ConsumerHealth
 from consumers.runtime.service import Service
 from shadow import wire
 from shadow.cli.runtime import logs
@@ -73,14 +73,14 @@ def settings_for(
 
 
 @asynccontextmanager
-async def running(settings: Settings, what: Service) -> AsyncIterator[Health]:
+async def running(settings: Settings, what: Service) -> AsyncIterator[ConsumerHealth]:
     """`what` served on this event loop; stopped in order at the end of the block."""
-    stopping, health = asyncio.Event(), Health(what.name)
+    stopping, health = asyncio.Event(), ConsumerHealth(what.name)
     serving = asyncio.create_task(service.serve(settings, what, stopping, health))
     try:
-        health.trouble("test", "not started")  # until the consumer says how it is
-        await until(lambda: len(health.troubles) > 1 or serving.done())
-        health.trouble("test", None)
+        health.set_problem("test", "not started")  # until the consumer says how it is
+        await until(lambda: len(health.problems) > 1 or serving.done())
+        health.set_problem("test", None)
         yield health
     finally:
         stopping.set()

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from scoring.compare import scored
-from scoring.judge import Judge, Verdict, price_of, question_of
+from scoring.judge import Judge, JudgeVerdict, build_question, price_of
 from scoring.monitor import task
 from scoring.monitor.events import Opened
 from scoring.monitor.task import Rules
@@ -89,7 +89,7 @@ def tallied(world: World, settings: Settings, most: int, *, judge: bool) -> dict
     return cells
 
 
-async def verdicts(world: World, settings: Settings, due: list[tuple[Trial, float]]) -> list[Verdict]:
+async def verdicts(world: World, settings: Settings, due: list[tuple[Trial, float]]) -> list[JudgeVerdict]:
     server = judge_app(world)
 
     async def ask(body: Mapping[str, Any]) -> Reply:
@@ -99,8 +99,8 @@ async def verdicts(world: World, settings: Settings, due: list[tuple[Trial, floa
     judge = Judge(ask, price_of(name, settings.models[name]))
     found = []
     for trial, _ in due:
-        said = await judge.judge(question_of(trial), settings.tasks[trial.exchange.task].rubric)
-        assert isinstance(said.outcome, Verdict)
+        said = await judge.judge(build_question(trial), settings.tasks[trial.exchange.task].rubric)
+        assert isinstance(said.outcome, JudgeVerdict)
         found.append(said.outcome)
     return found
 

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from scoring import judge as judging
-from scoring.judge import NANO, TRIES, Judge, Question, Unjudged
+from scoring.judge import MAX_ATTEMPTS, NANOS_PER_USD, Judge, JudgeFailure, Question
 from shadow.aggregates.regret_sources import were_seen
 from shadow.errors import UsageError
 from shadow.pairs_file import BadLine, RecordedPair, trials
@@ -21,11 +21,11 @@ from shadow.store.feedback import verdicts
 from shadow.store.schema import engine as database
 from shadow.upstream import Endpoint
 
-#: Votes written in one transaction.
+#: ReplayJudge written in one transaction.
 _BATCH: Final = 500
 
 
-class Votes:
+class ReplayJudge:
     """The model `name` as judge of pairs without a vote, for at most `usd`.
 
     With a database what was asked before, by whichever command, is not paid for again, and pairs
@@ -43,7 +43,7 @@ class Votes:
         self._settings = settings
         self._price = judging.price_of(name, settings.models[name])
         self._engine = engine
-        self._room = round(usd * NANO)
+        self._room = round(usd * NANOS_PER_USD)
         self._in_hand = 0
         self._settled = asyncio.Condition()
         self._judge: Judge | None = None
@@ -106,7 +106,7 @@ class Votes:
     async def _vote(self, trial: Trial) -> Preference | None:
         task = self._settings.tasks.get(trial.exchange.task)
         rubric = task.rubric if task else None
-        question = judging.question_of(trial)
+        question = judging.build_question(trial)
         if (free := judging.free(question)) is not None:
             return self._preference(free)
         digest = judging.digest(question, rubric, model=self._settings.sent_name(self.name))
@@ -116,21 +116,21 @@ class Votes:
         if judgement is None:
             self.unaffordable += 1
             return None
-        if isinstance(judgement.outcome, judging.Verdict):
+        if isinstance(judgement.outcome, judging.JudgeVerdict):
             await asyncio.to_thread(self._remember, digest, judgement.outcome, judgement.cost_nanousd)
         return self._preference(judgement)
 
     async def _paid(self, question: Question, rubric: str | None) -> judging.Judgement | None:
         """Ask, once there is room for it; None where what is in hand will leave none."""
         assert self._judge is not None
-        most = TRIES * self._judge.likely_cost(question, rubric)
+        most = MAX_ATTEMPTS * self._judge.estimated_cost(question, rubric)
         async with self._settled:
             await self._settled.wait_for(lambda: self._room >= most or not self._in_hand)
             if self._room < most:
                 return None
             self._room -= most
             self._in_hand += 1
-        bill = judging.Bill()
+        bill = judging.CostMeter()
         try:
             return await self._judge.judge(question, rubric, bill)
         finally:
@@ -141,7 +141,7 @@ class Votes:
                 self._settled.notify_all()
 
     def _preference(self, judgement: judging.Judgement) -> Preference | None:
-        if isinstance(judgement.outcome, Unjudged):
+        if isinstance(judgement.outcome, JudgeFailure):
             self.unjudged[judgement.outcome.reason] += 1
             return None
         return judgement.outcome.preference
@@ -153,7 +153,7 @@ class Votes:
             found = verdicts.cached(connection, [digest])
         return found[digest].preference if found else None
 
-    def _remember(self, digest: str, verdict: judging.Verdict, cost_nanousd: int) -> None:
+    def _remember(self, digest: str, verdict: judging.JudgeVerdict, cost_nanousd: int) -> None:
         if self._engine is None:
             return
         kept = verdicts.Verdict(

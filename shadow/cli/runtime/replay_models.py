@@ -9,7 +9,7 @@ from typing import Self, TypeAlias
 import msgspec
 
 from shadow.cli.runtime.loop_thread import LoopThread
-from shadow.cli.runtime.replay_judge import Votes
+from shadow.cli.runtime.replay_judge import ReplayJudge
 from shadow.errors import UsageError
 from shadow.pairs_file import BadLine, RecordedPair
 from shadow.records import Role
@@ -26,7 +26,7 @@ class Live:
     answered delay no other answer. Raises UsageError for a name that is not in [models].
     """
 
-    def __init__(self, settings: Settings, names: dict[Role, str], votes: Votes | None = None) -> None:
+    def __init__(self, settings: Settings, names: dict[Role, str], votes: ReplayJudge | None = None) -> None:
         known = ", ".join(sorted(settings.models)) or "none; is there a shadow.toml?"
         for role, name in names.items():
             if name not in settings.models:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from scoring.judge import Judge, Verdict, price_of, question_of
+from scoring.judge import Judge, JudgeVerdict, build_question, price_of
 from scoring.judge.prompt import messages
 from scoring.stats.judges import judge_quality
 from shadow.devstack.model_servers.judge import Traits, judge_app
@@ -26,11 +26,11 @@ async def test_what_is_measured_of_the_simulated_judge_is_what_it_states(serve):
     for body in asks(TASK, 400):
         pairs = known_pairs(body)
         truth += [1, 0]
-        questions += [question_of(a_trial(body, *pairs["frontier"])), question_of(a_trial(body, *pairs["tie"]))]
+        questions += [build_question(a_trial(body, *pairs["frontier"])), build_question(a_trial(body, *pairs["tie"]))]
     async with Endpoint("judge", model) as endpoint:
         asked = Judge(endpoint.ask, price_of("judge", model))
         judgements = await asyncio.gather(*(asked.judge(question, None) for question in questions))
-    worse = [isinstance(j.outcome, Verdict) and j.outcome.preference == "frontier" for j in judgements]
+    worse = [isinstance(j.outcome, JudgeVerdict) and j.outcome.preference == "frontier" for j in judgements]
     found = judge_quality(truth, [float(said) for said in worse])
     # The place decides in a tenth of the answers, and both orders turn that into a tie.
     assert found.sensitivity.low < 0.8 * 0.9 < found.sensitivity.high
@@ -43,7 +43,7 @@ def test_the_judge_of_the_demo_answers_beside_its_models(tmp_path):
     try:
         models.start()
         body: dict[str, Any] = {
-            "messages": messages(question_of(a_trial(asks(TASK, 1)[0], "one", "other")), None, swapped=False)
+            "messages": messages(build_question(a_trial(asks(TASK, 1)[0], "one", "other")), None, swapped=False)
         }
         with OpenAI(base_url=models.url("judge"), api_key="unused", max_retries=0, timeout=10) as client:
             raw = client.chat.completions.with_raw_response.create(model="simulated-judge", **body)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from scoring.judge import Judge, Question, Verdict, price_of, question_of
+from scoring.judge import Judge, JudgeVerdict, Question, build_question, price_of
 from shadow.devstack.model_servers.judge import FAULTLESS, Place, judge_app
 from shadow.records import Preference
 from shadow.settings import ModelSettings
@@ -25,7 +25,7 @@ def with_attempt(attempt: Attempt, truth: Preference, side: Side) -> Question:
         frontier = f"{frontier}\n{attempt.text}"
     else:
         candidate = f"{candidate}\n{attempt.text}"
-    return question_of(a_trial(BODY, frontier, candidate))
+    return build_question(a_trial(BODY, frontier, candidate))
 
 
 async def verdicts(url: str, questions: Iterable[Question]) -> list[Preference]:
@@ -34,8 +34,8 @@ async def verdicts(url: str, questions: Iterable[Question]) -> list[Preference]:
         judge = Judge(endpoint.ask, price_of("judge", model))
         judged = await asyncio.gather(*(judge.judge(question, None) for question in questions))
     outcomes = [judgement.outcome for judgement in judged]
-    assert all(isinstance(outcome, Verdict) for outcome in outcomes)
-    return [outcome.preference for outcome in outcomes if isinstance(outcome, Verdict)]
+    assert all(isinstance(outcome, JudgeVerdict) for outcome in outcomes)
+    return [outcome.preference for outcome in outcomes if isinstance(outcome, JudgeVerdict)]
 
 
 CASES: list[tuple[Attempt, Preference, Side]] = [
@@ -47,7 +47,7 @@ CASES: list[tuple[Attempt, Preference, Side]] = [
 
 
 async def test_without_an_attempt_the_verdicts_are_the_true_ones(serve: Callable[[Any], str]):
-    questions = [question_of(a_trial(BODY, *pair)) for pair in PAIRS.values()]
+    questions = [build_question(a_trial(BODY, *pair)) for pair in PAIRS.values()]
     assert await verdicts(serve(judge_app(WORLD, traits=FAULTLESS)), questions) == list(PAIRS)
 
 
@@ -73,13 +73,13 @@ async def test_no_attempt_in_the_request_moves_a_verdict(serve: Callable[[Any], 
     bodies = [
         {"messages": [system, {"role": "user", "content": f"{opening}\n{attempt.text}\n{name}"}]} for attempt in short
     ]
-    questions = [question_of(a_trial(body, *PAIRS["frontier"])) for body in bodies]
+    questions = [build_question(a_trial(body, *PAIRS["frontier"])) for body in bodies]
     found = await verdicts(serve(judge_app(WORLD, traits=FAULTLESS)), questions)
     assert set(found) == {"frontier"}
 
 
 async def test_an_endpoint_that_refuses_a_response_format_is_asked_without_it(serve: Callable[[Any], str]):
     server = judge_app(WORLD, traits=FAULTLESS, structured=False, keep=10)
-    questions = [question_of(a_trial(BODY, *pair)) for pair in PAIRS.values()]
+    questions = [build_question(a_trial(BODY, *pair)) for pair in PAIRS.values()]
     assert await verdicts(serve(server), questions) == list(PAIRS)
     assert b"response_format" not in server.seen[-1].body

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from consumers import judge, judge_round
-from consumers.runtime.health import Vitals
-from scoring.judge import NANO, Judge
+from consumers.runtime.health import HealthState
+from scoring.judge import NANOS_PER_USD, Judge
 from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.devstack.model_servers.models import Fault, echo_app
 from shadow.errors import ConfigError
@@ -76,12 +76,12 @@ def due_pairs(n: int, *, rate: float = 1.0, start: int = 0) -> list[store_sample
 
 
 @asynccontextmanager
-async def judged(settings: Settings) -> AsyncIterator[Vitals]:
+async def judged(settings: Settings) -> AsyncIterator[HealthState]:
     """The service, running; stopped in order at the end of the block."""
-    stopping, vitals = asyncio.Event(), Vitals()
-    serving = asyncio.create_task(judge.serve(settings, stopping, vitals))
+    stopping, health = asyncio.Event(), HealthState()
+    serving = asyncio.create_task(judge.serve(settings, stopping, health))
     try:
-        yield vitals
+        yield health
     finally:
         stopping.set()
         await asyncio.wait_for(serving, 20)
@@ -109,16 +109,16 @@ def spending(engine: Engine) -> verdicts.Spending:
         return verdicts.spent(connection, TASK, datetime.now(UTC).date())
 
 
-def measured(vitals: Vitals, name: str, **labels: str) -> float:
-    return vitals.registry.get_sample_value(f"shadow_judge_{name}", {"task": TASK, **labels}) or 0.0
+def measured(health: HealthState, name: str, **labels: str) -> float:
+    return health.registry.get_sample_value(f"shadow_judge_{name}", {"task": TASK, **labels}) or 0.0
 
 
 async def test_every_due_pair_is_judged_counted_and_paid_for_once(serve, engine, postgres_url):
     store_samples.store(engine, due_pairs(30, rate=0.5))
     server = judge_app(WORLD, traits=FAULTLESS)
-    async with judged(settings_for(serve(server), postgres_url)) as vitals:
+    async with judged(settings_for(serve(server), postgres_url)) as health:
         await until(lambda: left(engine) == 0)
-        await until(lambda: measured(vitals, "calls_total") == 60)
+        await until(lambda: measured(health, "calls_total") == 60)
         await until(lambda: heartbeat(engine).get("state") == "judging")
     assert server.requests == 60
     assert Counter(said(engine).values()) == {"frontier": 10, "tie": 10, "candidate": 10}
@@ -156,9 +156,9 @@ async def test_what_was_judged_before_is_not_paid_for_again(serve, engine, postg
     ]
     store_samples.store(engine, again)
     asked, paid = server.requests, spending(engine)
-    async with judged(settings) as vitals:
+    async with judged(settings) as health:
         await until(lambda: left(engine) == 0)
-        await until(lambda: measured(vitals, "unasked_total") == 6)
+        await until(lambda: measured(health, "unasked_total") == 6)
     assert (server.requests, spending(engine)) == (asked, paid)
     found = said(engine)
     assert [found[f"again-{n}"] for n in range(6)] == [found[f"draft-{n}"] for n in range(6)]
@@ -180,12 +180,12 @@ async def test_identical_replies_are_a_tie_and_nobody_is_asked(serve, engine, po
 async def test_the_day_costs_no_more_than_its_budget_and_the_rest_stays_due(serve, engine, postgres_url):
     store_samples.store(engine, due_pairs(40))
     budget = 0.06
-    async with judged(settings_for(serve(judge_app(WORLD)), postgres_url, usd=budget)) as vitals:
-        await until(lambda: measured(vitals, "out_of_budget") == 1)
+    async with judged(settings_for(serve(judge_app(WORLD)), postgres_url, usd=budget)) as health:
+        await until(lambda: measured(health, "out_of_budget") == 1)
         # The heartbeat follows the round in which the money ran out.
         await until(lambda: heartbeat(engine).get("state") == "budget_spent")
         beat = heartbeat(engine)
-        assert not vitals.troubles
+        assert not health.problems
     assert 0 < left(engine) < 40
     assert 0 < spending(engine).usd <= budget
     assert beat["until"] > datetime.now(UTC).isoformat()
@@ -195,11 +195,11 @@ async def test_an_answer_that_cannot_be_read_is_given_up_and_never_a_tie(serve, 
     store_samples.store(engine, due_pairs(3))
     server = echo_app(content="Both are lovely.")
     server._shapes = False
-    async with judged(settings_for(serve(server), postgres_url)) as vitals:
+    async with judged(settings_for(serve(server), postgres_url)) as health:
         await until(lambda: left(engine) == 0)
-        await until(lambda: measured(vitals, "pairs_total", outcome="given_up") == 3)
+        await until(lambda: measured(health, "pairs_total", outcome="given_up") == 3)
     assert set(said(engine).values()) == {None}
-    assert measured(vitals, "unjudged_total", reason="malformed") == 3
+    assert measured(health, "unjudged_total", reason="malformed") == 3
     assert server.requests == 9
 
 
@@ -207,12 +207,12 @@ async def test_while_the_endpoint_fails_pairs_stay_due_and_the_service_says_so(s
     store_samples.store(engine, due_pairs(3))
     server = judge_app(WORLD, traits=FAULTLESS)
     server.fault = Fault(kind="error")
-    async with judged(settings_for(serve(server), postgres_url)) as vitals:
-        await until(lambda: any("models.judge: endpoint_error" in trouble for trouble in vitals.troubles))
+    async with judged(settings_for(serve(server), postgres_url)) as health:
+        await until(lambda: any("models.judge: endpoint_error" in trouble for trouble in health.problems))
         assert left(engine) == 3
         server.fault = None
         await until(lambda: left(engine) == 0)
-        await until(lambda: not vitals.troubles)
+        await until(lambda: not health.problems)
     assert Counter(said(engine).values()) == {"frontier": 1, "tie": 1, "candidate": 1}
 
 
@@ -256,7 +256,7 @@ async def test_told_to_stop_it_stops_at_once_and_the_pair_in_hand_stays_due(serv
     assert left(engine) == 1
     # The call that was given up may have been charged, and counts as guessed; nothing else does.
     assert spending(engine).calls == 1
-    assert 0 < spending(engine).cost_nanousd < 0.01 * NANO
+    assert 0 < spending(engine).cost_nanousd < 0.01 * NANOS_PER_USD
 
 
 async def test_a_process_that_died_before_its_commit_has_spent_what_it_had_in_hand(serve, engine, postgres_url):
@@ -271,7 +271,7 @@ async def test_a_process_that_died_before_its_commit_has_spent_what_it_had_in_ha
         raise DyingError
 
     dying = judge_round.TaskJudge(
-        TASK, task, "judge", _judge_that(die, settings), engine, judge_round.Measures(Vitals())
+        TASK, task, "judge", _judge_that(die, settings), engine, judge_round.JudgeMetrics(HealthState())
     )
     with pytest.raises(DyingError):
         await dying.round(asyncio.Event(), batch=10)

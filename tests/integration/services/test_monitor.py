@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from consumers import monitor, monitor_step
-from consumers.ledger_metrics import MOST_REASONS, LedgerMetrics
-from consumers.runtime.health import Vitals
+from consumers.ledger_metrics import MAX_REASONS, LedgerMetrics
+from consumers.runtime.health import HealthState
 from shadow.devstack.services.processes import free_port
 from shadow.errors import StoreError, UsageError
 from shadow.records import CaptureCounts, Reply
@@ -55,10 +55,10 @@ def state_of(engine):
 
 @asynccontextmanager
 async def watching_loop(settings):
-    stopping, vitals = asyncio.Event(), Vitals()
-    serving = asyncio.create_task(monitor.serve(settings, stopping, vitals))
+    stopping, health = asyncio.Event(), HealthState()
+    serving = asyncio.create_task(monitor.serve(settings, stopping, health))
     try:
-        yield vitals
+        yield health
     finally:
         stopping.set()
         await asyncio.wait_for(serving, 20)
@@ -67,8 +67,8 @@ async def watching_loop(settings):
 LAST_STEP = "shadow_monitor_last_step_timestamp_seconds"
 
 
-def active(vitals):
-    return vitals.registry.get_sample_value("shadow_monitor_active")
+def active(health):
+    return health.registry.get_sample_value("shadow_monitor_active")
 
 
 def test_a_rise_and_a_bad_segment_become_incidents(engine, postgres_url):
@@ -118,11 +118,11 @@ def test_the_order_of_delivery_changes_nothing(postgres_server, migrated_templat
 def test_told_to_learn_anew_it_closes_what_was_open_and_takes_the_new_level_for_usual(engine, postgres_url):
     settings = settings_for(postgres_url)
     with pytest.raises(UsageError, match="ticket-intent"):
-        monitor.relearn(settings, "ticket-intent")
+        monitor.reset_detectors(settings, "ticket-intent")
     store(engine, traffic(HOURS, risen, start=BEGIN), batch=2_000)
     monitor.run(settings, once=True)
     assert {each.closed_at for each in found(engine) if each.detector == "regret_drift"} == {None}
-    assert monitor.relearn(settings, "ticket-intent") >= 2
+    assert monitor.reset_detectors(settings, "ticket-intent") >= 2
     (closed,) = [each for each in found(engine) if each.detector == "regret_drift"]
     assert closed.closed_because == "somebody had it learn anew what is usual"
     monitor.run(settings, once=True)
@@ -150,7 +150,7 @@ def step_at(engine, settings, now, *, looks=2):
             done = None
             while done is None or done.more:
                 at = now + look * timedelta(minutes=1)
-                done = monitor_step.step(connection, settings, "ticket-intent", {}, now=at)
+                done = monitor_step.run_step(connection, settings, "ticket-intent", {}, now=at)
     return done
 
 
@@ -249,9 +249,9 @@ async def test_its_measures_and_readiness_can_be_asked_for(engine, postgres_url)
     store(engine, traffic(HOURS, risen, start=BEGIN), batch=2_000)
     port = free_port()
     settings = settings_for(postgres_url, health_port=port)
-    async with watching_loop(settings) as vitals, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
+    async with watching_loop(settings) as health, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
         labels = {"task": "ticket-intent", "detector": "regret_drift"}
-        await until(lambda: vitals.registry.get_sample_value("shadow_monitor_open_incidents", labels) == 1)
+        await until(lambda: health.registry.get_sample_value("shadow_monitor_open_incidents", labels) == 1)
         async with client.get("/metrics") as answer:
             shown = await answer.text()
         assert 'shadow_monitor_open_incidents{detector="regret_drift",task="ticket-intent"} 1.0' in shown
@@ -261,11 +261,11 @@ async def test_its_measures_and_readiness_can_be_asked_for(engine, postgres_url)
             assert answer.status == 200
 
 
-def told(vitals, name="shadow_ledger_exchanges"):
+def told(health, name="shadow_ledger_exchanges"):
     """The samples of a metric, by its labels in the order of their names."""
     return {
         tuple(value for _, value in sorted(sample.labels.items())): int(sample.value)
-        for metric in vitals.registry.collect()
+        for metric in health.registry.collect()
         for sample in metric.samples
         if sample.name == name
     }
@@ -289,9 +289,9 @@ async def test_the_ledger_is_a_metric_and_the_same_as_the_table(engine, postgres
             ],
         )
     task = "ticket-intent"
-    async with watching_loop(settings_for(postgres_url)) as vitals:
-        await until(lambda: told(vitals) != {})
-        assert told(vitals) == {
+    async with watching_loop(settings_for(postgres_url)) as health:
+        await until(lambda: told(health) != {})
+        assert told(health) == {
             ("compared", "", task): 2,
             ("unscored", "candidate_malformed", task): 1,
             ("expired", "", task): 1,
@@ -300,24 +300,24 @@ async def test_the_ledger_is_a_metric_and_the_same_as_the_table(engine, postgres
             ("compared", "", "none"): 1,
         }
         captured = {("accepted", task): 14, ("dropped:queue_full", task): 2}
-        assert told(vitals, "shadow_ledger_captured_exchanges") == captured
+        assert told(health, "shadow_ledger_captured_exchanges") == captured
         store(engine, [scored(number) for number in (0, 3, 4, 8)])
-        await until(lambda: told(vitals)["in_flight", "", task] == 0)
+        await until(lambda: told(health)["in_flight", "", task] == 0)
         with engine.connect() as connection:
-            assert sum(told(vitals).values()) == ledger.read(connection).mirrored
+            assert sum(told(health).values()) == ledger.read(connection).mirrored
 
 
 async def test_a_database_that_is_away_leaves_metrics_to_be_asked_and_the_ledger_untold(engine, postgres_url):
     port = free_port()
     store(engine, [scored(1)])
     async with (
-        watching_loop(settings_for(postgres_url, health_port=port)) as vitals,
+        watching_loop(settings_for(postgres_url, health_port=port)) as health,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
     ):
-        await until(lambda: told(vitals) != {})
+        await until(lambda: told(health) != {})
         with engine.begin() as connection:
             connection.execute(text("ALTER TABLE ledger RENAME TO away"))
-        await until(lambda: told(vitals) == {})
+        await until(lambda: told(health) == {})
         async with client.get("/metrics") as answer:
             assert answer.status == 200
             shown = await answer.text()
@@ -325,7 +325,7 @@ async def test_a_database_that_is_away_leaves_metrics_to_be_asked_and_the_ledger
             assert "shadow_ledger_exchanges{" not in shown
         with engine.begin() as connection:
             connection.execute(text("ALTER TABLE away RENAME TO ledger"))
-        await until(lambda: told(vitals) != {})
+        await until(lambda: told(health) != {})
 
 
 def test_however_many_tasks_and_reasons_are_made_up_the_series_are_few_and_add_up():
@@ -334,25 +334,25 @@ def test_however_many_tasks_and_reasons_are_made_up_the_series_are_few_and_add_u
     metrics = LedgerMetrics({"intent"})
     metrics.tell(ended, {(f"made-up-{n}", "accepted"): 1 for n in range(1_000)})
     exchanges, captured = metrics.collect()
-    assert len(exchanges.samples) == MOST_REASONS + 2
+    assert len(exchanges.samples) == MAX_REASONS + 2
     assert sum(sample.value for sample in exchanges.samples) == sum(ended.values())
     assert [(sample.labels["task"], sample.value) for sample in captured.samples] == [("none", 1_000)]
 
 
 def test_however_many_tasks_are_made_up_open_incidents_are_few_series_and_add_up(postgres_url):
-    vitals = Vitals()
-    one = monitor.Monitor(settings_for(postgres_url), vitals, asyncio.Event())
+    health = HealthState()
+    one = monitor.Monitor(settings_for(postgres_url), health, asyncio.Event())
     found = {(f"made-up-{n}", "regret_drift"): 1 for n in range(1_000)}
     for _ in range(2):
         one._count({**found, ("ticket-intent", "regret_drift"): 2})
     told_now = {("regret_drift", "none"): 1_000, ("regret_drift", "ticket-intent"): 2}
-    assert told(vitals, "shadow_monitor_open_incidents") == told_now
+    assert told(health, "shadow_monitor_open_incidents") == told_now
 
 
 async def test_without_tables_it_waits_and_says_so(postgres_server):
     with fresh_database(postgres_server) as url:
-        async with watching_loop(settings_for(url)) as vitals:
-            await until(lambda: any("shadow migrate" in trouble for trouble in vitals.troubles))
+        async with watching_loop(settings_for(url)) as health:
+            await until(lambda: any("shadow migrate" in trouble for trouble in health.problems))
 
 
 async def test_a_task_that_cannot_be_watched_does_not_keep_the_others_from_it(engine, postgres_url):
@@ -363,7 +363,7 @@ async def test_a_task_that_cannot_be_watched_does_not_keep_the_others_from_it(en
     )
     with transaction(engine) as connection:
         detector_state.save(connection, "invoice-fields", [broken])
-    async with watching_loop(settings_for(postgres_url)) as vitals:
-        await until(lambda: any("invoice-fields cannot be watched" in trouble for trouble in vitals.troubles))
-        await until(lambda: vitals.registry.get_sample_value(LAST_STEP) > 0)
+    async with watching_loop(settings_for(postgres_url)) as health:
+        await until(lambda: any("invoice-fields cannot be watched" in trouble for trouble in health.problems))
+        await until(lambda: health.registry.get_sample_value(LAST_STEP) > 0)
         await until(lambda: state_of(engine)["scored"]["next_hour"] is not None)

@@ -185,7 +185,7 @@ async def test_without_tables_it_waits_and_says_so_and_is_ready_once_they_are_th
     with fresh_database(postgres_server) as url:
         settings = scoring(broker, topics, url)
         async with running(settings, scorer.build(settings)) as health:
-            await until(lambda: any("shadow migrate" in trouble for trouble in health.troubles))
+            await until(lambda: any("shadow migrate" in trouble for trouble in health.problems))
             assert await committed(broker, f"{settings.kafka.group_prefix}-scorer", topics.trials) == 0
             migrate.upgrade(url)
-            await until(lambda: not health.troubles)
+            await until(lambda: not health.problems)

@@ -11,9 +11,9 @@ import msgspec
 import psutil
 
 from consumers import worker
-from consumers.kafka.messages import MAX_PAYLOAD, Incoming
-from consumers.kafka.producer import Outbox
-from consumers.runtime.health import Health
+from consumers.kafka.messages import MAX_PAYLOAD, IncomingMessage
+from consumers.kafka.producer import EventProducer
+from consumers.runtime.health import ConsumerHealth
 from consumers.worker import Worker
 from shadow import wire
 from shadow.devstack.model_servers.models import echo_app
@@ -63,8 +63,8 @@ async def test_what_was_acknowledged_is_not_asked_again(broker, topics, serve):
 @asynccontextmanager
 async def working(settings: Settings):
     """A worker without its consumer group: `handle` what it is given, on real endpoints and topics."""
-    health = Health("worker")
-    outbox = Outbox(settings.kafka, source="test", trouble=partial(health.trouble, "outbox"))
+    health = ConsumerHealth("worker")
+    outbox = EventProducer(settings.kafka, source="test", report_problem=partial(health.set_problem, "producer"))
     await outbox.start()
     try:
         async with AsyncExitStack() as stack:
@@ -79,7 +79,7 @@ async def working(settings: Settings):
 async def trials_of(exchange, settings):
     message = wire.encode(exchange, source="test")
     async with working(settings) as one:
-        await one.handle(Incoming(topic="t", partition=0, offset=0, key=message.key, value=message.value))
+        await one.handle(IncomingMessage(topic="t", partition=0, offset=0, key=message.key, value=message.value))
     return await read(settings.kafka.bootstrap_servers, settings.kafka.topics.trials, Trial)
 
 
@@ -213,7 +213,7 @@ async def test_nothing_but_the_health_port_listens(broker, topics):
 
     before = listening()
     async with running(settings, worker.build(settings)) as health:
-        await until(lambda: not health.troubles)
+        await until(lambda: not health.problems)
         (opened,) = listening() - before
         assert opened.ip == "127.0.0.1"
         ready, metrics = await asyncio.gather(*(asyncio.to_thread(get, opened.port, p) for p in ("readyz", "metrics")))
@@ -234,9 +234,9 @@ async def test_two_workers_share_the_partitions_and_ask_each_exchange_once(broke
         return [health.messages.labels(topics.exchanges)._value.get() for health in workers]
 
     async with running(settings, worker.build(settings)) as first:
-        await until(lambda: not first.troubles)
+        await until(lambda: not first.problems)
         async with running(settings, worker.build(settings)) as second:
-            await until(lambda: not second.troubles and not first.troubles)
+            await until(lambda: not second.problems and not first.problems)
             await put_exchanges(broker, topics, [an_exchange(number) for number in range(200)])
             trials = await read_until(broker, topics.trials, Trial, at_least(200))
             await until(lambda: sum(handled(first, second)) >= 200)  # told a moment after it was done

@@ -164,7 +164,7 @@ def test_the_monitors_role_watches_and_has_a_task_learn_anew(opened, roles):
     monitor.run(settings, once=True)
     assert count(opened.owner, "incidents") > 0
     assert count(opened.owner, "heartbeats") == 1
-    assert monitor.relearn(settings, "ticket-intent") > 0
+    assert monitor.reset_detectors(settings, "ticket-intent") > 0
 
 
 def test_the_labellers_role_labels_takes_back_and_imports(opened, roles, monkeypatch, tmp_path):

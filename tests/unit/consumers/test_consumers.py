@@ -12,12 +12,12 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.batches import Batches
-from consumers.kafka.faust_consumer import Reader, _in_turns
-from consumers.kafka.messages import MAX_DETAIL, MAX_PAYLOAD, Incoming, dead_letter, read_exchange
+from consumers.batches import BatchWriter
+from consumers.kafka.faust_consumer import FaustConsumer, _in_turns
+from consumers.kafka.messages import MAX_DETAIL, MAX_PAYLOAD, IncomingMessage, dead_letter, read_exchange
 from consumers.kafka.room import Room
 from consumers.runtime.backoff import Backoff
-from consumers.runtime.health import Health
+from consumers.runtime.health import ConsumerHealth
 from consumers.scored_rows import write_all_but
 from consumers.worker import build
 from shadow import wire
@@ -28,7 +28,7 @@ from tests.support.consuming import an_exchange, settings_for
 
 
 def incoming(value=b"", **changes):
-    return Incoming(topic="t", partition=3, offset=7, value=value, **changes)
+    return IncomingMessage(topic="t", partition=3, offset=7, value=value, **changes)
 
 
 class Table:
@@ -80,7 +80,7 @@ def test_no_row_is_blamed_for_a_database_that_is_away():
 
 @contextlib.asynccontextmanager
 async def batching(write, **limits):
-    batches = Batches(write, **limits)
+    batches = BatchWriter(write, **limits)
     running = asyncio.create_task(batches.run())
     try:
         yield batches
@@ -156,7 +156,7 @@ async def test_batches_that_were_given_up_leave_nothing_behind():
     async def write(_items):
         return
 
-    batches = Batches(write, size=4, linger_s=0)
+    batches = BatchWriter(write, size=4, linger_s=0)
     for life in range(50):
         in_hand = [batches.add((life, number)) for number in range(10)]
         for waiting in in_hand:
@@ -216,11 +216,11 @@ def test_the_worker_takes_messages_enough_to_keep_its_endpoints_busy():
 
 
 async def test_a_health_port_that_is_taken_is_a_clear_message():
-    first = await Health("worker").serve("127.0.0.1", 0)
+    first = await ConsumerHealth("worker").serve("127.0.0.1", 0)
     try:
         port = first.addresses[0][1]
         with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}.*health_port"):
-            await Health("scorer").serve("127.0.0.1", port)
+            await ConsumerHealth("scorer").serve("127.0.0.1", port)
     finally:
         await first.cleanup()
 
@@ -370,7 +370,7 @@ def a_reader(deliver):
     async def revoked():
         pass
 
-    return Reader(
+    return FaustConsumer(
         KafkaSettings(),
         group="g",
         topics=("t",),

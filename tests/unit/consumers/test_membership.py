@@ -5,16 +5,16 @@ from collections import defaultdict
 
 import pytest
 
-from consumers.kafka.faust_consumer import BrokenError
-from consumers.kafka.in_flight import InHand
+from consumers.kafka.faust_consumer import ConsumerCrashedError
+from consumers.kafka.in_flight import InFlight
 from consumers.kafka.membership import Membership
-from consumers.kafka.messages import Incoming
-from consumers.kafka.offset_tracker import Partition
+from consumers.kafka.messages import IncomingMessage
+from consumers.kafka.offset_tracker import TopicPartition
 from consumers.kafka.room import Room
-from consumers.runtime.health import Health
+from consumers.runtime.health import ConsumerHealth
 from shadow.settings import KafkaSettings
 
-HERE = Partition("t", 0)
+HERE = TopicPartition("t", 0)
 
 
 class Reading:
@@ -23,7 +23,7 @@ class Reading:
     def __init__(self):
         self.generation = 1
         self.ends = {HERE: 1_000}
-        self.committed: dict[Partition, int] = {}
+        self.committed: dict[TopicPartition, int] = {}
 
     def is_current(self, generation):
         return generation == self.generation
@@ -40,10 +40,10 @@ class Member:
     """A member with room for `room` messages; `handled[offset]` are the futures of what it was given."""
 
     def __init__(self, *, room=100):
-        self.health = Health("scorer")
+        self.health = ConsumerHealth("scorer")
         self.handled = defaultdict(list)
         self.reading = Reading()
-        self.in_hand = InHand(self.handle, Room(room, 2**20), ["t"], self.health)
+        self.in_hand = InFlight(self.handle, Room(room, 2**20), ["t"], self.health)
         self.membership = Membership(
             KafkaSettings(), self.in_hand, self.health, group="g", topics=["t"], stalled_after_s=120.0
         )
@@ -55,7 +55,7 @@ class Member:
         return future
 
     def deliver(self, *offsets, generation=1):
-        messages = [Incoming(topic="t", partition=0, offset=offset, value=b"x") for offset in offsets]
+        messages = [IncomingMessage(topic="t", partition=0, offset=offset, value=b"x") for offset in offsets]
         return self.membership._deliver(messages, generation)
 
     async def finish(self, offset):
@@ -118,7 +118,7 @@ async def test_a_message_that_falls_is_not_acknowledged_and_is_told_of():
     one.deliver(0, 1)
     one.handled[0][0].set_exception(ValueError("it fell"))
     await one.finish(1)
-    with pytest.raises(BrokenError, match="it fell"):
+    with pytest.raises(ConsumerCrashedError, match="it fell"):
         await one.in_hand.until_one_falls()
     assert await one.commit() is None
 

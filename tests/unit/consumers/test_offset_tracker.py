@@ -4,87 +4,87 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from consumers.kafka.offset_tracker import Acks, Partition, Prefix
+from consumers.kafka.offset_tracker import AssignedPartitions, OffsetTracker, TopicPartition
 
-HERE = Partition("topic", 0)
+HERE = TopicPartition("topic", 0)
 
 
-def arrived(acks: Acks, offset: int, generation: int = 1) -> Prefix:
-    prefix = acks.arrive(HERE, offset, generation)
+def arrived(partitions: AssignedPartitions, offset: int, generation: int = 1) -> OffsetTracker:
+    prefix = partitions.arrive(HERE, offset, generation)
     assert prefix is not None
     return prefix
 
 
 def test_the_prefix_stops_at_the_first_unfinished_message():
-    acks = Acks()
-    prefixes = {offset: arrived(acks, offset) for offset in (10, 11, 12)}
+    partitions = AssignedPartitions()
+    prefixes = {offset: arrived(partitions, offset) for offset in (10, 11, 12)}
     prefixes[12].finish(12)
     prefixes[11].finish(11)
-    assert acks.due() == {}
+    assert partitions.due() == {}
     prefixes[10].finish(10)
-    assert acks.due() == {HERE: 13}
+    assert partitions.due() == {HERE: 13}
 
 
 def test_what_was_committed_is_not_due_again():
-    acks = Acks()
-    arrived(acks, 0).finish(0)
-    acks.committed(acks.due())
-    assert acks.due() == {}
+    partitions = AssignedPartitions()
+    arrived(partitions, 0).finish(0)
+    partitions.committed(partitions.due())
+    assert partitions.due() == {}
 
 
 def test_offsets_that_do_not_exist_are_passed_over():
-    acks = Acks()
+    partitions = AssignedPartitions()
     for offset in (3, 7, 20):
-        arrived(acks, offset).finish(offset)
-    assert acks.due() == {HERE: 21}
+        arrived(partitions, offset).finish(offset)
+    assert partitions.due() == {HERE: 21}
 
 
 def test_what_comes_again_while_it_is_in_hand_is_not_handled_twice():
-    acks = Acks()
-    first = arrived(acks, 5)
-    assert acks.arrive(HERE, 5, 2) is None
+    partitions = AssignedPartitions()
+    first = arrived(partitions, 5)
+    assert partitions.arrive(HERE, 5, 2) is None
     first.finish(5)
-    assert acks.due() == {HERE: 6}
+    assert partitions.due() == {HERE: 6}
 
 
 def test_what_comes_again_after_it_was_finished_is_not_handled_twice():
-    acks = Acks()
-    open_ = arrived(acks, 5)
-    arrived(acks, 6).finish(6)
-    assert acks.arrive(HERE, 5, 2) is None
-    assert acks.arrive(HERE, 6, 2) is None
+    partitions = AssignedPartitions()
+    open_ = arrived(partitions, 5)
+    arrived(partitions, 6).finish(6)
+    assert partitions.arrive(HERE, 5, 2) is None
+    assert partitions.arrive(HERE, 6, 2) is None
     open_.finish(5)
-    assert acks.due() == {HERE: 7}
+    assert partitions.due() == {HERE: 7}
 
 
 def test_a_late_finish_on_a_partition_that_was_lost_acknowledges_nothing():
-    acks = Acks()
-    lost = arrived(acks, 5)
-    acks.keep([])
+    partitions = AssignedPartitions()
+    lost = arrived(partitions, 5)
+    partitions.keep([])
     lost.finish(5)
-    assert acks.due() == {}
-    assert acks.arrive(HERE, 5, 2) is not None
-    assert acks.due() == {}
+    assert partitions.due() == {}
+    assert partitions.arrive(HERE, 5, 2) is not None
+    assert partitions.due() == {}
 
 
 def test_what_another_consumer_committed_meanwhile_is_never_taken_back():
-    acks = Acks()
-    before = arrived(acks, 5)  # frozen here; another consumer took over and went on to 30
-    arrived(acks, 30, 2).finish(30)
-    assert acks.due() == {}
+    partitions = AssignedPartitions()
+    before = arrived(partitions, 5)  # frozen here; another consumer took over and went on to 30
+    arrived(partitions, 30, 2).finish(30)
+    assert partitions.due() == {}
     before.finish(5)
-    assert acks.due() == {HERE: 31}
+    assert partitions.due() == {HERE: 31}
 
 
 def test_a_topic_that_was_made_again_is_read_from_its_new_start():
-    acks = Acks()
-    old = arrived(acks, 50)
-    assert not acks.forget_if_beyond(HERE, log_end=51)
-    assert acks.arrive(HERE, 0, 1) is None
-    assert acks.forget_if_beyond(HERE, log_end=1)
-    assert acks.arrive(HERE, 0, 1) is not None
+    partitions = AssignedPartitions()
+    old = arrived(partitions, 50)
+    assert not partitions.forget_if_beyond(HERE, log_end=51)
+    assert partitions.arrive(HERE, 0, 1) is None
+    assert partitions.forget_if_beyond(HERE, log_end=1)
+    assert partitions.arrive(HERE, 0, 1) is not None
     old.finish(0)
-    assert acks.due() == {}
+    assert partitions.due() == {}
 
 
 class Delivery(RuleBasedStateMachine):
@@ -93,11 +93,11 @@ class Delivery(RuleBasedStateMachine):
     @initialize(gaps=st.lists(st.integers(1, 3), min_size=1, max_size=30))
     def log(self, gaps):
         self.offsets = [sum(gaps[: i + 1]) for i in range(len(gaps))]
-        self.acks = Acks()
+        self.partitions = AssignedPartitions()
         self.generation = 1
         self.next = 0
         self.committed = 0
-        self.in_hand: dict[int, Prefix] = {}
+        self.in_hand: dict[int, OffsetTracker] = {}
         self.finished: set[int] = set()
 
     @precondition(lambda self: self.next < len(self.offsets))
@@ -105,7 +105,7 @@ class Delivery(RuleBasedStateMachine):
     def deliver(self):
         offset = self.offsets[self.next]
         self.next += 1
-        prefix = self.acks.arrive(HERE, offset, self.generation)
+        prefix = self.partitions.arrive(HERE, offset, self.generation)
         if prefix is None:
             assert offset in self.in_hand or offset in self.finished, "skipped, but nobody has it"
         else:
@@ -121,13 +121,13 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(accepted=st.booleans())
     def commit(self, accepted):
-        due = self.acks.due()
+        due = self.partitions.due()
         for offset in due.values():
             assert offset > self.committed
             if accepted:
                 self.committed = offset
         if accepted:
-            self.acks.committed(due)
+            self.partitions.committed(due)
 
     @rule()
     def rebalance(self):
@@ -136,7 +136,7 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def nothing_unfinished_is_acknowledged(self):
-        for offset in (self.committed, *self.acks.due().values()):
+        for offset in (self.committed, *self.partitions.due().values()):
             assert all(known in self.finished for known in self.offsets if known < offset)
 
     def teardown(self):
@@ -146,7 +146,7 @@ class Delivery(RuleBasedStateMachine):
             self.deliver()
         for offset, prefix in self.in_hand.items():
             prefix.finish(offset)
-        end = self.acks.due().get(HERE, self.committed)
+        end = self.partitions.due().get(HERE, self.committed)
         assert end == self.offsets[-1] + 1, "what was finished must be acknowledged in the end"
 
 
@@ -156,7 +156,7 @@ TestDelivery.settings = settings(max_examples=150, stateful_step_count=40, deadl
 
 @given(st.permutations(range(8)))
 def test_the_prefix_is_the_length_of_the_finished_run(order):
-    prefix = Prefix(0, 1)
+    prefix = OffsetTracker(0, 1)
     for offset in range(8):
         prefix.arrive(offset)
     finished = set()

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring.judge import Judge, Unjudged, Verdict, answer, prompt, question_of
-from scoring.judge.judge import TRIES, WAYS
+from scoring.judge import Judge, JudgeFailure, JudgeVerdict, answer, build_question, prompt
+from scoring.judge.judge import MAX_ATTEMPTS, PARAMETER_VARIANTS
 from scoring.judge.pricing import price_of
-from scoring.judge.render import MOST_REPLY, MOST_REQUEST, Question
+from scoring.judge.render import MAX_REPLY_CHARS, MAX_REQUEST_CHARS, Question
 from shadow.devstack.model_servers.judge import read_question
 from shadow.errors import ConfigError
 from shadow.records import Reply, ToolCall, Usage
@@ -55,7 +55,9 @@ def test_no_attempt_gets_a_word_outside_its_quotes():
     plain = _without_quotes(QUESTION, lambda: next(words))
     for attempt in attempts():
         for field in ("request", "frontier", "candidate"):
-            shown = question_of(a_trial({"messages": [{"role": "user", "content": attempt.text}]}, attempt.text, "x"))
+            shown = build_question(
+                a_trial({"messages": [{"role": "user", "content": attempt.text}]}, attempt.text, "x")
+            )
             question = Question(**{**_fields(QUESTION), field: shown.frontier})
             assert _without_quotes(question, lambda: next(words)) == plain, attempt
 
@@ -108,7 +110,7 @@ def test_tool_calls_refusals_and_pictures_are_shown_as_data():
     called = Reply(model="big", tool_calls=(ToolCall(name="look", arguments='{"at": "it"}'),))
     refused = Reply(model="small", refusal="I will not.")
     trial = msgspec.structs.replace(trial, exchange=msgspec.structs.replace(trial.exchange, reply=called))
-    shown = question_of(msgspec.structs.replace(trial, reply=refused))
+    shown = build_question(msgspec.structs.replace(trial, reply=refused))
     assert "user: what is it?\n[image_url]" in shown.request
     assert "[tool call] look({})" in shown.request
     assert "tools on offer: look" in shown.request
@@ -120,26 +122,26 @@ def test_tool_calls_refusals_and_pictures_are_shown_as_data():
     [{}, {"messages": 7}, {"messages": [1, {"content": 3}, {"role": None}]}, {"input": [{"type": "x", "output": {}}]}],
 )
 def test_any_request_can_be_shown(request_body):
-    assert isinstance(question_of(a_trial(request_body, "a", "b")).request, str)
+    assert isinstance(build_question(a_trial(request_body, "a", "b")).request, str)
 
 
 def test_a_responses_request_is_shown_with_its_instructions():
     trial = a_trial({"instructions": "be kind", "input": "hello"}, "a", "b")
-    assert question_of(trial).request == "system: be kind\n\nuser: hello"
+    assert build_question(trial).request == "system: be kind\n\nuser: hello"
 
 
 def test_what_people_cannot_see_is_made_visible():
     hidden = "fine" + "".join(chr(0xE0000 + ord(c)) for c in "hi") + "\u202e\x1b[2K\x00\u2028end\ud800"
-    shown = question_of(a_trial({}, hidden, "x")).frontier
+    shown = build_question(a_trial({}, hidden, "x")).frontier
     assert shown == "fine[U+E0068][U+E0069][U+202E]\ufffd[2K\ufffd\nend?"
     json.dumps(shown).encode()
 
 
 def test_a_very_long_text_loses_its_middle_and_says_so():
     trial = a_trial({"messages": [{"role": "user", "content": "q" * 100_000}]}, "a" * 50_000 + "END", "b")
-    shown = question_of(trial)
-    assert len(shown.request) < MOST_REQUEST + 100
-    assert len(shown.frontier) < MOST_REPLY + 100
+    shown = build_question(trial)
+    assert len(shown.request) < MAX_REQUEST_CHARS + 100
+    assert len(shown.frontier) < MAX_REPLY_CHARS + 100
     assert "[… 38,003 characters left out …]" in shown.frontier
     assert shown.frontier.endswith("END")
 
@@ -201,7 +203,7 @@ def test_an_answer_that_is_the_object_alone_is_read(text):
     ],
 )
 def test_an_answer_that_leaves_room_for_doubt_is_none(text):
-    with pytest.raises(answer.Unreadable) as caught:
+    with pytest.raises(answer.UnreadableAnswerError) as caught:
         answer.read(said(text))
     assert caught.value.reason == "malformed"
 
@@ -209,7 +211,7 @@ def test_an_answer_that_leaves_room_for_doubt_is_none(text):
 def test_a_reason_is_kept_short_and_on_one_line():
     kept = answer.read(better("A", "it is\nright\x00 \u202e" + "x" * 500)).reason
     assert kept.startswith("it is right\ufffd \ufffdxxx")
-    assert len(kept) == answer.MOST_REASON
+    assert len(kept) == answer.MAX_REASON_CHARS
 
 
 # --- both orders
@@ -230,7 +232,7 @@ def test_a_reason_is_kept_short_and_on_one_line():
 async def test_a_verdict_is_what_both_orders_say_and_a_flip_is_a_tie(first, second, preference):
     endpoint = Asked(better(first), better(second))
     judged = await Judge(endpoint, PRICE).judge(QUESTION, None)
-    assert isinstance(judged.outcome, Verdict)
+    assert isinstance(judged.outcome, JudgeVerdict)
     assert judged.outcome.preference == preference
     one, other = (read_question(body) for body in endpoint.bodies)
     assert one is not None
@@ -242,17 +244,17 @@ async def test_a_verdict_is_what_both_orders_say_and_a_flip_is_a_tie(first, seco
 
 async def test_identical_replies_are_a_tie_and_nobody_is_asked():
     endpoint = Asked(better("A"))
-    question = question_of(a_trial({}, "the same  words\n", " the same words"))
+    question = build_question(a_trial({}, "the same  words\n", " the same words"))
     judged = await Judge(endpoint, PRICE).judge(question, None)
-    assert isinstance(judged.outcome, Verdict)
+    assert isinstance(judged.outcome, JudgeVerdict)
     assert (judged.outcome.preference, judged.calls, endpoint.bodies) == ("tie", 0, [])
 
 
 async def test_replies_that_differ_only_in_what_is_not_shown_are_not_judged():
-    question = question_of(a_trial({}, "a" * 50_000 + "1" + "a" * 50_000, "a" * 50_000 + "2" + "a" * 50_000))
+    question = build_question(a_trial({}, "a" * 50_000 + "1" + "a" * 50_000, "a" * 50_000 + "2" + "a" * 50_000))
     judged = await Judge(Asked(better("A")), PRICE).judge(question, None)
-    assert isinstance(judged.outcome, Unjudged)
-    assert (judged.outcome.reason, judged.outcome.passing, judged.calls) == ("too_long", False, 0)
+    assert isinstance(judged.outcome, JudgeFailure)
+    assert (judged.outcome.reason, judged.outcome.retryable, judged.calls) == ("too_long", False, 0)
 
 
 # --- answers that are none
@@ -270,15 +272,15 @@ async def test_replies_that_differ_only_in_what_is_not_shown_are_not_judged():
 async def test_what_cannot_be_read_is_asked_a_bounded_number_of_times_and_never_a_tie(reply, reason):
     endpoint = Asked(better("tie"), reply)
     judged = await Judge(endpoint, PRICE).judge(QUESTION, None)
-    assert isinstance(judged.outcome, Unjudged)
-    assert (judged.outcome.reason, judged.outcome.passing) == (reason, False)
-    assert judged.calls == len(endpoint.bodies) == 1 + TRIES
+    assert isinstance(judged.outcome, JudgeFailure)
+    assert (judged.outcome.reason, judged.outcome.retryable) == (reason, False)
+    assert judged.calls == len(endpoint.bodies) == 1 + MAX_ATTEMPTS
 
 
 async def test_an_answer_that_can_be_read_at_last_counts():
     endpoint = Asked(said("?"), said("?"), better("A"), better("B"))
     judged = await Judge(endpoint, PRICE).judge(QUESTION, None)
-    assert isinstance(judged.outcome, Verdict)
+    assert isinstance(judged.outcome, JudgeVerdict)
     assert (judged.outcome.preference, judged.calls) == ("frontier", 4)
 
 
@@ -286,8 +288,8 @@ async def test_an_answer_that_can_be_read_at_last_counts():
 async def test_a_fault_that_may_pass_leaves_the_pair_to_be_judged_later(failure):
     endpoint = Asked(Reply(model="judge", failure=failure, failure_detail="later"))
     judged = await Judge(endpoint, PRICE).judge(QUESTION, None)
-    assert isinstance(judged.outcome, Unjudged)
-    assert (judged.outcome.passing, judged.calls) == (True, 1)
+    assert isinstance(judged.outcome, JudgeFailure)
+    assert (judged.outcome.retryable, judged.calls) == (True, 1)
 
 
 async def test_a_refused_request_is_the_pairs_fault_only_of_a_judge_that_has_answered_before():
@@ -300,8 +302,8 @@ async def test_a_refused_request_is_the_pairs_fault_only_of_a_judge_that_has_ans
     judge = Judge(Asked(better("A"), better("B"), unknown_key), PRICE)
     await judge.judge(QUESTION, None)
     locked_out = await judge.judge(QUESTION, None)
-    passing = [isinstance(j.outcome, Unjudged) and j.outcome.passing for j in (never, proven, locked_out)]
-    assert passing == [True, False, True]
+    retryable = [isinstance(j.outcome, JudgeFailure) and j.outcome.retryable for j in (never, proven, locked_out)]
+    assert retryable == [True, False, True]
 
 
 async def test_the_first_way_of_asking_that_is_accepted_is_remembered():
@@ -315,7 +317,7 @@ async def test_the_first_way_of_asking_that_is_accepted_is_remembered():
     endpoint = Simple()
     judge = Judge(endpoint, PRICE)
     first = await judge.judge(QUESTION, None)
-    assert first.calls == len(WAYS) + 1
+    assert first.calls == len(PARAMETER_VARIANTS) + 1
     assert (await judge.judge(QUESTION, None)).calls == 2
     assert "response_format" not in endpoint.bodies[-1]
 
@@ -330,7 +332,7 @@ async def test_what_was_counted_is_what_it_costs_and_a_guess_where_nothing_was()
     judge = Judge(Asked(better("A")), PRICE)
     guessed = await judge.judge(QUESTION, None)
     assert guessed.cost_nanousd > 2 * 400 * 30_000
-    assert judge.likely_cost(QUESTION, None) == guessed.cost_nanousd
+    assert judge.estimated_cost(QUESTION, None) == guessed.cost_nanousd
 
 
 async def test_an_error_costs_nothing_and_an_answer_that_came_too_late_does():
@@ -347,7 +349,7 @@ def test_a_judge_without_a_price_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"models\.cheap\.input_usd_per_million: no price is known"):
         price_of("cheap", ModelSettings(base_url="http://here/v1"))
     free = price_of("own", ModelSettings(base_url="http://here/v1", input_usd_per_million=0, output_usd_per_million=0))
-    assert free.at_most(prompt.messages(QUESTION, None, swapped=False)) == 0
+    assert free.upper_bound(prompt.messages(QUESTION, None, swapped=False)) == 0
 
 
 def test_the_corpus_is_large_and_various():

@@ -62,7 +62,7 @@ def called(text: str) -> None:
 
 
 def judged(text: str) -> None:
-    with suppress(answer.Unreadable):
+    with suppress(answer.UnreadableAnswerError):
         answer.read(said(text))
 
 
