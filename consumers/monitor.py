@@ -33,6 +33,8 @@ from shadow.store.monitoring import detector_state, incidents
 from shadow.store.monitoring.incidents import Heartbeat
 from shadow.store.read import ledger
 from shadow.store.schema import engine as database
+from shadow.store.schema import locks
+from shadow.store.schema.revision import require_schema
 
 SERVICE: Final = "monitor"
 
@@ -62,7 +64,7 @@ def reset_detectors(settings: Settings, name: str) -> int:
     engine = database.connect(settings.postgres_url(), pool_size=1, application="shadow-monitor-relearn")
     try:
         with database.transaction(engine) as connection:
-            database.require_schema(connection)
+            require_schema(connection)
             for incident in incidents.read(connection, name, open_only=True):
                 if incident.detector in LEARNING:
                     now = datetime.now(UTC)
@@ -133,7 +135,7 @@ class Monitor:
         """
         settle_s = self._settings.monitor.settle_s
         with self._connected() as connection:
-            if not detector_state.try_lock(connection):
+            if not locks.try_lock(connection, locks.MONITOR):
                 raise StoreError("another monitor is watching this database")
             waited_since = time.monotonic()
             while not self._stopping.is_set():
@@ -154,7 +156,7 @@ class Monitor:
             stack.push_async_callback(asyncio.to_thread, session.__exit__, None, None, None)
             self.health.set_problem("database", None)
             every_s = self._settings.monitor.every_s
-            while not await asyncio.to_thread(detector_state.try_lock, connection):
+            while not await asyncio.to_thread(locks.try_lock, connection, locks.MONITOR):
                 await pause(self._stopping, min(every_s, STANDBY_S))
                 if self._stopping.is_set():
                     return
@@ -171,9 +173,9 @@ class Monitor:
         silence = max(timedelta(seconds=ROUNDS_MISSED * self._settings.monitor.every_s), SHORTEST_SILENCE)
         engine = database.connect(url, pool_size=1, application="shadow-monitor")
         try:
-            with detector_state.session(engine, most_silence=silence) as connection:
+            with locks.dedicated_session(engine, idle_timeout=silence) as connection:
                 with detector_state.transaction(connection):
-                    database.require_schema(connection)
+                    require_schema(connection)
                 yield connection
         finally:
             engine.dispose()

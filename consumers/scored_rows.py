@@ -1,6 +1,6 @@
 """Messages read into rows, and rows written together, less those no database can keep."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from consumers.kafka.messages import IncomingMessage, read_exchange
 from scoring.compare import scored
 from shadow import wire
-from shadow.errors import StoreError, UnstorableError, WireError
+from shadow.errors import WireError
 from shadow.records import CaptureCounts, Comparison, DeadLetter, Trial
 from shadow.settings import Settings
 from shadow.store.write import ingest
@@ -73,36 +73,6 @@ def write_rows(connection: Connection, rows: Sequence[Row]) -> None:
         letters=_those(DeadLetter, contents),
         counts=_those(CaptureCounts, contents),
     )
-
-
-R = TypeVar("R")
-
-
-def write_all_but(rows: Sequence[R], write: Callable[[Sequence[R]], None]) -> list[tuple[R, Exception]]:
-    """`write` all of `rows`, in as few calls as it takes to leave out those it cannot.
-
-    Returns the rows left out, each with its fault. A StoreError that is not about rows (the
-    database is away, the schema is missing) is raised: no row is to blame, and `write` must
-    be such that writing again is harmless.
-    """
-    if not rows:
-        return []
-    try:
-        write(rows)
-    except StoreError as fault:
-        if not isinstance(fault, UnstorableError):
-            raise
-        return _halves(rows, write, fault)
-    except Exception as fault:  # noqa: BLE001 - a row that trips the code must not stop those behind it
-        return _halves(rows, write, fault)
-    return []
-
-
-def _halves(rows: Sequence[R], write: Callable[[Sequence[R]], None], fault: Exception) -> list[tuple[R, Exception]]:
-    if len(rows) == 1:
-        return [(rows[0], fault)]
-    middle = len(rows) // 2
-    return write_all_but(rows[:middle], write) + write_all_but(rows[middle:], write)
 
 
 C = TypeVar("C")

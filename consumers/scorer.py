@@ -24,11 +24,12 @@ from consumers.runtime.database import wait_for_database
 from consumers.runtime.health import ConsumerHealth
 from consumers.runtime.service import Service
 from consumers.runtime.task_label import task_label
-from consumers.scored_rows import Row, ScoredPair, read_row, write_all_but, write_rows
+from consumers.scored_rows import Row, ScoredPair, read_row, write_rows
 from shadow.errors import StoreError
 from shadow.records import DeadLetter
 from shadow.settings import Settings
 from shadow.store.schema import engine as database
+from shadow.store.write.skip_bad_rows import write_all_but_bad
 
 #: So many batches are being compared or are with the database at once: with fewer one of the two
 #: waits for the other, and more would only hold memory.
@@ -126,7 +127,7 @@ class Scorer:
         backoff = Backoff()
         while True:
             try:
-                left_out = await asyncio.to_thread(write_all_but, rows, self._transact)
+                left_out = await asyncio.to_thread(write_all_but_bad, rows, self._transact)
             except StoreError as fault:
                 self._health.set_problem("database", str(fault))
                 log.warning("the database does not take rows; trying again", action="store_retry", error=str(fault))

@@ -7,10 +7,12 @@ the number of lines, and a few numbers for each unit.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from scoring.compare import scored
 from shadow.aggregates import counting, per_unit, tally
+from shadow.aggregates.cardinality import TaskDay, Values, cap_segments, task_day
 from shadow.aggregates.per_unit import UnitTallies
 from shadow.aggregates.tally import Cell, Combination, Tally
 from shadow.pairs_file import BadLine, RecordedPair, trials
@@ -24,9 +26,9 @@ MOST_BAD_LINES: Final = 20
 #: together: that many combinations at a time.
 _MOST_COMBINATIONS: Final = 2_000
 
-#: Most values of a task's dimension that are told apart; what comes after them is counted together,
-#: as OVERFLOW. An id gone astray has a value for each line, and no memory for them all.
-MOST_VALUES: Final = 2_000
+#: Beside the limit of values of a day (`aggregates.cardinality`), which the store has too: the maximum
+#: number of values of a task's dimension in all days together. It bounds the memory.
+MAX_VALUES: Final = 20_000
 
 
 @dataclass(slots=True)
@@ -42,7 +44,8 @@ class Replay:
     number: int = 0
     bad: int = 0
     bad_lines: list[tuple[str, BadLine]] = field(default_factory=list)
-    _values: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    _values: dict[str, Values] = field(default_factory=dict)
+    _values_of_days: dict[TaskDay, Values] = field(default_factory=dict)
 
     def judged(
         self,
@@ -85,21 +88,9 @@ class Replay:
             counted.clear()
 
     def _spread(self, counted: Mapping[Combination, Tally]) -> None:
-        within: dict[Combination, Tally] = {}
-        for combination, found in counted.items():
-            kept = tuple(
-                (name, self._told_apart(combination.task, name, value)) for name, value in combination.segments
-            )
-            if (known := within.setdefault(combination._replace(segments=kept), found)) is not found:
-                known.merge(found)
+        within = cap_segments(counted, self._values, group=attrgetter("task"), max_values=MAX_VALUES)
+        within = cap_segments(within, self._values_of_days, group=task_day)
         tally.spread(self.tallies, within)
-
-    def _told_apart(self, task: str, dimension: str, value: str) -> str:
-        known = self._values.setdefault((task, dimension), set())
-        if value not in known and len(known) >= MOST_VALUES:
-            return tally.OVERFLOW
-        known.add(value)
-        return value
 
     def _add_bad(self, name: str, line: BadLine) -> None:
         self.bad += 1

@@ -9,7 +9,7 @@ import msgspec
 from shadow import wire
 from shadow.errors import RedactionError, UnstorableError, WireError
 from shadow.records import CaptureCounts, DeadLetter, Exchange
-from shadow.store.write.rows import clean, mended
+from shadow.store.rows.names import storable_name, storable_text
 
 #: Of a message nobody could process this much is kept for whoever looks.
 MAX_PAYLOAD: Final = 64 * 2**10
@@ -53,7 +53,7 @@ def read_exchange(message: IncomingMessage) -> Exchange | CaptureCounts:
         return wire.decode(CaptureCounts, message.value)
     exchange = wire.decode(Exchange, message.value)
     for what, name in (("id", exchange.id), ("task", exchange.task)):
-        if not name or clean(name) != name:  # a longer one is content gone astray
+        if not name or storable_name(name) != name:  # a longer one is content gone astray
             raise WireError("wrong_shape", f"`{what}` is empty, too long or holds a NUL")
     return exchange
 
@@ -77,14 +77,14 @@ def dead_letter(
         case _:
             reason = type(fault).__name__
     return DeadLetter(
-        id=identity if mended(identity) == identity else message.location,
+        id=identity if storable_text(identity) == identity else message.location,
         at=message.at,
         stage=stage,
         reason=reason,
-        detail=mended(str(fault))[:MAX_DETAIL],
+        detail=storable_text(str(fault))[:MAX_DETAIL],
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
-        task=clean(task),
+        task=storable_name(task),
         payload=message.value[:MAX_PAYLOAD],
     )

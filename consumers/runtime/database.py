@@ -9,6 +9,7 @@ from consumers.runtime.backoff import Backoff
 from consumers.runtime.health import HealthState
 from shadow.errors import StoreError
 from shadow.store.schema import engine as database
+from shadow.store.schema.revision import require_schema
 
 log = structlog.get_logger()
 
@@ -32,7 +33,7 @@ def _open(url: str, pool_size: int, application: str) -> Engine:
     engine = database.connect(url, pool_size=pool_size, application=application)
     try:
         with database.transaction(engine) as connection:
-            database.require_schema(connection)
+            require_schema(connection)
     except StoreError:
         engine.dispose()
         raise

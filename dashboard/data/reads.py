@@ -35,7 +35,7 @@ from shadow.store.read import rollup_reads as stored_tallies
 from shadow.store.read import slices as stored_slices
 from shadow.store.read.ledger import Ledger
 from shadow.store.read.pairs import StoredPair
-from shadow.store.schema import engine as engines
+from shadow.store.schema.revision import require_schema
 
 #: A search reads rows, many of them: what it found is kept for so many seconds.
 _SEARCHED_FOR: Final = 300
@@ -97,7 +97,7 @@ def trouble() -> Trouble | None:
     """What stands between the reader and the pages; None when there is something to see."""
     try:
         with snapshot() as connection:
-            engines.require_schema(connection)
+            require_schema(connection)
             return None if _known(connection) else _NO_EXCHANGES
     except ConfigError as fault:
         return Trouble(title="No usable configuration yet", explanation=str(fault), mend="shadow check")

@@ -36,7 +36,7 @@ _CANDIDATE: Final = _Names("candidate")
 NO_JUDGE: Final = "none"
 
 
-class Facts(NamedTuple):
+class PairFacts(NamedTuple):
     """What both the row and the cells of a pair need to know, worked out once.
 
     `segments` are declared and derived, `input_chars` the length of what was asked, and `nets`
@@ -48,9 +48,9 @@ class Facts(NamedTuple):
     nets: dict[RegretSource, float]
 
 
-def facts_of(trial: Trial, comparison: Comparison) -> Facts:
+def pair_facts(trial: Trial, comparison: Comparison) -> PairFacts:
     input_chars = derived_dimensions.input_characters(trial.exchange.request)
-    return Facts(_segments(trial, input_chars), input_chars, net_by_source(trial, comparison))
+    return PairFacts(_segments(trial, input_chars), input_chars, net_by_source(trial, comparison))
 
 
 def count(tallies: dict[Cell, Tally], trial: Trial, comparison: Comparison) -> None:
@@ -64,13 +64,13 @@ def count(tallies: dict[Cell, Tally], trial: Trial, comparison: Comparison) -> N
 
 
 def count_combination(
-    combinations: dict[Combination, Tally], trial: Trial, comparison: Comparison, facts: Facts | None = None
+    combinations: dict[Combination, Tally], trial: Trial, comparison: Comparison, facts: PairFacts | None = None
 ) -> None:
     """Count one scored pair into the tallies of exactly its segments, to be `spread` later.
 
     For a batch of pairs with few combinations that is several times faster than `count`.
     """
-    segments, input_chars, nets = facts or facts_of(trial, comparison)
+    segments, input_chars, nets = facts or pair_facts(trial, comparison)
     exchange = trial.exchange
     key = combination(exchange.task, trial.candidate, trial.kind, next(iter(nets), ""), segments, exchange.at)
     tally = tally_at(combinations, key)

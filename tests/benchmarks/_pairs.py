@@ -10,8 +10,9 @@ from sqlalchemy import Column, Engine, MetaData, Table
 from shadow import wire
 from shadow.records import Exchange, Reply, Trial, Usage
 from shadow.settings import TaskSettings
+from shadow.store.rows import encode
 from shadow.store.schema import tables
-from shadow.store.write import bulk_write, rows
+from shadow.store.write import bulk_write
 
 TASK = TaskSettings(
     frontier="gpt-x", candidates=("small-7b",), kind="classification", segments=("locale", "plan", "channel")
@@ -22,8 +23,8 @@ START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - t
 BARE = Table(
     "bare",
     MetaData(),
-    *(Column(name, tables.comparisons.c[name].type) for name in rows.PairRow._fields),
-    *(Column(name, tables.payloads.c[name].type) for name in rows.Payload._fields),
+    *(Column(name, tables.comparisons.c[name].type) for name in encode.PairRow._fields),
+    *(Column(name, tables.payloads.c[name].type) for name in encode.Payload._fields),
 )
 
 

@@ -13,8 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from consumers import monitor_step
 from shadow.devstack.services.postgres import EmbeddedPostgres
-from shadow.store.monitoring import detector_state
-from shadow.store.schema import engine, migrate
+from shadow.store.schema import engine, locks, migrate
 from shadow.store.schema.tables import HEAVIEST, MEASURES, SUMS
 from shadow.store.write import ingest
 from tests.support.services import fresh_database, service_folder
@@ -44,7 +43,7 @@ def measure() -> list[tuple[str, str, str]]:
 
 def _steps(url: str, database: Engine) -> Iterator[tuple[str, str, str]]:
     settings = settings_for(url)
-    with detector_state.session(database, most_silence=timedelta(minutes=5)) as connection:
+    with locks.dedicated_session(database, idle_timeout=timedelta(minutes=5)) as connection:
 
         def step(now: timedelta) -> tuple[float, monitor_step.StepResult]:
             begun = time.perf_counter()

@@ -18,8 +18,9 @@ from shadow.records import Comparison, Trial
 from shadow.settings import ScorerSettings
 from shadow.store.read import ledger, rollup_reads
 from shadow.store.read import pairs as stored_pairs
+from shadow.store.rows import encode, names
 from shadow.store.schema import engine, migrate, partitions
-from shadow.store.write import ingest, outcomes, rows
+from shadow.store.write import ingest, outcomes
 from tests.benchmarks._pairs import BARE, START, TASK, copy_bare, copy_bare_as_text, trials
 from tests.support.services import fresh_database, service_folder
 
@@ -179,9 +180,9 @@ _NEWEST = f"at > '{(START + timedelta(days=20)).isoformat()}'"
 _TENFOLD = (
     "SET LOCAL statement_timeout = 0",
     _copies("exchanges", outcomes.Row.__struct_fields__),
-    _copies("comparisons", rows.PairRow._fields),
+    _copies("comparisons", encode.PairRow._fields),
     # Pages show the newest; nobody reads the other payloads here.
-    _copies("payloads", (*rows.PairKey._fields, *rows.Payload._fields), _NEWEST),
+    _copies("payloads", (*names.PairKey._fields, *encode.Payload._fields), _NEWEST),
     "UPDATE rollups SET pairs = 10 * pairs, agreement_n = 10 * agreement_n, agreement_total = 10 * agreement_total",
     "UPDATE rollup_counts SET n = 10 * n",
     "UPDATE rollup_histograms SET n = 10 * n",

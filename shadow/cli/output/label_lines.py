@@ -21,7 +21,8 @@ from shadow.aggregates.tally import utc
 from shadow.pairs_file import BadLine
 from shadow.records import Preference, TrialKind
 from shadow.store.feedback.labels import Label
-from shadow.store.write.rows import SMALLEST_PROBABILITY, PairKey, clean
+from shadow.store.rows.encode import SMALLEST_PROBABILITY
+from shadow.store.rows.names import PairKey, storable_name
 
 #: A longer line is no label.
 MAX_LINE: Final = 2**20
@@ -49,15 +50,19 @@ class LabelLine(msgspec.Struct, frozen=True, kw_only=True):
     def ids(self) -> list[str]:
         """The ids under which the exchange may be stored, the likeliest first."""
         given = str(self.id)
-        return [clean(given)] if self.task is None else [clean(given), clean(f"{self.task}/{given}")]
+        return (
+            [storable_name(given)]
+            if self.task is None
+            else [storable_name(given), storable_name(f"{self.task}/{given}")]
+        )
 
     def among(self, stored: Sequence[PairKey]) -> list[PairKey]:
         """Those of the stored pairs of this id that the line can mean."""
         wanted = {
-            "task": None if self.task is None else clean(self.task),
+            "task": None if self.task is None else storable_name(self.task),
             "at": None if self.at is None else utc(self.at),
             "kind": self.kind,
-            "candidate": None if self.candidate is None else clean(self.candidate),
+            "candidate": None if self.candidate is None else storable_name(self.candidate),
         }
         return [key for key in stored if all(said in (None, getattr(key, name)) for name, said in wanted.items())]
 

@@ -1,6 +1,6 @@
 """The database of the commands that people run by hand: their own, or one on this machine."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -9,12 +9,14 @@ from typing import Final
 from sqlalchemy import Engine
 
 from shadow.devstack.services.postgres import embedded_postgres
-from shadow.errors import UnstorableError, UsageError
+from shadow.errors import UsageError
 from shadow.records import Comparison, Trial
 from shadow.settings import Settings
 from shadow.store.schema import engine, migrate
+from shadow.store.schema.revision import require_schema
 from shadow.store.write import ingest
 from shadow.store.write.ingest import Arrival
+from shadow.store.write.skip_bad_rows import write_all_but_bad
 
 #: Where the embedded database keeps its files, under the working folder.
 EMBEDDED: Final = Path(".shadow/postgres")
@@ -83,33 +85,22 @@ class Keeper:
         self._lines.clear()
 
     def _write(self, pairs: list[tuple[Trial, Comparison]]) -> None:
-        if not pairs:
-            return
+        bad = write_all_but_bad(pairs, self._write_together, exchange_id=_exchange_id)
+        reasons = {_exchange_id(pair): str(error) for pair, error in bad}
+        self.refused += len(reasons)
+        for exchange_id, reason in islice(reasons.items(), MOST_REFUSALS - len(self.refusals)):
+            self.refusals.append(f"{self._lines[exchange_id]}: {exchange_id} cannot be stored: {reason}")
+
+    def _write_together(self, pairs: Sequence[tuple[Trial, Comparison]]) -> None:
         arrivals = [Arrival(trial.exchange.id, trial.exchange.task, trial.exchange.at) for trial, _ in pairs]
-        try:
-            with engine.transaction(self._engine) as connection:
-                new = ingest.record(connection, arrivals=arrivals, trials=pairs).trials
-        except UnstorableError as fault:
-            self._write_the_others(pairs, fault)
-        else:
-            self.new += new
-            self.known += len(pairs) - new
+        with engine.transaction(self._engine) as connection:
+            new = ingest.record(connection, arrivals=arrivals, trials=pairs).trials
+        self.new += new
+        self.known += len(pairs) - new
 
-    def _write_the_others(self, pairs: list[tuple[Trial, Comparison]], fault: UnstorableError) -> None:
-        named = fault.reasons
-        if named:
-            self._refuse(named)
-            self._write([pair for pair in pairs if pair[0].exchange.id not in named])
-        elif len(pairs) == 1:
-            self._refuse({pairs[0][0].exchange.id: str(fault)})
-        else:
-            self._write(pairs[: len(pairs) // 2])
-            self._write(pairs[len(pairs) // 2 :])
 
-    def _refuse(self, named: Mapping[str, str]) -> None:
-        self.refused += len(named)
-        for name, why in islice(named.items(), MOST_REFUSALS - len(self.refusals)):
-            self.refusals.append(f"{self._lines[name]}: {name} cannot be stored: {why}")
+def _exchange_id(pair: tuple[Trial, Comparison]) -> str:
+    return pair[0].exchange.id
 
 
 @contextmanager
@@ -117,7 +108,7 @@ def _opened(url: str) -> Iterator[Engine]:
     opened = engine.connect(url)
     try:
         with opened.connect() as connection:
-            engine.require_schema(connection)
+            require_schema(connection)
         yield opened
     finally:
         opened.dispose()

@@ -11,9 +11,11 @@ from shadow.aggregates.regret_sources import consensus
 from shadow.aggregates.tally import utc
 from shadow.records import Preference, TrialKind
 from shadow.store.feedback.pair_opinions import Standing
+from shadow.store.rows import json_rows
+from shadow.store.rows.encode import SMALLEST_PROBABILITY
+from shadow.store.rows.names import PairKey, storable_name, storable_text
 from shadow.store.schema.tables import labels
 from shadow.store.write import bulk_write
-from shadow.store.write.rows import SMALLEST_PROBABILITY, PairKey, clean, mended
 
 #: The name of a stored pair.
 PairName: TypeAlias = PairKey
@@ -58,7 +60,13 @@ class Label(AboutPair, frozen=True, kw_only=True):
 
 def stored_name(name: PairName) -> PairName:
     """`name` as it is written in the tables; almost always itself."""
-    return PairName(clean(name.task), utc(name.at), clean(name.exchange_id), name.kind, clean(name.candidate))
+    return PairName(
+        storable_name(name.task),
+        utc(name.at),
+        storable_name(name.exchange_id),
+        name.kind,
+        storable_name(name.candidate),
+    )
 
 
 def storable(label: Label) -> Label:
@@ -66,11 +74,11 @@ def storable(label: Label) -> Label:
     check(label.probability)
     return Label(
         **label.pair._asdict(),
-        reviewer=clean(label.reviewer),
+        reviewer=storable_name(label.reviewer),
         preference=label.preference,
         probability=label.probability,
-        stratum=clean(label.stratum),
-        note=mended(label.note)[:MAX_NOTE],
+        stratum=storable_name(label.stratum),
+        note=storable_text(label.note)[:MAX_NOTE],
         labelled_at=utc(label.labelled_at),
     )
 
@@ -105,7 +113,7 @@ def of_pairs(connection: Connection, pairs: Mapping[PairName, Standing]) -> dict
     no row as long as nobody else spoke, is among them.
     """
     voices: dict[PairName, dict[str, Label]] = {name: {} for name in pairs}
-    document = bulk_write.document([name._asdict() for name in pairs])
+    document = json_rows.document([name._asdict() for name in pairs])
     for row in connection.execute(_OF_PAIRS, {"rows": document}):
         label = Label(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
         voices[label.pair][label.reviewer] = label
@@ -135,7 +143,7 @@ def save(connection: Connection, voices: Iterable[Label]) -> None:
     """Write labels of locked pairs, new ones and others."""
     rows = [msgspec.structs.asdict(voice) for voice in voices]
     if rows:
-        connection.execute(_SAVE, {"rows": bulk_write.document(rows)})
+        connection.execute(_SAVE, {"rows": json_rows.document(rows)})
 
 
 def remove(connection: Connection, voice: Label) -> None:
@@ -152,6 +160,6 @@ _SAVE: Final = _saving.on_conflict_do_update(
     index_elements=KEY,
     set_={column.name: _saving.excluded[column.name] for column in labels.columns if column not in KEY},
 )
-_wanted = bulk_write.staged(*PAIR)
+_wanted = json_rows.parameter_rows(*PAIR)
 _OF_PAIRS: Final = select(labels).where(and_(*(column == _wanted.c[column.name] for column in PAIR)))
 _REMOVE: Final = delete(labels).where(and_(*(column == bindparam(column.name) for column in KEY)))

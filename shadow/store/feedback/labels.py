@@ -21,9 +21,9 @@ from shadow.records import Preference
 from shadow.store.feedback import label_rows, pair_opinions
 from shadow.store.feedback.label_rows import AboutPair, Label, PairName
 from shadow.store.feedback.pair_opinions import Standing
+from shadow.store.rows.names import storable_name
 from shadow.store.schema.engine import explained
 from shadow.store.schema.tables import labels
-from shadow.store.write.rows import clean
 
 __all__ = [
     "PREFERENCES",
@@ -109,7 +109,7 @@ def remove_label(connection: Connection, name: PairName, reviewer: str) -> Label
     with explained(connection.engine.url):
         before = pair_opinions.lock(connection, [name])
         said = label_rows.of_pairs(connection, before).get(name, {})
-        taken = said.pop(clean(reviewer), None)
+        taken = said.pop(storable_name(reviewer), None)
         if taken is not None:
             label_rows.remove(connection, taken)
             _now_said(connection, before, {name: said})

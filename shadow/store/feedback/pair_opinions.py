@@ -16,9 +16,10 @@ from shadow.aggregates import counting
 from shadow.aggregates.regret_sources import NET, SEEN
 from shadow.aggregates.tally import Combination, Tally, combination, tally_at
 from shadow.records import Preference, RegretSource, TrialKind
+from shadow.store.rows import json_rows
+from shadow.store.rows.names import PairKey
 from shadow.store.schema.tables import comparisons
-from shadow.store.write import bulk_write, rollups
-from shadow.store.write.rows import PairKey
+from shadow.store.write import rollups
 
 #: Sources whose word may come, change and go after the pair was counted.
 LATE: Final[tuple[RegretSource, ...]] = ("human", "judge")
@@ -64,7 +65,7 @@ def lock(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, Stand
     wanted = sorted(set(keys))
     found: dict[PairKey, Standing] = {}
     if wanted:
-        document = bulk_write.document([key._asdict() for key in wanted])
+        document = json_rows.document([key._asdict() for key in wanted])
         connection.execute(_PLAN_EACH)
         for row in connection.execute(_LOCK, {"rows": document, **_window(wanted)}):
             standing = _standing(row)
@@ -77,7 +78,7 @@ def write(connection: Connection, before: Mapping[PairKey, Standing], after: Map
     changed = {key: standing for key, standing in sorted(after.items()) if standing != before[key]}
     if not changed:
         return 0
-    document = bulk_write.document([_row(standing) for standing in changed.values()])
+    document = json_rows.document([_row(standing) for standing in changed.values()])
     connection.execute(_UPDATE, {"rows": document, **_window(list(changed))})
     differences: dict[Combination, Tally] = {}
     for key, standing in changed.items():
@@ -155,9 +156,9 @@ def _same(staged: Any, columns: Iterable[Any]) -> Any:
 # A plan made once, for any window, would read the whole of it: 600 ms for 50 of 500,000 pairs, and not 2.
 _PLAN_EACH: Final = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
-_wanted: Final = bulk_write.staged(*_KEY)
+_wanted: Final = json_rows.parameter_rows(*_KEY)
 _LOCK: Final = select(comparisons).where(_same(_wanted, _KEY)).order_by(*_KEY).with_for_update(of=comparisons)
-_changed: Final = bulk_write.staged(*_KEY, *_SAID, *_REGRET)
+_changed: Final = json_rows.parameter_rows(*_KEY, *_SAID, *_REGRET)
 _UPDATE: Final = (
     update(comparisons)
     .where(_same(_changed, _KEY))

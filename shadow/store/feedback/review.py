@@ -23,8 +23,8 @@ from shadow.aggregates.regret_sources import SEEN
 from shadow.store.feedback.label_rows import RECORDED, Label
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.read.pairs import StoredPair
+from shadow.store.rows.names import PairKey, storable_name
 from shadow.store.schema.engine import explained
-from shadow.store.write.rows import PairKey, clean
 
 JUDGED_WORSE: Final = "judged_worse"
 JUDGED_FINE: Final = "judged_fine"
@@ -94,7 +94,7 @@ def awaiting_label(
     payloads.
     """
     window = _window(task, candidate, probabilities, threshold, since)
-    second = window | {"reviewer": clean(reviewer), "share": second_opinions, "limit": limit}
+    second = window | {"reviewer": storable_name(reviewer), "share": second_opinions, "limit": limit}
     with explained(connection.engine.url):
         found = list(connection.execute(_SECOND_OPINIONS, second))
         found += connection.execute(_UNLABELLED, window | {"limit": limit - len(found)})
@@ -137,7 +137,7 @@ def labelled_since(connection: Connection, *, task: str, candidate: str, since: 
 
 def last_label(connection: Connection, *, task: str, candidate: str, reviewer: str) -> Label | None:
     """The newest word of a reviewer, which is what "undo" means to them."""
-    given = {"task": task, "candidate": candidate, "reviewer": clean(reviewer)}
+    given = {"task": task, "candidate": candidate, "reviewer": storable_name(reviewer)}
     with explained(connection.engine.url):
         row = connection.execute(_LAST, given).first()
     return None if row is None else Label(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping

@@ -14,10 +14,11 @@ from sqlalchemy import Connection, func, select
 from shadow.records import Preference
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.read.pairs import StoredPair
+from shadow.store.rows import json_rows
+from shadow.store.rows.names import storable_name, storable_text
 from shadow.store.schema.engine import explained
 from shadow.store.schema.tables import comparisons, judge_spending, verdicts
 from shadow.store.write import bulk_write
-from shadow.store.write.rows import clean, mended
 
 #: Longer reasons are cut.
 MAX_REASON: Final = 2_000
@@ -82,7 +83,7 @@ def remember(connection: Connection, given: Sequence[Verdict]) -> int:
     if not rows:
         return 0
     with explained(connection.engine.url):
-        return len(connection.execute(_REMEMBER, {"rows": bulk_write.document(list(rows.values()))}).all())
+        return len(connection.execute(_REMEMBER, {"rows": json_rows.document(list(rows.values()))}).all())
 
 
 def spent(connection: Connection, task: str, day: date) -> Spending:
@@ -98,14 +99,14 @@ def spent(connection: Connection, task: str, day: date) -> Spending:
 
 def spend(connection: Connection, task: str, judge: str, day: date, *, calls: int, cost_nanousd: int) -> None:
     """Add what asking a judge cost to the spending of a day (UTC)."""
-    row = {"task": clean(task), "day": _midnight(day), "judge": clean(judge), "calls": calls}
+    row = {"task": storable_name(task), "day": _midnight(day), "judge": storable_name(judge), "calls": calls}
     with explained(connection.engine.url):
-        connection.execute(_SPEND, {"rows": bulk_write.document([row | {"cost_nanousd": cost_nanousd}])})
+        connection.execute(_SPEND, {"rows": json_rows.document([row | {"cost_nanousd": cost_nanousd}])})
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
-    names = {"digest": clean(verdict.digest), "judge": clean(verdict.judge)}
-    return msgspec.structs.asdict(verdict) | names | {"reason": mended(verdict.reason)[:MAX_REASON]}
+    names = {"digest": storable_name(verdict.digest), "judge": storable_name(verdict.judge)}
+    return msgspec.structs.asdict(verdict) | names | {"reason": storable_text(verdict.reason)[:MAX_REASON]}
 
 
 def _midnight(day: date) -> datetime:
@@ -113,4 +114,4 @@ def _midnight(day: date) -> datetime:
 
 
 _REMEMBER: Final = bulk_write.insert_rows(verdicts).on_conflict_do_nothing().returning(verdicts.c.digest)
-_SPEND: Final = bulk_write.add_up(judge_spending, "calls", "cost_nanousd")
+_SPEND: Final = bulk_write.insert_or_add(judge_spending, "calls", "cost_nanousd")

@@ -3,23 +3,21 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, func, select, text
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from shadow.aggregates.tally import ALL
 from shadow.records import TrialKind
+from shadow.store.rows.outcome import IN_FLIGHT
 from shadow.store.schema.engine import explained
 from shadow.store.schema.tables import catalogue, detectors, exchanges, rollup_counts, rollups
-from shadow.store.write import outcomes
 
 #: The kinds of pairs; other cells are made of these.
 KINDS: Final[tuple[TrialKind, ...]] = ("shadow", "reverse", "ceiling")
-
-_LOCK: Final = 7_308_604_895_151_520
 
 
 class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,38 +40,10 @@ class Stored(NamedTuple):
 
 
 @contextmanager
-def session(engine: Engine, *, most_silence: timedelta) -> Iterator[Connection]:
-    """A connection of its own, whose session ends with the block, and its locks with it.
-
-    The server ends it too when nothing was heard for `most_silence`: a process that is frozen, or a
-    machine that is gone, must not keep the lock. Every transaction sees one moment.
-    """
-    with explained(engine.url):
-        connection = engine.connect()
-    try:
-        with explained(engine.url):
-            silence = f"{round(most_silence.total_seconds() * 1000)}ms"
-            connection.execute(text("SELECT set_config('idle_session_timeout', :silence, false)"), {"silence": silence})
-            connection.commit()
-            connection.execution_options(isolation_level="REPEATABLE READ")
-        yield connection
-    finally:
-        # Not given back to the pool: a session that lives on would keep its locks.
-        connection.invalidate()
-        connection.close()
-
-
-@contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
     """One transaction of a session, committed at the end of the block; StoreError for every fault."""
     with explained(connection.engine.url), connection.begin():
         yield
-
-
-def try_lock(connection: Connection) -> bool:
-    """Whether this session is now the one that watches. It stays so until the session ends."""
-    with transaction(connection):
-        return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar())
 
 
 def load(connection: Connection, task: str) -> list[DetectorState]:
@@ -122,7 +92,7 @@ def stored(connection: Connection, task: str) -> Stored | None:
 def oldest_in_flight(connection: Connection, task: str, since: datetime) -> datetime | None:
     """When the oldest exchange that is still on its way was made, of those made at `since` or after."""
     query = select(func.min(exchanges.c.at)).where(
-        exchanges.c.task == task, exchanges.c.at >= since, exchanges.c.outcome == outcomes.IN_FLIGHT
+        exchanges.c.task == task, exchanges.c.at >= since, exchanges.c.outcome == IN_FLIGHT
     )
     with explained(connection.engine.url):
         return connection.execute(query).scalar()

@@ -1,4 +1,4 @@
-"""The accounting: how every captured exchange ended, to the exact number."""
+"""The ledger: exact counts of how the captured exchanges ended."""
 
 from collections import Counter
 from datetime import datetime
@@ -6,9 +6,9 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from shadow.store.rows.outcome import COMPARED, DEAD_LETTERED, EXPIRED, IN_FLIGHT, UNSCORED
 from shadow.store.schema.engine import explained
 from shadow.store.schema.tables import capture_counts, exchanges, ledger
-from shadow.store.write import outcomes
 
 _DROPPED = "dropped:"
 
@@ -16,10 +16,10 @@ _DROPPED = "dropped:"
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of exchanges, over all time.
 
-    Capture says: `accepted = published + dropped + still queued` (a process that was killed
-    leaves what it had queued there). The store says, always and exactly:
-    `mirrored = compared + unscored + dead_lettered + expired + in_flight`. What was published
-    and is not mirrored yet is on its way through Kafka.
+    From the capturing processes: `accepted = published + dropped + still queued`, where exchanges that
+    were queued in a killed process stay "still queued". From the store, always exactly:
+    `mirrored = compared + unscored + dead_lettered + expired + in_flight`. Exchanges that are
+    published and not mirrored yet are in Kafka.
     """
 
     accepted: int = 0
@@ -36,32 +36,32 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(connection: Connection, *, task: str | None = None) -> Ledger:
-    """The ledger of `task`, or of everything, what named no task included."""
-    said: Counter[str] = Counter()
+    """The ledger of `task`, or of all exchanges, including those without a task."""
+    capture: Counter[str] = Counter()
     for (_, outcome), n in captured(connection, task).items():
-        said[outcome] += n
+        capture[outcome] += n
     found: Counter[tuple[str, str]] = Counter()
     for (_, outcome, reason), n in ended(connection, task).items():
         found[outcome, reason] += n
     with explained(connection.engine.url):
-        oldest = _oldest_in_flight(connection, task) if found[outcomes.IN_FLIGHT, ""] else None
+        oldest = _oldest_in_flight(connection, task) if found[IN_FLIGHT, ""] else None
     return Ledger(
-        accepted=said["accepted"],
-        published=said["mirrored"],
-        sampled_out=said["sampled_out"],
-        dropped={name.removeprefix(_DROPPED): n for name, n in said.items() if name.startswith(_DROPPED)},
+        accepted=capture["accepted"],
+        published=capture["mirrored"],
+        sampled_out=capture["sampled_out"],
+        dropped={name.removeprefix(_DROPPED): n for name, n in capture.items() if name.startswith(_DROPPED)},
         mirrored=found.total(),
-        compared=found[outcomes.COMPARED, ""],
-        unscored=_reasons(found, outcomes.UNSCORED),
-        dead_lettered=_reasons(found, outcomes.DEAD_LETTERED),
-        expired=found[outcomes.EXPIRED, ""],
-        in_flight=found[outcomes.IN_FLIGHT, ""],
+        compared=found[COMPARED, ""],
+        unscored=_reasons(found, UNSCORED),
+        dead_lettered=_reasons(found, DEAD_LETTERED),
+        expired=found[EXPIRED, ""],
+        in_flight=found[IN_FLIGHT, ""],
         oldest_in_flight_at=oldest,
     )
 
 
 def ended(connection: Connection, task: str | None = None) -> dict[tuple[str, str, str], int]:
-    """How many mirrored exchanges ended how, by task, outcome and reason; 0 where all have moved on."""
+    """Numbers of mirrored exchanges by task, outcome and reason; 0 where all have another outcome by now."""
     query = select(ledger.c.task, ledger.c.outcome, ledger.c.reason, ledger.c.n)
     if task is not None:
         query = query.where(ledger.c.task == task)
@@ -70,7 +70,7 @@ def ended(connection: Connection, task: str | None = None) -> dict[tuple[str, st
 
 
 def captured(connection: Connection, task: str | None = None) -> dict[tuple[str, str], int]:
-    """What all capturing processes have said, by task and outcome."""
+    """The counts of all capturing processes together, by task and outcome."""
     key = (capture_counts.c.task, capture_counts.c.outcome)
     query = select(*key, func.sum(capture_counts.c.n).label("n")).group_by(*key)
     if task is not None:
@@ -82,7 +82,7 @@ def captured(connection: Connection, task: str | None = None) -> dict[tuple[str,
 def _oldest_in_flight(connection: Connection, task: str | None) -> datetime | None:
     tasks = select(ledger.c.task) if task is None else None
     query = select(exchanges.c.at).where(
-        exchanges.c.outcome == outcomes.IN_FLIGHT,
+        exchanges.c.outcome == IN_FLIGHT,
         exchanges.c.task == task if tasks is None else exchanges.c.task.in_(tasks),
     )
     found: datetime | None = connection.execute(query.order_by(exchanges.c.at).limit(1)).scalar()

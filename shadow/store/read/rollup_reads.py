@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-from shadow.aggregates.tally import ALL, Cell, CellKind, Sums, Tally
+from shadow.aggregates.tally import ALL, OVERFLOW, Cell, CellKind, Sums, Tally
 from shadow.store.schema.engine import explained
 from shadow.store.schema.tables import (
     HEAVIEST,
@@ -21,7 +21,6 @@ from shadow.store.schema.tables import (
     rollup_histograms,
     rollups,
 )
-from shadow.store.write.rollups import OVERFLOW
 
 Per: TypeAlias = Literal["hour", "day", "window", "hour_of_week"]
 

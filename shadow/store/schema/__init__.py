@@ -1,8 +1,9 @@
-"""The tables, and everything about them that is not a row.
+"""The tables, and the connections and transactions to use them in.
 
 tables      every table, as SQLAlchemy Core metadata
-engine      connections with timeouts, transactions, and database errors in plain words
-migrate     bring the schema to a revision, and find where it differs from the declared one
+engine      connections with timeouts, transactions, and errors of the database as StoreError
+revision    the schema's revision that this version needs
+migrate     bring the schema to a revision, and list where it differs from the declared one
 partitions  one partition a day
-locks       locks between processes
+locks       advisory locks between processes
 """

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, inspect, text
 import shadow
 from shadow.errors import SchemaError, StoreError
 from shadow.store.schema import engine
+from shadow.store.schema.revision import require_schema
 from shadow.store.schema.tables import metadata
 
 BASE: Final = "base"
@@ -65,7 +66,7 @@ def drift(url: str) -> list[str]:
     are not drift. Raises SchemaError when the schema is not at this version's revision at all.
     """
     with _connection(url) as (connection, _):
-        engine.require_schema(connection)
+        require_schema(connection)
         partitions = _partitions(connection)
 
         def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:

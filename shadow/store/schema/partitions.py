@@ -1,8 +1,8 @@
-"""One partition a day, made when the day's first row comes.
+"""One partition a day, created when the first row of the day is written.
 
-Event times come from other people's machines. A date no clock could have shown, or one too
-long ago, gets no partition: its rows go to the table's default partition, so that a client
-with a broken clock cannot make a million tables.
+Event times come from the clocks of other machines. A date in the future, or too long ago, gets no
+partition: its rows go to the table's default partition, so that a client with a wrong clock cannot
+create a million tables.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +11,13 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from shadow.store.schema import locks
+
+#: Days from today - OLDEST to today + NEWEST get a partition.
 OLDEST: Final = timedelta(days=400)
 NEWEST: Final = timedelta(days=2)
 
-_LOCK: Final = 7_308_604_895_151_518
-# Asks the catalogue and not `to_regclass`, whose cache does not notice what another session just made.
+# Reads the catalogue: `to_regclass` uses a cache, which misses what another session has just created.
 _MISSING: Final = text("""
     SELECT name FROM unnest(CAST(:names AS text[])) AS name
     WHERE NOT EXISTS (
@@ -30,14 +32,14 @@ _LIST: Final = text(
 
 
 def ensure(connection: Connection, tables: Sequence[str], moments: Iterable[datetime]) -> None:
-    """Make the missing partitions of `tables` for the days of `moments` (UTC)."""
+    """Create the missing partitions of `tables` for the days (UTC) of `moments`."""
     today = datetime.now(UTC).date()
     days = {day for day in {moment.date() for moment in moments} if today - OLDEST <= day <= today + NEWEST}
     wanted = {name_of(table, day): (table, day) for table in tables for day in sorted(days)}
     if not _missing(connection, wanted):
         return
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    for name in _missing(connection, wanted):  # somebody may have been faster
+    locks.lock_until_commit(connection, locks.PARTITIONS)
+    for name in _missing(connection, wanted):  # another session may have made some meanwhile
         _create(connection, name, *wanted[name])
 
 
@@ -50,7 +52,7 @@ def default_of(table: str) -> str:
 
 
 def days_of(connection: Connection, table: str) -> dict[date, str]:
-    """The days that have a partition, oldest first, with its name."""
+    """The days that have a partition, oldest first, with the partition's name."""
     names = connection.execute(_LIST, {"table": table}).scalars()
     endings = {name: name.removeprefix(f"{table}_") for name in names}
     return {datetime.strptime(end, "%Y%m%d").date(): name for name, end in endings.items() if end.isdigit()}  # noqa: DTZ007 - a date has no zone
@@ -64,12 +66,12 @@ def _missing(connection: Connection, wanted: Mapping[str, tuple[str, date]]) -> 
 
 
 def _create(connection: Connection, name: str, table: str, day: date) -> None:
-    # Names and dates are made here, from a constant and a `date`; DDL takes no parameters.
+    # DDL takes no parameters. All names and dates are made here, from a constant and a `date`.
     start, end = (f"'{moment}T00:00:00Z'" for moment in (day, day + timedelta(days=1)))
     default = default_of(table)
     connection.execute(text(f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS)"))
-    # A day that was in the future when its first rows came has them in the default partition.
+    # Rows that came while the day was too far in the future are in the default partition.
     taken = f"DELETE FROM {default} WHERE at >= {start} AND at < {end} RETURNING *"  # noqa: S608 - see above
     connection.execute(text(f"WITH taken AS ({taken}) INSERT INTO {name} SELECT * FROM taken"))  # noqa: S608
-    # Attached rather than created in place: that would lock out every reader of the table.
+    # Attached rather than created in place, which would lock the table against every reader.
     connection.execute(text(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end})"))

@@ -35,9 +35,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-#: The newest migration, which this code needs; `engine.require_schema` checks it.
-REVISION: Final = "0006"
-
 #: The tables that have one partition a day.
 PARTITIONED: Final = ("comparisons", "payloads", "exchanges")
 

@@ -1,9 +1,9 @@
-"""Excess disagreement: exchanges that candidate and frontier were both asked a second time.
+"""Excess disagreement: exchanges to which both the candidate and, a second time, the frontier replied.
 
-The two trials come in any order, in one batch or in two transactions at the same moment, and
-must be found together exactly once. `find` therefore runs after the outcomes were written, which
-locks the exchanges of a batch: of two transactions that bring trials of one exchange, the
-second looks when the first is committed, and the first saw nothing of the second.
+The two trials come in any order, in one batch or in two concurrent transactions, and must be found
+together exactly once. `find` therefore runs after the outcomes are written, which locks the
+exchanges of a batch: if two transactions bring trials of one exchange, the second one looks after
+the first has committed, and the first saw no row of the second.
 """
 
 from collections.abc import Collection
@@ -13,28 +13,30 @@ from sqlalchemy import Connection, Row, text
 
 from shadow.aggregates import counting, tally
 from shadow.aggregates.tally import Combination, Tally
-from shadow.store.write import bulk_write
-from shadow.store.write.rows import PairKey
+from shadow.store.rows import json_rows
+from shadow.store.rows.names import PairKey
 
 
-def find(connection: Connection, fresh: Collection[PairKey]) -> dict[Combination, Tally]:
-    """What the new rows complete, tallied. Marks the candidate's row, so that it counts once.
+def find(connection: Connection, new: Collection[PairKey]) -> dict[Combination, Tally]:
+    """The excess disagreement that the new rows complete. Marks the candidate's row, so that it counts once.
 
-    Locks rows of `comparisons` in the order of their key, as everybody does who changes them.
+    Locks rows of `comparisons` in the order of their key, like every writer of the table.
     """
-    asked_twice = set(connection.execute(_TASKS_WITH_CEILING).scalars())
-    asked_twice |= {key.task for key in fresh if key.kind == "ceiling"}
-    keys = {(key.task, key.at, key.exchange_id) for key in fresh if key.task in asked_twice and key.kind != "reverse"}
+    tasks = set(connection.execute(_TASKS_WITH_CEILING).scalars())
+    tasks |= {key.task for key in new if key.kind == "ceiling"}
+    if not tasks:
+        return {}
+    keys = {(key.task, key.at, key.exchange_id) for key in new if key.task in tasks and key.kind != "reverse"}
     wanted = [{"task": task, "at": at, "exchange_id": exchange_id} for task, at, exchange_id in sorted(keys)]
     found: dict[Combination, Tally] = {}
     if not wanted:
         return found
-    rows = connection.execute(_LOCK, {"rows": bulk_write.document(wanted)}).all()
+    rows = connection.execute(_LOCK, {"rows": json_rows.document(wanted)}).all()
     for row in rows:
         key = tally.combination(row.task, row.candidate, "excess", "", row.segment, row.at)
         tally.tally_at(found, key).merge(counting.excess(row.agreement, row.ceiling, row.probability))
     if rows:
-        connection.execute(_MARK, {"rows": bulk_write.document([_mark(row) for row in rows])})
+        connection.execute(_MARK, {"rows": json_rows.document([_mark(row) for row in rows])})
     return found
 
 
@@ -44,7 +46,7 @@ def _mark(row: Row[Any]) -> dict[str, Any]:
 
 
 _TASKS_WITH_CEILING: Final = text("SELECT DISTINCT task FROM catalogue WHERE kind = 'ceiling'")
-# The first ceiling that was scored counts, should there be several under different names.
+# If there are several scored ceilings, under different names, the first one counts.
 _LOCK: Final = text("""
     SELECT task, at, exchange_id, shadow.candidate, segment, shadow.agreement,
            ceiling.agreement AS ceiling, ceiling.inclusion_probability AS probability

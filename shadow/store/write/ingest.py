@@ -1,15 +1,15 @@
-"""Write what came off the topics: any order, any number of times, one result.
+"""Write batches of messages. Messages may come in any order and any number of times; the result is the same.
 
-Give every call a transaction of its own, and acknowledge to Kafka only after its commit. All
-writers lock rows in one fixed order, and within a table in the order of its key:
+Use one transaction per call, and commit Kafka's offsets only after its commit. All writers lock
+rows in one fixed order, and within a table in the order of its key:
 
-    new comparisons, those that give way to an answer, payloads, dead letters · exchanges · ledger ·
+    new comparisons, placeholders that they replace, payloads, dead letters · exchanges · ledger ·
     comparisons that were there · rollups, their counts, histograms, catalogue, crossings ·
     capture counts
 
-A second call in one transaction would start that order anew, and deadlocks would follow. That
-is why `record` takes everything a batch may hold at once. Who adds an opinion enters this order
-late: first rows of `comparisons`, then the rollups. Faults of the database come out as StoreError.
+A second call in the same transaction would start that order again and could deadlock. That is why
+`record` takes all kinds of messages at once. `feedback` joins this order late: it locks rows of
+`comparisons` first, and then the rollups. Errors of the database are raised as StoreError.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,18 +22,29 @@ from sqlalchemy import Connection, func
 from shadow.aggregates import counting
 from shadow.aggregates.tally import Combination, Tally, tally_at, utc
 from shadow.records import CaptureCounts, DeadLetter
-from shadow.store.schema import partitions
+from shadow.store.rows import json_rows
+from shadow.store.rows.encode import (
+    Arrival,
+    EncodedPair,
+    PairRow,
+    Payload,
+    Scored,
+    dead_letter_row,
+    encode_pairs,
+)
+from shadow.store.rows.names import PairKey, storable_name
+from shadow.store.rows.outcome import ARRIVED, outcome_of_pair
+from shadow.store.schema import locks, partitions
 from shadow.store.schema.engine import explained
 from shadow.store.schema.tables import PARTITIONED, capture_counts, comparisons, dead_letters, payloads
-from shadow.store.write import bulk_write, excess, outcomes, replace_placeholders, retention_watermark, rollups, rows
+from shadow.store.write import bulk_write, excess, replace_placeholders, retention_watermark, rollups
 from shadow.store.write.outcomes import Key, Outcomes
-from shadow.store.write.rows import Arrival, EncodedPair, PairKey, PairRow, Payload, Scored
 
 __all__ = ["Arrival", "Recorded", "record", "record_arrivals", "record_counts", "record_dead_letters", "record_trials"]
 
 
 class Recorded(NamedTuple):
-    """How many were new. An answer to what nobody had been asked for is (see `unanswered`)."""
+    """Numbers of new rows. A pair that replaces a placeholder is new (see `replace_placeholders`)."""
 
     trials: int
     dead_letters: int
@@ -47,29 +58,29 @@ def record(
     letters: Sequence[DeadLetter] = (),
     counts: Sequence[CaptureCounts] = (),
 ) -> Recorded:
-    """Store a batch and count what was new of it into the ledger and every rollup.
+    """Store a batch, and count what is new in it into the ledger and every rollup.
 
-    Arrivals enter mirrored exchanges into the ledger, where they are in flight until a scored
-    trial or a dead letter says how they ended. UnstorableError, before anything is written,
-    names the exchanges of pairs that cannot be stored, or those from before what is kept (see
-    `forgotten`): leave those out and send the rest again.
+    An arrival enters its exchange into the ledger, as in flight until a scored trial or a dead letter
+    shows how it ended. Raises UnstorableError, before anything is written, with the ids of exchanges
+    whose pairs cannot be stored, or that are from before the retention watermark: leave those out and
+    send the rest again.
     """
-    pairs = rows.encode_pairs(trials)
+    pairs = encode_pairs(trials)
     with explained(connection.engine.url):
-        outcomes.lock(connection, letters=bool(letters))
-        retention_watermark.refuse(connection, _events(pairs.values(), arrivals))
+        locks.lock_until_commit(connection, locks.DEAD_LETTERS, shared=not letters)
+        retention_watermark.refuse_older(connection, _events(pairs.values(), arrivals))
         if pairs:
             partitions.ensure(connection, PARTITIONED, (key.at for key in pairs))
         if arrivals:
             partitions.ensure(connection, ("exchanges",), (utc(arrival.at) for arrival in arrivals))
-        fresh, taken_back = _insert_pairs(connection, pairs) if pairs else ({}, {})
+        new, replaced = _insert_pairs(connection, pairs) if pairs else ({}, {})
         new_letters = _insert_letters(connection, letters)
-        _outcomes(connection, arrivals, fresh, new_letters).write(connection)
-        if fresh:
-            counted = _counted(fresh, taken_back)
-            rollups.add_combinations(connection, counted | excess.find(connection, fresh))
+        _outcomes(connection, arrivals, new, new_letters).write(connection)
+        if new:
+            counted = _counted(new, replaced)
+            rollups.add_combinations(connection, counted | excess.find(connection, new))
         _write_counts(connection, counts)
-    return Recorded(len(fresh), len(new_letters))
+    return Recorded(len(new), len(new_letters))
 
 
 def _events(pairs: Iterable[EncodedPair], arrivals: Sequence[Arrival]) -> Iterator[tuple[str, datetime]]:
@@ -83,17 +94,17 @@ def record_arrivals(connection: Connection, arrivals: Sequence[Arrival]) -> None
 
 
 def record_trials(connection: Connection, scored: Sequence[Scored]) -> int:
-    """`record` scored trials alone; the number that were new."""
+    """`record` scored trials alone; returns the number of new ones."""
     return record(connection, trials=scored).trials
 
 
 def record_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) -> int:
-    """`record` dead letters alone; the number that were new."""
+    """`record` dead letters alone; returns the number of new ones."""
     return record(connection, letters=letters).dead_letters
 
 
 def record_counts(connection: Connection, counts: Sequence[CaptureCounts]) -> None:
-    """`record` what capturing processes counted, alone."""
+    """`record` the counts of capturing processes alone."""
     record(connection, counts=counts)
 
 
@@ -110,67 +121,68 @@ class CountRow(msgspec.Struct, frozen=True):
 def _insert_pairs(
     connection: Connection, pairs: Mapping[PairKey, EncodedPair]
 ) -> tuple[Mapping[PairKey, EncodedPair], Mapping[PairKey, tuple[Combination, Tally]]]:
-    """Those of `pairs` that are new, and what was counted of the rows whose place some of them take."""
-    new = bulk_write.copy_new(connection, comparisons, PairRow._fields, [pair.row for pair in pairs.values()])
-    fresh, gone = pairs, dict[PairKey, tuple[Combination, Tally]]()
-    if new is not None:
-        gone = replace_placeholders.give_way(connection, {key: pair for key, pair in pairs.items() if key not in new})
-        if gone:
-            bulk_write.copy(connection, comparisons, PairRow._fields, (pairs[key].row for key in gone))
-        fresh = {key: pair for key, pair in pairs.items() if key in new or key in gone}
-    # No conflicts to mind: a payload never outlives the comparison it came with.
+    """The new ones of `pairs`, and what the placeholders had counted that some of them replace."""
+    inserted = bulk_write.copy_new(connection, comparisons, PairRow._fields, [pair.row for pair in pairs.values()])
+    new, replaced = pairs, dict[PairKey, tuple[Combination, Tally]]()
+    if inserted is not None:
+        known = {key: pair for key, pair in pairs.items() if key not in inserted}
+        replaced = replace_placeholders.delete_placeholders(connection, known)
+        if replaced:
+            bulk_write.copy(connection, comparisons, PairRow._fields, (pairs[key].row for key in replaced))
+        new = {key: pair for key, pair in pairs.items() if key in inserted or key in replaced}
+    # There can be no conflicts: a payload never stays longer than its comparison.
     names = (*PairKey._fields, *Payload._fields)
-    bulk_write.copy(connection, payloads, names, ((*key, *pair.payload) for key, pair in fresh.items()))
-    return fresh, gone
+    bulk_write.copy(connection, payloads, names, ((*key, *pair.payload) for key, pair in new.items()))
+    return new, replaced
 
 
 def _insert_letters(connection: Connection, letters: Sequence[DeadLetter]) -> list[str]:
-    """The ids of the letters that are new."""
+    """Insert the letters; returns the ids of the new ones."""
     if not letters:
         return []
-    document = bulk_write.document([rows.dead_letter_row(letter) for letter in letters])
+    document = json_rows.document([dead_letter_row(letter) for letter in letters])
     return list(connection.execute(_INSERT_LETTERS, {"rows": document}).scalars())
 
 
 def _outcomes(
     connection: Connection,
     arrivals: Sequence[Arrival],
-    fresh: Mapping[PairKey, EncodedPair],
+    new: Mapping[PairKey, EncodedPair],
     new_letters: Sequence[str],
 ) -> Outcomes:
     found = Outcomes()
     for arrival in arrivals:
-        found.add(Key(rows.clean(arrival.id), utc(arrival.at)), rows.clean(arrival.task), outcomes.ARRIVED)
-    for key, pair in fresh.items():
-        found.add(Key(key.exchange_id, key.at), key.task, outcomes.of_pair(pair.trial, pair.comparison))
+        found.add(Key(storable_name(arrival.id), utc(arrival.at)), storable_name(arrival.task), ARRIVED)
+    for key, pair in new.items():
+        found.add(Key(key.exchange_id, key.at), key.task, outcome_of_pair(pair.trial, pair.comparison))
     found.add_letters(connection, new_letters)
     return found
 
 
 def _counted(
-    fresh: Mapping[PairKey, EncodedPair], taken_back: Mapping[PairKey, tuple[Combination, Tally]]
+    new: Mapping[PairKey, EncodedPair], replaced: Mapping[PairKey, tuple[Combination, Tally]]
 ) -> dict[Combination, Tally]:
     combinations: dict[Combination, Tally] = {}
-    for pair in fresh.values():
+    for pair in new.values():
         counting.count_combination(combinations, pair.trial, pair.comparison, pair.facts)
-    for where, counted in taken_back.values():
+    for where, counted in replaced.values():
         tally_at(combinations, where).take(counted)
     return combinations
 
 
 def _write_counts(connection: Connection, counts: Sequence[CaptureCounts]) -> None:
-    # Cumulative, so the largest is the newest, however the snapshots come.
+    # Counts are cumulative: the largest is the newest, in whatever order the snapshots come.
     largest: dict[tuple[str, str, str], tuple[int, datetime]] = {}
     for snapshot in counts:
         for task, counted in snapshot.counts.items():
             for outcome, n in counted.items():
-                key = (rows.clean(snapshot.source), rows.clean(task), rows.clean(outcome))
+                key = (storable_name(snapshot.source), storable_name(task), storable_name(outcome))
                 known, last = largest.get(key, (n, utc(snapshot.at)))
                 largest[key] = max(known, n), max(last, utc(snapshot.at))
     if largest:
         found = [CountRow(*key, n, at) for key, (n, at) in largest.items()]
-        connection.execute(_COUNTS, {"rows": bulk_write.document(found)})
+        connection.execute(_COUNTS, {"rows": json_rows.document(found)})
 
 
 _INSERT_LETTERS: Final = bulk_write.insert_rows(dead_letters).on_conflict_do_nothing().returning(dead_letters.c.id)
-_COUNTS: Final = bulk_write.add_up(capture_counts, n=func.greatest, at=func.greatest)
+_COUNTS: Final = bulk_write.insert_or_add(capture_counts, n=func.greatest, at=func.greatest)

@@ -1,41 +1,46 @@
-"""Pairs of which a file held one reply and nobody was asked for the other: they give way to an answer.
+"""Replace placeholders by the pairs that come later.
 
-Such a pair is stored, for every exchange is accounted for, but it says nothing of anybody. When
-the same pair comes with its answer, be it that the model failed to give one, the row goes, what
-it had counted is taken back, and the answer is stored as if it had come first. Nothing else can
-hang on the row: without two replies there are no labels, no verdicts and no ceiling.
+A placeholder is a pair from a file that held only one of the replies, when no model was asked for
+the other one. It is stored because every exchange is counted, but it has nothing to compare. When
+the same pair comes with the other reply, or with the model's failure, the placeholder's row is
+deleted, what it had counted is subtracted, and the new pair is stored as if it had come first. A
+placeholder has no labels, verdicts or ceiling, because these need two replies.
 """
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, delete, select, text
+from sqlalchemy import Connection, and_, bindparam, delete, select
 
 from shadow.aggregates import counting, derived_dimensions
-from shadow.aggregates.counting import Facts
+from shadow.aggregates.counting import PairFacts
 from shadow.aggregates.tally import Combination, Tally, combination
-from shadow.store.read import pairs as stored_pairs
+from shadow.store.rows import json_rows, stored_pairs
+from shadow.store.rows.encode import EncodedPair
+from shadow.store.rows.names import PairKey
+from shadow.store.rows.outcome import PLACEHOLDER_REASONS
+from shadow.store.rows.stored_pairs import StoredPair
+from shadow.store.schema.engine import PLAN_EACH
 from shadow.store.schema.tables import comparisons, payloads
-from shadow.store.write import bulk_write
-from shadow.store.write.rows import UNANSWERED, EncodedPair, PairKey
 
 
-def give_way(
+def delete_placeholders(
     connection: Connection, answered: Mapping[PairKey, EncodedPair]
 ) -> dict[PairKey, tuple[Combination, Tally]]:
-    """Delete the rows of `answered` that nobody was asked for; what each had counted, and where.
+    """Delete the placeholders among the stored rows of `answered`; returns what each had counted, and where.
 
-    Of two transactions with answers to one pair the second finds the answer of the first, and
-    nothing to delete. Only rows that go are locked: who holds others may be waiting for us.
+    If two transactions bring the same pair, the second finds the row of the first, which is no
+    placeholder. Locks only the rows that it deletes: another transaction may hold the other rows
+    and wait for this one.
     """
-    wanted = [key for key, pair in answered.items() if pair.row.unscored not in UNANSWERED]
+    wanted = [key for key, pair in answered.items() if pair.row.unscored not in PLACEHOLDER_REASONS]
     if not wanted:
         return {}
     window = {"first": min(key.at for key in wanted), "last": max(key.at for key in wanted)}
-    connection.execute(_PLAN_EACH)
+    connection.execute(PLAN_EACH)
     segments = {
         PairKey(*row[:-1]): row.segment
-        for row in connection.execute(_LOCK, {"rows": _document(wanted), **window, "unanswered": UNANSWERED})
+        for row in connection.execute(_LOCK, {"rows": _document(wanted), **window, "reasons": PLACEHOLDER_REASONS})
     }
     if not segments:
         return {}
@@ -45,40 +50,36 @@ def give_way(
     return {key: _counted(answered[key], segments[key], stored[key]) for key in segments}
 
 
-def _counted(
-    answer: EncodedPair, segments: dict[str, str], stored: stored_pairs.StoredPair
-) -> tuple[Combination, Tally]:
+def _counted(answer: EncodedPair, segments: dict[str, str], stored: StoredPair) -> tuple[Combination, Tally]:
+    """What the placeholder `stored` had counted, and where."""
     trial = stored.trial
-    # By the names that the answer is counted under: those of a row may have been mended.
+    # The names of the answer, which are counted as they came: those in a row may have been changed to fit.
     where = combination(answer.trial.exchange.task, answer.trial.candidate, trial.kind, "", segments, trial.exchange.at)
-    facts = Facts(segments, derived_dimensions.input_characters(trial.exchange.request), {})
-    alone: dict[Combination, Tally] = {}
-    counting.count_combination(alone, trial, stored.comparison, facts)
-    (counted,) = alone.values()
+    facts = PairFacts(segments, derived_dimensions.input_characters(trial.exchange.request), {})
+    combinations: dict[Combination, Tally] = {}
+    counting.count_combination(combinations, trial, stored.comparison, facts)
+    (counted,) = combinations.values()
     if not stored.payload_kept:
-        counted.histograms.clear()  # how long its texts were, nobody knows any more
+        counted.histograms.clear()  # the lengths of the texts are no longer known
     return where, counted
 
 
 def _document(keys: Collection[PairKey]) -> str:
-    return bulk_write.document([key._asdict() for key in sorted(keys)])
+    return json_rows.document([key._asdict() for key in sorted(keys)])
 
 
-def _same(table: Any) -> Any:
-    # The window says nothing new, but it is what PostgreSQL can rule out partitions by.
+def _same_key(table: Any) -> Any:
+    # The condition on the time follows from the keys, but only by it PostgreSQL excludes partitions.
     window = table.c.at.between(bindparam("first"), bindparam("last"))
-    return and_(window, *(table.c[name] == _wanted.c[name] for name in PairKey._fields))
+    return and_(window, *(table.c[name] == _keys.c[name] for name in PairKey._fields))
 
 
-# As in `standing`: a plan made once, for any window, would read the whole of it.
-_PLAN_EACH: Final = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
-
-_wanted: Final = bulk_write.staged(*comparisons.primary_key.columns)
+_keys: Final = json_rows.parameter_rows(*comparisons.primary_key.columns)
 _KEY: Final = [comparisons.c[name] for name in PairKey._fields]
 _LOCK: Final = (
     select(*_KEY, comparisons.c.segment)
-    .where(_same(comparisons), comparisons.c.unscored.in_(bindparam("unanswered", expanding=True)))
+    .where(_same_key(comparisons), comparisons.c.unscored.in_(bindparam("reasons", expanding=True)))
     .order_by(*_KEY)
     .with_for_update(of=comparisons)
 )
-_DELETE: Final = tuple(delete(table).where(_same(table)) for table in (payloads, comparisons))
+_DELETE: Final = tuple(delete(table).where(_same_key(table)) for table in (payloads, comparisons))

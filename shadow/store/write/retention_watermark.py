@@ -1,9 +1,9 @@
-"""Of what happened long ago, nobody can tell any more whether it was counted.
+"""The moment before which rows have been deleted; what comes from before it is refused.
 
-The rows of exchanges and comparisons are the only memory of what the ledger and the rollups have
-counted. So when they are dropped, the moment before which that happened is kept, and what comes
-(again) from before it is refused. A database of which nothing was ever dropped refuses nothing,
-however old: it can tell.
+The rows of exchanges and comparisons are the only record of what the ledger and the rollups have
+counted. When they are deleted, a message that is delivered again could be counted again. So `prune`
+stores the moment up to which it deleted rows, and `ingest` refuses everything from before it. A
+database from which no row was ever deleted refuses nothing, however old.
 """
 
 from collections.abc import Iterable
@@ -13,19 +13,19 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from shadow.store.rows.names import unstorable
 from shadow.store.schema.tables import forgotten
-from shadow.store.write.rows import unstorable
 
-WHY: Final = "older than the rows that are kept: nobody can tell whether it was counted"
+REASON: Final = "older than the rows that are kept: it may have been counted already"
 
 _ROWS: Final = "rows"
 _BEFORE: Final = select(forgotten.c.before).where(forgotten.c.what == _ROWS)
 
 
-def until(connection: Connection, last: date) -> None:
-    """Keep in mind that rows up to and of the day `last` (UTC) are gone.
+def raise_to(connection: Connection, last: date) -> None:
+    """Store that rows up to and including the day `last` (UTC) are deleted.
 
-    In the transaction that drops them, and with nobody writing: see `outcomes.lock`.
+    Call it in the transaction that deletes them, while it holds the lock DEAD_LETTERS alone.
     """
     before = datetime.combine(last + timedelta(days=1), time(), UTC)
     statement = insert(forgotten).values(what=_ROWS, before=before)
@@ -33,10 +33,10 @@ def until(connection: Connection, last: date) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=[forgotten.c.what], set_=later))
 
 
-def refuse(connection: Connection, events: Iterable[tuple[str, datetime]]) -> None:
-    """Raise UnstorableError if there are exchanges (id and event time) from before what is kept; it names them."""
+def refuse_older(connection: Connection, events: Iterable[tuple[str, datetime]]) -> None:
+    """Raise UnstorableError, with the ids, if any of the exchanges (id, event time) is from before the watermark."""
     before = connection.execute(_BEFORE).scalar()
     if before is None:
         return
-    if refused := {name: WHY for name, at in events if at < before}:
+    if refused := {exchange_id: REASON for exchange_id, at in events if at < before}:
         raise unstorable(refused)

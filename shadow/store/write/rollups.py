@@ -12,6 +12,8 @@ from sqlalchemy import Connection, func, text
 
 from shadow.aggregates import tally
 from shadow.aggregates.tally import Cell, Combination, Tally
+from shadow.store.rows import json_rows
+from shadow.store.rows.names import storable_name
 from shadow.store.schema.tables import (
     HEAVIEST,
     MEASURES,
@@ -23,7 +25,6 @@ from shadow.store.schema.tables import (
     rollups,
 )
 from shadow.store.write import bulk_write, cardinality
-from shadow.store.write.rows import clean
 
 #: Most combinations of segments kept for a task and day. Below it crossings do not depend on
 #: the order of delivery; what comes above it is counted together, as OVERFLOW.
@@ -50,9 +51,9 @@ def add_combinations(connection: Connection, combinations: Mapping[Combination, 
     them in one call: a second would start the order of locks anew.
     """
     cells: dict[Cell, Tally] = {}
-    tally.spread(cells, combinations)
-    _write(connection, cardinality.told_apart(connection, cells))
-    # Nobody crosses excess disagreement, and it must not take the place of what is crossed.
+    tally.spread(cells, cardinality.cap_segments(connection, combinations))
+    _write(connection, cells)
+    # Excess disagreement is never crossed, and must not use up the limit of combinations.
     _write_crossings(connection, {key: counted for key, counted in combinations.items() if key.kind != "excess"})
 
 
@@ -82,7 +83,7 @@ def _catalogue_rows(cells: Mapping[Cell, Tally]) -> list[dict[str, Any]]:
     pairs: Counter[tuple[str, str, str]] = Counter()
     for cell, found in cells.items():
         if (cell.dimension, cell.value) == tally.ALL and cell.kind != "excess":  # which is no trial of its own
-            key = (clean(cell.task), clean(cell.candidate), cell.kind)
+            key = (storable_name(cell.task), storable_name(cell.candidate), cell.kind)
             hours.setdefault(key, []).append(cell.hour)
             pairs[key] += found.pairs
     return [
@@ -114,9 +115,9 @@ def _write_crossings(connection: Connection, combinations: Mapping[Combination, 
 
 def _crossing(combination: Combination) -> Crossing:
     return Crossing(
-        clean(combination.task),
+        storable_name(combination.task),
         combination.hour.replace(hour=0),
-        clean(combination.candidate),
+        storable_name(combination.candidate),
         combination.kind,
         combination.source,
         blake2b(msgspec.json.encode(combination.segments), digest_size=12).hexdigest(),
@@ -142,18 +143,18 @@ def _within_limits(connection: Connection, crossed: Mapping[Crossing, Tally]) ->
 
 
 def _groups_parameters(groups: Iterable[tuple[str, datetime]]) -> dict[str, Any]:
-    return {"rows": bulk_write.document([{"task": task, "day": day} for task, day in groups])}
+    return {"rows": json_rows.document([{"task": task, "day": day} for task, day in groups])}
 
 
 def _add(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
-    for part in bulk_write.parts([msgspec.json.encode(row) for row in rows], size=len):
-        connection.execute(statement, {"rows": bulk_write.join(part)})
+    for part in json_rows.parts([msgspec.json.encode(row) for row in rows], size=len):
+        connection.execute(statement, {"rows": json_rows.join(part)})
 
 
 def _cell_row(cell: Cell) -> dict[str, Any]:
     row = cell._asdict()
-    row["task"] = clean(cell.task)
-    row["candidate"] = clean(cell.candidate)
+    row["task"] = storable_name(cell.task)
+    row["candidate"] = storable_name(cell.candidate)
     return row
 
 
@@ -167,11 +168,11 @@ def _sums_row(found: Tally) -> dict[str, Any]:
 
 _SUMS: Final = ("pairs", *(f"{measure}_{field}" for measure in MEASURES for field in SUMS))
 _LARGEST: Final = {f"{measure}_{HEAVIEST}": func.greatest for measure in MEASURES}
-_ROLLUPS: Final = bulk_write.add_up(rollups, *_SUMS, **_LARGEST)
-_COUNTS: Final = bulk_write.add_up(rollup_counts, "n")
-_HISTOGRAMS: Final = bulk_write.add_up(rollup_histograms, "n")
-_CROSSINGS: Final = bulk_write.add_up(crossings, *_SUMS, **_LARGEST)
-_CATALOGUE: Final = bulk_write.add_up(catalogue, "pairs", first_hour=func.least, last_hour=func.greatest)
+_ROLLUPS: Final = bulk_write.insert_or_add(rollups, *_SUMS, **_LARGEST)
+_COUNTS: Final = bulk_write.insert_or_add(rollup_counts, "n")
+_HISTOGRAMS: Final = bulk_write.insert_or_add(rollup_histograms, "n")
+_CROSSINGS: Final = bulk_write.insert_or_add(crossings, *_SUMS, **_LARGEST)
+_CATALOGUE: Final = bulk_write.insert_or_add(catalogue, "pairs", first_hour=func.least, last_hour=func.greatest)
 _KNOWN_CROSSINGS: Final = text("""
     SELECT task, day, count(*) AS n
     FROM crossings

@@ -18,6 +18,7 @@ from shadow.errors import StoreError, UsageError
 from shadow.records import CaptureCounts, Reply
 from shadow.store.monitoring import detector_state, incidents
 from shadow.store.read import ledger
+from shadow.store.schema import locks
 from shadow.store.schema.engine import connect, transaction
 from shadow.store.write import ingest
 from tests.support.consuming import until
@@ -145,7 +146,7 @@ def test_a_second_run_goes_on_where_the_first_stopped(engine, postgres_url):
 
 def step_at(engine, settings, now, *, looks=2):
     """Steps as they would have been at `now`, a minute apart; the last one, once all is taken in."""
-    with detector_state.session(engine, most_silence=timedelta(minutes=1)) as connection:
+    with locks.dedicated_session(engine, idle_timeout=timedelta(minutes=1)) as connection:
         for look in range(looks):
             done = None
             while done is None or done.more:

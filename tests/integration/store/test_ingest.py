@@ -152,7 +152,7 @@ def test_combinations_beyond_the_limit_are_counted_together(database, monkeypatc
 
 
 def test_values_beyond_the_limit_are_counted_together_whichever_process_counts_them(database, monkeypatch):
-    monkeypatch.setattr(cardinality, "MAX_VALUES", 3)
+    monkeypatch.setattr("shadow.aggregates.cardinality.MAX_VALUES", 3)
     at = START + timedelta(hours=5)
     pairs = [scored(exchange=exchange(n, at=at, segment={"user": f"u{n % 5}"})) for n in range(20)]
     store(database, pairs[:8], batch=4)
@@ -172,7 +172,7 @@ def test_values_beyond_the_limit_are_counted_together_whichever_process_counts_t
 
 
 def test_the_next_day_tells_its_own_values_apart(database, monkeypatch):
-    monkeypatch.setattr(cardinality, "MAX_VALUES", 2)
+    monkeypatch.setattr("shadow.aggregates.cardinality.MAX_VALUES", 2)
     days = [START + timedelta(days=day) for day in range(2)]
     store(
         database,
@@ -189,7 +189,7 @@ def test_the_next_day_tells_its_own_values_apart(database, monkeypatch):
 
 def test_dimensions_beyond_the_limit_are_in_the_totals_only(database, monkeypatch):
     known = {"all", "has_tools", "input_length", "u0"}
-    monkeypatch.setattr(cardinality, "MAX_DIMENSIONS", len(known))
+    monkeypatch.setattr("shadow.aggregates.cardinality.MAX_DIMENSIONS", len(known))
     at = START + timedelta(hours=5)
     store(database, [scored(exchange=exchange(n, at=at, segment={f"u{n}": "yes"})) for n in range(4)], batch=1)
     with engine.snapshot(database) as connection:
@@ -204,17 +204,17 @@ def test_dimensions_beyond_the_limit_are_in_the_totals_only(database, monkeypatc
 
 
 def test_an_opinion_about_a_value_beyond_the_limit_is_counted_where_its_pair_is(database, monkeypatch):
-    monkeypatch.setattr(cardinality, "MAX_VALUES", 1)
+    monkeypatch.setattr("shadow.aggregates.cardinality.MAX_VALUES", 1)
     at = START + timedelta(hours=5)
     pairs = [scored(exchange=exchange(n, at=at, segment={"user": f"u{n}"})) for n in range(3)]
     store(database, pairs)
-    cells = [
-        Cell("ticket-intent", "small-7b", "shadow", "judge", "user", f"u{n}", at.replace(minute=0, second=0))
+    late = {
+        tally.combination("ticket-intent", "small-7b", "shadow", "judge", {"user": f"u{n}"}, at): Tally(pairs=1)
         for n in range(3)
-    ]
+    }
     with database.begin() as connection:
-        kept = cardinality.told_apart(connection, {cell: Tally(pairs=1) for cell in cells})
-    assert {cell.value: counted.pairs for cell, counted in kept.items()} == {"u0": 1, tally.OVERFLOW: 2}
+        kept = cardinality.cap_segments(connection, late)
+    assert {dict(key.segments)["user"]: counted.pairs for key, counted in kept.items()} == {"u0": 1, tally.OVERFLOW: 2}
 
 
 def test_time_is_added_up_in_the_database_to_what_hours_add_up_to(database):
@@ -315,7 +315,7 @@ def test_ids_and_names_of_any_length_are_kept_apart(database):
 
 
 def test_pairs_larger_than_one_document_are_stored_in_one_transaction(database, monkeypatch):
-    monkeypatch.setattr("shadow.store.write.bulk_write.DOCUMENT_BYTES", 2_000)
+    monkeypatch.setattr("shadow.store.rows.json_rows.DOCUMENT_BYTES", 2_000)
     assert store(database, PAIRS) == len(PAIRS)
 
 

@@ -15,13 +15,12 @@ from shadow.cli import application
 from shadow.cli import migrate as command
 from shadow.errors import SchemaError, StoreError
 from shadow.settings import POSTGRES_VARIABLE
-from shadow.store.schema import engine, migrate
-from shadow.store.schema.tables import REVISION, metadata
+from shadow.store.schema import engine, locks, migrate
+from shadow.store.schema.revision import REVISION, require_schema
+from shadow.store.schema.tables import metadata
 from tests.support.services import CHECKOUT, fresh_database
 from tests.support.store_samples import scored, store
 
-#: Any number, as long as every version of the product uses the same.
-ADVISORY_LOCK = 7_308_604_895_151_517
 WAITING = text(
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -160,7 +159,7 @@ def test_a_service_says_what_to_do_about_the_wrong_schema(postgres_url, change, 
     execute(postgres_url, change)
     database = engine.connect(postgres_url)
     with pytest.raises(SchemaError, match=said), database.connect() as connection:
-        engine.require_schema(connection)
+        require_schema(connection)
     database.dispose()
 
 
@@ -172,7 +171,7 @@ def test_the_statements_can_be_printed_for_somebody_else_to_run(empty_url):
 
 def test_printed_statements_wait_for_a_migration_that_is_running(empty_url):
     with connected(empty_url) as running, ThreadPoolExecutor() as pool:
-        running.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        locks.lock_until_commit(running, locks.MIGRATIONS)
         by_hand = pool.submit(execute, empty_url, migrate.sql())
         while not (waits := running.execute(WAITING).scalar()) and not by_hand.done():
             time.sleep(0.02)

@@ -64,7 +64,7 @@ def test_what_was_counted_and_forgotten_is_never_counted_again(pruned):
         with pytest.raises(UnstorableError, match=r"3 exchanges .*x000000: older than the rows") as refused:
             record(pruned, **batch)
         assert refused.value.exchange_ids == ("x000000", "x000001", "x000002")
-        assert set(refused.value.reasons.values()) == {retention_watermark.WHY}
+        assert set(refused.value.reasons.values()) == {retention_watermark.REASON}
     assert dump(pruned) == before
 
 
@@ -91,7 +91,7 @@ def test_the_day_after_the_last_one_dropped_is_taken_and_its_last_moment_is_not(
 
 def test_pruning_less_does_not_bring_back_what_an_earlier_run_forgot(pruned):
     with pruned.connect() as connection:
-        retention_watermark.until(connection, (LONG_AGO - timedelta(days=9)).date())
+        retention_watermark.raise_to(connection, (LONG_AGO - timedelta(days=9)).date())
         connection.commit()
     with pytest.raises(UnstorableError):
         store(pruned, [at(LONG_AGO)])
@@ -122,7 +122,7 @@ async def test_the_scorer_sets_it_aside_and_the_ledger_stays_exact(broker, topic
     letters = await read(broker, topics.deadletters, DeadLetter)
     assert {(letter.id, letter.reason) for letter in letters} == {("x000001", "unstorable")}
     assert {letter.topic for letter in letters} == {topics.exchanges, topics.trials}
-    assert retention_watermark.WHY in letters[0].detail
+    assert retention_watermark.REASON in letters[0].detail
     assert count(pruned, "dead_letters") == 2
     assert dump(pruned) == before
     with pruned.connect() as connection:
@@ -142,5 +142,5 @@ def test_replay_names_the_lines_that_are_too_old_and_stores_the_others(pruned, p
     done = CliRunner().invoke(application.build("replay", command.command), ["replay", str(file), "--scorer", "exact"])
     assert done.exit_code == command.INCOMPLETE
     said = " ".join(done.stderr.split())
-    assert f"pairs.jsonl:2: t/1 cannot be stored: {retention_watermark.WHY}" in said
+    assert f"pairs.jsonl:2: t/1 cannot be stored: {retention_watermark.REASON}" in said
     assert "3 lines read, 0 broken, 4 pairs newly stored, 1 cannot be stored" in said

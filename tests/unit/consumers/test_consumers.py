@@ -1,4 +1,4 @@
-"""The parts of the consumers that need no broker: batches, poison rows, dead letters, health."""
+"""The parts of the consumers that need no broker: batches, dead letters, health."""
 
 import asyncio
 import contextlib
@@ -18,10 +18,9 @@ from consumers.kafka.messages import MAX_DETAIL, MAX_PAYLOAD, IncomingMessage, d
 from consumers.kafka.room import Room
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.health import ConsumerHealth
-from consumers.scored_rows import write_all_but
 from consumers.worker import build
 from shadow import wire
-from shadow.errors import StoreError, UnstorableError, UsageError, WireError
+from shadow.errors import UsageError, WireError
 from shadow.records import CaptureCounts, DeadLetter
 from shadow.settings import KafkaSettings, TopicSettings
 from tests.support.consuming import an_exchange, settings_for
@@ -29,53 +28,6 @@ from tests.support.consuming import an_exchange, settings_for
 
 def incoming(value=b"", **changes):
     return IncomingMessage(topic="t", partition=3, offset=7, value=value, **changes)
-
-
-class Table:
-    """Rows written in transactions: all of a call, or none when one of them is poison."""
-
-    def __init__(self, poison=()):
-        self.poison = set(poison)
-        self.rows = []
-        self.calls = 0
-
-    def write(self, rows):
-        self.calls += 1
-        if self.poison & set(rows):
-            raise UnstorableError((), "poison")
-        self.rows.extend(rows)
-
-
-@given(st.integers(0, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, max(0, n - 1))))))
-def test_poison_rows_are_left_out_and_every_other_row_is_written_once(case):
-    count, poison = case
-    table = Table(poison)
-    left_out = write_all_but(range(count), table.write)
-    assert [row for row, _ in left_out] == sorted(poison & set(range(count)))
-    assert sorted(table.rows) == sorted(set(range(count)) - poison)
-
-
-def test_one_poison_row_among_many_costs_few_further_transactions():
-    table = Table({77})
-    write_all_but(range(512), table.write)
-    assert table.calls <= 2 * 9 + 1
-
-
-def test_a_row_that_trips_the_code_is_left_out_like_poison():
-    def write(rows):
-        for row in rows:
-            {1: "one"}[row]
-
-    ((row, fault),) = write_all_but([1, 2], write)
-    assert (row, type(fault)) == (2, KeyError)
-
-
-def test_no_row_is_blamed_for_a_database_that_is_away():
-    def write(_rows):
-        raise StoreError("connection refused")
-
-    with pytest.raises(StoreError):
-        write_all_but([1, 2, 3], write)
 
 
 @contextlib.asynccontextmanager

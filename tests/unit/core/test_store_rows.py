@@ -6,18 +6,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from shadow.aggregates.counting import facts_of
+from shadow.aggregates.counting import pair_facts
 from shadow.errors import StoreError, UnstorableError
 from shadow.records import Comparison, Reply, Trial
+from shadow.store.rows import encode, names, outcome
 from shadow.store.schema import engine
-from shadow.store.write import outcomes, rows
 from tests.support.store_samples import exchange, letter, scored
 
 NUL = "\0"
 
 
-def row_of(trial: Trial, comparison: Comparison) -> rows.PairRow:
-    return rows.pair_row(trial, comparison, facts_of(trial, comparison))
+def row_of(trial: Trial, comparison: Comparison) -> encode.PairRow:
+    return encode.pair_row(trial, comparison, pair_facts(trial, comparison))
 
 
 SURROGATE = "\ud800"
@@ -43,14 +43,14 @@ SURROGATE = "\ud800"
 )
 def test_a_pair_no_row_can_hold_is_refused_by_the_name_of_its_exchange(pair):
     with pytest.raises(UnstorableError, match="x000001") as refused:
-        rows.encode_pairs([scored(0), pair, scored(2)])
+        encode.encode_pairs([scored(0), pair, scored(2)])
     assert refused.value.exchange_ids == ("x000001",)
 
 
 def test_every_refused_pair_is_named_at_once():
     poison = Reply(model="m", content=NUL)
     with pytest.raises(UnstorableError) as refused:
-        rows.encode_pairs([scored(number, reply=poison if number % 3 == 0 else None) for number in range(7)])
+        encode.encode_pairs([scored(number, reply=poison if number % 3 == 0 else None) for number in range(7)])
     assert refused.value.exchange_ids == ("x000000", "x000003", "x000006")
 
 
@@ -82,40 +82,40 @@ def test_a_row_keeps_no_preference_that_its_cells_have_not_counted():
 
 @pytest.mark.parametrize("content", ["\\u0000", "\\\\u0000", "C:\\u0000", "\ufffe", "\u2028", "é\u0301🙂"])
 def test_text_that_only_looks_like_nul_is_kept(content):
-    (pair,) = rows.encode_pairs([scored(reply=Reply(model="m", content=content))]).values()
+    (pair,) = encode.encode_pairs([scored(reply=Reply(model="m", content=content))]).values()
     assert msgspec.json.decode(pair.payload.reply)["content"] == content
 
 
-@pytest.mark.parametrize("name", ["", "x1", "Störung 7", "ж" * 256, "a" * rows.MAX_NAME])
+@pytest.mark.parametrize("name", ["", "x1", "Störung 7", "ж" * 256, "a" * names.MAX_NAME])
 def test_an_ordinary_name_is_kept_as_it_is(name):
-    assert rows.clean(name) == name
+    assert names.storable_name(name) == name
 
 
 def test_names_are_mended_alike_everywhere_and_never_confused():
-    longest = "x" * rows.MAX_NAME
+    longest = "x" * names.MAX_NAME
     wild = [NUL, f"a{NUL}", SURROGATE, longest + "x", longest + "y", "ü" * 1000, "🙂" * 256, "🙂" * 255 + "x"]
-    cleaned = [rows.clean(name) for name in wild]
+    cleaned = [names.storable_name(name) for name in wild]
     assert len(set(cleaned)) == len(wild)
-    assert all(len(name.encode()) <= rows.MAX_NAME and NUL not in name for name in cleaned)
-    assert [rows.clean(name) for name in cleaned] == cleaned
+    assert all(len(name.encode()) <= names.MAX_NAME and NUL not in name for name in cleaned)
+    assert [names.storable_name(name) for name in cleaned] == cleaned
 
 
 def test_a_dead_letter_can_always_be_stored():
-    row = rows.dead_letter_row(letter(f"{NUL}{SURROGATE}" * 999, detail=NUL, reason=SURROGATE, payload=b"\0\xff"))
+    row = encode.dead_letter_row(letter(f"{NUL}{SURROGATE}" * 999, detail=NUL, reason=SURROGATE, payload=b"\0\xff"))
     assert b"\\u0000" not in msgspec.json.encode(row)
 
 
 def test_the_best_outcome_of_an_exchange_does_not_depend_on_order():
     failed: dict[str, Any] = {"agreement": None}
     best_first = [
-        outcomes.of_pair(*scored()),
-        outcomes.of_pair(*scored(unscored="refusal", **failed)),
-        outcomes.of_pair(*scored(unscored="no_reference", **failed)),
-        outcomes.of_pair(*scored(reply=Reply(model="m", failure="expired"), **failed)),
-        outcomes.of_pair(*scored(unscored="frontier_not_recorded", **failed)),
-        outcomes.of_pair(*scored(kind="ceiling")),
-        outcomes.of_pair(*scored(kind="ceiling", unscored="refusal", **failed)),
-        outcomes.ARRIVED,
+        outcome.outcome_of_pair(*scored()),
+        outcome.outcome_of_pair(*scored(unscored="refusal", **failed)),
+        outcome.outcome_of_pair(*scored(unscored="no_reference", **failed)),
+        outcome.outcome_of_pair(*scored(reply=Reply(model="m", failure="expired"), **failed)),
+        outcome.outcome_of_pair(*scored(unscored="frontier_not_recorded", **failed)),
+        outcome.outcome_of_pair(*scored(kind="ceiling")),
+        outcome.outcome_of_pair(*scored(kind="ceiling", unscored="refusal", **failed)),
+        outcome.ARRIVED,
     ]
     assert sorted(best_first, reverse=True) == best_first
 

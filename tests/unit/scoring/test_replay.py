@@ -74,7 +74,7 @@ def test_lines_counted_together_are_the_tallies_of_lines_counted_one_by_one(comb
 
 
 def test_a_dimension_with_a_value_for_each_line_takes_no_more_memory_than_others(monkeypatch):
-    monkeypatch.setattr(replaying, "MOST_VALUES", 3)
+    monkeypatch.setattr(replaying, "MAX_VALUES", 3)
     monkeypatch.setattr(replaying, "_MOST_COMBINATIONS", 4)
     lines = []
     for number in range(40):

@@ -6,32 +6,23 @@ exchange; content is refused, because mended content would be evidence about som
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from hashlib import blake2b
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from shadow.aggregates.counting import Facts, facts_of
+from shadow.aggregates.counting import PairFacts, pair_facts
 from shadow.aggregates.tally import utc
-from shadow.errors import UnstorableError
 from shadow.records import Comparison, DeadLetter, Trial, candidate_reply, frontier_reply
-
-#: Most bytes of a name or an id, in UTF-8. Longer ones are cut; a digest of the whole keeps them
-#: apart. An index row has room for 2704 bytes, and the key with the most names (of `labels`) holds
-#: four of them beside a moment and the kind of the trial: 2048 bytes, and less than 100 more.
-MAX_NAME: Final = 512
+from shadow.store.rows.names import PairKey, digest, storable_name, storable_text, unstorable
+from shadow.store.rows.outcome import PLACEHOLDER_REASONS
 
 #: Rarer pairs than one in a billion are a mistake in the rate, and their weights meaningless.
 SMALLEST_PROBABILITY: Final = 1e-9
 
 #: A reply that costs more is a mistake in its price.
 MOST_USD: Final = 1e6
-
-#: Why a pair is unscored of which a file held one reply, and nobody was asked for the other.
-UNANSWERED: Final = ("frontier_not_recorded", "candidate_not_recorded")
 
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encoder = msgspec.json.Encoder()
@@ -49,16 +40,6 @@ class Arrival(NamedTuple):
     id: str
     task: str
     at: datetime
-
-
-class PairKey(NamedTuple):
-    """The primary key of `comparisons` and `payloads`."""
-
-    task: str
-    at: datetime
-    exchange_id: str
-    kind: str
-    candidate: str
 
 
 class PairRow(NamedTuple):
@@ -107,7 +88,7 @@ class EncodedPair(NamedTuple):
 
     trial: Trial
     comparison: Comparison
-    facts: Facts
+    facts: PairFacts
     row: PairRow
     payload: Payload
 
@@ -125,11 +106,11 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, EncodedPair]:
     refused: dict[str, str] = {}
     for trial, comparison in scored:
         try:
-            facts = facts_of(trial, comparison)
+            facts = pair_facts(trial, comparison)
             row = pair_row(trial, comparison, facts)
             key = PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate)
             known = pairs.get(key)
-            if known is None or (known.row.unscored in UNANSWERED and row.unscored not in UNANSWERED):
+            if known is None or (known.row.unscored in PLACEHOLDER_REASONS and row.unscored not in PLACEHOLDER_REASONS):
                 _check_numbers(row)
                 payload = Payload(_encode(trial.exchange), _encode(trial.reply), _encode(comparison.detail))
                 pairs[key] = EncodedPair(trial, comparison, facts, row, payload)
@@ -140,18 +121,18 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, EncodedPair]:
     return {key: pairs[key] for key in sorted(pairs)}
 
 
-def pair_row(trial: Trial, comparison: Comparison, facts: Facts) -> PairRow:
+def pair_row(trial: Trial, comparison: Comparison, facts: PairFacts) -> PairRow:
     exchange, frontier, candidate = trial.exchange, frontier_reply(trial), candidate_reply(trial)
     # What counts for nothing, such as a preference between replies that never came, is not kept
     # here either: a row says what its cells have counted.
     human = exchange.label if "human" in facts.nets else None
     judge = exchange.judge if "judge" in facts.nets else None
     return PairRow(
-        task=clean(exchange.task),
+        task=storable_name(exchange.task),
         at=utc(exchange.at),
-        exchange_id=clean(exchange.id),
+        exchange_id=storable_name(exchange.id),
         kind=trial.kind,
-        candidate=clean(trial.candidate),
+        candidate=storable_name(trial.candidate),
         answered_at=utc(trial.at),
         segment=facts.segments,
         inclusion_probability=trial.inclusion_probability,
@@ -178,47 +159,20 @@ def pair_row(trial: Trial, comparison: Comparison, facts: Facts) -> PairRow:
     )
 
 
-def unstorable(refused: Mapping[str, str]) -> UnstorableError:
-    """The error that names these exchanges, each with its reason."""
-    named = "; ".join(f"{clean(name)}: {why}" for name, why in islice(refused.items(), 5))
-    return UnstorableError(tuple(refused), f"{len(refused)} exchanges cannot be stored ({named})", refused)
-
-
 def dead_letter_row(letter: DeadLetter) -> dict[str, Any]:
     """A row of `dead_letters`, whatever the letter holds: it must not fail where its message did."""
     return {
-        "id": clean(letter.id),
-        "topic": clean(letter.topic),
+        "id": storable_name(letter.id),
+        "topic": storable_name(letter.topic),
         "partition": letter.partition,
         "offset": letter.offset,
         "at": utc(letter.at),
-        "task": clean(letter.task),
+        "task": storable_name(letter.task),
         "stage": letter.stage,
-        "reason": clean(letter.reason),
-        "detail": mended(letter.detail),
+        "reason": storable_name(letter.reason),
+        "detail": storable_text(letter.detail),
         "payload": "\\x" + letter.payload.hex(),
     }
-
-
-def digest(words: str) -> str:
-    """Sixteen letters that stand for `words`, which themselves are nobody's business or too long."""
-    return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-
-def clean(name: str) -> str:
-    """`name` as PostgreSQL can keep and index it; almost always itself."""
-    if 4 * len(name) <= MAX_NAME and name.isprintable():  # no character is longer than four bytes
-        return name
-    whole = mended(name)
-    encoded = whole.encode()
-    if len(encoded) <= MAX_NAME:
-        return whole
-    start = encoded[: MAX_NAME - 17].decode(errors="ignore")  # without half a character at its end
-    return f"{start}~{digest(name)}"
-
-
-def mended(words: str) -> str:
-    return words.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _check_numbers(row: PairRow) -> None:
