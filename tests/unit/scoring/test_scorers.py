@@ -329,13 +329,16 @@ def test_texts_agree_by_the_words_they_share_in_order():
     assert agreement("text", say("🙂"), say("🙁")) == 0
 
 
-@given(st.lists(st.sampled_from("abc"), max_size=12), st.lists(st.sampled_from("abc"), max_size=12))
-def test_the_common_subsequence_is_the_textbooks(a: list[str], b: list[str]):
+WORDS = st.lists(st.sampled_from(["a", "b", "ab", "订"]), min_size=1, max_size=12).map(tuple)
+
+
+@given(WORDS, WORDS)
+def test_agreement_of_texts_is_rouge_l_by_the_textbook_recurrence(a: tuple[str, ...], b: tuple[str, ...]):
     table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i, x in enumerate(a):
         for j, y in enumerate(b):
             table[i + 1][j + 1] = table[i][j] + 1 if x == y else max(table[i][j + 1], table[i + 1][j])
-    assert text.common_subsequence(tuple(a), tuple(b)) == table[-1][-1]
+    assert text.agree(a, b, {}) == 2 * table[-1][-1] / (len(a) + len(b))
 
 
 def test_a_difference_far_into_a_long_text_is_seen():
