@@ -25,8 +25,8 @@ from consumers.runtime.backoff import Backoff
 from consumers.runtime.health import HealthState
 from consumers.runtime.shutdown import pause, run_until_signalled, unless_stopping
 from consumers.runtime.task_label import task_label
+from scoring.monitor.detectors import LEARNING_DETECTORS, DetectorEvent, incident_of
 from scoring.monitor.events import Opened
-from scoring.monitor.task import LEARNING, Found, incident_of
 from shadow.errors import StoreError, UsageError
 from shadow.settings import Settings
 from shadow.store.monitoring import detector_state, incidents
@@ -66,10 +66,10 @@ def reset_detectors(settings: Settings, name: str) -> int:
         with database.transaction(engine) as connection:
             require_schema(connection)
             for incident in incidents.read(connection, name, open_only=True):
-                if incident.detector in LEARNING:
+                if incident.detector in LEARNING_DETECTORS:
                     now = datetime.now(UTC)
                     incidents.close_incident(connection, incident.id, now, "somebody had it learn anew what is usual")
-            forgotten = detector_state.forget(connection, name, LEARNING)
+            forgotten = detector_state.forget(connection, name, LEARNING_DETECTORS)
     finally:
         engine.dispose()
     if not forgotten:
@@ -226,7 +226,7 @@ class Monitor:
             self._open.labels(task_label(name, self._settings.tasks), detector).inc(n)
 
 
-def _tell(name: str, found: Found) -> None:
+def _tell(name: str, found: DetectorEvent) -> None:
     event = found.event
     candidate, kind, detector, subject = incident_of(found)
     what, words = ("opened", event.summary) if isinstance(event, Opened) else ("closed", event.because)

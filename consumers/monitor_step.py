@@ -13,12 +13,24 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
-from scoring.monitor import flow, hours, judge, task
+from scoring.monitor import detectors, flow, hours, judge
+from scoring.monitor.detectors import (
+    FLOW_KEY,
+    JUDGE_KEY,
+    JUDGED_KEY,
+    PARTS,
+    SCORED_KEY,
+    DetectorEvent,
+    HoursState,
+    Key,
+    Part,
+    Rules,
+    States,
+)
 from scoring.monitor.events import Opened
-from scoring.monitor.flow import FlowState, Look
-from scoring.monitor.hours import Progress, cut
+from scoring.monitor.flow import FlowSnapshot, FlowState
+from scoring.monitor.hours import StoreProgress, start_of_hour
 from scoring.monitor.judge import JudgeState
-from scoring.monitor.task import FLOWING, JUDGE, JUDGED, PARTS, SCORED, Found, Key, Part, Rules, States, Taken
 from shadow.aggregates.tally import Cell, Tally
 from shadow.settings import Settings, TaskSettings
 from shadow.store.feedback import verdicts
@@ -36,7 +48,7 @@ LABEL_WINDOW: Final = timedelta(days=30)
 #: A judge that was not heard of for so long is not running.
 JUDGE_SILENT: Final = timedelta(minutes=10)
 
-_MARKS: Final[dict[Part, Key]] = {"scored": SCORED, "judged": JUDGED}
+_MARKS: Final[dict[Part, Key]] = {"scored": SCORED_KEY, "judged": JUDGED_KEY}
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,7 +57,7 @@ class StepResult(NamedTuple):
 
     hours: int
     more: bool
-    found: list[Found]
+    found: list[DetectorEvent]
     detail: dict[str, Any]
 
 
@@ -64,11 +76,11 @@ class MonitorStep:
         self._next: dict[Key, datetime] = {}
         for row in saved:
             key = Key(row.candidate, row.kind, row.detector, row.subject)
-            self._before[key] = task.restored(key, row.state)
+            self._before[key] = detectors.restore(key, row.state)
             self._next[key] = row.next_hour
         self._saved_next = dict(self._next)
         self._states = dict(self._before)
-        self._found: list[Found] = []
+        self._found: list[DetectorEvent] = []
         self._read: tuple[tuple[datetime, datetime], dict[datetime, dict[Cell, Tally]]] | None = None
 
     def step(self, beats: Mapping[str, Heartbeat]) -> StepResult:
@@ -94,9 +106,9 @@ class MonitorStep:
 
     def _look(self, in_flight: datetime | None, due: datetime | None, beats: Mapping[str, Heartbeat]) -> None:
         """Lag, drops, and the judge's backlog: by the clock."""
-        state = self._states.get(FLOWING)
+        state = self._states.get(FLOW_KEY)
         counted = ledger.read(self._connection, task=self._name)
-        look = Look(
+        look = FlowSnapshot(
             now=self._now,
             oldest_in_flight_at=in_flight,
             accepted=counted.accepted,
@@ -111,8 +123,8 @@ class MonitorStep:
             most_lag=timedelta(seconds=self._settings.monitor.most_lag_s),
             most_dropped=self._settings.monitor.most_dropped,
         )
-        self._states[FLOWING] = flowing
-        self._found += [Found(FLOWING, event) for event in events]
+        self._states[FLOW_KEY] = flowing
+        self._found += [DetectorEvent(FLOW_KEY, event) for event in events]
 
     def _settle(
         self, stored: detector_state.Stored, in_flight: datetime | None, due: datetime | None
@@ -120,7 +132,7 @@ class MonitorStep:
         """Up to where each part may be taken in."""
         monitor = self._settings.monitor
         lateness = timedelta(seconds=monitor.lateness_s)
-        progress = Progress(
+        progress = StoreProgress(
             now=self._now,
             last_hour=stored.last_hour,
             pairs=stored.pairs,
@@ -129,12 +141,12 @@ class MonitorStep:
         )
         mark = self._mark("scored")
         settling = hours.step(mark.settling, progress, lateness=lateness, settle=timedelta(seconds=monitor.settle_s))
-        self._states[SCORED] = msgspec.structs.replace(mark, settling=settling)
+        self._states[SCORED_KEY] = msgspec.structs.replace(mark, settling=settling)
         return {"scored": settling.settled, "judged": settling.judged}
 
     def _take_in(self, part: Part, end: datetime | None, stored: detector_state.Stored) -> tuple[int, bool]:
         """Hand the complete hours to their detectors; how many there were, and whether there are more."""
-        key, start = _MARKS[part], self._next.get(_MARKS[part], cut(stored.first_hour))
+        key, start = _MARKS[part], self._next.get(_MARKS[part], start_of_hour(stored.first_hour))
         mark, count, more = self._mark(part), 0, False
         if end is not None and end > start:
             wanted = detector_state.hours(self._connection, self._name, start, end, MAX_HOURS + 1)
@@ -144,7 +156,7 @@ class MonitorStep:
             count = len(wanted[:MAX_HOURS])
             if count:
                 self._through_detectors(part, start, until)
-            self._states, found = task.silent(part, self._states, until)
+            self._states, found = detectors.close_stale(part, self._states, until)
             self._found += found
             mark = msgspec.structs.replace(
                 mark, taken=mark.taken + detector_state.pairs_from(self._connection, self._name, start, until)
@@ -158,7 +170,7 @@ class MonitorStep:
     def _through_detectors(self, part: Part, start: datetime, until: datetime) -> None:
         by_hour = self._cells(start, until)
         for hour in sorted(by_hour):
-            self._states, found_now = task.step(part, self._name, self._states, hour, by_hour[hour], self._rules)
+            self._states, found_now = detectors.step(part, self._name, self._states, hour, by_hour[hour], self._rules)
             self._found += found_now
 
     def _cells(self, start: datetime, until: datetime) -> dict[datetime, dict[Cell, Tally]]:
@@ -181,12 +193,12 @@ class MonitorStep:
     def _judge_drift(self, last_hour: datetime) -> None:
         since = (min(last_hour, self._now) - LABEL_WINDOW).replace(hour=0, minute=0, second=0, microsecond=0)
         counted = detector_state.labels_by_day(self._connection, self._name, since)
-        days = {day: judge.labels_of(counts) for day, counts in counted.items()}
-        state = self._states.get(JUDGE)
+        days = {day: judge.day_labels(counts) for day, counts in counted.items()}
+        state = self._states.get(JUDGE_KEY)
         if days or state is not None:
             known = state if isinstance(state, JudgeState) else JudgeState()
-            self._states[JUDGE], events = judge.step(known, days, last_hour, task=self._name)
-            self._found += [Found(JUDGE, event) for event in events]
+            self._states[JUDGE_KEY], events = judge.step(known, days, last_hour, task=self._name)
+            self._found += [DetectorEvent(JUDGE_KEY, event) for event in events]
 
     def _write(self) -> None:
         for found in self._found:
@@ -195,13 +207,14 @@ class MonitorStep:
         rows = [
             DetectorState(**key._asdict(), next_hour=next_hour, state=msgspec.to_builtins(state))
             for key, state in sorted(self._states.items(), key=itemgetter(0))
-            if (next_hour := marks[task.part_of(key)]) != self._saved_next.get(key) or state != self._before.get(key)
+            if (next_hour := marks[detectors.part_of(key)]) != self._saved_next.get(key)
+            or state != self._before.get(key)
         ]
         detector_state.save(self._connection, self._name, rows)
 
-    def _mark(self, part: Part) -> Taken:
+    def _mark(self, part: Part) -> HoursState:
         state = self._states.get(_MARKS[part])
-        return state if isinstance(state, Taken) else Taken()
+        return state if isinstance(state, HoursState) else HoursState()
 
     def _detail(self) -> dict[str, Any]:
         """How the task stands, for whoever reads the heartbeat."""
@@ -212,7 +225,7 @@ class MonitorStep:
             }
             for part in PARTS
         }
-        return detail | {"detectors": task.described(self._states)}
+        return detail | {"detectors": detectors.describe(self._states)}
 
 
 def run_step(
@@ -223,8 +236,8 @@ def run_step(
         return MonitorStep(connection, settings, name, now).step(beats)
 
 
-def _write_incident(connection: Connection, name: str, found: Found, now: datetime) -> None:
-    candidate, kind, detector, subject = task.incident_of(found)
+def _write_incident(connection: Connection, name: str, found: DetectorEvent, now: datetime) -> None:
+    candidate, kind, detector, subject = detectors.incident_of(found)
     event = found.event
     opened_at = event.at if isinstance(event, Opened) else event.opened_at
     # The key tells apart two sources of regret that both flag a segment.

@@ -19,8 +19,7 @@ from dashboard.data.cache import KINDS, cached, remembered, snapshot
 from dashboard.data.config import settings
 from dashboard.data.measures import Measure, Step
 from dashboard.data.state import Subject, Wanted, Window
-from scoring.evidence import report as evidences
-from scoring.evidence import worst_slices as crossings
+from scoring.evidence import report, worst_slices
 from scoring.evidence.report import TaskEvidence
 from scoring.evidence.verdict import NOT_SAMPLED
 from scoring.evidence.worst_slices import WorstCrossings
@@ -129,7 +128,7 @@ def overview(task: str | None, window: Window) -> list[TaskEvidence]:
             connection, task=task, kinds=(*KINDS, "ceiling", "excess"), since=window.since, until=window.until,
             dimension=ALL[0], per="window",
         )  # fmt: skip
-    return evidences.evidence(found, tasks=settings().tasks)
+    return report.evidence(found, tasks=settings().tasks)
 
 
 @cached
@@ -138,7 +137,7 @@ def segments(task: str, candidate: str, window: Window, measure: Measure) -> Ran
     tallies = cache.segments(task, candidate, window)
     if measure == "agreement":
         tallies = regret_tables.of_source(tallies, None)
-    for judged in evidences.evidence(tallies, tasks=settings().tasks):
+    for judged in report.evidence(tallies, tasks=settings().tasks):
         whole = judged.agreement if measure == "agreement" else judged.regret
         return Ranking(
             rows=measures.ranking(judged, measure),
@@ -155,7 +154,7 @@ def worst(task: str, candidate: str, window: Window, measure: Measure) -> Worst 
 
     None where it holds nothing, or nobody knows of regret.
     """
-    for judged in evidences.evidence(cache.segments(task, candidate, window), tasks=settings().tasks):
+    for judged in report.evidence(cache.segments(task, candidate, window), tasks=settings().tasks):
         source = judged.regret.source if judged.regret else None
         if measure == "agreement" or source is not None:
             by = "agreement" if measure == "agreement" else source
@@ -168,7 +167,7 @@ def _searched(task: str, candidate: str, window: Window, measure: per_unit.Measu
         rows = stored_slices.rows_for_slices(
             connection, task=task, candidate=candidate, since=window.since, until=window.until, measure=measure
         )
-    found = crossings.worst_crossings(
+    found = worst_slices.worst_crossings(
         ids=rows.ids, units=rows.units, dimensions=rows.dimensions, scores=rows.scores,
         probabilities=rows.probabilities, measure=measure, false_flag_rate=false_flag_rate,
     )  # fmt: skip

@@ -21,7 +21,7 @@ def moments(sums: Sums, heaviest: int = MICRO) -> Moments:
     return Moments.of_sums(sums, smallest_probability=MICRO / max(heaviest, sums.heaviest))
 
 
-def disagreement(agreement: Sums, heaviest: int = MICRO) -> Moments:
+def disagreement_moments(agreement: Sums, heaviest: int = MICRO) -> Moments:
     """The moments of 1 − x, from the sums of agreements x.
 
     Σxw² is not among the sums. It is exact for agreements of 0 or 1 and for equal weights; else
@@ -45,7 +45,7 @@ def disagreement(agreement: Sums, heaviest: int = MICRO) -> Moments:
     )
 
 
-def failing(tally: Tally, role: Role) -> Moments:
+def failure_moments(tally: Tally, role: Role) -> Moments:
     """Of the pairs for which this side was asked, those in which it failed. Each counts once."""
     start = f"failure:{role}:"
     kinds = {name.removeprefix(start): n for name, n in tally.counts.items() if name.startswith(start)}
@@ -63,11 +63,11 @@ def interval(seen: Moments) -> Interval:
 
 
 def percent(share: float) -> str:
-    """2.1%; as many digits as a small share needs to be told from nothing."""
+    """2.1%; as many digits as a small share needs to be format_interval from nothing."""
     return f"{100 * share:.1f}%" if share >= 0.001 or share == 0 else f"{100 * share:.2g}%"
 
 
-def told(found: Interval) -> str:
+def format_interval(found: Interval) -> str:
     """5.3% (3.9%–7.1%), n 812"""
     if found.estimate is None:
         return "no data"

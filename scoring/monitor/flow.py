@@ -21,17 +21,17 @@ DROPPED: Final = "dropped"
 JUDGE: Final = "judge"
 
 #: The share of `most_lag` for which a lag must last before it is one.
-PATIENCE: Final = 1 / 3
+LAG_HOLD_SHARE: Final = 1 / 3
 #: A judge may be behind, or have spent its budget, for so long.
-JUDGE_PATIENCE: Final = timedelta(hours=1)
+JUDGE_HOLD: Final = timedelta(hours=1)
 #: A pair that waits for its judge longer than this is behind.
-MOST_JUDGE_LAG: Final = timedelta(days=1)
+MAX_JUDGE_LAG: Final = timedelta(days=1)
 PERIOD: Final = timedelta(hours=1)
 #: A share of fewer exchanges says little.
-FEWEST: Final = 100
+MIN_EXCHANGES: Final = 100
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class FlowSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What the store says of a task at `now`. `accepted` and `dropped` (by reason) are cumulative.
 
     What has been on its way for too long to be answered is lost, and not in `oldest_in_flight_at`.
@@ -46,14 +46,14 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     judge_trouble: str | None = None
 
 
-class Patience(msgspec.Struct, frozen=True, kw_only=True):
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """Since when (by the clock) something has been amiss at every look, and its incident's beginning."""
 
     since: datetime | None = None
     opened_at: datetime | None = None
 
 
-class Drops(msgspec.Struct, frozen=True, kw_only=True):
+class DropState(msgspec.Struct, frozen=True, kw_only=True):
     """The cumulative counts at the start of the period under way."""
 
     since: datetime | None = None
@@ -63,9 +63,9 @@ class Drops(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowState(msgspec.Struct, frozen=True, kw_only=True):
-    lag: Patience = Patience()
-    drops: Drops = Drops()
-    judge: Patience = Patience()
+    lag: Condition = Condition()
+    drops: DropState = DropState()
+    judge: Condition = Condition()
 
     @property
     def open(self) -> list[str]:
@@ -74,7 +74,7 @@ class FlowState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def step(
-    state: FlowState, look: Look, *, task: str, most_lag: timedelta, most_dropped: float
+    state: FlowState, look: FlowSnapshot, *, task: str, most_lag: timedelta, most_dropped: float
 ) -> tuple[FlowState, list[Event]]:
     """The state after a look, and what began or ended."""
     lag, lag_event = _lag(state.lag, look, task, most_lag)
@@ -84,7 +84,7 @@ def step(
     return FlowState(lag=lag, drops=drops, judge=judge), events
 
 
-def _lag(state: Patience, look: Look, task: str, most: timedelta) -> tuple[Patience, Event | None]:
+def _lag(state: Condition, look: FlowSnapshot, task: str, most: timedelta) -> tuple[Condition, Event | None]:
     oldest = look.oldest_in_flight_at
     age = timedelta() if oldest is None else look.now - oldest
     if state.opened_at is not None:
@@ -92,12 +92,12 @@ def _lag(state: Patience, look: Look, task: str, most: timedelta) -> tuple[Patie
         if age > most / 2:
             return state, None
         because = "no exchange that could still be answered is stuck"
-        return Patience(), Closed(subject=LAG, opened_at=state.opened_at, at=look.now, because=because)
+        return Condition(), Closed(subject=LAG, opened_at=state.opened_at, at=look.now, because=because)
     if oldest is None or age <= most:
-        return Patience(), None
+        return Condition(), None
     since = state.since or look.now
-    if look.now - since < PATIENCE * most:
-        return Patience(since=since), None
+    if look.now - since < LAG_HOLD_SHARE * most:
+        return Condition(since=since), None
     opened = Opened(
         subject=LAG,
         at=oldest + most,
@@ -106,10 +106,10 @@ def _lag(state: Patience, look: Look, task: str, most: timedelta) -> tuple[Patie
         f"more than {_long(most)} is a lag, and its hour and all later ones wait for it",
         detail={"oldest_in_flight_at": oldest.isoformat(), "most_lag_s": most.total_seconds()},
     )
-    return Patience(since=since, opened_at=opened.at), opened
+    return Condition(since=since, opened_at=opened.at), opened
 
 
-def _dropped(state: Drops, look: Look, task: str, most: float) -> tuple[Drops, Event | None]:
+def _dropped(state: DropState, look: FlowSnapshot, task: str, most: float) -> tuple[DropState, Event | None]:
     begun = msgspec.structs.replace(state, since=look.now, accepted=look.accepted, dropped=dict(look.dropped))
     if state.since is None or look.accepted < state.accepted:
         return begun, None
@@ -117,7 +117,7 @@ def _dropped(state: Drops, look: Look, task: str, most: float) -> tuple[Drops, E
     dropped = {reason: n - state.dropped.get(reason, 0) for reason, n in sorted(look.dropped.items())}
     share = sum(dropped.values()) / accepted if accepted else 0.0
     is_over = look.now - state.since >= PERIOD
-    if accepted < FEWEST:
+    if accepted < MIN_EXCHANGES:
         # Too few to say anything: the period goes on for as long as it takes.
         return state, None
     if state.opened_at is None and share > most:
@@ -137,16 +137,16 @@ def _dropped(state: Drops, look: Look, task: str, most: float) -> tuple[Drops, E
     return (begun if is_over else state), None
 
 
-def _judge(state: Patience, look: Look, task: str) -> tuple[Patience, Event | None]:
+def _judge(state: Condition, look: FlowSnapshot, task: str) -> tuple[Condition, Event | None]:
     due = look.judge_due_at
-    is_behind = due is not None and (look.judge_trouble is not None or look.now - due > MOST_JUDGE_LAG)
+    is_behind = due is not None and (look.judge_trouble is not None or look.now - due > MAX_JUDGE_LAG)
     if not is_behind:
         if state.opened_at is None:
-            return Patience(), None
+            return Condition(), None
         because = "the judge keeps up again"
-        return Patience(), Closed(subject=JUDGE, opened_at=state.opened_at, at=look.now, because=because)
+        return Condition(), Closed(subject=JUDGE, opened_at=state.opened_at, at=look.now, because=because)
     since = state.since or look.now
-    if state.opened_at is not None or look.now - since < JUDGE_PATIENCE:
+    if state.opened_at is not None or look.now - since < JUDGE_HOLD:
         return msgspec.structs.replace(state, since=since), None
     assert due is not None
     opened = Opened(
@@ -156,7 +156,7 @@ def _judge(state: Patience, look: Look, task: str) -> tuple[Patience, Event | No
         + (look.judge_trouble or "it is asked less often than pairs arrive"),
         detail={"oldest_due_at": due.isoformat(), "trouble": look.judge_trouble},
     )
-    return Patience(since=since, opened_at=since), opened
+    return Condition(since=since, opened_at=since), opened
 
 
 def _long(time: timedelta) -> str:

@@ -17,10 +17,10 @@ from typing import Final
 import msgspec
 
 #: How long the hours wait for a judge that does not get on.
-JUDGE_PATIENCE: Final = timedelta(days=1)
+JUDGE_TIMEOUT: Final = timedelta(days=1)
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class StoreProgress(msgspec.Struct, frozen=True, kw_only=True):
     """What the store says of a task at `now`: the hour of its newest pair, and how many there are.
 
     Of what holds its hours up, the oldest: an exchange in flight (not older than is worth waiting
@@ -34,7 +34,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     judge_due_at: datetime | None = None
 
 
-class Settling(msgspec.Struct, frozen=True, kw_only=True):
+class Watermark(msgspec.Struct, frozen=True, kw_only=True):
     """All hours before `settled` are complete, those before `pending` have looked so since `pending_since`.
 
     `pairs` have not changed since `pairs_since`. `judged` is up to where judges are done as well.
@@ -49,7 +49,7 @@ class Settling(msgspec.Struct, frozen=True, kw_only=True):
     judged_since: datetime | None = None
 
 
-def step(state: Settling, seen: Progress, *, lateness: timedelta, settle: timedelta) -> Settling:
+def step(state: Watermark, seen: StoreProgress, *, lateness: timedelta, settle: timedelta) -> Watermark:
     """The state after a look. `settled` and `judged` never go back."""
     now = seen.now
     is_same = state.pairs_since is not None and state.pairs == seen.pairs
@@ -57,7 +57,7 @@ def step(state: Settling, seen: Progress, *, lateness: timedelta, settle: timede
     is_quiet = now - pairs_since >= settle
     # A clock that is ahead must not declare hours complete that are still to come.
     newest = min(seen.last_hour, now)
-    complete = cut(min(cut(now if is_quiet else newest) - lateness, seen.in_flight_at or now))
+    complete = start_of_hour(min(start_of_hour(now if is_quiet else newest) - lateness, seen.in_flight_at or now))
     pending, pending_since = state.pending, state.pending_since or now
     settled = state.settled
     if is_quiet:
@@ -67,7 +67,7 @@ def step(state: Settling, seen: Progress, *, lateness: timedelta, settle: timede
     if pending is None or now - pending_since >= settle:
         pending, pending_since = complete, now
     judged, judged_since = _judged(state, seen, settled)
-    return Settling(
+    return Watermark(
         pairs=seen.pairs,
         pairs_since=pairs_since,
         pending=pending,
@@ -78,21 +78,21 @@ def step(state: Settling, seen: Progress, *, lateness: timedelta, settle: timede
     )
 
 
-def cut(moment: datetime) -> datetime:
+def start_of_hour(moment: datetime) -> datetime:
     """The start of its hour."""
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
-def _judged(state: Settling, seen: Progress, settled: datetime | None) -> tuple[datetime | None, datetime]:
+def _judged(state: Watermark, seen: StoreProgress, settled: datetime | None) -> tuple[datetime | None, datetime]:
     """Up to where judges are done, and since when that has not moved."""
     since = state.judged_since or seen.now
     if settled is None:
         return None, since
-    reached = settled if seen.judge_due_at is None else min(settled, cut(seen.judge_due_at))
+    reached = settled if seen.judge_due_at is None else min(settled, start_of_hour(seen.judge_due_at))
     judged = _later(state.judged, reached)
     if judged != state.judged or judged == settled:
         return judged, seen.now
-    if seen.now - since >= JUDGE_PATIENCE:
+    if seen.now - since >= JUDGE_TIMEOUT:
         return settled, seen.now
     return judged, since
 

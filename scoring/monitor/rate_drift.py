@@ -18,22 +18,22 @@ import msgspec
 
 from scoring.monitor import recovery
 from scoring.monitor.events import Closed, Event, Opened, Severity
-from scoring.monitor.figures import as_detail, interval, percent, told
-from scoring.monitor.recovery import HOUR, SILENCE, SILENT, Recovery
+from scoring.monitor.figures import as_detail, format_interval, interval, percent
+from scoring.monitor.recovery import HOUR, STALE, STALE_AFTER, Recovery
 from scoring.stats.detection.baseline import Baseline, Weekly, fit_baseline, hour_of_week
 from scoring.stats.detection.drift import HORIZON, DriftState, alarm_level, observe_hours
 from scoring.stats.moments import MICRO, Moments
 
-RiseStatus: TypeAlias = Literal["learning", "watching", "open"]
+RateDriftStatus: TypeAlias = Literal["learning", "watching", "open"]
 
-WEEK: Final = timedelta(days=7)
-FEWEST: Final = 100
+LEARNING_PERIOD: Final = timedelta(days=7)
+MIN_ROWS: Final = 100
 #: Weeks within which a false alarm is unlikely, however busy the task.
-CALM_WEEKS: Final = 4
+QUIET_WEEKS: Final = 4
 DAY: Final = timedelta(days=1)
 
 
-class RiseState(msgspec.Struct, frozen=True, kw_only=True):
+class RateDriftState(msgspec.Struct, frozen=True, kw_only=True):
     """`weekly` is what was learnt, until it has become `usual`. `rows` are those of the learning week.
 
     `heaviest` is the largest weight seen, in millionths. `lately` holds the last 24 hours.
@@ -50,13 +50,13 @@ class RiseState(msgspec.Struct, frozen=True, kw_only=True):
     recovery: Recovery = Recovery()
 
     @property
-    def status(self) -> RiseStatus:
+    def status(self) -> RateDriftStatus:
         if self.opened_at is not None:
             return "open"
         return "learning" if self.usual is None else "watching"
 
 
-class Wording(msgspec.Struct, frozen=True, kw_only=True):
+class WatchedRate(msgspec.Struct, frozen=True, kw_only=True):
     """How people call it: "regret of small-7b on ticket-intent". At `critical` and above it is urgent."""
 
     what: str
@@ -65,22 +65,25 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def step(
-    state: RiseState, hour: datetime, seen: Moments, wording: Wording, *, horizon: int = HORIZON
-) -> tuple[RiseState, Event | None]:
+    state: RateDriftState, hour: datetime, seen: Moments, wording: WatchedRate, *, horizon: int = HORIZON
+) -> tuple[RateDriftState, Event | None]:
     """The state after an hour, later than all before, and what happened in it. An hour without rows is none."""
     if not seen.n:
         return state, None
     state = msgspec.structs.replace(
-        state, since=state.since or hour, heaviest=max(state.heaviest, seen.heaviest), lately=_lately(state, hour, seen)
+        state,
+        since=state.since or hour,
+        heaviest=max(state.heaviest, seen.heaviest),
+        lately=_last_day(state, hour, seen),
     )
-    state = _learnt(state, hour)
+    state = _with_baseline(state, hour)
     if state.usual is None:
         weekly = (state.weekly or Weekly()) + Weekly.of([(hour, seen)])
         return msgspec.structs.replace(state, weekly=weekly, rows=state.rows + seen.n), None
     if state.opened_at is not None:
         return _recovering(state, hour, seen, wording)
     expected = state.usual.cautious[hour_of_week(hour)]
-    level = alarm_level(max(horizon, CALM_WEEKS * state.rows))
+    level = alarm_level(max(horizon, QUIET_WEEKS * state.rows))
     state = msgspec.structs.replace(state, drift=observe_hours(state.drift, [(seen, expected)], level))
     if not state.drift.alarmed:
         return state, None
@@ -88,39 +91,40 @@ def step(
     return msgspec.structs.replace(state, opened_at=hour, recovery=Recovery()), opened
 
 
-def silent(state: RiseState, until: datetime, subject: str) -> tuple[RiseState, Event | None]:
+def close_stale(state: RateDriftState, until: datetime, subject: str) -> tuple[RateDriftState, Event | None]:
     """The state where nothing comes before `until`: after a week of that an incident is over."""
-    if state.opened_at is None or until < state.lately[-1][0] + SILENCE:
+    if state.opened_at is None or until < state.lately[-1][0] + STALE_AFTER:
         return state, None
-    closed = Closed(subject=subject, opened_at=state.opened_at, at=state.lately[-1][0] + SILENCE, because=SILENT)
-    return _anew(state), closed
+    closed = Closed(subject=subject, opened_at=state.opened_at, at=state.lately[-1][0] + STALE_AFTER, because=STALE)
+    return _reset(state), closed
 
 
-def _anew(state: RiseState) -> RiseState:
+def _reset(state: RateDriftState) -> RateDriftState:
     return msgspec.structs.replace(state, drift=DriftState(), opened_at=None, recovery=Recovery())
 
 
-def _lately(state: RiseState, hour: datetime, seen: Moments) -> tuple[tuple[datetime, Moments], ...]:
+def _last_day(state: RateDriftState, hour: datetime, seen: Moments) -> tuple[tuple[datetime, Moments], ...]:
     return (*(each for each in state.lately if each[0] > hour - DAY), (hour, seen))
 
 
-def _learnt(state: RiseState, hour: datetime) -> RiseState:
+def _with_baseline(state: RateDriftState, hour: datetime) -> RateDriftState:
     """With a baseline, once a week has passed before `hour`."""
-    if state.usual is not None or state.since is None or hour - state.since < WEEK or state.rows < FEWEST:
+    if state.usual is not None or state.since is None or hour - state.since < LEARNING_PERIOD or state.rows < MIN_ROWS:
         return state
     return msgspec.structs.replace(state, usual=fit_baseline(state.weekly or Weekly()), weekly=None)
 
 
-def _opened(state: RiseState, hour: datetime, wording: Wording, level: float) -> Opened:
+def _opened(state: RateDriftState, hour: datetime, wording: WatchedRate, level: float) -> Opened:
     last_day = sum((seen for _, seen in state.lately), Moments())
-    found, usual = interval(last_day), usual_lately(state)
+    found, usual = interval(last_day), expected_last_day(state)
     is_urgent = wording.critical is not None and found.low > wording.critical
     severity: Severity = "critical" if is_urgent else "warning"
     return Opened(
         subject=wording.subject,
         at=hour,
         severity=severity,
-        summary=f"{wording.what} rose above its usual {percent(usual)} for these hours; last 24 h {told(found)}",
+        summary=f"{wording.what} rose above its usual {percent(usual)} for these hours; "
+        f"last 24 h {format_interval(found)}",
         detail={
             "usual": usual,
             "last_24_h": as_detail(found),
@@ -131,19 +135,21 @@ def _opened(state: RiseState, hour: datetime, wording: Wording, level: float) ->
     )
 
 
-def usual_lately(state: RiseState) -> float:
+def expected_last_day(state: RateDriftState) -> float:
     """The rate that is usual in the hours of `lately`, weighted by their traffic."""
     assert state.usual is not None
     weight = sum(seen.weight for _, seen in state.lately)
     return sum(state.usual.expected[hour_of_week(hour)] * seen.weight for hour, seen in state.lately) / weight
 
 
-def _recovering(state: RiseState, hour: datetime, seen: Moments, wording: Wording) -> tuple[RiseState, Event | None]:
+def _recovering(
+    state: RateDriftState, hour: datetime, seen: Moments, wording: WatchedRate
+) -> tuple[RateDriftState, Event | None]:
     assert state.usual is not None
     assert state.opened_at is not None
     usual = state.usual.cautious[hour_of_week(hour)]
     period_now, period = recovery.step(state.recovery, hour, seen, usual)
-    if period is None or not period.is_calm:
+    if period is None or not period.is_recovered:
         return msgspec.structs.replace(state, recovery=period_now), None
     closed = Closed(
         subject=wording.subject,
@@ -152,4 +158,4 @@ def _recovering(state: RiseState, hour: datetime, seen: Moments, wording: Wordin
         because=f"over {period.hours} h it was {percent(period.rate)}, n {period.n:,}: "
         f"no more than {percent(period.usual)}, which is usual for these hours",
     )
-    return _anew(state), closed
+    return _reset(state), closed

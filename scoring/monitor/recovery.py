@@ -18,13 +18,13 @@ import msgspec
 
 from scoring.stats.moments import MICRO, Moments
 
-SHORTEST: Final = timedelta(days=1)
-EXPECTED: Final = 10.0
+MIN_PERIOD: Final = timedelta(days=1)
+MIN_EXPECTED: Final = 10.0
 
 HOUR: Final = timedelta(hours=1)
 
-SILENCE: Final = timedelta(days=7)
-SILENT: Final = "nothing came of it for a week"
+STALE_AFTER: Final = timedelta(days=7)
+STALE: Final = "nothing came of it for a week"
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     usual: float
 
     @property
-    def is_calm(self) -> bool:
+    def is_recovered(self) -> bool:
         return self.rate <= self.usual
 
 
@@ -58,7 +58,7 @@ def step(state: Recovery, hour: datetime, seen: Moments, usual: float) -> tuple[
     rate = expected / total.weight
     worth = total.weight**2 / (total.weight_squares * MICRO)
     length = hour + HOUR - since
-    if length < SHORTEST or worth * rate < EXPECTED:
+    if length < MIN_PERIOD or worth * rate < MIN_EXPECTED:
         return Recovery(since=since, seen=total, usual=expected), None
     period = Period(hours=round(length / HOUR), n=total.n, rate=total.weighted / total.weight, usual=rate)
     return Recovery(), period

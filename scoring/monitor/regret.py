@@ -10,7 +10,7 @@ from typing import Final
 from scoring.monitor import rate_drift
 from scoring.monitor.events import Event
 from scoring.monitor.figures import moments
-from scoring.monitor.rate_drift import RiseState, Wording
+from scoring.monitor.rate_drift import RateDriftState, WatchedRate
 from shadow.aggregates.tally import Sums
 from shadow.records import RegretSource
 
@@ -18,7 +18,7 @@ DETECTOR: Final = "regret_drift"
 
 
 def step(
-    state: RiseState,
+    state: RateDriftState,
     hour: datetime,
     regret: Sums,
     *,
@@ -27,8 +27,8 @@ def step(
     source: RegretSource,
     limit: float,
     horizon: int,
-) -> tuple[RiseState, Event | None]:
+) -> tuple[RateDriftState, Event | None]:
     """One hour of what `source` says. It is urgent where regret is surely above the accepted `limit`."""
     by = " by its judge" if source == "judge" else ""
-    wording = Wording(what=f"regret of {candidate} on {task}{by}", subject=source, critical=limit)
+    wording = WatchedRate(what=f"regret of {candidate} on {task}{by}", subject=source, critical=limit)
     return rate_drift.step(state, hour, moments(regret, state.heaviest), wording, horizon=horizon)

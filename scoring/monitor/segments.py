@@ -25,8 +25,8 @@ import msgspec
 
 from scoring.monitor import recovery
 from scoring.monitor.events import Closed, Event, Opened
-from scoring.monitor.figures import as_detail, interval, moments, percent, told
-from scoring.monitor.recovery import HOUR, SILENCE, SILENT, Recovery
+from scoring.monitor.figures import as_detail, format_interval, interval, moments, percent
+from scoring.monitor.recovery import HOUR, STALE, STALE_AFTER, Recovery
 from scoring.stats.moments import MICRO, Floats, Moments
 from scoring.stats.segments import SegmentReading, e_values_above, judge_segments
 from scoring.stats.sequential import Interval
@@ -38,13 +38,13 @@ DETECTOR: Final = "bad_segment"
 WEEK: Final = timedelta(days=7)
 
 #: More are not watched: somebody has put ids into a dimension.
-MOST_SEGMENTS: Final = 2_000
+MAX_SEGMENTS: Final = 2_000
 
 #: Stands for all of the traffic among the segments.
 WHOLE: Final = "all=all"
 
 
-class Watched(msgspec.Struct, frozen=True, kw_only=True):
+class SegmentHistory(msgspec.Struct, frozen=True, kw_only=True):
     """One segment: its regret over the whole watch, last week and this one, and its incident if it has one.
 
     `last` is the newest hour in which it had any rows.
@@ -71,7 +71,7 @@ class SegmentsState(msgspec.Struct, frozen=True, kw_only=True):
     monday: datetime | None = None
     heaviest: int = MICRO
     left_out: int = 0
-    segments: dict[str, Watched] = {}
+    segments: dict[str, SegmentHistory] = {}
 
     @property
     def open(self) -> list[str]:
@@ -81,7 +81,7 @@ class SegmentsState(msgspec.Struct, frozen=True, kw_only=True):
 class _Recovered(NamedTuple):
     """A segment after an hour of its incident, and how one can tell that it is over, if it is."""
 
-    watched: Watched
+    watched: SegmentHistory
     because: str = ""
 
 
@@ -103,12 +103,12 @@ def step(
         return state, []
     monday = _monday(hour)
     known = _in_week(state, monday)
-    room = MOST_SEGMENTS - len(known)
+    room = MAX_SEGMENTS - len(known)
     new = [name for name in sorted(seen, key=_whole_first) if name not in known]
     for name in new[max(room, 0) :]:
         del seen[name]
-    segments = known | {name: _added(known.get(name), each, hour) for name, each in seen.items()}
-    readings = _read(segments, limit, false_flag_rate)
+    segments = known | {name: _with_hour(known.get(name), each, hour) for name, each in seen.items()}
+    readings = _readings(segments, limit, false_flag_rate)
     events: list[Event] = []
     # The whole first: what it is decides about the others.
     for name in sorted(segments, key=_whole_first):
@@ -119,7 +119,7 @@ def step(
             if recovered.because:
                 closed = Closed(subject=name, opened_at=watched.opened_at, at=hour + HOUR, because=recovered.because)
                 events.append(closed)
-        elif watched.opened_at is None and reading is not None and _stands_out(name, segments, reading, limit):
+        elif watched.opened_at is None and reading is not None and _deserves_incident(name, segments, reading, limit):
             segments[name] = msgspec.structs.replace(watched, opened_at=hour)
             what = f"regret of {candidate} on {task}" + (" by its judge" if source == "judge" else "")
             what += "" if name == WHOLE else f" where {name}"
@@ -129,13 +129,13 @@ def step(
     return SegmentsState(monday=monday, heaviest=heaviest, left_out=left_out, segments=segments), events
 
 
-def silent(state: SegmentsState, until: datetime) -> tuple[SegmentsState, list[Event]]:
+def close_stale(state: SegmentsState, until: datetime) -> tuple[SegmentsState, list[Event]]:
     """The state where nothing comes before `until`: after a week of that a segment's incident is over."""
     segments, events = dict(state.segments), list[Event]()
     for name, watched in sorted(state.segments.items()):
-        if watched.opened_at is not None and until >= watched.last + SILENCE:
-            segments[name] = Watched(last=watched.last)
-            closed = Closed(subject=name, opened_at=watched.opened_at, at=watched.last + SILENCE, because=SILENT)
+        if watched.opened_at is not None and until >= watched.last + STALE_AFTER:
+            segments[name] = SegmentHistory(last=watched.last)
+            closed = Closed(subject=name, opened_at=watched.opened_at, at=watched.last + STALE_AFTER, because=STALE)
             events.append(closed)
     return msgspec.structs.replace(state, segments=segments) if events else state, events
 
@@ -148,7 +148,7 @@ def _monday(hour: datetime) -> datetime:
     return hour.replace(hour=0) - timedelta(days=hour.weekday())
 
 
-def _in_week(state: SegmentsState, monday: datetime) -> dict[str, Watched]:
+def _in_week(state: SegmentsState, monday: datetime) -> dict[str, SegmentHistory]:
     """The segments as they are when the week that starts on `monday` goes on, or begins.
 
     Those that had no rows for a whole week are forgotten.
@@ -163,12 +163,12 @@ def _in_week(state: SegmentsState, monday: datetime) -> dict[str, Watched]:
     }
 
 
-def _added(watched: Watched | None, seen: Moments, hour: datetime) -> Watched:
-    known = watched or Watched(last=hour)
+def _with_hour(watched: SegmentHistory | None, seen: Moments, hour: datetime) -> SegmentHistory:
+    known = watched or SegmentHistory(last=hour)
     return msgspec.structs.replace(known, last=hour, whole=known.whole + seen, week=known.week + seen)
 
 
-def _read(segments: Mapping[str, Watched], limit: float, rate: float) -> dict[str, SegmentReading]:
+def _readings(segments: Mapping[str, SegmentHistory], limit: float, rate: float) -> dict[str, SegmentReading]:
     """What can be said of each segment that is one."""
     values = Counter(name.partition("=")[0] for name in segments)
     judged = {name: each for name, each in segments.items() if name == WHOLE or values[name.partition("=")[0]] > 1}
@@ -178,9 +178,11 @@ def _read(segments: Mapping[str, Watched], limit: float, rate: float) -> dict[st
     return dict(zip(judged, readings, strict=True))
 
 
-def _stands_out(name: str, segments: Mapping[str, Watched], reading: SegmentReading, limit: float) -> bool:
+def _deserves_incident(
+    name: str, segments: Mapping[str, SegmentHistory], reading: SegmentReading, limit: float
+) -> bool:
     """Whether a flag is worth an incident of its own."""
-    if reading.status != "worse" or _surest(segments[name])[0].low <= limit:
+    if reading.status != "worse" or _strongest(segments[name])[0].low <= limit:
         return False
     whole = segments.get(WHOLE)
     if name == WHOLE or whole is None or whole.opened_at is None:
@@ -188,13 +190,15 @@ def _stands_out(name: str, segments: Mapping[str, Watched], reading: SegmentRead
     return interval(segments[name].fresh).low > (whole.fresh.estimate or 0.0)
 
 
-def _opened(name: str, hour: datetime, what: str, watched: Watched, reading: SegmentReading, limit: float) -> Opened:
-    worse, since = _surest(watched)
+def _opened(
+    name: str, hour: datetime, what: str, watched: SegmentHistory, reading: SegmentReading, limit: float
+) -> Opened:
+    worse, since = _strongest(watched)
     return Opened(
         subject=name,
         at=hour,
         severity="critical" if worse.low > 2 * limit else "warning",
-        summary=f"{what} is above the accepted {percent(limit)}; {since} {told(worse)}",
+        summary=f"{what} is above the accepted {percent(limit)}; {since} {format_interval(worse)}",
         detail={
             "limit": limit,
             "whole_watch": as_detail(interval(watched.whole)),
@@ -205,15 +209,15 @@ def _opened(name: str, hour: datetime, what: str, watched: Watched, reading: Seg
     )
 
 
-def _surest(watched: Watched) -> tuple[Interval, str]:
+def _strongest(watched: SegmentHistory) -> tuple[Interval, str]:
     """The interval that speaks against the segment most clearly, and what it is of."""
     candidates = ((interval(watched.whole), "since the watch began"), (interval(watched.fresh), "since last week"))
     return max(candidates, key=lambda each: each[0].low)
 
 
-def _recovering(watched: Watched, hour: datetime, seen: Moments, limit: float) -> _Recovered:
+def _recovering(watched: SegmentHistory, hour: datetime, seen: Moments, limit: float) -> _Recovered:
     period_now, period = recovery.step(watched.recovery, hour, seen, limit)
-    if period is None or not period.is_calm:
+    if period is None or not period.is_recovered:
         return _Recovered(msgspec.structs.replace(watched, recovery=period_now))
     rate = f"over {period.hours} h it was {percent(period.rate)}, n {period.n:,}"
-    return _Recovered(Watched(last=hour), f"{rate}: within the accepted {percent(limit)}")
+    return _Recovered(SegmentHistory(last=hour), f"{rate}: within the accepted {percent(limit)}")

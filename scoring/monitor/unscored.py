@@ -13,19 +13,19 @@ import msgspec
 
 from scoring.monitor.events import Closed, Event, Opened
 from scoring.monitor.figures import percent
-from scoring.monitor.recovery import HOUR, SILENCE, SILENT
+from scoring.monitor.recovery import HOUR, STALE, STALE_AFTER
 from shadow.aggregates.tally import Tally
 
 DETECTOR: Final = "coverage"
 UNSCORED: Final = "unscored"
 
 #: A share of fewer pairs says little.
-FEWEST: Final = 50
+MIN_PAIRS: Final = 50
 IN_A_ROW: Final = 2
 
 _PREFIX: Final = "unscored:"
 #: Pairs that nobody meant to score.
-_NOT_MEANT: Final = ("not_sampled",)
+_NOT_TRIED: Final = ("not_sampled",)
 
 
 class UnscoredState(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +51,9 @@ def step(
     for name, n in tally.counts.items():
         if name.startswith(_PREFIX):
             reasons[name.removeprefix(_PREFIX)] += n
-    pairs = state.pairs + tally.pairs - sum(reasons.pop(reason, 0) for reason in _NOT_MEANT)
+    pairs = state.pairs + tally.pairs - sum(reasons.pop(reason, 0) for reason in _NOT_TRIED)
     since = state.since or hour
-    if pairs < FEWEST:
+    if pairs < MIN_PAIRS:
         return msgspec.structs.replace(state, last=hour, since=since, pairs=pairs, reasons=dict(reasons)), None
     share = reasons.total() / pairs
     is_above = share > most
@@ -82,11 +82,11 @@ def step(
     return ended, None
 
 
-def silent(state: UnscoredState, until: datetime) -> tuple[UnscoredState, Event | None]:
+def close_stale(state: UnscoredState, until: datetime) -> tuple[UnscoredState, Event | None]:
     """The state where nothing comes before `until`: after a week of that an incident is over."""
-    if state.opened_at is None or state.last is None or until < state.last + SILENCE:
+    if state.opened_at is None or state.last is None or until < state.last + STALE_AFTER:
         return state, None
-    closed = Closed(subject=UNSCORED, opened_at=state.opened_at, at=state.last + SILENCE, because=SILENT)
+    closed = Closed(subject=UNSCORED, opened_at=state.opened_at, at=state.last + STALE_AFTER, because=STALE)
     return UnscoredState(last=state.last), closed
 
 

@@ -10,9 +10,9 @@ import msgspec
 
 from scoring.compare import scored
 from scoring.judge import Judge, JudgeVerdict, build_question, price_of
-from scoring.monitor import task
+from scoring.monitor import detectors
+from scoring.monitor.detectors import Rules
 from scoring.monitor.events import Opened
-from scoring.monitor.task import Rules
 from shadow.aggregates.counting import count, dimensions_of, judged
 from shadow.aggregates.tally import Cell, Tally, combination, spread
 from shadow.cli.demo.settings import Models, Ports, write_settings
@@ -113,10 +113,10 @@ def alarms(cells: Mapping[Cell, Tally], settings: Settings) -> list[Alarm]:
         for cell, tally in cells.items():
             if cell.task == name and cell.kind != "excess":
                 hours.setdefault(cell.hour, {})[cell] = tally
-        rules, states = Rules.of(settings, name), dict[task.Key, task.State]()
+        rules, states = Rules.of(settings, name), dict[detectors.Key, detectors.State]()
         for hour in sorted(hours):
-            for part in task.PARTS:
-                states, now = task.step(part, name, states, hour, hours[hour], rules)
+            for part in detectors.PARTS:
+                states, now = detectors.step(part, name, states, hour, hours[hour], rules)
                 for each in now:
                     if isinstance(each.event, Opened):
                         key = each.key

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from scoring.monitor import task
-from scoring.monitor.task import Found, Rules, States
+from scoring.monitor import detectors
+from scoring.monitor.detectors import DetectorEvent, Rules, States
 from shadow.aggregates.tally import ALL, MICRO, Cell, Sums, Tally
 from shadow.records import Reply
 from shadow.settings import Settings
@@ -63,14 +63,14 @@ def an_hour(
 
 def watched(
     hours: Iterator[dict[Cell, Tally]] | list[dict[Cell, Tally]], states: States | None = None, rules: Rules = RULES
-) -> tuple[States, list[Found]]:
+) -> tuple[States, list[DetectorEvent]]:
     """What the detectors of a task make of hours, each `an_hour`; states go through JSON between them."""
     states, found = dict(states or {}), []
     for cells in hours:
         if cells:
             hour = next(iter(cells)).hour
-            for part in task.PARTS:
-                states, now = task.step(part, "ticket-intent", states, hour, cells, rules)
+            for part in detectors.PARTS:
+                states, now = detectors.step(part, "ticket-intent", states, hour, cells, rules)
                 found += now
     return states, found
 
@@ -78,7 +78,7 @@ def watched(
 def through_json(states: States) -> States:
     """As the database gives them back."""
     return {
-        key: task.restored(key, msgspec.json.decode(msgspec.json.encode(state), type=dict[str, Any]))
+        key: detectors.restore(key, msgspec.json.decode(msgspec.json.encode(state), type=dict[str, Any]))
         for key, state in states.items()
     }
 

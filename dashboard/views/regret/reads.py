@@ -9,7 +9,7 @@ from dashboard.data.cache import cached
 from dashboard.data.measures import Step
 from dashboard.data.regret_tables import Per, Side
 from dashboard.data.state import Window
-from scoring.evidence import report as evidences
+from scoring.evidence import report
 from scoring.evidence.estimates import Estimate, estimates
 from scoring.evidence.report import TaskEvidence
 from shadow.aggregates.tally import ALL
@@ -37,7 +37,7 @@ class Course:
 def known(task: str, candidate: str, window: Window) -> Known | None:
     """Regret by source, and what it rests on; None where the window holds nothing."""
     totals = cache.totals(task, candidate, window)
-    for found in evidences.evidence(totals, tasks=config.settings().tasks):
+    for found in report.evidence(totals, tasks=config.settings().tasks):
         if found.n:
             return Known(evidence=found, sampled=regret_tables.sampled(totals))
     return None
@@ -50,7 +50,7 @@ def segments(task: str, candidate: str, window: Window, source: RegretSource) ->
     The window must hold something.
     """
     tallies = regret_tables.of_source(cache.segments(task, candidate, window), source)
-    (judged,) = evidences.evidence(tallies, tasks=config.settings().tasks)
+    (judged,) = report.evidence(tallies, tasks=config.settings().tasks)
     return measures.ranking(judged, "regret")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from scoring.monitor import flow, unscored
 from scoring.monitor.events import Closed, Opened
-from scoring.monitor.flow import FlowState, Look
+from scoring.monitor.flow import FlowSnapshot, FlowState
 from scoring.monitor.unscored import UnscoredState
 from shadow.aggregates.tally import Tally
 from tests.support.watching import HOUR, MONDAY
@@ -53,7 +53,7 @@ def looks(*given, most_dropped=0.01):
     """What happens at looks, each given by its minute and its figures."""
     state, events = FlowState(), []
     for minute, figures in given:
-        look = Look(now=MONDAY + minute * MINUTE, **figures)
+        look = FlowSnapshot(now=MONDAY + minute * MINUTE, **figures)
         state, now = flow.step(state, look, task="t", most_lag=LAG, most_dropped=most_dropped)
         events += now
     return state, events

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.monitor import hours
-from scoring.monitor.hours import Progress, Settling
+from scoring.monitor.hours import StoreProgress, Watermark
 from tests.support.watching import HOUR, MONDAY
 
 MINUTE = timedelta(minutes=1)
@@ -15,10 +15,10 @@ NOON = MONDAY + 12 * HOUR
 
 def looks(*given):
     """The state after looks, each given by its minute after noon and what differs from a calm stream."""
-    state = Settling()
+    state = Watermark()
     for number, (minute, figures) in enumerate(given):
         seen = {"last_hour": NOON, "pairs": 1_000 + number, **figures}
-        progress = Progress(now=NOON + minute * MINUTE, **seen)
+        progress = StoreProgress(now=NOON + minute * MINUTE, **seen)
         state = hours.step(state, progress, lateness=HOUR, settle=MINUTE)
     return state
 
@@ -87,11 +87,11 @@ def test_a_judge_that_does_not_get_on_is_not_waited_for_longer_than_a_day():
     )
 )
 def test_completeness_never_goes_back_nor_beyond_what_is_in_flight_or_still_to_come(given):
-    state, now = Settling(), NOON
+    state, now = Watermark(), NOON
     for minutes, last, pairs, in_flight, due in given:
         now += minutes * MINUTE
         before = state
-        seen = Progress(
+        seen = StoreProgress(
             now=now,
             last_hour=NOON + last * HOUR,
             pairs=pairs,

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from scoring.monitor import ceiling, failures, rate_drift, recovery, regret
 from scoring.monitor.events import Closed, Opened
-from scoring.monitor.figures import disagreement, failing, interval, moments, percent, told
-from scoring.monitor.rate_drift import RiseState, Wording
+from scoring.monitor.figures import disagreement_moments, failure_moments, format_interval, interval, moments, percent
+from scoring.monitor.rate_drift import RateDriftState, WatchedRate
 from scoring.monitor.recovery import Recovery
 from scoring.stats.moments import MICRO, Moments
 from shadow.aggregates.tally import Sums, Tally
 from tests.support.watching import HOUR, MONDAY, WEEK, wave
 
-WORDING = Wording(what="regret of small-7b on ticket-intent", subject="reference", critical=0.02)
+WATCHED = WatchedRate(what="regret of small-7b on ticket-intent", subject="reference", critical=0.02)
 
 
-def through(rates, *, rows=40, seed=1, state=None, wording=WORDING, horizon=20_000):
+def through(rates, *, rows=40, seed=1, state=None, wording=WATCHED, horizon=20_000):
     """The state after hours with these rates, and what happened."""
     roll = np.random.default_rng(seed)
-    state, events = state or RiseState(), []
+    state, events = state or RateDriftState(), []
     for hour, rate in enumerate(rates):
         n = int(roll.poisson(rows))
         seen = Moments.of_counts(int(roll.binomial(n, rate)), n)
@@ -94,7 +94,7 @@ def test_an_incident_stays_open_for_as_long_as_regret_stays_high():
 
 def test_a_quiet_hour_changes_nothing():
     state, _ = through([0.02] * 10)
-    assert rate_drift.step(state, MONDAY + 10 * HOUR, Moments(), WORDING) == (state, None)
+    assert rate_drift.step(state, MONDAY + 10 * HOUR, Moments(), WATCHED) == (state, None)
 
 
 def test_a_busy_task_is_not_alarmed_more_often_for_being_busy():
@@ -111,14 +111,14 @@ def test_stopping_and_starting_again_anywhere_changes_nothing(cut, seed):
     rates = [0.02] * (WEEK + 100) + [0.2] * 30 + [0.01] * 150
     roll = np.random.default_rng(seed)
     hours = [(MONDAY + n * HOUR, Moments.of_counts(int(roll.binomial(9, rate)), 9)) for n, rate in enumerate(rates)]
-    whole, parted = RiseState(), RiseState()
+    whole, parted = RateDriftState(), RateDriftState()
     events, parted_events = [], []
     for number, (hour, seen) in enumerate(hours):
-        whole, event = rate_drift.step(whole, hour, seen, WORDING)
+        whole, event = rate_drift.step(whole, hour, seen, WATCHED)
         events.append(event)
         if number == cut:
-            parted = msgspec.convert(msgspec.json.decode(msgspec.json.encode(parted)), RiseState)
-        parted, event = rate_drift.step(parted, hour, seen, WORDING)
+            parted = msgspec.convert(msgspec.json.decode(msgspec.json.encode(parted)), RateDriftState)
+        parted, event = rate_drift.step(parted, hour, seen, WATCHED)
         parted_events.append(event)
     assert parted == whole
     assert parted_events == events
@@ -134,7 +134,7 @@ def test_a_period_of_recovery_is_a_day_and_ten_expected_regrets_long():
     assert first == 49  # 50 hours of 10 rows, of which 2% would be usual
     assert (period.hours, period.n, period.rate) == (50, 500, 0.0)
     assert period.usual == pytest.approx(0.02)
-    assert period.is_calm
+    assert period.is_recovered
     assert len(ended) == 2
 
 
@@ -143,7 +143,7 @@ def test_a_period_with_more_than_usual_is_not_calm():
     for hour in range(24):
         state, period = recovery.step(state, MONDAY + hour * HOUR, Moments.of_counts(3, 100), 0.02)
     assert period is not None
-    assert not period.is_calm
+    assert not period.is_recovered
 
 
 def weighted_sums(values, probabilities):
@@ -154,7 +154,7 @@ def weighted_sums(values, probabilities):
 
 
 def test_regret_is_weighted_by_the_largest_weight_seen_so_far():
-    state = RiseState()
+    state = RateDriftState()
     for hour, probability in enumerate((0.1, 1.0)):
         sums = weighted_sums([1.0, 0.0], [probability] * 2)
         state, _ = regret.step(
@@ -169,12 +169,12 @@ def test_failures_leave_out_those_that_nobody_asked():
     tally.counts.update(
         {"failure:candidate:timeout": 3, "failure:candidate:expired": 20, "failure:frontier:refusal": 7}
     )
-    assert failing(tally, "candidate") == Moments.of_counts(3, 80)
-    assert failing(tally, "frontier") == Moments.of_counts(7, 100)
+    assert failure_moments(tally, "candidate") == Moments.of_counts(3, 80)
+    assert failure_moments(tally, "frontier") == Moments.of_counts(7, 100)
 
 
 def test_a_candidate_that_starts_to_fail_is_noticed():
-    state, events = RiseState(), []
+    state, events = RateDriftState(), []
     for hour in range(WEEK + 48):
         tally = Tally(pairs=30)
         tally.counts["failure:candidate:timeout"] = 1 if hour % 5 == 0 else 0
@@ -188,7 +188,7 @@ def test_a_candidate_that_starts_to_fail_is_noticed():
 
 
 def test_a_frontier_that_starts_to_contradict_itself_is_noticed():
-    state, events = RiseState(), []
+    state, events = RateDriftState(), []
     roll = np.random.default_rng(1)
     for hour in range(WEEK + 72):
         agreed = roll.random(10) < (0.97 if hour < WEEK + 24 else 0.7)
@@ -206,7 +206,7 @@ def test_a_frontier_that_starts_to_contradict_itself_is_noticed():
 )
 def test_disagreement_mirrors_agreement(rows):
     values, probabilities = zip(*rows, strict=True)
-    mirrored = disagreement(weighted_sums(values, probabilities))
+    mirrored = disagreement_moments(weighted_sums(values, probabilities))
     exact = Moments.of([1 - x for x in values], probabilities)
     assert (mirrored.n, mirrored.weight, mirrored.weight_squares) == (exact.n, exact.weight, exact.weight_squares)
     assert mirrored.weighted == pytest.approx(exact.weighted, abs=len(rows))
@@ -220,7 +220,7 @@ def test_equal_weights_are_told_with_the_exact_interval():
     seen = moments(weighted_sums([1.0] * 30 + [0.0] * 970, [0.25] * 1000))
     exact = interval(Moments.of_counts(30, 1000))
     assert interval(seen) == exact
-    assert told(exact) == "3.0% (1.6%–4.9%), n 1,000"
+    assert format_interval(exact) == "3.0% (1.6%–4.9%), n 1,000"
 
 
 @pytest.mark.parametrize(("share", "shown"), [(0.0, "0.0%"), (0.021, "2.1%"), (0.00042, "0.042%"), (1.0, "100.0%")])

@@ -127,7 +127,7 @@ def test_an_hour_without_regret_known_is_no_hour():
 
 
 def test_a_dimension_full_of_ids_is_cut_off(monkeypatch):
-    monkeypatch.setattr(segments, "MOST_SEGMENTS", 4)
+    monkeypatch.setattr(segments, "MAX_SEGMENTS", 4)
     state, _ = through(2, lambda _, __: 0.01)
     assert sorted(state.segments) == NAMES[:4]
     assert state.left_out == 2 * (len(NAMES) - 4)

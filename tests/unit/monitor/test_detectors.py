@@ -5,10 +5,10 @@ import random
 import numpy as np
 import pytest
 
-from scoring.monitor import task
+from scoring.monitor import detectors
+from scoring.monitor.detectors import Key
 from scoring.monitor.events import Opened
-from scoring.monitor.rate_drift import RiseState
-from scoring.monitor.task import Key
+from scoring.monitor.rate_drift import RateDriftState
 from shadow.aggregates.tally import ALL, Cell, Tally
 from shadow.settings import Settings
 from tests.support.watching import HOUR, MONDAY, RULES, WEEK, an_hour, through_json, watched
@@ -24,7 +24,7 @@ def hours(count, rate, *, seed=1, bad=None, source="reference"):
 
 def rise_of(states, key):
     state = states[key]
-    assert isinstance(state, RiseState)
+    assert isinstance(state, RateDriftState)
     return state
 
 
@@ -57,12 +57,12 @@ def test_states_come_back_from_json_as_they_were_and_go_on_the_same():
 
 def test_what_is_judged_goes_by_its_own_hours():
     cells = hours(1, lambda _: 0.5)[0] | hours(1, lambda _: 0.5, source="judge")[0]
-    scored, _ = task.step("scored", "t", {}, MONDAY, cells, RULES)
-    judged, _ = task.step("judged", "t", {}, MONDAY, cells, RULES)
+    scored, _ = detectors.step("scored", "t", {}, MONDAY, cells, RULES)
+    judged, _ = detectors.step("judged", "t", {}, MONDAY, cells, RULES)
     assert {key.subject for key in judged} == {"judge"}
     assert "judge" not in {key.subject for key in scored}
-    assert {task.part_of(key) for key in scored} == {"scored"}
-    assert {task.part_of(key) for key in judged} == {"judged"}
+    assert {detectors.part_of(key) for key in scored} == {"scored"}
+    assert {detectors.part_of(key) for key in judged} == {"judged"}
     assert Key("small-7b", "shadow", "candidate_failures", "") in scored
 
 
@@ -71,14 +71,16 @@ def test_the_frontiers_failures_are_counted_once_however_many_candidates_shadow_
     for candidate, pairs in (("small-7b", 40), ("small-3b", 60)):
         tally = cells[Cell("t", candidate, "shadow", "", *ALL, MONDAY)] = Tally(pairs=pairs)
         tally.counts["failure:frontier:timeout"] = 3
-    states, _ = task.step("scored", "t", {}, MONDAY, cells, RULES)
+    states, _ = detectors.step("scored", "t", {}, MONDAY, cells, RULES)
     assert rise_of(states, Key("", "shadow", "ceiling", "failures")).rows == 60
 
 
 def test_ceiling_pairs_are_about_the_frontier_alone():
     tally = Tally(pairs=1)
     tally.agreement.add(1.0, 0.1)
-    states, _ = task.step("scored", "t", {}, MONDAY, {Cell("t", "gpt-x", "ceiling", "", *ALL, MONDAY): tally}, RULES)
+    states, _ = detectors.step(
+        "scored", "t", {}, MONDAY, {Cell("t", "gpt-x", "ceiling", "", *ALL, MONDAY): tally}, RULES
+    )
     assert set(states) == {Key("gpt-x", "ceiling", "ceiling", "agreement")}
 
 
@@ -86,7 +88,7 @@ def test_pairs_count_once_though_their_cells_are_parted_by_source():
     cells = {}
     for source in ("human", "reference", ""):
         cells[Cell("t", "c", "shadow", source, *ALL, MONDAY)] = Tally(pairs=10)
-    states, _ = task.step("scored", "t", {}, MONDAY, cells, RULES)
+    states, _ = detectors.step("scored", "t", {}, MONDAY, cells, RULES)
     assert rise_of(states, Key("c", "shadow", "candidate_failures", "")).rows == 30
 
 
@@ -95,25 +97,25 @@ def test_an_incident_of_which_nothing_comes_any_more_closes_after_a_week_whoever
     states, found = watched(hours(WEEK + 40, lambda hour: 0.01 if hour < WEEK else 0.3))
     assert ("regret_drift", "reference") in opened(found)
     last = MONDAY + (WEEK + 39) * HOUR
-    early, nothing = task.silent("scored", states, last + (WEEK - 1) * HOUR)
+    early, nothing = detectors.close_stale("scored", states, last + (WEEK - 1) * HOUR)
     assert (early, nothing) == (states, [])
-    late, closed = task.silent("scored", states, last + WEEK * HOUR)
+    late, closed = detectors.close_stale("scored", states, last + WEEK * HOUR)
     assert {each.event.at for each in closed} == {last + WEEK * HOUR}
     assert {each.key.detector for each in closed} == {"regret_drift", "bad_segment"}
-    assert "open" not in {each["status"] for each in task.described(late)}
+    assert "open" not in {each["status"] for each in detectors.describe(late)}
     other = {Cell("t", "small-3b", "shadow", "", *ALL, last + 2 * WEEK * HOUR): Tally(pairs=1)}
-    _, by_the_way = task.step("scored", "t", states, last + 2 * WEEK * HOUR, other, RULES)
+    _, by_the_way = detectors.step("scored", "t", states, last + 2 * WEEK * HOUR, other, RULES)
     assert by_the_way == closed
 
 
 def test_a_task_that_is_not_configured_goes_by_the_defaults():
-    rules = task.Rules.of(Settings(), "unknown")
+    rules = detectors.Rules.of(Settings(), "unknown")
     assert (rules.regret_limit, rules.false_flag_rate, rules.horizon, rules.most_unscored) == (0.02, 0.1, 20_000, 0.2)
 
 
 def test_every_detector_says_how_it_stands():
     states, _ = watched(hours(3, lambda _: 0.01))
-    described = {(each["detector"], each["subject"]): each["status"] for each in task.described(states)}
+    described = {(each["detector"], each["subject"]): each["status"] for each in detectors.describe(states)}
     assert described["regret_drift", "reference"] == "learning"
     assert described["coverage", "unscored"] == "watching"
     lately = rise_of(states, Key("small-7b", "shadow", "regret_drift", "reference")).lately

@@ -6,7 +6,7 @@ import numpy as np
 
 from scoring.monitor import judge
 from scoring.monitor.events import Closed, Opened
-from scoring.monitor.judge import JudgeState, Labelled, Labels, labels_of
+from scoring.monitor.judge import DayLabels, JudgeState, LabelCounts, day_labels
 from tests.support.watching import HOUR, MONDAY
 
 
@@ -14,11 +14,11 @@ def through(batches, *, state=None, seed=1):
     """What happens as labels come in: (labels of each verdict, share of them that contradict it)."""
     roll = np.random.default_rng(seed)
     state, events = state or JudgeState(), []
-    given = Labels()
+    given = DayLabels()
     for number, (n, share) in enumerate(batches):
-        given = Labels(
-            worse=Labelled(n=given.worse.n + n, wrong=given.worse.wrong + int(roll.binomial(n, share))),
-            no_worse=Labelled(n=given.no_worse.n + n, wrong=given.no_worse.wrong + int(roll.binomial(n, 0.05))),
+        given = DayLabels(
+            worse=LabelCounts(n=given.worse.n + n, wrong=given.worse.wrong + int(roll.binomial(n, share))),
+            no_worse=LabelCounts(n=given.no_worse.n + n, wrong=given.no_worse.wrong + int(roll.binomial(n, 0.05))),
         )
         state, now = judge.step(state, {"2026-09-07": given}, MONDAY + number * HOUR, task="t")
         events += now
@@ -38,7 +38,7 @@ def test_labels_are_told_apart_by_verdict_and_contradiction():
             "labelled_weight:tie:frontier": 10**9,
         }
     )
-    assert labels_of(counts) == Labels(worse=Labelled(n=35, wrong=5), no_worse=Labelled(n=32, wrong=3))
+    assert day_labels(counts) == DayLabels(worse=LabelCounts(n=35, wrong=5), no_worse=LabelCounts(n=32, wrong=3))
 
 
 def test_without_enough_labels_it_says_how_many_are_missing():
@@ -63,7 +63,7 @@ def test_a_judge_that_drifts_opens_an_incident_and_closes_it_when_people_agree_a
 
 def test_labels_taken_back_do_no_harm():
     state, _ = through([(120, 0.1), (25, 0.1)])
-    fewer = {"2026-09-07": Labels(worse=Labelled(n=100, wrong=2), no_worse=Labelled(n=145, wrong=5))}
+    fewer = {"2026-09-07": DayLabels(worse=LabelCounts(n=100, wrong=2), no_worse=LabelCounts(n=145, wrong=5))}
     state, events = judge.step(state, fewer, MONDAY, task="t")
     assert events == []
     assert state.worse.waiting.n == -45
@@ -71,7 +71,7 @@ def test_labels_taken_back_do_no_harm():
 
 def test_days_that_are_no_longer_looked_at_are_forgotten_without_counting_as_taken_back():
     state, _ = through([(120, 0.1)])
-    state, events = judge.step(state, {"2026-10-30": Labels(worse=Labelled(n=3, wrong=0))}, MONDAY, task="t")
+    state, events = judge.step(state, {"2026-10-30": DayLabels(worse=LabelCounts(n=3, wrong=0))}, MONDAY, task="t")
     assert events == []
     assert list(state.seen) == ["2026-10-30"]
-    assert state.worse.waiting == Labelled(n=3, wrong=0)
+    assert state.worse.waiting == LabelCounts(n=3, wrong=0)

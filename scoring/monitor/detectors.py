@@ -15,9 +15,9 @@ import msgspec
 from scoring.monitor import ceiling, failures, flow, judge, rate_drift, regret, segments, unscored
 from scoring.monitor.events import Event
 from scoring.monitor.flow import FlowState
-from scoring.monitor.hours import Settling
+from scoring.monitor.hours import Watermark
 from scoring.monitor.judge import JudgeState
-from scoring.monitor.rate_drift import RiseState
+from scoring.monitor.rate_drift import RateDriftState
 from scoring.monitor.segments import SegmentsState
 from scoring.monitor.unscored import UnscoredState
 from shadow.aggregates import tally
@@ -44,38 +44,38 @@ class Key(NamedTuple):
     subject: str
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
+class HoursState(msgspec.Struct, frozen=True, kw_only=True):
     """What has been taken in: `taken` pairs, and `late` ones that came when their hour had been."""
 
-    settling: Settling = Settling()
+    settling: Watermark = Watermark()
     taken: int = 0
     late: int = 0
 
 
-State: TypeAlias = RiseState | SegmentsState | UnscoredState | FlowState | JudgeState | Taken
+State: TypeAlias = RateDriftState | SegmentsState | UnscoredState | FlowState | JudgeState | HoursState
 States: TypeAlias = dict[Key, State]
 
-SCORED: Final = Key("", "", HOURS, "scored")
-JUDGED: Final = Key("", "", HOURS, "judged")
-FLOWING: Final = Key("", "", FLOW, "")
-JUDGE: Final = Key("", "", judge.DETECTOR, "")
+SCORED_KEY: Final = Key("", "", HOURS, "scored")
+JUDGED_KEY: Final = Key("", "", HOURS, "judged")
+FLOW_KEY: Final = Key("", "", FLOW, "")
+JUDGE_KEY: Final = Key("", "", judge.DETECTOR, "")
 
 #: Detectors that bet against what they have learnt, and may be told to learn anew.
-LEARNING: Final = (regret.DETECTOR, failures.DETECTOR, ceiling.DETECTOR, judge.DETECTOR)
+LEARNING_DETECTORS: Final = (regret.DETECTOR, failures.DETECTOR, ceiling.DETECTOR, judge.DETECTOR)
 
 _TYPES: Final[dict[str, type[State]]] = {
-    regret.DETECTOR: RiseState,
-    failures.DETECTOR: RiseState,
-    ceiling.DETECTOR: RiseState,
+    regret.DETECTOR: RateDriftState,
+    failures.DETECTOR: RateDriftState,
+    ceiling.DETECTOR: RateDriftState,
     segments.DETECTOR: SegmentsState,
     unscored.DETECTOR: UnscoredState,
     judge.DETECTOR: JudgeState,
     FLOW: FlowState,
-    HOURS: Taken,
+    HOURS: HoursState,
 }
 
 
-class Found(NamedTuple):
+class DetectorEvent(NamedTuple):
     """What happened, and to whose state."""
 
     key: Key
@@ -102,7 +102,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def restored(key: Key, saved: Mapping[str, object]) -> State:
+def restore(key: Key, saved: Mapping[str, object]) -> State:
     """A state from its JSON. Raises msgspec.ValidationError for one that this version cannot read."""
     return msgspec.convert(saved, type=_TYPES[key.detector])
 
@@ -114,11 +114,11 @@ def part_of(key: Key) -> Part:
 
 def step(
     part: Part, task: str, states: States, hour: datetime, cells: Mapping[Cell, Tally], rules: Rules
-) -> tuple[States, list[Found]]:
+) -> tuple[States, list[DetectorEvent]]:
     """The states after an hour, and what happened in it. `cells` are all of the task's in that hour."""
-    states, found = silent(part, states, hour)
-    watch = _Watch(task, hour, rules, states)
-    for (candidate, kind), group in sorted(_groups(cells).items()):
+    states, found = close_stale(part, states, hour)
+    watch = _HourStep(task, hour, rules, states)
+    for (candidate, kind), group in sorted(_grouped(cells).items()):
         if kind in ("shadow", "reverse"):
             watch.regret(candidate, kind, group, _SOURCES[part])
             if part == "scored":
@@ -130,28 +130,28 @@ def step(
     return watch.states, [*found, *watch.found]
 
 
-def silent(part: Part, states: States, until: datetime) -> tuple[States, list[Found]]:
+def close_stale(part: Part, states: States, until: datetime) -> tuple[States, list[DetectorEvent]]:
     """The states where nothing comes before `until`, and which incidents that ends."""
-    after, found = dict(states), list[Found]()
+    after, found = dict(states), list[DetectorEvent]()
     for key, state in sorted(states.items(), key=itemgetter(0)):
         if part_of(key) != part:
             continue
         events: list[Event | None] = []
         match state:
-            case RiseState():
-                after[key], event = rate_drift.silent(state, until, key.subject)
+            case RateDriftState():
+                after[key], event = rate_drift.close_stale(state, until, key.subject)
                 events.append(event)
             case UnscoredState():
-                after[key], event = unscored.silent(state, until)
+                after[key], event = unscored.close_stale(state, until)
                 events.append(event)
             case SegmentsState():
-                after[key], closed = segments.silent(state, until)
+                after[key], closed = segments.close_stale(state, until)
                 events.extend(closed)
-        found += [Found(key, event) for event in events if event is not None]
+        found += [DetectorEvent(key, event) for event in events if event is not None]
     return after, found
 
 
-class _Group:
+class _CellGroup:
     """The cells of one candidate and kind in one hour."""
 
     def __init__(self, cells: Iterable[tuple[Cell, Tally]]) -> None:
@@ -167,30 +167,30 @@ class _Group:
         self.whole = tally.total(totals)
 
 
-def _groups(cells: Mapping[Cell, Tally]) -> dict[tuple[str, str], _Group]:
+def _grouped(cells: Mapping[Cell, Tally]) -> dict[tuple[str, str], _CellGroup]:
     parted: dict[tuple[str, str], list[tuple[Cell, Tally]]] = {}
     for cell, found in cells.items():
         parted.setdefault((cell.candidate, cell.kind), []).append((cell, found))
-    return {key: _Group(members) for key, members in parted.items()}
+    return {key: _CellGroup(members) for key, members in parted.items()}
 
 
-class _Watch:
+class _HourStep:
     """The states of a task while one hour goes through them."""
 
     def __init__(self, task: str, hour: datetime, rules: Rules, states: States) -> None:
         self.states = dict(states)
-        self.found: list[Found] = []
+        self.found: list[DetectorEvent] = []
         self._task = task
         self._hour = hour
         self._rules = rules
 
-    def regret(self, candidate: str, kind: str, group: _Group, source: RegretSource) -> None:
+    def regret(self, candidate: str, kind: str, group: _CellGroup, source: RegretSource) -> None:
         """Drift of the whole, and segments above the limit, by one source."""
         rules = self._rules
         if sums := group.regret.get(source):
             key = Key(candidate, kind, regret.DETECTOR, source)
             state, event = regret.step(
-                self._rise(key),
+                self._rate_drift(key),
                 self._hour,
                 sums,
                 task=self._task,
@@ -219,7 +219,7 @@ class _Watch:
         """Failures of the candidate, and what could not be scored."""
         key = Key(candidate, kind, failures.DETECTOR, "")
         state, event = failures.step(
-            self._rise(key), self._hour, whole, task=self._task, candidate=candidate, horizon=self._rules.horizon
+            self._rate_drift(key), self._hour, whole, task=self._task, candidate=candidate, horizon=self._rules.horizon
         )
         self._keep(key, state, event)
         key = Key(candidate, kind, unscored.DETECTOR, unscored.UNSCORED)
@@ -238,7 +238,12 @@ class _Watch:
         """The frontier's agreement with itself."""
         key = Key(frontier, "ceiling", ceiling.DETECTOR, ceiling.AGREEMENT)
         state, event = ceiling.step_agreement(
-            self._rise(key), self._hour, agreement, task=self._task, frontier=frontier, horizon=self._rules.horizon
+            self._rate_drift(key),
+            self._hour,
+            agreement,
+            task=self._task,
+            frontier=frontier,
+            horizon=self._rules.horizon,
         )
         self._keep(key, state, event)
 
@@ -248,31 +253,31 @@ class _Watch:
         Each exchange that it served is in the pairs of every candidate that shadowed it: one
         candidate's are enough, and those with the most leave out the fewest.
         """
-        groups = _groups({cell: found for cell, found in cells.items() if cell.kind == "shadow"})
+        groups = _grouped({cell: found for cell, found in cells.items() if cell.kind == "shadow"})
         if groups:
             most = max(groups.items(), key=lambda each: (each[1].whole.pairs, each[0]))[1].whole
             key = Key("", "shadow", ceiling.DETECTOR, ceiling.FAILURES)
             state, event = ceiling.step_failures(
-                self._rise(key), self._hour, most, task=self._task, horizon=self._rules.horizon
+                self._rate_drift(key), self._hour, most, task=self._task, horizon=self._rules.horizon
             )
             self._keep(key, state, event)
 
-    def _rise(self, key: Key) -> RiseState:
+    def _rate_drift(self, key: Key) -> RateDriftState:
         known = self.states.get(key)
-        return known if isinstance(known, RiseState) else RiseState()
+        return known if isinstance(known, RateDriftState) else RateDriftState()
 
     def _keep(self, key: Key, state: State, *events: Event | None) -> None:
         self.states[key] = state
-        self.found += [Found(key, event) for event in events if event is not None]
+        self.found += [DetectorEvent(key, event) for event in events if event is not None]
 
 
-def incident_of(found: Found) -> tuple[str, str, str, str]:
+def incident_of(found: DetectorEvent) -> tuple[str, str, str, str]:
     """Candidate, kind, detector and subject under which people see it."""
     detector = flow.DETECTOR if found.key.detector == FLOW else found.key.detector
     return found.key.candidate, found.key.kind, detector, found.event.subject
 
 
-def described(states: States) -> list[dict[str, str]]:
+def describe(states: States) -> list[dict[str, str]]:
     """How each detector stands: learning, watching, open."""
     return [
         {**key._asdict(), "status": status}
@@ -283,11 +288,11 @@ def described(states: States) -> list[dict[str, str]]:
 
 def _status(state: State) -> str | None:
     match state:
-        case RiseState() | JudgeState():
+        case RateDriftState() | JudgeState():
             return state.status
         case SegmentsState() | FlowState():
             return f"open: {', '.join(state.open)}" if state.open else "watching"
         case UnscoredState():
             return "open" if state.opened_at else "watching"
-        case Taken():
+        case HoursState():
             return None
