@@ -41,7 +41,7 @@ format: $(READY) ## Format the code and mend what ruff can mend
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 
-bench: $(READY) ## Measure, print the table, write docs/benchmarks.md
+bench: $(READY) ## Measure, print the tables, write docs/benchmarks.md
 	@$(RUN) tests.benchmarks
 
 simulate: $(READY) ## The whole statistical proof (minutes)

@@ -1,9 +1,12 @@
 """`make bench`: run every benchmark, print the table, write docs/benchmarks.md.
 
-A benchmark is a module here with `measure() -> [(what, figure, goal)]`. Figures are ratios
-measured side by side in one run wherever they can be, because machines differ and ratios
-less so. `python -m tests.benchmarks gateway store` runs some of them and writes nothing.
-Each runs in a process of its own: threads, caches and garbage of one are no part of another.
+A benchmark is a module here with `measure() -> [(what, figure, goal)]`; the first paragraph of its
+docstring and the table go on the page. Where a figure is a median, `ROUNDS` says of how many rounds.
+Figures are ratios measured side by side in one run wherever possible, because absolute times differ more
+between machines. Each benchmark runs in its own process, so that it shares no threads, caches or garbage
+with the others.
+
+`python -m tests.benchmarks gateway store` runs the named ones and does not write the page.
 """
 
 import os
@@ -27,19 +30,19 @@ Written by `make bench`; run it on your own machine. Ratios compare two things m
 
 
 def main(names):
-    here = pkgutil.iter_modules([str(Path(__file__).parent)])
-    every = [found.name for found in here if not found.name.startswith("_")]
-    unknown = sorted(set(names) - set(every))
+    modules = pkgutil.iter_modules([str(Path(__file__).parent)])
+    available = [module.name for module in modules if not module.name.startswith("_")]
+    unknown = sorted(set(names) - set(available))
     if unknown:
-        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(every)}")
+        sys.exit(f"no benchmark is called {', '.join(unknown)}; choose from {', '.join(available)}")
     if len(names) == 1:
         measure(names[0])
         return
     sections = []
-    for name in names or every:
+    for name in names or available:
         sys.stderr.write(f"measuring {name} …\n")
-        own = [sys.executable, "-m", "tests.benchmarks", name]
-        section = subprocess.run(own, check=True, stdout=subprocess.PIPE, text=True).stdout
+        command = [sys.executable, "-m", "tests.benchmarks", name]
+        section = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         sys.stdout.write(section)
         sys.stdout.flush()
         sections.append(section)
@@ -50,26 +53,29 @@ def main(names):
 
 def measure(name):
     module = import_module(f"tests.benchmarks.{name}")
-    with redirect_stdout(sys.stderr):  # what is measured may log, and the page is no place for that
+    with redirect_stdout(sys.stderr):  # what the measured code prints does not belong on the page
         rows = module.measure()
-    sys.stdout.write(table(name, (module.__doc__ or "").strip().splitlines()[0], rows) + "\n")
+    introduction = " ".join((module.__doc__ or "").strip().partition("\n\n")[0].split())
+    if rounds := getattr(module, "ROUNDS", None):
+        introduction += f" Medians of {rounds} rounds."
+    sys.stdout.write(table(name, introduction, rows) + "\n")
 
 
-def table(name, about, rows):
-    lines = [f"## {name.replace('_', ' ').capitalize()}", "", about, "", "| what | measured | goal |", "|---|---|---|"]
+def table(name, introduction, rows):
+    lines = [f"## {name.capitalize()}", "", introduction, "", "| what | measured | goal |", "|---|---|---|"]
     lines += [f"| {what} | {figure} | {goal} |" for what, figure, goal in rows]
     return "\n".join([*lines, ""])
 
 
 def machine():
     cores, python = os.cpu_count(), platform.python_version()
-    when = datetime.now(UTC).date().isoformat()
-    ours = version("shadow-regret")
-    # Machines differ, and a shared one from hour to hour: this says how fast it was.
-    adding = timeit("for i in range(10_000_000): x += i", "x = 0", number=1)
+    today = datetime.now(UTC).date().isoformat()
+    release = version("shadow-regret")
+    # Says how fast the machine was: a shared one differs from hour to hour.
+    addition_s = timeit("for i in range(10_000_000): x += i", "x = 0", number=1)
     return (
-        f"Measured on {when}: {cores} cores, {platform.machine()}, Python {python}, shadow-regret {ours}; "
-        f"ten million additions in Python took {adding:.2f} s."
+        f"Measured on {today}: {cores} cores, {platform.machine()}, Python {python}, shadow-regret {release}; "
+        f"ten million additions in Python took {addition_s:.2f} s."
     )
 
 

@@ -1,6 +1,5 @@
-"""The dashboard's pages where three weeks of one task hold a million comparisons: nothing remembered, and all of it."""
+"""The dashboard's pages over three weeks of one task, a million comparisons: with empty caches, and with warm ones."""
 
-import logging
 import os
 import statistics
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 from sqlalchemy import text
+from streamlit.logger import set_log_level
 from streamlit.testing.v1 import AppTest
 
 from dashboard.launch import spare_the_collector
@@ -21,12 +21,12 @@ from shadow.store.schema.tables import HEAVIEST, MEASURES, SUMS
 from tests.browser import seed, world
 from tests.support.services import fresh_database, service_folder
 
-#: Pairs that are really ingested, half of them of the task looked at; rollups then count each so many times.
+#: Pairs that are ingested, half of them of the task shown; the rollups are then multiplied by `FACTOR`.
 PAIRS = 50_000
-TIMES = 40
+FACTOR = 40
 ROUNDS = 5
 
-#: What a reader opens, and how long it may take.
+#: What a reader opens: page, query parameters, and the goal in seconds.
 PAGES = {
     "Regret, by day": ("regret", {}, "≤ 1"),
     "Regret, by hour": ("regret", {"per": "hour"}, "≤ 1"),
@@ -48,56 +48,66 @@ def measure() -> list[tuple[str, str, str]]:
                 file = Path(scratch) / "shadow.toml"
                 file.write_text(world.toml(url), encoding="utf-8")
                 os.environ[CONFIG_VARIABLE] = str(file)
-                logging.getLogger("streamlit").setLevel(logging.ERROR)
+                _silence_streamlit()
                 spare_the_collector()  # as the dashboard does
-                found = list(_pages())
+                rows = list(_pages())
                 st.cache_resource.clear()
-                return found
+                return rows
         finally:
             os.environ.pop(CONFIG_VARIABLE, None)
             server.stop()
 
 
+def _silence_streamlit() -> None:
+    """Keep Streamlit from warning, at each run of a page, that no server and no browser are there.
+
+    It gives every logger of its own a level, and sets all of them back when it reads its configuration:
+    so read that first.
+    """
+    st.get_option("logger.level")
+    set_log_level("ERROR")
+
+
 def _pages() -> Iterator[tuple[str, str, str]]:
     for name, (page, selections, goal) in PAGES.items():
-        _seconds(page, selections, remember=False)  # modules get imported, statements prepared
-        cold = [_seconds(page, selections, remember=False) for _ in range(ROUNDS)]
-        warm = [_seconds(page, selections, remember=True) for _ in range(ROUNDS)]
+        _seconds(page, selections, warm=False)  # imports modules, prepares statements
+        cold = [_seconds(page, selections, warm=False) for _ in range(ROUNDS)]
+        warm = [_seconds(page, selections, warm=True) for _ in range(ROUNDS)]
         figure = f"{statistics.median(cold):.2f} / {statistics.median(warm):.2f}"
-        yield f"{name}: the whole page, nothing remembered / all remembered, s", figure, goal
+        yield f"{name}: the whole page, caches empty / warm, s", figure, goal
 
 
-def _seconds(page: str, selections: dict[str, str], *, remember: bool) -> float:
-    """One run of a page's script: reads, arithmetic and pictures; the browser's part is not in it."""
-    if not remember:
+def _seconds(page: str, selections: dict[str, str], *, warm: bool) -> float:
+    """Seconds of one run of a page's script: queries, arithmetic and charts, without the browser's part."""
+    if not warm:
         st.cache_data.clear()
         st.cache_resource.clear()
     app = AppTest.from_string(f"from dashboard.views.{page} import page\npage.show()", default_timeout=120)
     for key, value in {"task": "ticket-intent", "window": "28 d", **selections}.items():
         if page != "overview" or key != "task":
             app.query_params[key] = value
-    begun = time.perf_counter()
+    started = time.perf_counter()
     app.run()
-    taken = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     if app.exception:
         raise AssertionError(app.exception)
-    return taken
+    return seconds
 
 
 def _fill(url: str) -> None:
-    sys.stderr.write(f"  filling {PAIRS * TIMES // 2:,} comparisons of one task …\n")
+    sys.stderr.write(f"  filling {PAIRS * FACTOR // 2:,} comparisons of one task …\n")
     seed.fill(url, count=PAIRS)
     sums = [f"{measure}_{field}" for measure in MEASURES for field in SUMS if field != HEAVIEST]
-    columns = ", ".join(f"{name} = {TIMES} * {name}" for name in ("pairs", *sums))
+    columns = ", ".join(f"{name} = {FACTOR} * {name}" for name in ("pairs", *sums))
     database = engine.connect(url)
     with database.begin() as connection:
         for statement in (
             f"UPDATE rollups SET {columns}",
             f"UPDATE crossings SET {columns}",
-            f"UPDATE rollup_counts SET n = {TIMES} * n",
-            f"UPDATE rollup_histograms SET n = {TIMES} * n",
-            f"UPDATE catalogue SET pairs = {TIMES} * pairs",
-            f"UPDATE ledger SET n = {TIMES} * n",
+            f"UPDATE rollup_counts SET n = {FACTOR} * n",
+            f"UPDATE rollup_histograms SET n = {FACTOR} * n",
+            f"UPDATE catalogue SET pairs = {FACTOR} * pairs",
+            f"UPDATE ledger SET n = {FACTOR} * n",
         ):
             connection.execute(text(statement))
     with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -22,8 +22,8 @@ from shadow.store.read import ledger
 from shadow.store.schema import migrate
 from shadow.store.schema.engine import connect
 from shadow.topics import create_topics
-from tests.benchmarks._pace import Pace, pace
 from tests.benchmarks._pairs import BARE, copy_bare, copy_bare_as_text, trials
+from tests.benchmarks._throughput import Throughput, throughput
 from tests.support.consuming import PARTITIONS, assignments, process, put, running, settings_for, until
 from tests.support.services import fresh_database, service_folder, unique_topics
 
@@ -88,10 +88,10 @@ def _folder(parent: Path, number: int) -> Path:
     return folder
 
 
-async def _one(settings: Settings) -> Pace:
+async def _one(settings: Settings) -> Throughput:
     async with running(settings, scorer.build(settings)) as health:
         handled = health.messages.labels(settings.kafka.topics.trials)
-        return await pace(handled._value.get, warm_up=WARM_UP, most=PAIRS)
+        return await throughput(handled._value.get, warm_up=WARM_UP, total=PAIRS)
 
 
 async def _several(settings: Settings, logs: Path) -> float:

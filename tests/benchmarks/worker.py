@@ -21,7 +21,7 @@ from shadow.devstack.model_servers.models import echo_app
 from shadow.devstack.services.broker import embedded_broker
 from shadow.devstack.services.processes import answers, free_port, poll_until
 from shadow.topics import create_topics
-from tests.benchmarks._pace import Pace, pace
+from tests.benchmarks._throughput import Throughput, throughput
 from tests.support.consuming import an_exchange, put_exchanges, running, settings_for, until
 from tests.support.services import service_folder, unique_topics
 
@@ -42,7 +42,7 @@ def measure() -> list[tuple[str, str, str]]:
     return rows
 
 
-async def kept_busy(limit: int) -> tuple[float, Pace]:
+async def kept_busy(limit: int) -> tuple[float, Throughput]:
     """The share of `limit` that is under way at the endpoint while there is always more to ask."""
     with ExitStack() as stack:
         folder = stack.enter_context(service_folder("broker"))
@@ -62,7 +62,7 @@ async def kept_busy(limit: int) -> tuple[float, Pace]:
             # Told with each trial, and not a few times a second: answers come in waves.
             answered: Any = health.registry._names_to_collectors["shadow_worker_trials_total"]
             count = answered.labels("shadow", "small", "answered")._value.get
-            trials = await pace(count, warm_up=2 * limit, most=wanted, seconds=MEASURED_S)
+            trials = await throughput(count, warm_up=2 * limit, total=wanted, seconds=MEASURED_S)
             after = await _seen(observer)
         elapsed, under_way = (last - first for first, last in zip(before, after, strict=True))
         return under_way / elapsed / limit, trials
