@@ -7,6 +7,7 @@
     │   ├── SchemaError          the database is there but its schema is not ours, or not yet
     │   └── UnstorableError      rows that no database could keep; leave them out and go on
     ├── BrokerError              Kafka cannot be reached or refuses
+    ├── DroppedError             a captured call that cannot be mirrored; counted under its reason
     ├── RedactionError           a text could not be searched for what is private; it goes nowhere
     ├── DevstackError            an embedded service could not be started
     └── UsageError               a command was given something it cannot work with
@@ -69,6 +70,14 @@ class BrokerError(ShadowError):
 
 class RedactionError(ShadowError):
     """A pattern of the settings took too long on a text, which therefore may not be passed on."""
+
+
+class DroppedError(ShadowError):
+    """A captured call cannot be mirrored: it is dropped and counted for this `reason`, a stable word."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
 
 
 class DevstackError(ShadowError):

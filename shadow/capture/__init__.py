@@ -1,12 +1,12 @@
 """Mirror the requests that an application makes with the official `openai` client.
 
-client       mirror(OpenAI()): a client that also tells us what it asked and heard
-call_context task, segment and unit for a block of code
-tags         is this request mirrored, and as what?
-recorder     what is noted of a request, and handed to the publisher
-call         one user request, from the question to the last byte of the answer
-stream_recorder what a streamed answer said, and when
-process      the settings and the publisher that every mirrored client of a process shares
+client           mirror(OpenAI()): a client that also records its requests
+call_context     task, segment and unit for a block of code
+tags             is this request mirrored, and with which task, segment and unit?
+recorder         makes a `CapturedCall` of a request and its response, and offers it to the publisher
+stream_recorder  records a streamed answer while the application reads it
+sdk_errors       what an exception of the SDK says about the endpoint
+process          the settings and the publisher that all mirrored clients of a process share
 """
 
 from shadow.capture.call_context import context

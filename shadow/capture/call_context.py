@@ -1,4 +1,4 @@
-"""Task, segment and unit for a block of code, across threads' and tasks' own contexts."""
+"""Task, segment and unit for a block of code, kept apart for each thread and task by a context variable."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -10,38 +10,38 @@ from typing import Any, Final, NamedTuple, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Ambient(NamedTuple):
-    """What the surrounding blocks say; inner blocks override, and add to the segment."""
+class CallContext(NamedTuple):
+    """What the enclosing blocks declare; an inner block overrides task and unit, and adds to the segment."""
 
     task: str | None = None
     segment: Mapping[str, str] = {}
     unit: str | None = None
 
 
-current: Final[ContextVar[Ambient | None]] = ContextVar("shadow_ambient", default=None)
+current: Final[ContextVar[CallContext | None]] = ContextVar("shadow_call_context", default=None)
 
-#: Holds something once there was any block in this process: before that nobody needs to look.
-#: A task started in a block keeps what the block says, so this is never emptied again.
-ever_used: Final[list[bool]] = []
+#: Empty until the first block is entered in this process: until then `current` need not be read.
+#: A task started in a block keeps the block's context, so this is never emptied again.
+contexts_used: Final[list[bool]] = []
 
 
-class Block:
-    """A `with` block, or the body of a decorated function. See `context`."""
+class ContextBlock:
+    """A `with` block, or the decorator of a function. See `context`."""
 
     def __init__(self, task: str | None, segment: Mapping[str, str], unit: str | None) -> None:
         self._task, self._segment, self._unit = task, segment, unit
-        self._tokens: list[Token[Ambient | None]] = []
+        self._tokens: list[Token[CallContext | None]] = []
 
     def __enter__(self) -> None:
-        if not ever_used:
-            ever_used.append(True)
-        outer = current.get() or Ambient()
-        inner = Ambient(self._task or outer.task, {**outer.segment, **self._segment}, self._unit or outer.unit)
+        if not contexts_used:
+            contexts_used.append(True)
+        outer = current.get() or CallContext()
+        inner = CallContext(self._task or outer.task, {**outer.segment, **self._segment}, self._unit or outer.unit)
         self._tokens.append(current.set(inner))
 
     def __exit__(self, *_: object) -> None:
-        # A web server may run each step of a generator in a context of its own, and close it in
-        # another: there nothing was set, and nothing is to be taken back.
+        # A web server may run each step of a generator in its own context, and close the generator
+        # in another: nothing was set there, and nothing has to be reset.
         with suppress(ValueError):
             current.reset(self._tokens.pop())
 
@@ -52,29 +52,31 @@ class Block:
         if inspect.iscoroutinefunction(function):
 
             @wraps(function)
-            async def later(*args: Any, **kwargs: Any) -> Any:
-                with self._again():
+            async def asynchronous(*args: Any, **kwargs: Any) -> Any:
+                with self._copy():
                     return await function(*args, **kwargs)
 
-            return later  # type: ignore[return-value] # the same function to whoever calls it
+            return asynchronous  # type: ignore[return-value] # the same signature as `function`
 
         @wraps(function)
-        def now(*args: Any, **kwargs: Any) -> Any:
-            with self._again():
+        def synchronous(*args: Any, **kwargs: Any) -> Any:
+            with self._copy():
                 return function(*args, **kwargs)
 
-        return now  # type: ignore[return-value] # as above
+        return synchronous  # type: ignore[return-value] # as above
 
-    def _again(self) -> "Block":
-        """One like this: a call may come while another is under way."""
-        return Block(self._task, self._segment, self._unit)
+    def _copy(self) -> "ContextBlock":
+        """A block for one call, because calls may overlap."""
+        return ContextBlock(self._task, self._segment, self._unit)
 
 
-def context(*, task: str | None = None, segment: Mapping[str, str] | None = None, unit: str | None = None) -> Block:
-    """Say what the requests made inside a `with` block, or by a decorated function, are.
+def context(
+    *, task: str | None = None, segment: Mapping[str, str] | None = None, unit: str | None = None
+) -> ContextBlock:
+    """Set task, segment and unit of the requests made inside a `with` block, or by a decorated function.
 
-    It goes before what `mirror(...)` was given: `with context(segment={"locale": "de"}): …`
+    They override what `mirror(...)` was given: `with context(segment={"locale": "de"}): …`
     In a generator that a web server runs step by step, only the step that opens the block is sure
-    to be inside: make the request there.
+    to run inside it: make the request there.
     """
-    return Block(task, segment or {}, unit)
+    return ContextBlock(task, segment or {}, unit)

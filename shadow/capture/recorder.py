@@ -1,162 +1,134 @@
-"""From an answer to an exchange on its way: what is noted of a request, and handed to the publisher.
+"""Makes a `CapturedCall` of a request and its response, and offers it to the publisher.
 
-All of this runs on the application's thread, between its question and its answer. So it is
-short, it keeps references instead of copies, and nothing of it may raise into the application.
-Short is meant literally: between two calls to a model the processor has forgotten this code,
-and whatever must be fetched from memory again, be it a function, an object or a global name,
-costs about a microsecond.
+All of this runs on the application's thread, between its request and its response. So it is
+short, keeps references instead of copies, and never raises into the application. Short is meant
+literally: between two calls to a model the processor's caches have lost this code, and whatever
+must be fetched from memory again, be it a function, an object or a global name, costs about a
+microsecond.
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
 from shadow.capture import call_context
-from shadow.capture.call import TRACEPARENT, Call, exchange_of, failure_of
-from shadow.capture.process import warn_once
-from shadow.capture.stream_recorder import Noted, Tape, record
-from shadow.capture.tags import NO_HEADERS, Labeller, Labels
+from shadow.capture.process import report_bug
+from shadow.capture.sdk_errors import failure_of
+from shadow.capture.stream_recorder import StreamRecorder, record
+from shadow.capture.tags import NO_HEADERS, Tagger
 from shadow.policy import identify
-from shadow.publisher import Build
+from shadow.recording import CapturedCall, PublisherPort, Tags
 from shadow.records import Api
-from shadow.settings import Settings
 
 #: The paths that are mirrored, as the SDK names them.
 APIS: Final[dict[str, Api]] = {"/chat/completions": "chat", "/responses": "responses"}
 
-#: All that is read of a request's headers; the rest may be secret and is never looked at.
+#: The only headers of a request that are read; the others may be secret.
 _HEADERS: Final = frozenset(
-    {identify.TASK_HEADER, identify.SEGMENT_HEADER, identify.UNIT_HEADER, TRACEPARENT},
+    {identify.TASK_HEADER, identify.SEGMENT_HEADER, identify.UNIT_HEADER, identify.TRACEPARENT_HEADER},
 )
 
 
-class Begun(msgspec.Struct, eq=False, gc=False):
-    """A request as it began: which API it is for (None: not mirrored), and when (`time.perf_counter()`).
+class InFlight(msgspec.Struct, eq=False, gc=False):
+    """A request under way: its API (None: not mirrored), and when it started (`time.perf_counter()`).
 
-    `heard`: its answer was seen on its way, so that nothing more is to be said about it.
+    `recorded`: its response was seen, so that nothing is left to record.
     """
 
     api: Api | None
     started: float
-    heard: bool = False
-
-
-class Sink(Protocol):
-    """What capture needs of `shadow.publisher.Publisher`."""
-
-    settings: Settings
-
-    def offer(self, task: str, size: int, build: Build, *args: Any) -> bool: ...
-    def reserve(self, size: int) -> bool: ...
-    def release(self, size: int) -> None: ...
-    def refuse(self, task: str, reason: str) -> None: ...
-    def count_sampled_out(self, task: str) -> None: ...
+    recorded: bool = False
 
 
 class Recorder:
-    """Notes the requests of one mirrored client. `default_headers` are those it adds to each.
+    """Records the requests of one mirrored client. `default_headers` are those that the client adds to each.
 
     `options` are the SDK's `FinalRequestOptions`: method, body (`json_data` and `extra_json`) and
-    the caller's headers. `heard(begun, arguments)` is told when a response with a good status is
-    there, all of it or the start of a stream; `arguments` are those of `_process_response`.
+    the caller's headers. `on_response(in_flight, arguments)` is called when a response with a good
+    status has come, all of it or the start of a stream; `arguments` are those of `_process_response`.
     """
 
-    def __init__(self, settings: Settings, publisher: Sink, labeller: Labeller, default_headers: Any = None) -> None:
-        self._settings = settings
+    def __init__(self, publisher: PublisherPort, tagger: Tagger, default_headers: Any = None) -> None:
         self._publisher = publisher
-        self._labeller = labeller
-        self._default_headers = _read(default_headers)
-        self.heard = self._listener()
+        self._tagger = tagger
+        self._default_headers = _our_headers(default_headers)
+        self.on_response = self._response_hook()
 
-    def failed(self, begun: Begun, options: Any, fault: BaseException) -> None:
-        """The request ended in an exception, and nothing was heard before."""
+    def on_error(self, in_flight: InFlight, options: Any, error: BaseException) -> None:
+        """The request ended in an exception before a response was seen."""
         try:
-            call = self._unheard(begun, options, fault)
+            call = self._call_without_response(in_flight, options, error)
             if call is not None:
-                call.failure, call.detail, call.status = failure_of(fault)
+                call.failure, call.detail, call.status = failure_of(error)
                 if call.failure is None:
-                    self._publisher.refuse(call.labels.task, "application_error")
+                    self._publisher.refuse(call.tags.task, "application_error")
                 else:
-                    self._publisher.offer(call.labels.task, len(call.request), call.exchange)
-        except Exception as bug:  # noqa: BLE001 - the application goes first
-            _excuse(bug)
+                    self._publisher.offer(call)
+        except Exception as bug:  # noqa: BLE001 - nothing of ours may raise into the application
+            report_bug(bug)
 
-    def missed(self, begun: Begun, options: Any) -> None:
-        """The request ended well, but its answer was not seen on its way. Counts as dropped."""
+    def on_unseen_response(self, in_flight: InFlight, options: Any) -> None:
+        """The request succeeded, but its response never passed through `on_response`. Counts as dropped."""
         try:
-            call = self._unheard(begun, options, None)
-            if call is not None:
-                self._publisher.offer(call.labels.task, len(call.request), call.exchange)
-        except Exception as bug:  # noqa: BLE001 - as in failed()
-            _excuse(bug)
+            tags, _ = self._tags(in_flight.api, options)
+            if tags is not None:
+                self._publisher.refuse(tags.task, "nothing_to_mirror")
+        except Exception as bug:  # noqa: BLE001 - as in on_error()
+            report_bug(bug)
 
-    def _listener(self) -> Callable[[Begun, Mapping[str, Any]], None]:
-        # A closure has at hand what a method would have to look up, global names included.
-        settings, publisher, offer = self._settings, self._publisher, self._publisher.offer
-        constant = None if self._default_headers else self._labeller.constant
-        now, length, read, blocks, no_headers = perf_counter, len, exchange_of, call_context.ever_used, NO_HEADERS
+    def _response_hook(self) -> Callable[[InFlight, Mapping[str, Any]], None]:
+        # A closure holds what a method would have to look up, global names included.
+        publisher, offer = self._publisher, self._publisher.offer
+        constant = None if self._default_headers else self._tagger.constant
+        now, length, call_of, contexts = perf_counter, len, CapturedCall, call_context.contexts_used
+        no_headers = NO_HEADERS
 
-        def streamed(noted: Noted, tape: Tape) -> None:
-            try:
-                _settings, _api, labels, _headers, _started, _ended, request, _status = noted
-                if tape.refused:
-                    publisher.refuse(labels.task, "byte_budget")
-                    return
-                offer(labels.task, length(request) + tape.size, read, *noted, None, tape)
-            except Exception as bug:  # noqa: BLE001 - as in failed()
-                _excuse(bug)
-
-        def heard(begun: Begun, arguments: Mapping[str, Any]) -> None:
-            begun.heard = True
+        def on_response(in_flight: InFlight, arguments: Mapping[str, Any]) -> None:
+            in_flight.recorded = True
             try:
                 ended = now()
-                api, started = begun.api, begun.started
+                api, started = in_flight.api, in_flight.started
                 options, response = arguments["options"], arguments["response"]
-                labels: Labels | None = constant
+                tags: Tags | None = constant
                 headers = no_headers
-                if labels is None or api != "chat" or options.headers or options.method != "post" or blocks:
-                    labels, headers = self._labelled(api, options)
-                    if api is None or labels is None:
+                if tags is None or api != "chat" or options.headers or options.method != "post" or contexts:
+                    tags, headers = self._tags(api, options)
+                    if api is None or tags is None:
                         return
                 try:
                     request = response.request.content
                 except (AttributeError, RuntimeError):  # not kept: it was sent as a stream
-                    request = _encoded(options)
+                    request = _encoded_body(options)
                 status = response.status_code
                 if response.is_closed:
-                    answer = response.content
-                    size = length(request) + length(answer)
-                    # fmt: off
-                    offer(
-                        labels.task, size, read,
-                        settings, api, labels, headers, started, ended, request, status, answer,
-                    )
-                    # fmt: on
+                    body = response.content
+                    size = length(request) + length(body)
+                    offer(call_of(tags, api, request, headers, started, ended, size, status, ((body, ended),)))
                 else:
-                    noted = settings, api, labels, headers, started, ended, request, status
-                    record(response, Tape(streamed, noted, response.headers, publisher))
-            except Exception as bug:  # noqa: BLE001 - as in failed()
-                _excuse(bug)
+                    size = length(request)
+                    call = call_of(tags, api, request, headers, started, ended, size, status, (), response.headers)
+                    record(response, StreamRecorder(call, publisher))
+            except Exception as bug:  # noqa: BLE001 - as in on_error()
+                report_bug(bug)
 
-        return heard
+        return on_response
 
-    def _unheard(self, begun: Begun, options: Any, fault: BaseException | None) -> Call | None:
-        """The call without an answer; None if it is not mirrored. Its `request` is empty if it is no JSON."""
-        api = begun.api
-        labels, headers = self._labelled(api, options)
-        if api is None or labels is None:
+    def _call_without_response(self, in_flight: InFlight, options: Any, error: BaseException) -> CapturedCall | None:
+        """The call so far; None if it is not mirrored. Its `request` is empty if the body is not JSON."""
+        api = in_flight.api
+        tags, headers = self._tags(api, options)
+        if api is None or tags is None:
             return None
         try:
-            request = fault.request.content  # type: ignore[union-attr] # of the SDK's own exceptions
+            request = error.request.content  # type: ignore[attr-defined] # of the SDK's own exceptions
         except (AttributeError, RuntimeError):  # it was never sent
-            request = _encoded(options)
-        return Call(self._settings, api, labels, headers, begun.started, perf_counter(), request)
+            request = _encoded_body(options)
+        return CapturedCall(tags, api, request, headers, in_flight.started, perf_counter(), len(request))
 
-    def _labelled(self, api: Api | None, options: Any) -> tuple[Labels | None, Mapping[str, str]]:
-        """A request's labels, and its headers as far as they are ours. No labels: it is not mirrored.
+    def _tags(self, api: Api | None, options: Any) -> tuple[Tags | None, Mapping[str, str]]:
+        """A request's tags, and those of its headers that concern us. No tags: it is not mirrored.
 
         Because it is for another API, names no task, was left out by sampling (counted), or runs
         in the background, so that its answer comes with some later request.
@@ -166,22 +138,12 @@ class Recorder:
         body = _body(options)
         if api == "responses" and body.get("background"):
             return None, NO_HEADERS
-        headers = self._default_headers | _read(options.headers)
-        labels = self._labeller.labels(body, headers, call_context.current.get())
-        if labels is not None and not labels.chosen:
-            self._publisher.count_sampled_out(labels.task)
-            return None, headers
-        return labels, headers
+        headers = self._default_headers | _our_headers(options.headers)
+        sampled_out = self._publisher.count_sampled_out
+        return self._tagger.tags(body, headers, call_context.current.get(), on_sampled_out=sampled_out), headers
 
 
-def _excuse(bug: Exception) -> None:
-    if "PYTEST_VERSION" in os.environ:
-        raise bug
-    # Only the fault's type: its text may quote the request.
-    warn_once("capture_bug", f"a request was not mirrored, through a fault of ours: {type(bug).__name__}")
-
-
-def _read(headers: Any) -> dict[str, str]:
+def _our_headers(headers: Any) -> dict[str, str]:
     if not headers or not isinstance(headers, Mapping):
         return {}
     return {
@@ -195,16 +157,16 @@ def _body(options: Any) -> dict[str, Any]:
     return {**body, **(options.extra_json or {})} if isinstance(body, Mapping) else {}
 
 
-def _encoded(options: Any) -> bytes:
-    """The body as it is now, which the caller's objects may have become; empty if that is no JSON."""
+def _encoded_body(options: Any) -> bytes:
+    """The body as it is now, in case the application has not changed it since; empty if it is not JSON."""
     try:
-        return msgspec.json.encode(_body(options), enc_hook=_plain)
+        return msgspec.json.encode(_body(options), enc_hook=_to_json)
     except (TypeError, ValueError, UnicodeError, RecursionError):
         return b""
 
 
-def _plain(value: Any) -> Any:
-    """What JSON has no word for: models and their classes (structured outputs), iterables."""
+def _to_json(value: Any) -> Any:
+    """JSON for what has none of its own: models and their classes (structured outputs), iterables."""
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
         return value.model_json_schema()
     if hasattr(value, "model_dump"):

@@ -1,19 +1,17 @@
-"""Is this request mirrored, and as what? Its task, segment and unit, and its task's rate.
+"""Is a request mirrored, and with which tags: task, segment, unit and sampling rate?
 
-What the application said of it applies in this order: the block of code (`shadow.context`), what
-`mirror(…)` was told, then the request's own headers and body.
+Where several sources name the task or the unit, the first counts: the block of code
+(`shadow.context`), the arguments of `mirror(…)`, the request's own headers and body.
 """
 
-import secrets
 from collections.abc import Callable, Mapping
 from time import time
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
-from shadow.capture.call_context import Ambient
+from shadow.capture.call_context import CallContext
 from shadow.capture.process import warn_once
 from shadow.policy import identify, sampling
+from shadow.recording.captured_call import Tags, new_id
 from shadow.settings import Settings
 
 Request: TypeAlias = Mapping[str, Any]
@@ -22,26 +20,11 @@ SegmentSource: TypeAlias = Mapping[str, str] | Callable[[Request], Mapping[str, 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
-class Labels(msgspec.Struct, frozen=True, eq=False):
-    """What the application says a request is, and the probability with which it is mirrored.
+class Tagger:
+    """Tags the requests of one mirrored client. `rate` None: each task's `mirror_rate`.
 
-    `id` is that of its exchange where sampling needed one, and empty where it is still to be made.
-    `chosen` False: sampling left it out.
-    """
-
-    task: str
-    unit: str | None
-    segment: Mapping[str, str]
-    rate: float
-    id: str = ""
-    chosen: bool = True
-
-
-class Labeller:
-    """Says it of each request of one mirrored client. `rate` None: each task's `mirror_rate`.
-
-    `constant` are the labels of every request that brings neither headers of ours nor a block of
-    code around it, if these are the same for all: a mirrored request then costs no thought.
+    `constant` are the tags of every request that has neither headers of ours nor a block of code
+    around it, if they are the same for all of these: the request then needs no work at all.
     """
 
     def __init__(
@@ -60,14 +43,21 @@ class Labeller:
         self._segment_of = segment if callable(segment) else None
         self._rates = {name: spec.mirror_rate for name, spec in settings.tasks.items()} if rate is None else {}
         self._rate = 1.0 if rate is None else rate
-        self.constant: Labels | None = None
+        self.constant: Tags | None = None
         if task and self._rate_of(task) >= 1 and self._segment_of is None:
-            self.constant = Labels(task, unit, self._segment, 1.0)
+            self.constant = Tags(task, unit, self._segment, 1.0)
 
-    def labels(self, body: Request, headers: Mapping[str, str], around: Ambient | None) -> Labels | None:
-        """The labels of one request, or None if it names no task, and so is not mirrored."""
-        around = around or Ambient()
-        task, unit = around.task or self._task, around.unit or self._unit
+    def tags(
+        self,
+        body: Request,
+        headers: Mapping[str, str],
+        context: CallContext | None,
+        *,
+        on_sampled_out: Callable[[str], object],
+    ) -> Tags | None:
+        """The tags of one request. None: it names no task, or sampling leaves it out (`on_sampled_out(task)`)."""
+        context = context or CallContext()
+        task, unit = context.task or self._task, context.unit or self._unit
         task = identify.task_of(self._settings, body, headers, task)
         if task is None:
             warn_once(
@@ -75,30 +65,27 @@ class Labeller:
                 "a request names no task and is not mirrored: use mirror(…, task=…) or the header x-shadow-task",
             )
             return None
-        rate, made = self._rate_of(task), ""
+        rate, exchange_id = self._rate_of(task), ""
         if rate < 1:
-            made = new_id(time())
-            if not sampling.chosen(identify.unit_of(body, headers, unit) or made, rate=rate, salt="mirror"):
-                return Labels(task, unit, self._segment, rate, made, chosen=False)
-        segment = self._segment if self._segment_of is None else _ask(self._segment_of, body)
-        return Labels(task, unit, {**segment, **around.segment}, rate, made)
+            exchange_id = new_id(time())
+            key = identify.unit_of(body, headers, unit) or exchange_id
+            if not sampling.chosen(key, rate=rate, salt="mirror"):
+                on_sampled_out(task)
+                return None
+        segment = self._segment if self._segment_of is None else _call(self._segment_of, body)
+        return Tags(task, unit, {**segment, **context.segment}, rate, exchange_id)
 
     def _rate_of(self, task: str) -> float:
         return self._rates.get(task, self._rate)
 
 
-def new_id(at: float) -> str:
-    """A unique id (32 hexadecimal digits) that sorts by time; `at` is Unix time."""
-    return f"{int(at * 1_000):012x}{secrets.token_hex(10)}"
-
-
-def _ask(segment_of: Callable[[Request], Mapping[str, str]], body: Request) -> Mapping[str, str]:
+def _call(segment_of: Callable[[Request], Mapping[str, str]], body: Request) -> Mapping[str, str]:
     try:
         return dict(segment_of(dict(body)))
-    except Exception as fault:  # noqa: BLE001 - the application's own function; its request goes on
+    except Exception as error:  # noqa: BLE001 - a function of the application; its request must go on
         warn_once(
             "segment_failed",
-            f"segment={segment_of!r} raised {type(fault).__name__}; mirrored without it",
+            f"segment={segment_of!r} raised {type(error).__name__}; mirrored without it",
             about=getattr(segment_of, "__qualname__", ""),
         )
         return {}

@@ -11,7 +11,7 @@ import uvicorn
 
 from shadow.cli.runtime import logs
 from shadow.errors import UsageError
-from shadow.gateway.app import build_with
+from shadow.gateway.app import build
 from shadow.gateway.http import serving
 from shadow.gateway.mirror.process import MirrorProcess
 from shadow.settings import load
@@ -34,7 +34,7 @@ def command(
     logs.configure()
     settings = load(config)
     mirror = MirrorProcess(settings)
-    application = build_with(settings, mirror)
+    application = build(settings, mirror, on_startup=mirror.start, on_shutdown=mirror.stop)
     listening = _listen(host or settings.gateway.host, settings.gateway.port if port is None else port)
     server = uvicorn.Server(serving.config(application))
     address = "{}:{}".format(*listening.getsockname()[:2])
@@ -44,7 +44,7 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run(sockets=[listening])
-    _log.info("stopped", action="gateway.stopped", capture=mirror.counts())
+    _log.info("stopped", action="gateway.stopped", capture=mirror.outcomes())
 
 
 def _listen(host: str, port: int) -> socket.socket:

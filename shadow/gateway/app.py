@@ -1,31 +1,37 @@
 """The gateway as an ASGI application: its own pages, and the proxy under `/v1`."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 import msgspec
 
 from shadow.gateway.http import asgi
 from shadow.gateway.http.asgi import App, Receive, Scope, Send
 from shadow.gateway.metrics import CONTENT_TYPE, Metrics
-from shadow.gateway.mirror.port import InProcess, Mirror, Publisher
 from shadow.gateway.proxy import MIRRORED, Proxy
+from shadow.recording import PublisherPort
 from shadow.settings import Settings
 
+Hook: TypeAlias = Callable[[], Awaitable[None]]
 
-def build(settings: Settings, publisher: Publisher) -> App:
-    """The gateway's ASGI application, mirroring through a publisher that stays the caller's to close.
 
+async def _nothing() -> None: ...
+
+
+def build(
+    settings: Settings, publisher: PublisherPort, *, on_startup: Hook = _nothing, on_shutdown: Hook = _nothing
+) -> App:
+    """The gateway's ASGI application. `publisher` stays the caller's to close, perhaps in `on_shutdown`.
+
+    `on_startup` is awaited before the first request, `on_shutdown` after the last.
     Raises ConfigError where the settings name no endpoint to forward to.
     """
-    return build_with(settings, InProcess(settings, publisher))
-
-
-def build_with(settings: Settings, mirror: Mirror) -> App:
-    """The same with any mirror; the application starts and stops it."""
-    metrics = Metrics(mirror.counts)
-    proxy = Proxy(settings, mirror, metrics)
+    metrics = Metrics(publisher.outcomes)
+    proxy = Proxy(settings, publisher, metrics)
 
     async def gateway(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            return await _lifespan(proxy, mirror, receive, send)
+            return await lifespan(receive, send)
         if scope["type"] != "http":  # the realtime API's WebSockets are not proxied
             return await send({"type": "websocket.close", "code": 1003})
         path: str = scope["path"]
@@ -38,28 +44,27 @@ def build_with(settings: Settings, mirror: Mirror) -> App:
             case "/livez":
                 return await asgi.answer(send, 200, b'{"alive":true}')
             case "/readyz":
-                return await asgi.answer(send, 200, _readiness(settings, mirror))
+                return await asgi.answer(send, 200, _readiness(settings, publisher))
             case "/metrics":
                 return await asgi.answer(send, 200, metrics.text(), CONTENT_TYPE)
         return await asgi.refuse(send, 404, "unknown_path", f"The gateway serves what is under /v1, not {path}")
 
+    async def lifespan(receive: Receive, send: Send) -> None:
+        await receive()
+        await on_startup()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        proxy.close()
+        await on_shutdown()
+        await send({"type": "lifespan.shutdown.complete"})
+
     return gateway
 
 
-def _readiness(settings: Settings, mirror: Mirror) -> bytes:
-    """Ready as soon as there are settings: this reports what capture does, and does not ask it.
+def _readiness(settings: Settings, publisher: PublisherPort) -> bytes:
+    """Ready as soon as there are settings: capture is reported here, and never makes the gateway unready.
 
     A dead broker must not take the gateway out of its load balancer: production would stop
-    because nobody can watch it.
+    because it could not be mirrored.
     """
-    return msgspec.json.encode({"ready": True, "tasks": list(settings.tasks), "capture": mirror.counts()})
-
-
-async def _lifespan(proxy: Proxy, mirror: Mirror, receive: Receive, send: Send) -> None:
-    await receive()
-    await mirror.start()
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    proxy.close()
-    await mirror.stop()
-    await send({"type": "lifespan.shutdown.complete"})
+    return msgspec.json.encode({"ready": True, "tasks": list(settings.tasks), "capture": publisher.outcomes()})

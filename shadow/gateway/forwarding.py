@@ -11,9 +11,9 @@ from shadow.gateway.http.asgi import Listener, Send
 from shadow.gateway.http.connections import Connection, Origin, Pool, origin_of
 from shadow.gateway.http.headers import Headers
 from shadow.gateway.metrics import HUNG_UP
-from shadow.gateway.mirror.exchange import Broken
 from shadow.gateway.routing import Target
-from shadow.openai_api.body_buffer import Copy
+from shadow.recording import BodyBuffer
+from shadow.recording.captured_call import CLIENT_DISCONNECTED
 
 _log = structlog.get_logger()
 
@@ -37,14 +37,14 @@ class Passed(msgspec.Struct, kw_only=True):
     """What became of a call.
 
     `status` is what the client saw (499 where it hung up before seeing one), `answered` that
-    of the endpoint, None where it gave none.
+    of the endpoint, None where it gave none. `headers` are those of its answer that are needed to
+    read it. `error` is what ended the answer early, as in `CapturedCall`.
     """
 
     status: int = HUNG_UP
     answered: int | None = None
-    content_type: str = ""
-    content_encoding: str = ""
-    broken: Broken | None = None
+    headers: dict[str, str] = {}
+    error: str | None = None
 
 
 class Forwarder:
@@ -58,7 +58,7 @@ class Forwarder:
         """Close the connections that are idle."""
         self._pool.close()
 
-    async def forward(self, call: Call, send: Send, listener: Listener, copy: Copy | None = None) -> Passed:
+    async def forward(self, call: Call, send: Send, listener: Listener, copy: BodyBuffer | None = None) -> Passed:
         """Forward `call`, its answer to `send` and into `copy`.
 
         Endpoint faults become an error answer or, once the answer has begun, a broken one:
@@ -77,7 +77,7 @@ class Forwarder:
             if not listener.hung_up:
                 raise
             _cancelled_by_us()
-            passed.broken = "client"
+            passed.error = CLIENT_DISCONNECTED
         except (OSError, UnicodeError) as fault:  # refused, unknown, no host name, untrusted, silent, broken
             await self._failed(call, send, listener, passed, fault)
         finally:
@@ -85,7 +85,13 @@ class Forwarder:
         return passed
 
     async def _exchange(
-        self, connection: Connection, call: Call, send: Send, listener: Listener, copy: Copy | None, passed: Passed
+        self,
+        connection: Connection,
+        call: Call,
+        send: Send,
+        listener: Listener,
+        copy: BodyBuffer | None,
+        passed: Passed,
     ) -> None:
         head = _head(connection.origin, call)
         uploading = None
@@ -100,8 +106,7 @@ class Forwarder:
             await (connection.head() if uploading is None else _first(connection.head(), uploading))
             passed.status = passed.answered = status = connection.status
             fields = headers.answer(connection.headers, status)
-            passed.content_type = headers.value_of(fields, b"content-type")
-            passed.content_encoding = headers.value_of(fields, b"content-encoding")
+            passed.headers = headers.describing_body(fields)
             await send({"type": "http.response.start", "status": status, "headers": fields})
             more = True
             while more:
@@ -121,12 +126,12 @@ class Forwarder:
 
     async def _failed(self, call: Call, send: Send, listener: Listener, passed: Passed, fault: Exception) -> None:
         if listener.hung_up:
-            passed.broken = "client"
+            passed.error = CLIENT_DISCONNECTED
             return
         name = call.target.name
         _log.warning("the endpoint failed", action="gateway.endpoint_failed", model=name, fault=repr(fault))
         if passed.answered is not None:
-            passed.broken = "silence" if isinstance(fault, TimeoutError) else "endpoint"
+            passed.error = type(fault).__name__
             return
         listener.stop()
         if isinstance(fault, TimeoutError):

@@ -7,14 +7,13 @@ from typing import Final
 
 from shadow.gateway.forwarding import Call, Forwarder, Passed
 from shadow.gateway.http import asgi, headers
-from shadow.gateway.http.asgi import HungUpError, Listener, Receive, Scope, Send, TooLargeError
+from shadow.gateway.http.asgi import ClientDisconnected, Listener, Receive, Scope, Send, TooLargeError
 from shadow.gateway.http.deadlines import Deadlines
 from shadow.gateway.metrics import HUNG_UP, Metrics
-from shadow.gateway.mirror.exchange import Heard
-from shadow.gateway.mirror.port import Mirror
 from shadow.gateway.routing import Router
-from shadow.openai_api.body_buffer import Copy
 from shadow.policy import sampling
+from shadow.recording import BodyBuffer, CapturedCall, PublisherPort, Tags
+from shadow.recording.captured_call import CLIENT_DISCONNECTED
 from shadow.records import Api
 from shadow.settings import Settings
 
@@ -35,10 +34,10 @@ _random_bits: Final = random.Random().getrandbits  # noqa: S311 - see above
 class Proxy:
     """Serves everything under `/v1`."""
 
-    def __init__(self, settings: Settings, mirror: Mirror, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, publisher: PublisherPort, metrics: Metrics) -> None:
         self._limits = settings.gateway
         self._rates = {name: task.mirror_rate for name, task in settings.tasks.items()}
-        self._mirror = mirror
+        self._publisher = publisher
         self._metrics = metrics
         self._router = Router(settings)
         self._forwarder = Forwarder(timeout_s=settings.gateway.timeout_s)
@@ -53,7 +52,7 @@ class Proxy:
         """Serve a request to a mirrored path, and offer its exchange once the answer is known.
 
         The request path only keeps references to bytes that pass anyway. Everything that
-        reads them happens in `exchange_of`, behind the mirror.
+        reads them happens in `CapturedCall.to_exchange`, behind the publisher.
         """
         passing, told = headers.read(scope["headers"])
         body = await self._whole_body(receive, send)
@@ -66,7 +65,7 @@ class Proxy:
         chosen = sampling.chosen(route.unit or identity, rate=rate, salt="mirror")
         copy = None
         if chosen:
-            copy = Copy(self._limits.mirror_body_bytes, self._mirror)
+            copy = BodyBuffer(self._limits.mirror_body_bytes, self._publisher)
             passing = headers.readable(passing)
         passing = headers.authorized(passing, route.target.model.api_key())
         call = Call(target=route.target, method=b"POST", path=_path(scope), headers=passing, body=route.body)
@@ -84,32 +83,28 @@ class Proxy:
         if reason := route.unmirrored or _no_exchange(passed):
             self._metrics.unmirrored(reason)
         elif route.task and copy is None:
-            self._mirror.sampled_out(route.task)
+            self._publisher.count_sampled_out(route.task)
         elif route.task and copy is not None and copy.refused:
-            self._mirror.no_room(route.task)
+            self._publisher.refuse(route.task, "byte_budget")
         elif route.task and copy is not None:
-            self._mirror.offer(
-                Heard(
-                    id=identity,
+            self._publisher.offer(
+                CapturedCall(
+                    tags=Tags(task=route.task, unit=route.unit, segment={}, rate=rate, id=identity),
                     api=api,
-                    task=route.task,
-                    arm=route.arm,
-                    model=route.target.name,
-                    segment=route.segment,
-                    unit=route.unit,
                     request=body,
-                    at=at,
+                    request_headers=told,
                     started=started,
                     ended=ended,
-                    pieces=copy.pieces,
                     size=len(body) + copy.size,
-                    probability=rate,
-                    cut=copy.cut,
                     status=passed.answered,
-                    content_type=passed.content_type,
-                    content_encoding=passed.content_encoding,
-                    broken=passed.broken,
-                    traceparent=told.get("traceparent"),
+                    pieces=copy.pieces,
+                    response_headers=passed.headers,
+                    limit=copy.limit,
+                    cut=copy.cut,
+                    error=passed.error,
+                    endpoint=route.target.name,
+                    served_by=route.arm,
+                    at=at,
                 )
             )
 
@@ -151,7 +146,7 @@ class Proxy:
             message = f"The request's body is larger than {limit} bytes (max_body_bytes under [gateway])."
             await asgi.refuse(send, 413, "request_too_large", message, close=True)
             status = 413
-        except HungUpError:
+        except ClientDisconnected:
             status = HUNG_UP
         self._metrics.served(task=None, arm="frontier", status=status, seconds=0.0)
         self._metrics.unmirrored(UNFINISHED_REQUEST)
@@ -163,7 +158,7 @@ async def _upload(receive: Receive, listener: Listener) -> AsyncIterator[bytes]:
     try:
         async for part in asgi.stream_body(receive):
             yield part
-    except HungUpError:
+    except ClientDisconnected:
         listener.hung_up = True
         raise
     listener.start()
@@ -176,7 +171,7 @@ def _no_exchange(passed: Passed) -> str | None:
     429, 5xx): mirroring those would count one user request several times. What the user got
     in the end comes through here too, and is mirrored then.
     """
-    if passed.broken == "client":
+    if passed.error == CLIENT_DISCONNECTED:
         return None  # an interrupted exchange
     if passed.answered is None:
         return NO_ANSWER

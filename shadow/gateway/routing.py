@@ -32,7 +32,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     task: str | None = None
     arm: Role = "frontier"
-    segment: dict[str, str] = {}
     unit: str | None = None
     unmirrored: str | None = None
 
@@ -106,7 +105,6 @@ class Router:
             body=self._renamed(body, head.model, target),
             task=name,
             arm=arm,
-            segment=identify.segment_of(self._settings, name, fields, told),
             unit=identify.unit_of(fields, told),
             # What comes back is a receipt; the answer comes with some later request.
             unmirrored=BACKGROUND if api == "responses" and head.background else None,

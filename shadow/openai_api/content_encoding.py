@@ -1,7 +1,7 @@
-"""An answer's bytes without their content coding, piece by piece, and never more than a limit.
+"""An answer's bytes without their content encoding, piece by piece, and never more than a limit.
 
-gzip and deflate need nothing. For Brotli and Zstandard the libraries are used that the process
-has: whoever asks for these codings has one, and nobody has to install it for our sake.
+The standard library decodes gzip and deflate. For Brotli and Zstandard this uses whichever library
+the process has: a client that asks for these encodings has one, so we need not depend on one.
 """
 
 import zlib
@@ -9,132 +9,135 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import chain, islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from shadow.openai_api.body_buffer import Piece
+#: Bytes as they came, and when they came (seconds of `time.perf_counter()`).
+Piece: TypeAlias = tuple[bytes, float]
 
-_GZIP: Final = b"\x1f\x8b"
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 class UnknownCodingError(ValueError):
-    """Nothing in this process undoes the content coding."""
+    """No library in this process decodes the content encoding."""
 
 
-class Undone(NamedTuple):
-    """What could be read: `cut` where it ends at our limit, `fault` where the bytes are not in their coding."""
+class Decoded(NamedTuple):
+    """What could be decoded. `cut`: it ends at the limit. `error`: why the bytes after it cannot be decoded."""
 
     pieces: Sequence[Piece]
     cut: bool = False
-    fault: str | None = None
+    error: str | None = None
 
 
 class _Decoder(NamedTuple):
-    """`undo(data, most)` gives what `data` adds, `most` bytes of it or a little more, and may raise `error`."""
+    """`decode(data, limit)` returns what `data` decodes to, `limit` bytes of it or a few more; it may raise `error`."""
 
-    undo: Callable[[bytes, int], bytes]
+    decode: Callable[[bytes, int], bytes]
     error: type[Exception]
 
 
-def undone(pieces: Sequence[Piece], codings: str, *, limit: int) -> Undone:
-    """The pieces of an answer with this `content-encoding`, at most `limit` bytes in all.
+def decode(pieces: Sequence[Piece], encodings: str, *, limit: int) -> Decoded:
+    """The pieces of an answer with this `content-encoding` header, at most `limit` bytes in all.
 
-    A few bytes may unpack to gigabytes, so what is beyond the limit is never unpacked.
+    A few bytes may decode to gigabytes, so nothing beyond the limit is ever decoded.
     Raises UnknownCodingError.
     """
-    plain = Undone(pieces)
-    for coding in reversed(codings.lower().split(",")):
-        if (name := coding.strip()) not in ("", "identity"):
-            plain = _undone(plain, name, limit)
-    return plain
+    decoded = Decoded(pieces)
+    for encoding in reversed(encodings.lower().split(",")):
+        if (name := encoding.strip()) not in ("", "identity"):
+            decoded = _decode_one(decoded, name, limit)
+    return decoded
 
 
-def _undone(packed: Undone, coding: str, limit: int) -> Undone:
-    make = _DECODERS.get(coding)
+def _decode_one(encoded: Decoded, encoding: str, limit: int) -> Decoded:
+    make = _DECODERS.get(encoding)
     if make is None:
-        raise UnknownCodingError(f"unknown content coding {coding[:40]!r}")
-    decoder = make(bytes(islice(chain.from_iterable(piece for piece, _ in packed.pieces), len(_GZIP))))
-    plain: list[Piece] = []
-    room = limit
-    for piece, at in packed.pieces:
+        raise UnknownCodingError(f"unknown content coding {encoding[:40]!r}")
+    magic = bytes(islice(chain.from_iterable(piece for piece, _ in encoded.pieces), len(_GZIP_MAGIC)))
+    decoder = make(magic)
+    decoded: list[Piece] = []
+    left = limit
+    for piece, at in encoded.pieces:
         try:
-            more = decoder.undo(piece, room + 1)
-        except decoder.error as fault:
-            return Undone(plain, packed.cut, f"not {coding}: {fault}"[:200])
-        plain.append((more[:room], at))
-        room -= len(more)
-        if room < 0:
-            return Undone(plain, cut=True)
-    return packed._replace(pieces=plain)
+            part = decoder.decode(piece, left + 1)
+        except decoder.error as error:
+            return Decoded(decoded, encoded.cut, f"not {encoding}: {error}"[:200])
+        decoded.append((part[:left], at))
+        left -= len(part)
+        if left < 0:
+            return Decoded(decoded, cut=True)
+    return encoded._replace(pieces=decoded)
 
 
-def _gzip(_head: bytes) -> _Decoder:
-    return _Decoder(zlib.decompressobj(zlib.MAX_WBITS | 32).decompress, zlib.error)  # 32: or zlib's format
+def _gzip(_magic: bytes) -> _Decoder:
+    return _Decoder(zlib.decompressobj(zlib.MAX_WBITS | 32).decompress, zlib.error)  # 32: gzip's or zlib's format
 
 
-def _deflate(head: bytes) -> _Decoder:
-    # The name means zlib's format; some servers leave its header out, and some send gzip.
-    if len(head) < len(_GZIP) or head == _GZIP or (head[0] & 15 == 8 and int.from_bytes(head) % 31 == 0):
-        return _gzip(head)
+def _deflate(magic: bytes) -> _Decoder:
+    # The name means zlib's format; some servers omit its header, and some send gzip.
+    has_zlib_header = len(magic) == 2 and magic[0] & 15 == 8 and int.from_bytes(magic) % 31 == 0
+    if len(magic) < len(_GZIP_MAGIC) or magic == _GZIP_MAGIC or has_zlib_header:
+        return _gzip(magic)
     return _Decoder(zlib.decompressobj(-zlib.MAX_WBITS).decompress, zlib.error)
 
 
-def _brotli(_head: bytes) -> _Decoder:
+def _brotli(_magic: bytes) -> _Decoder:
     library = _library("brotli", "brotlicffi")
     decoder = library.Decompressor()
-    if not hasattr(decoder, "can_accept_more_data"):  # before 1.2, which is told where to stop
-        return _Decoder(_by_little(decoder.process, 16), library.error)
+    if not hasattr(decoder, "can_accept_more_data"):  # before 1.2, which takes an output limit
+        return _Decoder(_in_small_steps(decoder.process, 16), library.error)
 
-    def undo(data: bytes, most: int) -> bytes:
-        plain: bytes = decoder.process(data, output_buffer_limit=most)
-        return plain
+    def decode(data: bytes, limit: int) -> bytes:
+        part: bytes = decoder.process(data, output_buffer_limit=limit)
+        return part
 
-    return _Decoder(undo, library.error)
+    return _Decoder(decode, library.error)
 
 
-def _zstd(_head: bytes) -> _Decoder:
+def _zstd(_magic: bytes) -> _Decoder:
     library = _library("compression.zstd", "backports.zstd", "zstandard")
     if library.__name__ == "zstandard":
         frames = library.ZstdDecompressor().decompressobj(read_across_frames=True)
-        return _Decoder(_by_little(frames.decompress, 256), library.ZstdError)
+        return _Decoder(_in_small_steps(frames.decompress, 256), library.ZstdError)
     frame = library.ZstdDecompressor()
 
-    def undo(data: bytes, most: int) -> bytes:
+    def decode(data: bytes, limit: int) -> bytes:
         nonlocal frame
-        plain = b""
-        while data and len(plain) < most:
-            if frame.eof:  # servers that send each piece at once may give each its own frame
+        decoded = b""
+        while data and len(decoded) < limit:
+            if frame.eof:  # servers that flush each piece may put each into its own frame
                 frame = library.ZstdDecompressor()
-            plain += frame.decompress(data, most - len(plain))
+            decoded += frame.decompress(data, limit - len(decoded))
             data = frame.unused_data
-        return plain
+        return decoded
 
-    return _Decoder(undo, library.ZstdError)
+    return _Decoder(decode, library.ZstdError)
 
 
-def _by_little(undo: Callable[[bytes], bytes], width: int) -> Callable[[bytes, int], bytes]:
-    """For a library that cannot be told where to stop: from `width` bytes it makes 32 MiB at most."""
+def _in_small_steps(decode: Callable[[bytes], bytes], step: int) -> Callable[[bytes, int], bytes]:
+    """A bounded decoder out of one without an output limit: `step` bytes decode to 32 MiB at most."""
 
-    def bounded(data: bytes, most: int) -> bytes:
-        plain = bytearray()
-        for start in range(0, len(data), width):
-            plain += undo(data[start : start + width])
-            if len(plain) >= most:
+    def bounded(data: bytes, limit: int) -> bytes:
+        decoded = bytearray()
+        for start in range(0, len(data), step):
+            decoded += decode(data[start : start + step])
+            if len(decoded) >= limit:
                 break
-        return bytes(plain)
+        return bytes(decoded)
 
     return bounded
 
 
 def _library(*names: str) -> Any:
-    library = _imported(names)
+    library = _first_importable(names)
     if library is None:
         raise UnknownCodingError(f"none of these is installed: {', '.join(names)}")
     return library
 
 
 @cache
-def _imported(names: tuple[str, ...]) -> Any:
-    """The first of these modules that there is, or None; looked for once, for looking takes its time."""
+def _first_importable(names: tuple[str, ...]) -> Any:
+    """The first of these modules that can be imported, or None. Cached, because a failing import is slow."""
     for name in names:
         try:
             return import_module(name)

@@ -13,6 +13,7 @@ from shadow.settings import Settings
 TASK_HEADER: Final = "x-shadow-task"
 SEGMENT_HEADER: Final = "x-shadow-segment"
 UNIT_HEADER: Final = "x-shadow-unit"
+TRACEPARENT_HEADER: Final = "traceparent"
 
 
 def task_of(

@@ -11,6 +11,5 @@ reporting    log lines that a long outage cannot turn into a flood
 """
 
 from shadow.publisher.publisher import Publisher
-from shadow.publisher.queue import Build, Dropped
 
-__all__ = ["Build", "Dropped", "Publisher"]
+__all__ = ["Publisher"]

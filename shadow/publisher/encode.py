@@ -8,12 +8,13 @@ of the stage before: a fifth of the time.
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, TypeVar
 
-from shadow.errors import RedactionError
+from shadow.errors import DroppedError, RedactionError
 from shadow.publisher import truncate
-from shadow.publisher.queue import Accounts, Dropped, Ticket
+from shadow.publisher.queue import Accounts, Ticket
 from shadow.publisher.reporting import Reporter
 from shadow.records import Exchange
 from shadow.redact import Redactor
+from shadow.settings import Settings
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -28,17 +29,24 @@ class Preparer:
     """
 
     def __init__(
-        self, accounts: Accounts, redactor: Redactor, report: Reporter, *, on_bug: Callable[[Exception], None]
+        self,
+        accounts: Accounts,
+        settings: Settings,
+        redactor: Redactor,
+        report: Reporter,
+        *,
+        on_bug: Callable[[Exception], None],
     ) -> None:
         self._accounts = accounts
+        self._settings = settings
         self._redactor = redactor
         self._report = report
         self._on_bug = on_bug
 
     def prepare(self, tickets: Iterable[Ticket], *, source: str, limit: int) -> None:
         """Each ticket has its message afterwards, at most `limit` bytes of it, or has settled."""
-        fresh: Stage[Ticket] = [(ticket, ticket) for ticket in tickets if ticket.build is not None]
-        clean = self._each(self._each(fresh, _built), self._redactor.exchange)
+        fresh: Stage[Ticket] = [(ticket, ticket) for ticket in tickets if ticket.call is not None]
+        clean = self._each(self._each(fresh, self._build), self._redactor.exchange)
         for ticket, message in self._each(
             clean, lambda exchange: truncate.encode(exchange, source=source, limit=limit)
         ):
@@ -49,7 +57,7 @@ class Preparer:
         for ticket, given in before:
             try:
                 done.append((ticket, stage(given)))
-            except Dropped as outcome:
+            except DroppedError as outcome:
                 self._drop(ticket, outcome.reason)
             except RedactionError as fault:
                 self._drop(ticket, "not_redacted")
@@ -64,9 +72,7 @@ class Preparer:
         self._accounts.dropped(ticket, reason)
         ticket.keep_only(None)
 
-
-def _built(ticket: Ticket) -> Exchange:
-    exchange = ticket.build(*ticket.args) if ticket.build is not None else None
-    if exchange is None:
-        raise Dropped("nothing_to_mirror")
-    return exchange
+    def _build(self, ticket: Ticket) -> Exchange:
+        if ticket.call is None:
+            raise DroppedError("nothing_to_mirror")
+        return ticket.call.to_exchange(self._settings)

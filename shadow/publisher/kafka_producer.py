@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
-from shadow.publisher.queue import Dropped
+from shadow.errors import DroppedError
 from shadow.settings import KafkaSettings, PublisherSettings
 from shadow.wire import Message
 
@@ -91,12 +91,12 @@ class Courier:
             raise Unreachable from fault
 
     def send(self, topic: str, message: Message, done: Done) -> None:
-        """Hand a message over. Raises Unreachable (it was not taken) or Dropped("too_large")."""
+        """Hand a message over. Raises Unreachable (it was not taken) or DroppedError("too_large")."""
         try:
             self._producer.partitions_for(topic)
             future = self._producer.send(topic, message.value, message.key, message.headers)
         except MessageSizeTooLargeError as fault:
-            raise Dropped("too_large", "larger than the producer's limit") from fault
+            raise DroppedError("too_large", "larger than the producer's limit") from fault
         except KafkaError as fault:
             raise Unreachable from fault
         future.add_callback(lambda _: done(None))

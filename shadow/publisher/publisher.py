@@ -17,10 +17,11 @@ from time import monotonic, sleep
 from typing import Final
 
 from shadow import wire
+from shadow.errors import DroppedError
 from shadow.publisher import lifecycle
 from shadow.publisher.connection import Connection
 from shadow.publisher.encode import Preparer
-from shadow.publisher.queue import Accounts, Dropped, Snapshot, Ticket
+from shadow.publisher.queue import Accounts, Snapshot, Ticket
 from shadow.publisher.reporting import Reporter
 from shadow.records import CaptureCounts
 from shadow.redact import Redactor
@@ -68,13 +69,14 @@ class Publisher:
         self._accounts = Accounts(
             max_bytes=self._limits.queue_bytes, max_waiting=self._limits.queue_items, begin=self._start
         )
-        #: Take an exchange, or room for one that is still coming, from any thread; see `Accounts`.
+        #: A `PublisherPort`: takes a call, or memory for one that is still coming, from any thread; see `Accounts`.
         #: No methods of ours between: callers wait.
         self.offer = self._accounts.offer
         self.reserve = self._accounts.reserve
         self.release = self._accounts.release
         self.refuse = self._accounts.refuse
         self.count_sampled_out = self._accounts.sampled_out
+        self.outcomes = self._accounts.counts
         self._named = source
         self._raise_bugs = "PYTEST_VERSION" in os.environ if raise_bugs is None else raise_bugs
         self._reset()
@@ -130,7 +132,7 @@ class Publisher:
         self._closing = threading.Event()
         self._progress_at = self._busy_at = monotonic()
         self._report = Reporter()
-        self._preparer = Preparer(self._accounts, self._redact, self._report, on_bug=self._keep_bug)
+        self._preparer = Preparer(self._accounts, self.settings, self._redact, self._report, on_bug=self._keep_bug)
         self._connection = Connection(self.settings, self._report, lambda: lifecycle.close_at_exit(self))
         self._counts_due_at = monotonic() + self._limits.counts_every_s
         self._told: dict[str, dict[str, int]] = {}
@@ -250,7 +252,7 @@ class Publisher:
             self._progress_at = monotonic()  # nothing was owed until now
         try:
             sent = self._connection.send(message, done)
-        except Dropped as outcome:
+        except DroppedError as outcome:
             accounts.dropped(ticket, outcome.reason)
             return True
         if sent:

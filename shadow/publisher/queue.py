@@ -10,11 +10,11 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import msgspec
 
-from shadow.records import Exchange
+from shadow.recording import ExchangeSource
 from shadow.wire import Message
 
 #: Charged for every exchange beside its own bytes: our bookkeeping and the Kafka client's.
@@ -22,31 +22,17 @@ OVERHEAD_BYTES: Final = 2_048
 
 _NONE: Final = float("-inf")  # stays what it is, whatever is given back
 
-#: Builds the exchange from the arguments offered with it, later and on another thread; None when
-#: there is nothing to mirror.
-Build: TypeAlias = Callable[..., Exchange | None]
-
-
-class Dropped(Exception):  # noqa: N818 - it is an outcome, not an error
-    """Raised while an exchange is built or encoded: it cannot be mirrored, for this `reason`."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(detail or reason)
-        self.reason = reason
-
 
 class Ticket(msgspec.Struct, eq=False):
     """One accepted exchange on its way; `since` is when it was entered, on the clock of the accounts.
 
-    It holds what is needed to go on: first `build` and its `args`, then the `message` made with
-    them. `attempt`
-    grows when it is taken back from a producer, whose later words about it do not count.
+    It holds what is needed to go on: first the `call` that was offered, then the `message` made of
+    it. `attempt` grows when it is taken back from a producer, whose later reports about it do not count.
     """
 
     task: str
     size: int
-    build: Build | None
-    args: tuple[Any, ...]
+    call: ExchangeSource | None
     since: float
     message: Message | None = None
     in_flight: bool = False
@@ -54,7 +40,7 @@ class Ticket(msgspec.Struct, eq=False):
 
     def keep_only(self, message: Message | None) -> None:
         """Let go of all else that it holds."""
-        self.build, self.args, self.message = None, (), message
+        self.call, self.message = None, message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +100,7 @@ class Accounts:
     def reset(self) -> None:
         """Forget everything, also who holds the lock: as new, in the child after a fork."""
         self._lock = threading.RLock()
-        self._inbox: deque[tuple[str, int, Build, tuple[Any, ...]]] = deque()
+        self._inbox: deque[ExchangeSource] = deque()
         self._enter = self._inbox.append
         self._bytes_left = self._max_bytes
         self._places_left = _NONE  # until it has begun
@@ -126,22 +112,22 @@ class Accounts:
         self._in_flight = 0
         self._in_flight_bytes = 0
 
-    def offer(self, task: str, size: int, build: Build, *args: Any) -> bool:
-        """Take an exchange that `build(*args)` will make on another thread. Never blocks, never raises.
+    def offer(self, call: ExchangeSource) -> bool:
+        """Take a call whose exchange will be made on another thread. Never blocks, never raises.
 
-        `size` is about how many bytes `args` keep alive; it is charged until the exchange is
-        delivered or dropped. False means dropped, and counted.
+        `call.size` bytes are charged until the exchange is delivered or dropped. False means
+        dropped, and counted.
 
         The application waits for this, so it takes no lock. CPython changes threads only where
         something is called or a loop begins again, which is nowhere between finding room and
         having taken it.
         """
-        charge = size + OVERHEAD_BYTES
+        charge = call.size + OVERHEAD_BYTES
         if charge > self._bytes_left or self._places_left <= 0:
-            return self._begin_or_refuse(task, size, build, args)
+            return self._begin_or_refuse(call)
         self._bytes_left -= charge
         self._places_left -= 1
-        self._enter((task, charge, build, args))
+        self._enter(call)
         return True
 
     def reserve(self, size: int) -> bool:
@@ -257,26 +243,28 @@ class Accounts:
         with self._lock:  # else one that is being entered would be in neither
             return len(self._inbox) + len(self._open)
 
-    def _begin_or_refuse(self, task: str, size: int, build: Build, args: tuple[Any, ...]) -> bool:
+    def _begin_or_refuse(self, call: ExchangeSource) -> bool:
         with self._lock:
             first, self._begun = not self._begun, True
             if first and not self._closed:
                 self._places_left = self._max_waiting
         if not first:
-            self.refuse(task, "closed" if self._closed else "queue_full" if self._places_left <= 0 else "byte_budget")
+            reason = "closed" if self._closed else "queue_full" if self._places_left <= 0 else "byte_budget"
+            self.refuse(call.task, reason)
             return False
         if self._begin():
-            return self.offer(task, size, build, *args)
+            return self.offer(call)
         with self._lock:
             self._begun = False
             self._places_left = _NONE
-        self.refuse(task, "not_started")
+        self.refuse(call.task, "not_started")
         return False
 
     def _book(self) -> None:
         """Enter what was accepted since. Needs the lock."""
         while self._inbox:
-            ticket = Ticket(*self._inbox.popleft(), self._clock())
+            call = self._inbox.popleft()
+            ticket = Ticket(call.task, call.size + OVERHEAD_BYTES, call, self._clock())
             self._open.add(ticket)
             self._waiting.append(ticket)
             self._counts[ticket.task]["accepted"] += 1

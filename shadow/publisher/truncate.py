@@ -6,8 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from shadow import wire
-from shadow.errors import WireError
-from shadow.publisher.queue import Dropped
+from shadow.errors import DroppedError, WireError
 from shadow.records import Exchange, Reply
 from shadow.wire import Message
 
@@ -19,14 +18,14 @@ _MAX_ROUNDS: Final = 8
 def encode(exchange: Exchange, *, source: str, limit: int) -> Message:
     """The message of `exchange`, its value at most `limit` bytes, truncated and flagged if need be.
 
-    Raises Dropped("unencodable") for text that UTF-8 cannot carry, and Dropped("too_large")
+    Raises DroppedError("unencodable") for text that UTF-8 cannot carry, and DroppedError("too_large")
     where not even cutting every long text helps.
     """
     for _ in range(_MAX_ROUNDS):
         try:
             message = wire.encode(exchange, source=source)
         except WireError as fault:
-            raise Dropped("unencodable", str(fault)) from None
+            raise DroppedError("unencodable", str(fault)) from None
         excess = len(message.value) - limit
         if excess <= 0:
             return message
@@ -35,7 +34,7 @@ def encode(exchange: Exchange, *, source: str, limit: int) -> Message:
         if cap <= _SHORTEST and (not lengths or lengths[0] <= _SHORTEST * 4):
             break
         exchange = shortened(exchange, max(cap, _SHORTEST))
-    raise Dropped("too_large", f"more than {limit} bytes even without its long texts")
+    raise DroppedError("too_large", f"more than {limit} bytes even without its long texts")
 
 
 def shortened(exchange: Exchange, cap: int) -> Exchange:

@@ -22,7 +22,7 @@ import httpx2
 from openai import OpenAI
 
 from shadow import mirror
-from shadow.capture.stream_recorder import Tape
+from shadow.capture.stream_recorder import StreamRecorder
 from shadow.devstack.services.broker import EmbeddedBroker
 from shadow.devstack.services.processes import free_port
 from shadow.publisher import Publisher
@@ -40,12 +40,12 @@ MIB = 2**20
 #: Offers 4 KB exchanges to a broker that is not there, for longer than the delivery timeout.
 OFFER_TO_NOBODY = """
 import sys, time, psutil
-from tests.benchmarks.capture import exchange_of_4_kb
+from tests.support.publishing import Source
 from shadow.publisher import Publisher
-from shadow.settings import Kafka, Settings
-publisher = Publisher(Settings(kafka=Kafka(bootstrap_servers=sys.argv[1])))
+from shadow.settings import KafkaSettings, Settings
+publisher = Publisher(Settings(kafka=KafkaSettings(bootstrap_servers=sys.argv[1])))
 me = psutil.Process()
-publisher.offer("t", 4096, exchange_of_4_kb, 0, bytes(4096))
+publisher.offer(Source(None, (0, bytes(4096)), "t", 4096))
 time.sleep(1)
 before = peak = me.memory_info().rss
 number = 0
@@ -53,7 +53,7 @@ end = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < end:
     for _ in range(200):
         number += 1
-        publisher.offer("t", 4096, exchange_of_4_kb, number, number.to_bytes(4, "big") * 1024)
+        publisher.offer(Source(None, (number, number.to_bytes(4, "big") * 1024), "t", 4096))
     peak = max(peak, me.memory_info().rss)
     time.sleep(0.002)
 print(number, peak - before)
@@ -121,17 +121,17 @@ class Stopwatch:
     def __enter__(self):
         """Times the end of streamed answers too, which comes after both methods."""
 
-        def end(tape):
+        def end(recorder):
             started = perf_counter()
-            self._undisturbed(tape)
+            self._undisturbed(recorder)
             self._ending += perf_counter() - started
 
-        self._undisturbed = Tape.end
-        setattr(Tape, "end", end)  # noqa: B010 - a type checker lets nobody assign a method
+        self._undisturbed = StreamRecorder.end
+        setattr(StreamRecorder, "end", end)  # noqa: B010 - a type checker lets nobody assign a method
         return self
 
     def __exit__(self, *_):
-        setattr(Tape, "end", self._undisturbed)  # noqa: B010 - as above
+        setattr(StreamRecorder, "end", self._undisturbed)  # noqa: B010 - as above
 
     def below(self, kind):
         """A class like `kind`, marked: the SDK's side."""
@@ -223,11 +223,6 @@ def answer():
         "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
         "usage": {"prompt_tokens": 900, "completion_tokens": 2, "total_tokens": 902},
     }
-
-
-def exchange_of_4_kb(number, payload):
-    """Never called for a broker that is not there; keeps its 4 KB alive as a request's bytes would be."""
-    raise AssertionError(number, payload)
 
 
 def memory_of_a_dead_broker(*, seconds):

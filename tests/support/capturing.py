@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from shadow.publisher import Dropped
+from shadow.errors import DroppedError
 from shadow.settings import ModelSettings, Settings, TaskSettings
 from tests.support.packing import PACK
 
@@ -36,13 +36,13 @@ class Collected:
         self.dropped = []
         self.lock = threading.Lock()
 
-    def offer(self, task, size, build, *args):
-        assert task
-        assert size > 0
+    def offer(self, call):
+        assert call.task
+        assert call.size > 0
         with self.lock:
             try:
-                self.exchanges.append(build(*args))
-            except Dropped as outcome:
+                self.exchanges.append(call.to_exchange(self.settings))
+            except DroppedError as outcome:
                 self.dropped.append(outcome.reason)
         return True
 
@@ -59,6 +59,9 @@ class Collected:
 
     def count_sampled_out(self, task):
         self.sampled_out.append(task)
+
+    def outcomes(self):
+        return {}
 
     def only(self):
         assert len(self.exchanges) == 1, self.exchanges

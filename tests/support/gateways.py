@@ -4,7 +4,6 @@ import threading
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -12,8 +11,8 @@ from kafka import KafkaConsumer, TopicPartition
 from shadow.devstack.services.processes import poll_until
 from shadow.gateway.app import build
 from shadow.gateway.http import serving
-from shadow.publisher import Build
-from shadow.records import CaptureCounts, Exchange
+from shadow.recording import CapturedCall
+from shadow.records import Exchange
 from shadow.settings import Settings
 from shadow.wire import event_type
 from tests.support import services
@@ -24,6 +23,7 @@ from tests.support.scripted import ScriptedEndpoint
 class RecordingPublisher:
     """Builds what it is offered at once, and keeps it."""
 
+    settings: Settings
     exchanges: list[Exchange] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     sampled_out: Counter[str] = field(default_factory=Counter)
@@ -31,13 +31,10 @@ class RecordingPublisher:
     room: int = 10**9
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def offer(self, task: str, size: int, build: Build, *args: Any) -> bool:
+    def offer(self, call: CapturedCall) -> bool:
         with self._lock:
-            exchange = build(*args)
-            if exchange is not None:
-                assert exchange.task == task
-                self.exchanges.append(exchange)
-                self.sizes.append(size)
+            self.exchanges.append(call.to_exchange(self.settings))
+            self.sizes.append(call.size)
         return True
 
     def reserve(self, size: int) -> bool:
@@ -57,13 +54,9 @@ class RecordingPublisher:
     def count_sampled_out(self, task: str) -> None:
         self.sampled_out[task] += 1
 
-    def counts(self) -> CaptureCounts:
+    def outcomes(self) -> dict[str, dict[str, int]]:
         counts = Counter(exchange.task for exchange in self.exchanges)
-        return CaptureCounts(
-            source="test",
-            at=datetime.now(UTC),
-            counts={task: {"accepted": n, "mirrored": n} for task, n in counts.items()},
-        )
+        return {task: {"accepted": n, "mirrored": n} for task, n in counts.items()}
 
     def settled(self, requests: int) -> list[Exchange]:
         """The exchanges of `requests`, once each was offered or sampled out: after its answer's last byte."""
@@ -130,7 +123,8 @@ def run(stack: ExitStack, *answers: Any, gateway: dict[str, Any] | None = None, 
     """Start both on `stack`."""
     endpoint = ScriptedEndpoint(list(answers))
     direct = stack.enter_context(services.serving(endpoint))
-    publisher = RecordingPublisher()
-    app = build(settings_for(direct, gateway=gateway, **task), publisher)
+    settings = settings_for(direct, gateway=gateway, **task)
+    publisher = RecordingPublisher(settings)
+    app = build(settings, publisher)
     url = stack.enter_context(services.serving(app, configured=serving.config))
     return Running(url, direct, endpoint, publisher)

@@ -1,6 +1,9 @@
 """Exchanges to publish, and what has arrived on a topic."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
@@ -28,9 +31,22 @@ def exchange(id, text="hello"):  # noqa: A002 - it is the exchange's id
     )
 
 
+@dataclass
+class Source:
+    """What is offered to a publisher: `build(*args)` makes its exchange, or raises."""
+
+    build: Callable[..., Exchange]
+    args: tuple[Any, ...] = ()
+    task: str = "intent"
+    size: int = 10
+
+    def to_exchange(self, _settings: Settings) -> Exchange:
+        return self.build(*self.args)
+
+
 def offer(publisher: Publisher, *ids: str, text="hello"):
     """Offer one exchange for each id; the number taken."""
-    return sum(publisher.offer("intent", len(text) + 200, exchange, name, text) for name in ids)
+    return sum(publisher.offer(Source(exchange, (name, text), size=len(text) + 200)) for name in ids)
 
 
 def settled(publisher: Publisher, timeout=20.0):

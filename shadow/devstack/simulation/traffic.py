@@ -68,7 +68,7 @@ def publish_past(
             time.sleep(0.01)
         if stopped():
             break
-        publisher.offer(exchange.task, _SIZE_BYTES, _itself, exchange)
+        publisher.offer(_Simulated(task=exchange.task, size=_SIZE_BYTES, exchange=exchange))
         sent += 1
         progress(sent)
     return sent
@@ -152,5 +152,12 @@ def _is_fate(outcome: str) -> bool:
     return outcome in ("accepted", "mirrored") or outcome.startswith("dropped:")
 
 
-def _itself(exchange: Exchange) -> Exchange:
-    return exchange
+class _Simulated(msgspec.Struct, frozen=True, kw_only=True):
+    """An exchange that exists already, where a publisher takes captured calls."""
+
+    task: str
+    size: int
+    exchange: Exchange
+
+    def to_exchange(self, _settings: Settings) -> Exchange:
+        return self.exchange

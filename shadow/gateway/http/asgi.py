@@ -17,7 +17,7 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 _DISCONNECT: Final = "http.disconnect"
 
 
-class HungUpError(ConnectionError):
+class ClientDisconnected(ConnectionError):  # noqa: N818 - an event, named as httpx would
     """The client went away before its request was whole."""
 
 
@@ -26,7 +26,7 @@ class TooLargeError(ValueError):
 
 
 async def read_body(receive: Receive, *, limit: int) -> bytes:
-    """The whole request body. Raises HungUpError, or TooLargeError beyond `limit` bytes.
+    """The whole request body. Raises ClientDisconnected, or TooLargeError beyond `limit` bytes.
 
     As much again is read and thrown away first: most clients look at the answer only when
     they have sent everything, and would see a broken connection instead of the reason.
@@ -45,7 +45,7 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
 
 
 async def stream_body(receive: Receive) -> AsyncIterator[bytes]:
-    """The request body as it comes. Raises HungUpError."""
+    """The request body as it comes. Raises ClientDisconnected."""
     more = True
     while more:
         part, more = await _part(receive)
@@ -56,7 +56,7 @@ async def _part(receive: Receive) -> tuple[bytes, bool]:
     """The next part of a request body, and whether there are more."""
     message = await receive()
     if message["type"] == _DISCONNECT:
-        raise HungUpError
+        raise ClientDisconnected
     return message.get("body", b""), message.get("more_body", False)
 
 

@@ -26,11 +26,11 @@ _KEEPALIVE_S: Final = 4.0
 _HIGH_WATER: Final = 256 * 2**10
 
 
-class BrokenAnswerError(ConnectionError):
+class RemoteProtocolError(ConnectionError):
     """The endpoint closed the connection, or sent what is not HTTP, before its answer was whole."""
 
 
-class Silence(TimeoutError):  # noqa: N818 - it is what happened
+class ReadTimeout(TimeoutError):  # noqa: N818 - as httpx names it
     """The endpoint sent nothing for too long."""
 
 
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
             await self._writable
 
     async def head(self) -> None:
-        """Return once `status` and `headers` are known. Raises BrokenAnswerError or Silence."""
+        """Return once `status` and `headers` are known. Raises RemoteProtocolError or ReadTimeout."""
         while not self._headed:
             await self._more()
 
@@ -150,7 +150,7 @@ class Connection(asyncio.Protocol):
 
     def late(self) -> None:
         """Nothing came for too long."""
-        self._fail(Silence(f"nothing for {self._silence.seconds:g} s"))
+        self._fail(ReadTimeout(f"nothing for {self._silence.seconds:g} s"))
 
     def _fail(self, fault: Exception) -> None:
         self._fault = self._fault or fault
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as fault:
             self.close()
-            self._fail(BrokenAnswerError(f"not HTTP: {fault}"))
+            self._fail(RemoteProtocolError(f"not HTTP: {fault}"))
             return
         if self._unread > _HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
         if self._headed and not self._done and not names & {b"content-length", b"transfer-encoding"} and exc is None:
             self._done = True  # an answer without a length lasts until the connection ends
         if not self._done:
-            self._fail(BrokenAnswerError("the endpoint closed the connection"))
+            self._fail(RemoteProtocolError("the endpoint closed the connection"))
         self._wake()
 
     def pause_writing(self) -> None:

@@ -27,6 +27,8 @@ _CREDENTIALS: Final = frozenset({b"authorization", b"api-key", b"x-api-key"})
 #: Ours, never the endpoint's: they may name customers and experiments.
 _PRIVATE: Final = b"x-shadow-"
 
+_DESCRIBING_BODY: Final = frozenset({b"content-type", b"content-encoding", b"content-length"})
+
 #: What can be undone without further libraries, to read the copy of an answer.
 READABLE_ENCODINGS: Final = frozenset({b"gzip", b"x-gzip", b"deflate", b"identity"})
 
@@ -87,12 +89,13 @@ def answer(raw: RawHeaders, status: int) -> Headers:
     return [header for header in lowered if header[0] not in dropped]
 
 
-def value_of(headers: Headers, wanted: bytes) -> str:
-    """The first value of the header `wanted`, or an empty text."""
+def describing_body(headers: Headers) -> dict[str, str]:
+    """Content type, encoding and length by name in lower case; the first value of each that is there."""
+    found: dict[str, str] = {}
     for name, value in headers:
-        if name == wanted:
-            return value.decode("latin-1")
-    return ""
+        if name in _DESCRIBING_BODY:
+            found.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    return found
 
 
 @lru_cache(maxsize=64)  # there are as many as there are kinds of clients

@@ -1,8 +1,6 @@
-"""From what passed through the proxy to a publisher, here or in a process of its own.
+"""The publisher in a child process beside the gateway, so that publishing slows no request.
 
-port      what the proxy hands over, and the adapter for a publisher in this process
-process   the adapter that runs the publisher in a child process, so that it slows nothing
-child     that child process
-ipc       the messages between the two
-exchange  the bytes that passed, read into an Exchange
+process  `MirrorProcess`: starts the child, hands captured calls over to it, keeps the counts
+child    the child process: makes exchanges of the calls and publishes them
+ipc      the messages between the two
 """

@@ -212,8 +212,8 @@ import os, signal, sys
 from openai import OpenAI
 from shadow import mirror
 from shadow.publisher import Publisher
-from shadow.settings import Kafka, Settings
-publisher = Publisher(Settings(kafka=Kafka(bootstrap_servers="127.0.0.1:9")))
+from shadow.settings import KafkaSettings, Settings
+publisher = Publisher(Settings(kafka=KafkaSettings(bootstrap_servers="127.0.0.1:9")))
 client = mirror(OpenAI(base_url=sys.argv[1], api_key="k"), task="intent", publisher=publisher)
 stream = client.chat.completions.create(model="big", messages=[], stream=True)
 next(stream)

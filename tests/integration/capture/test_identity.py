@@ -92,7 +92,7 @@ async def test_a_block_belongs_to_its_own_task_or_thread(client, published):
 
 
 def test_a_block_applies_to_clients_made_before_the_first_block(client, published, monkeypatch):
-    monkeypatch.setattr(call_context, "ever_used", [])
+    monkeypatch.setattr(call_context, "contexts_used", [])
     mirrored = mirror(client, task="intent", publisher=published)
     ask(mirrored)
     with context(task="by-block", segment={"locale": "de"}, unit="u-1"):

@@ -11,10 +11,20 @@ import msgspec
 import pytest
 
 from shadow import wire
-from shadow.publisher import Dropped, Publisher
+from shadow.errors import DroppedError
+from shadow.publisher import Publisher
 from shadow.records import Exchange
 from shadow.settings import RedactionSettings
-from tests.support.publishing import arrived, assert_accounted_for, exchange, messages, offer, settings_for, settled
+from tests.support.publishing import (
+    Source,
+    arrived,
+    assert_accounted_for,
+    exchange,
+    messages,
+    offer,
+    settings_for,
+    settled,
+)
 
 
 @pytest.fixture(params=[True, False], ids=["in an application", "in a process of ours"])
@@ -66,7 +76,7 @@ def test_nothing_private_leaves_the_process(make, broker, topics):
 def test_a_private_name_of_a_task_is_neither_in_exchanges_nor_in_counts(make, broker, topics):
     task = "mail of a@example.com"
     publisher = make()
-    publisher.offer(task, 300, lambda: msgspec.structs.replace(exchange("one", "hello"), task=task))
+    publisher.offer(Source(lambda: msgspec.structs.replace(exchange("one", "hello"), task=task), task=task, size=300))
     settled(publisher)
     publisher.close()
     assert b"example.com" not in b"".join(message.value for message in messages(broker, topics.exchanges))
@@ -87,17 +97,18 @@ def test_every_reason_to_drop_is_counted(make):
     publisher._raise_bugs = False
 
     def refuse():
-        raise Dropped("unencodable")
+        raise DroppedError("unencodable")
 
     def broken():
         raise ZeroDivisionError
 
-    for build in (refuse, broken, lambda: None):
-        publisher.offer("intent", 10, build)
-    assert not publisher.offer("intent", 2**16, refuse)
+    for build in (refuse, broken):
+        publisher.offer(Source(build))
+    publisher.refuse("intent", "nothing_to_mirror")
+    assert not publisher.offer(Source(refuse, size=2**16))
     counts = settled(publisher)
     publisher.close()
-    assert not publisher.offer("intent", 10, refuse)
+    assert not publisher.offer(Source(refuse))
     assert publisher.counts().counts["intent"] == counts | {"accepted": 5, "dropped:closed": 1}
     assert counts == {
         "accepted": 4,
@@ -133,11 +144,13 @@ def test_what_cannot_be_mirrored_does_not_hold_up_what_it_was_taken_with(make, b
         if number % 7 == 0:
             raise ZeroDivisionError
         if number % 7 == 1:
-            raise Dropped("unencodable")
-        return None if number % 7 == 2 else exchange(f"e{number}", text="\ud800" if number % 7 == 3 else "hello")
+            raise DroppedError("unencodable")
+        if number % 7 == 2:
+            raise DroppedError("nothing_to_mirror")
+        return exchange(f"e{number}", text="\ud800" if number % 7 == 3 else "hello")
 
     for number in range(140):
-        publisher.offer("intent", 10, build, number)
+        publisher.offer(Source(build, (number,)))
     assert settled(publisher) == {
         "accepted": 140,
         "mirrored": 60,
@@ -151,12 +164,12 @@ def test_what_cannot_be_mirrored_does_not_hold_up_what_it_was_taken_with(make, b
 
 def test_a_bug_of_ours_comes_to_light_under_tests_and_only_there(broker, topics):
     strict = Publisher(settings_for(broker, topics), raise_bugs=True)
-    strict.offer("intent", 10, lambda: 1 / 0)  # type: ignore[arg-type, return-value] # the bug
+    strict.offer(Source(lambda: 1 / 0))  # type: ignore[arg-type, return-value] # the bug
     settled(strict)
     with pytest.raises(ZeroDivisionError):
         strict.close()
     lenient = Publisher(settings_for(broker, topics), raise_bugs=False)
-    lenient.offer("intent", 10, lambda: 1 / 0)  # type: ignore[arg-type, return-value] # the bug
+    lenient.offer(Source(lambda: 1 / 0))  # type: ignore[arg-type, return-value] # the bug
     settled(lenient)
     lenient.close()
 
@@ -212,8 +225,8 @@ EXITING = """
 import sys
 from tests.support.publishing import offer, settings_for
 from shadow.publisher import Publisher
-from shadow.settings import Topics
-publisher = Publisher(settings_for(sys.argv[1], Topics(exchanges=sys.argv[2])))
+from shadow.settings import TopicSettings
+publisher = Publisher(settings_for(sys.argv[1], TopicSettings(exchanges=sys.argv[2])))
 offer(publisher, *(f"e{n}" for n in range(500)))
 """
 
@@ -221,8 +234,8 @@ FORKING = """
 import os, sys
 from tests.support.publishing import offer, settings_for, settled
 from shadow.publisher import Publisher
-from shadow.settings import Topics
-publisher = Publisher(settings_for(sys.argv[1], Topics(exchanges=sys.argv[2])))
+from shadow.settings import TopicSettings
+publisher = Publisher(settings_for(sys.argv[1], TopicSettings(exchanges=sys.argv[2])))
 if "early" in sys.argv:
     offer(publisher, "before")
     settled(publisher)
@@ -238,8 +251,8 @@ POOL = """
 import multiprocessing, sys
 from tests.support.publishing import offer, settings_for
 from shadow.publisher import Publisher
-from shadow.settings import Topics
-publisher = Publisher(settings_for(sys.argv[1], Topics(exchanges=sys.argv[2])))
+from shadow.settings import TopicSettings
+publisher = Publisher(settings_for(sys.argv[1], TopicSettings(exchanges=sys.argv[2])))
 def work(name):
     offer(publisher, *(f"{name}-{n}" for n in range(20)))
 children = [multiprocessing.get_context("fork").Process(target=work, args=(name,)) for name in "ab"]

@@ -8,7 +8,7 @@ import pytest
 from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 from shadow import mirror
-from shadow.capture.stream_recorder import Tape
+from shadow.capture.stream_recorder import StreamRecorder
 from shadow.devstack.services.processes import poll_until
 from tests.support import services
 from tests.support.capturing import Collected, Upstream
@@ -116,7 +116,10 @@ def raw_and_left(client):
 def test_a_stream_that_the_application_leaves_is_interrupted(client, published, leave):
     leave(client)
     reply = published.only().reply
-    assert (reply.failure, reply.failure_detail) == ("interrupted", "the application stopped reading")
+    assert (reply.failure, reply.failure_detail) == (
+        "interrupted",
+        "the client stopped reading before the end of the answer",
+    )
     assert reply.usage is None, "unknown, and not 0"
 
 
@@ -126,7 +129,7 @@ def test_a_stream_that_breaks_raises_what_it_raised_and_is_interrupted(client, p
     reply = published.only().reply
     assert reply.failure == "interrupted"
     assert reply.content == "bil"
-    assert reply.failure_detail.startswith("the stream broke off")
+    assert reply.failure_detail.startswith("the endpoint broke off its answer")
 
 
 async def test_cancelling_before_the_answer_is_mirrored_and_stays_a_cancellation(async_client, published):
@@ -181,7 +184,7 @@ def test_a_packed_stream_is_mirrored_as_the_application_read_it(client, publishe
 
 
 def test_a_stream_that_unpacks_to_more_than_we_keep_is_cut_by_us(client, published, monkeypatch):
-    monkeypatch.setattr("shadow.capture.call.LIMIT_BYTES", 450)
+    monkeypatch.setattr(StreamRecorder, "limit", 450)
     assert len(list(client.chat.completions.create(**{**ASK, "model": "zipped"}))) == 5
     exchange = published.only()
     assert exchange.truncated
@@ -197,7 +200,7 @@ def test_an_answer_read_to_its_end_is_judged_as_a_whole(client, published, model
 
 
 def test_of_an_endless_stream_only_the_beginning_is_kept(client, published, monkeypatch):
-    monkeypatch.setattr(Tape, "limit", 300)
+    monkeypatch.setattr(StreamRecorder, "limit", 300)
     assert len(list(client.chat.completions.create(**ASK))) == 5
     exchange = published.only()
     assert exchange.truncated

@@ -16,7 +16,9 @@ from yarl import URL
 from shadow.devstack.services.processes import free_port, poll_until
 from shadow.gateway.app import build
 from shadow.gateway.http import serving
-from shadow.openai_api import body_buffer
+from shadow.gateway.http.asgi import App
+from shadow.recording import body_buffer
+from shadow.settings import Settings
 from tests.support import gateways, scripted, services
 from tests.support.gateways import RecordingPublisher, Running, settings_for
 from tests.support.scripted import Signal
@@ -53,6 +55,11 @@ async def raw(
         session.post(url + path, data=body, headers={**HEADERS, **(headers or {})}) as response,
     ):
         return response.status, response.headers, await response.read()
+
+
+def recorded_gateway(settings: Settings) -> App:
+    """A gateway whose exchanges are kept, for tests that do not look at them."""
+    return build(settings, RecordingPublisher(settings))
 
 
 @checking(max_examples=40, deadline=None)
@@ -119,7 +126,7 @@ async def test_a_short_answer_that_comes_in_one_piece_goes_on_in_one_piece():
 
     async with await asyncio.start_server(endpoint, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        app = build(settings_for(f"http://127.0.0.1:{port}"), RecordingPublisher())
+        app = recorded_gateway(settings_for(f"http://127.0.0.1:{port}"))
         with services.serving(app, configured=serving.config) as url:
             reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
             head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(BODY)}\r\n\r\n"
@@ -176,8 +183,9 @@ async def test_a_client_that_hangs_up_cancels_the_endpoint_and_is_mirrored_as_in
 
 
 async def test_an_endpoint_that_is_down_is_named_with_what_to_do():
-    publisher = RecordingPublisher()
-    app = build(settings_for(f"http://127.0.0.1:{free_port()}"), publisher)
+    settings = settings_for(f"http://127.0.0.1:{free_port()}")
+    publisher = RecordingPublisher(settings)
+    app = build(settings, publisher)
     with services.serving(app, configured=serving.config) as url:
         status, headers, body = await raw(url)
         metrics = await _get(url + "/metrics")
@@ -322,7 +330,7 @@ async def test_a_client_that_hangs_up_during_an_upload_cancels_it(gateway, http)
 
     with (
         services.serving(endpoint) as direct,
-        services.serving(build(settings_for(direct), RecordingPublisher())) as url,
+        services.serving(recorded_gateway(settings_for(direct))) as url,
     ):
         sending = asyncio.Event()
 
@@ -346,7 +354,7 @@ async def test_an_endpoint_may_refuse_an_upload_before_its_end(http):
 
     with (
         services.serving(endpoint) as direct,
-        services.serving(build(settings_for(direct), RecordingPublisher())) as url,
+        services.serving(recorded_gateway(settings_for(direct))) as url,
     ):
 
         async def parts():

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from shadow.devstack.services.processes import free_port, poll_until
-from shadow.gateway.mirror import ipc as mirror_link
-from shadow.gateway.mirror.exchange import Heard
+from shadow.gateway.mirror import ipc
 from shadow.gateway.mirror.process import MirrorProcess
+from shadow.recording import CapturedCall, Tags
 from shadow.records import CaptureCounts, Exchange
 from shadow.settings import Settings
 from shadow.wire import TYPES, decode
@@ -22,25 +22,22 @@ from tests.support.gateways import kafka_messages, settings_for
 from tests.support.scripted import chat_body
 
 
-def heard(number: int, *, size: int = 0, text: str = "hello") -> Heard:
+def captured(number: int, *, size: int = 0, text: str = "hello") -> CapturedCall:
     answer = json.dumps(chat_body(text + " " * size)).encode()
-    return Heard(
-        id=f"x{number}",
+    return CapturedCall(
+        tags=Tags(task="intent", unit=None, segment={}, rate=1.0, id=f"x{number}"),
         api="chat",
-        task="intent",
-        arm="frontier",
-        model="big",
-        segment={},
-        unit=None,
         request=b'{"messages":[{"role":"user","content":"write to anna@example.com"}]}',
-        at=1_700_000_000.0,
+        request_headers={},
         started=0.0,
         ended=0.5,
-        pieces=[(answer, 0.4)],
         size=len(answer) + 100,
-        probability=1.0,
         status=200,
-        content_type="application/json",
+        pieces=[(answer, 0.4)],
+        response_headers={"content-type": "application/json"},
+        endpoint="big",
+        served_by="frontier",
+        at=1_700_000_000.0,
     )
 
 
@@ -59,7 +56,7 @@ async def until(condition: Callable[[], Any]) -> None:
 
 
 def counted(mirror: MirrorProcess) -> dict[str, int]:
-    return dict(mirror.counts().get("intent", {}))
+    return dict(mirror.outcomes().get("intent", {}))
 
 
 @pytest.fixture
@@ -82,8 +79,8 @@ def brokerless() -> Settings:
 async def test_what_was_heard_is_on_the_topic_redacted_and_counted_by_the_time_it_stops(settings):
     async with running(settings) as mirror:
         for number in range(50):
-            mirror.offer(heard(number))
-        mirror.sampled_out("intent")
+            mirror.offer(captured(number))
+        mirror.count_sampled_out("intent")
     assert counted(mirror) == {"accepted": 50, "mirrored": 50, "sampled_out": 1}
     messages = kafka_messages(settings)
     exchanges = [decode(Exchange, value) for kind, value in messages if kind == TYPES[Exchange]]
@@ -97,7 +94,7 @@ async def test_what_was_heard_is_on_the_topic_redacted_and_counted_by_the_time_i
 async def test_without_a_broker_offers_are_still_taken_and_end_as_dropped(brokerless):
     async with running(brokerless) as mirror:
         for number in range(20):
-            mirror.offer(heard(number))
+            mirror.offer(captured(number))
     counts = counted(mirror)
     assert counts["accepted"] == 20
     assert sum(number for outcome, number in counts.items() if outcome.startswith("dropped:")) == 20
@@ -105,17 +102,17 @@ async def test_without_a_broker_offers_are_still_taken_and_end_as_dropped(broker
 
 async def test_a_child_that_is_killed_is_replaced_and_what_it_had_not_accepted_is_counted(settings):
     async with running(settings) as mirror:
-        mirror.offer(heard(0))
+        mirror.offer(captured(0))
         await until(lambda: counted(mirror).get("mirrored") == 1)
         first = mirror.pid
         assert first is not None
         await asyncio.to_thread(services.freeze, first)
         for number in range(1, 11):
-            mirror.offer(heard(number))
+            mirror.offer(captured(number))
         os.kill(first, signal.SIGKILL)
         await until(lambda: counted(mirror).get("dropped:mirror_down") == 10)
         await until(lambda: mirror.pid not in (None, first))
-        mirror.offer(heard(11))
+        mirror.offer(captured(11))
     assert counted(mirror) == {"accepted": 12, "mirrored": 2, "dropped:mirror_down": 10}
 
 
@@ -125,7 +122,7 @@ async def test_what_a_dead_child_lost_is_told_to_kafka_although_nothing_more_is_
         assert first is not None
         await asyncio.to_thread(services.freeze, first)
         for number in range(5):
-            mirror.offer(heard(number))
+            mirror.offer(captured(number))
         os.kill(first, signal.SIGKILL)
         await until(lambda: mirror.pid not in (None, first))
     told = [decode(CaptureCounts, value) for kind, value in kafka_messages(settings) if kind == TYPES[CaptureCounts]]
@@ -135,12 +132,12 @@ async def test_what_a_dead_child_lost_is_told_to_kafka_although_nothing_more_is_
 async def test_a_frozen_child_costs_the_gateway_a_bounded_buffer_and_counted_drops(settings):
     limits = settings.publisher.model_copy(update={"queue_bytes": 4_000_000})
     async with running(settings.model_copy(update={"publisher": limits})) as mirror:
-        mirror.offer(heard(0))
+        mirror.offer(captured(0))
         await until(lambda: counted(mirror).get("mirrored") == 1)
         assert mirror.pid is not None
         await asyncio.to_thread(services.freeze, mirror.pid)
         for number in range(1, 41):
-            mirror.offer(heard(number, size=100_000))
+            mirror.offer(captured(number, size=100_000))
             await asyncio.sleep(0)
         waiting = mirror.waiting_bytes
         dropped = counted(mirror).get("dropped:byte_budget", 0)
@@ -155,13 +152,13 @@ async def test_a_frozen_child_costs_the_gateway_a_bounded_buffer_and_counted_dro
 
 async def test_a_database_password_stays_out_of_the_child(settings, monkeypatch):
     written: list[bytes] = []
-    frame_of = mirror_link.frame_of
+    frame_bytes = ipc.frame_bytes
 
-    def noted(body: bytes) -> tuple[bytes, bytes]:
+    def recorded(body: bytes) -> tuple[bytes, bytes]:
         written.append(body)
-        return frame_of(body)
+        return frame_bytes(body)
 
-    monkeypatch.setattr(mirror_link, "frame_of", noted)
+    monkeypatch.setattr(ipc, "frame_bytes", recorded)
     postgres = settings.postgres.model_copy(update={"url": "postgresql://u:canary-password@host/db"})
     async with running(settings.model_copy(update={"postgres": postgres})):
         pass

@@ -65,10 +65,9 @@ def test_a_task_nobody_configured_is_served_but_not_mirrored():
     assert (route.target.name, route.task, route.unmirrored) == ("big", None, "unknown_task")
 
 
-def test_segment_and_unit_come_from_headers_and_metadata():
-    sent = body(model="intent-model", metadata={"locale": "de", "secret": "x"}, user="anna")
-    route = Router(SETTINGS).route("chat", sent, {"x-shadow-segment": "plan=pro"})
-    assert (route.segment, route.unit) == ({"locale": "de", "plan": "pro"}, "anna")
+def test_the_unit_comes_from_the_header_or_the_body():
+    sent = body(model="intent-model", user="anna")
+    assert Router(SETTINGS).route("chat", sent, {}).unit == "anna"
     assert Router(SETTINGS).route("chat", sent, {"x-shadow-unit": "u7"}).unit == "u7"
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from shadow.publisher.queue import OVERHEAD_BYTES, Accounts
+from tests.support.publishing import Source
 
 BUDGET = 10 * OVERHEAD_BYTES
 WAITING = 4
@@ -16,8 +17,9 @@ TASKS = st.sampled_from(["intent", "summary"])
 REASONS = st.sampled_from(["delivery_timeout", "build_failed"])
 
 
-def nothing(*_args):
+def nothing(*args):
     """An exchange that is never built here."""
+    raise AssertionError(args)
 
 
 class Books(RuleBasedStateMachine):
@@ -34,7 +36,7 @@ class Books(RuleBasedStateMachine):
         self.offered += 1
         before = self.accounts.snapshot()
         room = before.waiting < WAITING and before.bytes + size + OVERHEAD_BYTES <= BUDGET
-        assert self.accounts.offer(task, size, nothing) == (room and not self.closed)
+        assert self.accounts.offer(Source(nothing, task=task, size=size)) == (room and not self.closed)
 
     @rule(target=tickets)
     def take(self):
@@ -107,11 +109,11 @@ def test_sampled_out_is_counted_and_not_accepted():
 
 def test_a_settled_ticket_lets_go_of_what_it_held():
     accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING)
-    accounts.offer("intent", 10, nothing, "a request")
+    accounts.offer(Source(nothing, ("a request",)))
     ticket = accounts.take()
     assert ticket is not None
     accounts.dropped(ticket, "delivery_timeout")
-    assert (ticket.build, ticket.args) == (None, ())
+    assert ticket.call is None
 
 
 @pytest.fixture
@@ -132,7 +134,7 @@ def test_it_begins_with_the_first_offer_and_once_whoever_offers(hurry):
 
     accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING, begin=begin)
     assert begun == []
-    threads = [threading.Thread(target=accounts.offer, args=("intent", 10, nothing)) for _ in range(8)]
+    threads = [threading.Thread(target=accounts.offer, args=(Source(nothing),)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -144,7 +146,7 @@ def test_it_begins_with_the_first_offer_and_once_whoever_offers(hurry):
 def test_what_could_not_begin_is_counted_and_tried_again_with_the_next_offer():
     threads_left = [False, False, True]
     accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING, begin=lambda: threads_left.pop(0))
-    assert [accounts.offer("intent", 10, nothing) for _ in range(3)] == [False, False, True]
+    assert [accounts.offer(Source(nothing)) for _ in range(3)] == [False, False, True]
     assert accounts.counts()["intent"] == {"accepted": 3, "dropped:not_started": 2}
     assert accounts.open == 1
 
@@ -153,9 +155,9 @@ def test_what_is_reserved_is_missing_from_the_budget_until_it_is_released():
     accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING)
     assert accounts.reserve(BUDGET - 100)
     assert not accounts.reserve(101)
-    assert not accounts.offer("intent", 10, nothing)
+    assert not accounts.offer(Source(nothing))
     accounts.release(BUDGET - 100)
-    assert accounts.offer("intent", 10, nothing)
+    assert accounts.offer(Source(nothing))
     assert accounts.snapshot().bytes == 10 + OVERHEAD_BYTES
 
 
@@ -171,7 +173,7 @@ def test_an_exchange_that_is_being_entered_is_open_all_the_while():
         return 0.0
 
     accounts = Accounts(max_bytes=BUDGET, max_waiting=WAITING, clock=clock)
-    accounts.offer("intent", 10, nothing)
+    accounts.offer(Source(nothing))
     accounts.counts()
     elsewhere.join()
     assert found == [1]
@@ -183,7 +185,7 @@ def test_threads_that_offer_at_once_share_the_budget_exactly(hurry):
 
     def offer():
         for _ in range(offered):
-            accounts.offer("intent", 100, nothing)
+            accounts.offer(Source(nothing, size=100))
 
     working = [threading.Thread(target=offer) for _ in range(threads)]
     for thread in working:
@@ -196,4 +198,4 @@ def test_threads_that_offer_at_once_share_the_budget_exactly(hurry):
         accounts.mirrored(ticket)
     counts = accounts.counts()["intent"]
     assert counts["accepted"] == offered * threads == counts["mirrored"] + counts["dropped:byte_budget"]
-    assert accounts.offer("intent", BUDGET - OVERHEAD_BYTES, nothing), "all of the budget is free again"
+    assert accounts.offer(Source(nothing, size=BUDGET - OVERHEAD_BYTES)), "all of the budget is free again"

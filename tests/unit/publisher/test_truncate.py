@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow import wire
-from shadow.publisher import Dropped, truncate
+from shadow.errors import DroppedError
+from shadow.publisher import truncate
 from shadow.records import Exchange, Reply, ToolCall
 
 LIMIT = 5_000
@@ -55,12 +56,12 @@ def test_text_that_grows_in_json_is_cut_enough(text):
 
 def test_what_no_cut_can_save_is_dropped_as_too_large():
     crowd = exchange(*("x" * 100 for _ in range(500)))
-    with pytest.raises(Dropped) as outcome:
+    with pytest.raises(DroppedError) as outcome:
         truncate.encode(crowd, source="s", limit=LIMIT)
     assert outcome.value.reason == "too_large"
 
 
 def test_a_lone_surrogate_is_dropped_as_unencodable():
-    with pytest.raises(Dropped) as outcome:
+    with pytest.raises(DroppedError) as outcome:
         truncate.encode(exchange("\ud800"), source="s", limit=LIMIT)
     assert outcome.value.reason == "unencodable"

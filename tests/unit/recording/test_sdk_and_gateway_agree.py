@@ -1,4 +1,4 @@
-"""Promises of reading what was heard: the same reply whoever listened, and no fault of ours is the model's."""
+"""The same answer becomes the same reply in the SDK and in the gateway, and no failure of ours is the model's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.capture.call import Call
-from shadow.capture.stream_recorder import Tape
-from shadow.capture.tags import Labels
-from shadow.gateway.mirror.exchange import Broken, Heard, exchange_of
-from shadow.openai_api import captured_response, replies
-from shadow.openai_api.body_buffer import Piece
-from shadow.openai_api.captured_response import Answer
-from shadow.publisher import Dropped
+from shadow.capture.stream_recorder import StreamRecorder
+from shadow.errors import DroppedError
+from shadow.openai_api import replies
+from shadow.openai_api.content_encoding import Piece
+from shadow.recording import CapturedCall, Tags
+from shadow.recording.captured_call import CLIENT_DISCONNECTED
 from shadow.records import Api, Exchange, Reply
 from tests.support.capturing import SETTINGS, Collected
 from tests.support.packing import PACK
@@ -30,42 +28,44 @@ USAGE = {"prompt_tokens": 3, "completion_tokens": 2}
 
 
 def by_sdk(
-    pieces: Sequence[Piece], api: Api = "chat", fault: str | None = None, headers: Mapping[str, str] | None = None
+    pieces: Sequence[Piece], api: Api = "chat", error: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Exchange:
-    tape = Tape(lambda *_: None, (), headers or {}, Collected())
-    tape.pieces = list(pieces)
-    tape.fault = fault
-    labels = Labels(task="intent", segment={}, unit=None, rate=1.0)
-    return Call(SETTINGS, api, labels, {}, 0.0, 9.0, REQUEST, 200, None, tape).exchange()
+    tags = Tags(task="intent", segment={}, unit=None, rate=1.0)
+    publisher = Collected()
+    call = CapturedCall(tags, api, REQUEST, {}, 0.0, 9.0, len(REQUEST), 200, (), headers or {})
+    recorder = StreamRecorder(call, publisher)
+    recorder.pieces = list(pieces)
+    recorder.error = error or CLIENT_DISCONNECTED
+    recorder.end()
+    if publisher.dropped:
+        raise DroppedError(*publisher.dropped)
+    exchange: Exchange = publisher.only()
+    return exchange
 
 
 def by_gateway(
-    pieces: Sequence[Piece], api: Api = "chat", broken: Broken | None = None, headers: Mapping[str, str] | None = None
+    pieces: Sequence[Piece], api: Api = "chat", error: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Exchange:
-    known = headers or {}
-    heard = Heard(
-        id="x1",
+    return from_gateway(pieces, api, error=error, response_headers=headers or {}).to_exchange(SETTINGS)
+
+
+def from_gateway(pieces: Sequence[Piece], api: Api, **fields: Any) -> CapturedCall:
+    call = CapturedCall(
+        tags=Tags(task="intent", unit=None, segment={}, rate=1.0, id="x1"),
         api=api,
-        task="intent",
-        arm="frontier",
-        model="big",
-        segment={},
-        unit=None,
         request=REQUEST,
-        at=1_700_000_000.0,
+        request_headers={},
         started=0.0,
         ended=9.0,
-        pieces=list(pieces),
         size=sum(len(piece) for piece, _ in pieces),
-        probability=1.0,
         status=200,
-        content_type=known.get("content-type", ""),
-        content_encoding=known.get("content-encoding", ""),
-        broken=broken,
+        pieces=list(pieces),
+        limit=LIMIT,
+        endpoint="big",
+        served_by="frontier",
+        at=1_700_000_000.0,
     )
-    exchange = exchange_of(heard, SETTINGS)
-    assert exchange is not None
-    return exchange
+    return msgspec.structs.replace(call, **fields)
 
 
 def cut(body: bytes, places: list[int]) -> list[Piece]:
@@ -135,24 +135,18 @@ def test_client_and_gateway_read_the_same_bytes_into_the_same_reply_whatever_the
 
 
 @pytest.mark.parametrize(
-    ("fault", "broken", "failure"),
-    [
-        ("RemoteProtocolError", "endpoint", "interrupted"),
-        ("ReadTimeout", "silence", "timeout"),
-        (None, "client", "interrupted"),
-    ],
+    ("error", "failure"),
+    [("RemoteProtocolError", "interrupted"), ("ReadTimeout", "timeout"), (CLIENT_DISCONNECTED, "interrupted")],
 )
 @given(recorded=chats() | responses(), kept=st.integers(0, 2_000))
 def test_half_an_answer_has_the_same_cause_for_both_and_is_never_the_models_fault(
-    fault: str | None, broken: Broken, failure: str, recorded: tuple[Api, str, bytes], kept: int
+    error: str, failure: str, recorded: tuple[Api, str, bytes], kept: int
 ):
     api, content_type, body = recorded
     pieces = cut(body[: kept % len(body)], [])
     headers = {"content-type": content_type}
-    sdk, gateway = by_sdk(pieces, api, fault, headers).reply, by_gateway(pieces, api, broken, headers).reply
-    assert without_clock(msgspec.structs.replace(sdk, failure_detail=None)) == without_clock(
-        msgspec.structs.replace(gateway, failure_detail=None)
-    )
+    sdk, gateway = by_sdk(pieces, api, error, headers).reply, by_gateway(pieces, api, error, headers).reply
+    assert without_clock(sdk) == without_clock(gateway)
     whole = by_gateway([(body, 0.0)], api, headers=headers).reply
     assert sdk.failure in (failure, whole.failure)
 
@@ -162,23 +156,28 @@ def test_what_we_cut_off_is_never_taken_for_the_models_words(recorded: tuple[Api
     api, content_type, body = recorded
     copy = PACK[coding](body) if coding else body[:limit]
 
-    def heard(pieces: Sequence[Piece], limit: int, *, cut: bool) -> tuple[Reply, bool]:
-        known = Answer(api=api, model="big", started=0.0, pieces=pieces, limit=limit, too_long="too long", cut=cut)
-        return captured_response.read(
-            msgspec.structs.replace(known, content_type=content_type, content_encoding=coding)
-        )
+    headers = {"content-type": content_type, "content-encoding": coding}
 
-    whole, _ = heard([(PACK[coding](body) if coding else body, 0.0)], len(body), cut=False)
-    reply, truncated = heard([(copy, 0.0)], limit, cut=not coding and len(body) > limit)
+    def read(pieces: Sequence[Piece], limit: int, *, cut: bool) -> tuple[Reply, bool]:
+        call = from_gateway(pieces, api, limit=limit, cut=cut, response_headers=headers)
+        exchange = call.to_exchange(SETTINGS)
+        return msgspec.structs.replace(exchange.reply, cost_usd=None), exchange.truncated
+
+    whole, _ = read([(PACK[coding](body) if coding else body, 0.0)], len(body), cut=False)
+    reply, truncated = read([(copy, 0.0)], limit, cut=not coding and len(body) > limit)
     assert truncated == (len(body) > limit)
-    if reply.failure != "truncated" or reply.failure_detail != "too long":
+    if reply.failure != "truncated" or "bytes that are kept" not in (reply.failure_detail or ""):
         # Only what follows the model's last word is missing.
         assert msgspec.structs.replace(reply, usage=None) == msgspec.structs.replace(whole, usage=None)
 
 
-def test_an_answer_in_a_coding_that_nobody_here_knows_is_dropped_for_that_reason():
-    with pytest.raises(Dropped, match="'compress'") as outcome:
-        by_sdk([(b"?", 0.0)], headers={"content-type": "application/json", "content-encoding": "compress"})
+def test_an_answer_in_an_unknown_content_encoding_is_dropped_for_that_reason():
+    headers = {"content-type": "application/json", "content-encoding": "compress"}
+    with pytest.raises(DroppedError, match="'compress'") as outcome:
+        by_gateway([(b"?", 0.0)], headers=headers)
+    assert outcome.value.reason == "unknown_coding"
+    with pytest.raises(DroppedError) as outcome:
+        by_sdk([(b"?", 0.0)], headers=headers)
     assert outcome.value.reason == "unknown_coding"
 
 

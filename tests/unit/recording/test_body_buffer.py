@@ -1,14 +1,18 @@
-"""What is kept of an answer that passes, and what that asks of the budget."""
+"""What is kept of an answer that passes through, and what that reserves of the byte budget."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.capture.stream_recorder import Tape
-from shadow.openai_api.body_buffer import Copy
+from shadow.capture.stream_recorder import StreamRecorder
+from shadow.recording import BodyBuffer, CapturedCall, Tags
+from tests.support.capturing import Collected
 
 
-class Budget:
+class Budget(Collected):
+    """A publisher with `size` bytes left."""
+
     def __init__(self, size: int) -> None:
+        super().__init__()
         self.left = size
 
     def reserve(self, size: int) -> bool:
@@ -22,8 +26,8 @@ class Budget:
         self.left += size
 
 
-def copied(pieces: list[bytes], budget: Budget, *, limit: int = 10**9) -> Copy:
-    copy = Copy(limit, budget)
+def copied(pieces: list[bytes], budget: Budget, *, limit: int = 10**9) -> BodyBuffer:
+    copy = BodyBuffer(limit, budget)
     for piece in pieces:
         copy.add(piece)
     return copy
@@ -67,12 +71,18 @@ def test_an_answer_for_which_there_is_no_room_takes_none():
     assert (copy.refused, copy.cut, copy.pieces, budget.left) == (True, False, [], 2**14)
 
 
-def test_a_tape_gives_its_room_back_when_its_stream_ends():
-    budget = Budget(2**16)
-    ended = []
-    tape = Tape(lambda noted, tape: ended.append((noted, budget.left, len(tape.pieces))), ("asked",), {}, budget)
-    tape.add(b"a" * 10_000)
+def test_a_stream_recorder_returns_its_reservation_before_it_offers_the_call():
+    class Watched(Budget):
+        def offer(self, call):
+            offered.append((call, self.left))
+            return True
+
+    budget = Watched(2**16)
+    offered: list[tuple[CapturedCall, int]] = []
+    call = CapturedCall(Tags("intent", None, {}, 1.0), "chat", b"{}", {}, 0.0, 0.0, 2)
+    recorder = StreamRecorder(call, budget)
+    recorder.add(b"a" * 10_000)
     assert budget.left < 2**16
-    tape.end()
-    tape.end()
-    assert ended == [(("asked",), 2**16, 1)]
+    recorder.end()
+    recorder.end()
+    assert [(offer, left, len(offer.pieces)) for offer, left in offered] == [(call, 2**16, 1)]
