@@ -229,7 +229,7 @@ class Monitor:
 def _tell(name: str, found: DetectorEvent) -> None:
     event = found.event
     candidate, kind, detector, subject = incident_of(found)
-    what, words = ("opened", event.summary) if isinstance(event, Opened) else ("closed", event.because)
+    what, words = ("opened", event.summary) if isinstance(event, Opened) else ("closed", event.reason)
     log.warning(
         words,
         action=f"incident_{what}",

@@ -140,8 +140,8 @@ class MonitorStep:
             judge_due_at=due,
         )
         mark = self._mark("scored")
-        settling = hours.step(mark.settling, progress, lateness=lateness, settle=timedelta(seconds=monitor.settle_s))
-        self._states[SCORED_KEY] = msgspec.structs.replace(mark, settling=settling)
+        settling = hours.step(mark.watermark, progress, lateness=lateness, settle=timedelta(seconds=monitor.settle_s))
+        self._states[SCORED_KEY] = msgspec.structs.replace(mark, watermark=settling)
         return {"scored": settling.settled, "judged": settling.judged}
 
     def _take_in(self, part: Part, end: datetime | None, stored: detector_state.Stored) -> tuple[int, bool]:
@@ -243,7 +243,7 @@ def _write_incident(connection: Connection, name: str, found: DetectorEvent, now
     # The key tells apart two sources of regret that both flag a segment.
     identity = incidents.identity(name, *found.key, detector, subject, opened_at=opened_at)
     if not isinstance(event, Opened):
-        incidents.close_incident(connection, identity, event.at, event.because)
+        incidents.close_incident(connection, identity, event.at, event.reason)
         return
     incidents.open_incident(
         connection,

@@ -1,7 +1,7 @@
-"""The frontier itself has changed: it disagrees with itself, or fails, more than is usual.
+"""The frontier itself has changed: it disagrees with itself, or fails, more often than its baseline.
 
-Everything else is read relative to the frontier. When it moves, agreement and regret move with
-it although the candidate is the same, and whoever looks at them should know.
+Agreement and regret are relative to the frontier. When it changes, they change although the
+candidate is the same, so an incident must say so.
 """
 
 from datetime import datetime
@@ -22,13 +22,13 @@ def step_agreement(
     state: RateDriftState, hour: datetime, agreement: Sums, *, task: str, frontier: str, horizon: int
 ) -> tuple[RateDriftState, Event | None]:
     """One hour of ceiling pairs: how well the frontier agreed with itself."""
-    wording = WatchedRate(what=f"disagreement of {frontier} with itself on {task}", subject=AGREEMENT)
-    return rate_drift.step(state, hour, disagreement_moments(agreement, state.heaviest), wording, horizon=horizon)
+    watched = WatchedRate(name=f"disagreement of {frontier} with itself on {task}", subject=AGREEMENT)
+    return rate_drift.step(state, hour, disagreement_moments(agreement, state.heaviest), watched, horizon=horizon)
 
 
 def step_failures(
     state: RateDriftState, hour: datetime, tally: Tally, *, task: str, horizon: int
 ) -> tuple[RateDriftState, Event | None]:
     """One hour of the replies that the frontier served."""
-    wording = WatchedRate(what=f"the share of the frontier's replies on {task} that failed", subject=FAILURES)
-    return rate_drift.step(state, hour, failure_moments(tally, "frontier"), wording, horizon=horizon)
+    watched = WatchedRate(name=f"the share of the frontier's replies on {task} that failed", subject=FAILURES)
+    return rate_drift.step(state, hour, failure_moments(tally, "frontier"), watched, horizon=horizon)

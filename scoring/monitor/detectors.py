@@ -1,7 +1,7 @@
-"""The detectors of a task, and an hour of its rollups handed to each.
+"""All detectors of a task, and one hour of its rollups passed through them.
 
-Two parts, because judges come later than scorers: what is `scored` (failures, coverage, the
-ceiling, regret by reference) takes an hour in when its pairs are complete, what is `judged` when
+They have two parts, because judges are later than scorers: the `scored` part (failures, coverage,
+the ceiling, regret by reference) reads an hour when its pairs are complete, the `judged` part when
 the judge is done with it as well.
 """
 
@@ -28,7 +28,7 @@ from shadow.settings import Settings, TaskSettings
 Part: TypeAlias = Literal["scored", "judged"]
 PARTS: Final[tuple[Part, ...]] = ("scored", "judged")
 
-#: Where the hours themselves stand; its subjects are the parts.
+#: The progress of the hours themselves; its subjects are the parts.
 HOURS: Final = "hours"
 FLOW: Final = "flow"
 
@@ -36,7 +36,7 @@ _SOURCES: Final[dict[Part, RegretSource]] = {"scored": "reference", "judged": "j
 
 
 class Key(NamedTuple):
-    """What a state is of, within its task. `subject` is the source of regret, or what else it watches."""
+    """Identifies a state within its task. `subject` is the source of regret, or what else it watches."""
 
     candidate: str
     kind: str
@@ -45,9 +45,9 @@ class Key(NamedTuple):
 
 
 class HoursState(msgspec.Struct, frozen=True, kw_only=True):
-    """What has been taken in: `taken` pairs, and `late` ones that came when their hour had been."""
+    """How many pairs the detectors have read, and how many arrived `late`, after their hour was read."""
 
-    settling: Watermark = Watermark()
+    watermark: Watermark = msgspec.field(default=Watermark(), name="settling")
     taken: int = 0
     late: int = 0
 
@@ -60,7 +60,7 @@ JUDGED_KEY: Final = Key("", "", HOURS, "judged")
 FLOW_KEY: Final = Key("", "", FLOW, "")
 JUDGE_KEY: Final = Key("", "", judge.DETECTOR, "")
 
-#: Detectors that bet against what they have learnt, and may be told to learn anew.
+#: Detectors that learn a baseline, and can be made to learn it again.
 LEARNING_DETECTORS: Final = (regret.DETECTOR, failures.DETECTOR, ceiling.DETECTOR, judge.DETECTOR)
 
 _TYPES: Final[dict[str, type[State]]] = {
@@ -76,14 +76,14 @@ _TYPES: Final[dict[str, type[State]]] = {
 
 
 class DetectorEvent(NamedTuple):
-    """What happened, and to whose state."""
+    """An event, and the state of the detector that raised it."""
 
     key: Key
     event: Event
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the owner of a task has set."""
+    """The thresholds of a task."""
 
     regret_limit: float
     false_flag_rate: float
@@ -92,7 +92,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings, task: str) -> "Rules":
-        """Those of `task`, or the defaults where it is not configured (any more)."""
+        """The rules of `task`, or the defaults where it is not configured (any more)."""
         spec = settings.tasks.get(task) or TaskSettings(frontier="")
         return cls(
             regret_limit=spec.regret_limit,
@@ -108,30 +108,30 @@ def restore(key: Key, saved: Mapping[str, object]) -> State:
 
 
 def part_of(key: Key) -> Part:
-    """The part by whose hours a state goes."""
+    """The part whose hours a state follows."""
     return "judged" if key.subject in ("judge", "judged") else "scored"
 
 
 def step(
     part: Part, task: str, states: States, hour: datetime, cells: Mapping[Cell, Tally], rules: Rules
 ) -> tuple[States, list[DetectorEvent]]:
-    """The states after an hour, and what happened in it. `cells` are all of the task's in that hour."""
+    """The states after an hour, and its events. `cells` are all cells of the task in that hour."""
     states, found = close_stale(part, states, hour)
-    watch = _HourStep(task, hour, rules, states)
+    hour_step = _HourStep(task, hour, rules, states)
     for (candidate, kind), group in sorted(_grouped(cells).items()):
         if kind in ("shadow", "reverse"):
-            watch.regret(candidate, kind, group, _SOURCES[part])
+            hour_step.regret(candidate, kind, group, _SOURCES[part])
             if part == "scored":
-                watch.pairs(candidate, kind, group.whole)
+                hour_step.pairs(candidate, kind, group.whole)
         elif kind == "ceiling" and part == "scored":
-            watch.ceiling(candidate, group.whole.agreement)
+            hour_step.ceiling(candidate, group.whole.agreement)
     if part == "scored":
-        watch.frontier(cells)
-    return watch.states, [*found, *watch.found]
+        hour_step.frontier(cells)
+    return hour_step.states, [*found, *hour_step.found]
 
 
 def close_stale(part: Part, states: States, until: datetime) -> tuple[States, list[DetectorEvent]]:
-    """The states where nothing comes before `until`, and which incidents that ends."""
+    """Closes the incidents of detectors without data for a week before `until`."""
     after, found = dict(states), list[DetectorEvent]()
     for key, state in sorted(states.items(), key=itemgetter(0)):
         if part_of(key) != part:
@@ -168,14 +168,14 @@ class _CellGroup:
 
 
 def _grouped(cells: Mapping[Cell, Tally]) -> dict[tuple[str, str], _CellGroup]:
-    parted: dict[tuple[str, str], list[tuple[Cell, Tally]]] = {}
+    grouped: dict[tuple[str, str], list[tuple[Cell, Tally]]] = {}
     for cell, found in cells.items():
-        parted.setdefault((cell.candidate, cell.kind), []).append((cell, found))
-    return {key: _CellGroup(members) for key, members in parted.items()}
+        grouped.setdefault((cell.candidate, cell.kind), []).append((cell, found))
+    return {key: _CellGroup(members) for key, members in grouped.items()}
 
 
 class _HourStep:
-    """The states of a task while one hour goes through them."""
+    """Passes one hour through the states of a task."""
 
     def __init__(self, task: str, hour: datetime, rules: Rules, states: States) -> None:
         self.states = dict(states)
@@ -185,7 +185,7 @@ class _HourStep:
         self._rules = rules
 
     def regret(self, candidate: str, kind: str, group: _CellGroup, source: RegretSource) -> None:
-        """Drift of the whole, and segments above the limit, by one source."""
+        """Drift of the whole traffic's regret, and segments above the limit, by one source."""
         rules = self._rules
         if sums := group.regret.get(source):
             key = Key(candidate, kind, regret.DETECTOR, source)
@@ -216,7 +216,7 @@ class _HourStep:
             self._keep(key, watched, *events)
 
     def pairs(self, candidate: str, kind: str, whole: Tally) -> None:
-        """Failures of the candidate, and what could not be scored."""
+        """Failures of the candidate, and pairs that could not be scored."""
         key = Key(candidate, kind, failures.DETECTOR, "")
         state, event = failures.step(
             self._rate_drift(key), self._hour, whole, task=self._task, candidate=candidate, horizon=self._rules.horizon
@@ -250,8 +250,8 @@ class _HourStep:
     def frontier(self, cells: Mapping[Cell, Tally]) -> None:
         """The frontier's own failures.
 
-        Each exchange that it served is in the pairs of every candidate that shadowed it: one
-        candidate's are enough, and those with the most leave out the fewest.
+        Each exchange that it served is among the pairs of every candidate that shadowed it, so one
+        candidate is enough; the one with the most pairs leaves out the fewest exchanges.
         """
         groups = _grouped({cell: found for cell, found in cells.items() if cell.kind == "shadow"})
         if groups:
@@ -272,13 +272,13 @@ class _HourStep:
 
 
 def incident_of(found: DetectorEvent) -> tuple[str, str, str, str]:
-    """Candidate, kind, detector and subject under which people see it."""
+    """Candidate, kind, detector and subject under which the incident is shown."""
     detector = flow.DETECTOR if found.key.detector == FLOW else found.key.detector
     return found.key.candidate, found.key.kind, detector, found.event.subject
 
 
 def describe(states: States) -> list[dict[str, str]]:
-    """How each detector stands: learning, watching, open."""
+    """The status of each detector: learning, watching, open."""
     return [
         {**key._asdict(), "status": status}
         for key, state in sorted(states.items(), key=itemgetter(0))

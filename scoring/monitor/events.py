@@ -1,4 +1,4 @@
-"""What a detector has to say: a period in which something is wrong has begun, or is over."""
+"""The events of a detector: an incident opens or closes."""
 
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -9,8 +9,10 @@ Severity: TypeAlias = Literal["warning", "critical"]
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """Since `at` (event time) something is wrong. `subject` tells apart what one detector watches,
-    `summary` is one sentence with its numbers, `detail` holds the figures.
+    """Something has been wrong since `at` (event time).
+
+    `subject` distinguishes the incidents of one detector, `summary` is one sentence with its
+    numbers, `detail` holds the same figures as JSON.
     """
 
     subject: str
@@ -21,12 +23,12 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
-    """What began at `opened_at` is over at `at` (event times), and `because` says how one can tell."""
+    """The incident that opened at `opened_at` is over at `at` (event times); `reason` says why."""
 
     subject: str
     opened_at: datetime
     at: datetime
-    because: str
+    reason: str
 
 
 Event: TypeAlias = Opened | Closed

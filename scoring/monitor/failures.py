@@ -1,6 +1,6 @@
-"""The candidate fails more often than is usual: timeouts, errors, refusals, answers in no format.
+"""The candidate fails more often than its baseline: timeouts, errors, refusals, malformed replies.
 
-Failures are counted, not weighted: a failure_moments endpoint fails whatever was sampled.
+Failures are counted without weights: a failing endpoint fails for every request, however it was sampled.
 """
 
 from datetime import datetime
@@ -19,5 +19,5 @@ def step(
     state: RateDriftState, hour: datetime, tally: Tally, *, task: str, candidate: str, horizon: int
 ) -> tuple[RateDriftState, Event | None]:
     """One hour of a candidate's pairs of one kind."""
-    wording = WatchedRate(what=f"the share of {candidate}'s replies on {task} that failed", subject="")
-    return rate_drift.step(state, hour, failure_moments(tally, "candidate"), wording, horizon=horizon)
+    watched = WatchedRate(name=f"the share of {candidate}'s replies on {task} that failed", subject="")
+    return rate_drift.step(state, hour, failure_moments(tally, "candidate"), watched, horizon=horizon)

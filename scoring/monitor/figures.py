@@ -1,4 +1,4 @@
-"""Rollups as detectors need them, and numbers as people read them."""
+"""The sums of rollups as detectors need them, and numbers as text for incidents."""
 
 from typing import Final
 
@@ -8,15 +8,15 @@ from scoring.stats.weighted import interval_of_moments
 from shadow.aggregates.tally import Sums, Tally
 from shadow.records import Role
 
-#: Nobody was asked: no fault of the model's.
+#: No request was sent, so these are not failures of the model.
 _NOT_FAILURES: Final = ("not_asked", "expired")
 
 
 def moments(sums: Sums, heaviest: int = MICRO) -> Moments:
-    """The sums of a rollup. `heaviest` is the largest weight known before, in millionths.
+    """The sums of a rollup. `heaviest` is the largest weight known beforehand, in millionths.
 
-    A bet should know the largest weight before the row that it is placed on. What was seen
-    before is the best guess there is; a rollup that holds a larger one says so itself.
+    A bet must know the largest weight before the row that it is placed on. The largest weight seen
+    so far is the best estimate; where the rollup holds a larger one, that one is used.
     """
     return Moments.of_sums(sums, smallest_probability=MICRO / max(heaviest, sums.heaviest))
 
@@ -24,8 +24,8 @@ def moments(sums: Sums, heaviest: int = MICRO) -> Moments:
 def disagreement_moments(agreement: Sums, heaviest: int = MICRO) -> Moments:
     """The moments of 1 − x, from the sums of agreements x.
 
-    Σxw² is not among the sums. It is exact for agreements of 0 or 1 and for equal weights; else
-    the smallest value it can have is taken, which makes the bets more careful.
+    Rollups do not hold Σxw². It is exact for agreements of 0 or 1 and for equal weights; otherwise
+    the smallest possible value is used, which makes the bets more cautious.
     """
     agreed = moments(agreement, heaviest)
     if not agreed.n:
@@ -46,7 +46,7 @@ def disagreement_moments(agreement: Sums, heaviest: int = MICRO) -> Moments:
 
 
 def failure_moments(tally: Tally, role: Role) -> Moments:
-    """Of the pairs for which this side was asked, those in which it failed. Each counts once."""
+    """Failures among the pairs for which this side was asked; every pair has the weight 1."""
     start = f"failure:{role}:"
     kinds = {name.removeprefix(start): n for name, n in tally.counts.items() if name.startswith(start)}
     unasked = sum(kinds.pop(kind, 0) for kind in _NOT_FAILURES)
@@ -55,7 +55,7 @@ def failure_moments(tally: Tally, role: Role) -> Moments:
 
 
 def interval(seen: Moments) -> Interval:
-    """The mean with bounds that hold under continuous looking."""
+    """The mean with bounds that are valid under continuous looking."""
     # Equal weights make the mean of squares the square of the mean.
     if seen.n and seen.weight**2 == seen.n * seen.weight_squares * MICRO:
         return binomial_interval(seen.total / MICRO, seen.n)
@@ -63,17 +63,17 @@ def interval(seen: Moments) -> Interval:
 
 
 def percent(share: float) -> str:
-    """2.1%; as many digits as a small share needs to be format_interval from nothing."""
+    """A share as text, such as "2.1%"; small shares get enough digits to differ from 0."""
     return f"{100 * share:.1f}%" if share >= 0.001 or share == 0 else f"{100 * share:.2g}%"
 
 
 def format_interval(found: Interval) -> str:
-    """5.3% (3.9%–7.1%), n 812"""
+    """An interval as text, such as "5.3% (3.9%–7.1%), n 812"."""
     if found.estimate is None:
         return "no data"
     return f"{percent(found.estimate)} ({percent(found.low)}–{percent(found.high)}), n {found.n:,.0f}"
 
 
 def as_detail(found: Interval) -> dict[str, float | int | None]:
-    """An interval for an incident's detail."""
+    """An interval as JSON for an incident's detail."""
     return {"estimate": found.estimate, "low": found.low, "high": found.high, "n": round(found.n)}

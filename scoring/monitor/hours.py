@@ -1,14 +1,14 @@
-"""Which hours of a task are complete, so that detectors may take them in.
+"""Which hours of a task are complete, so that detectors may read them: an event-time watermark.
 
-An hour is complete when no exchange made before its end is on its way any more, and pairs
-have been stored that were made `lateness` after its end; or, where traffic has stopped, when the
-clock is that far on and no pair came for a while. It is taken in after it has looked complete for
-`settle`: the trials of one exchange come one after the other, and while weeks of history are
-replayed at high speed an hour of events takes less than a second.
+An hour is complete when no exchange from before its end is in flight any more, and pairs have been
+stored whose event time is `lateness` after its end; or, where traffic has stopped, when the clock is
+that far ahead and no pair has arrived for a while. Detectors read it after it has looked complete
+for `settle`: the trials of one exchange arrive one after the other, and when weeks of history are
+replayed at high speed an hour of event time takes less than a second.
 
-Nothing may hold up the hours for good. An exchange older than its task's `max_age` would not be
-asked about any more, so it has been lost. A judge that does not get on within a day is not
-waited for. What comes later is late: counted, and not used.
+Nothing may delay the hours forever. An exchange older than its task's `max_age` gets no trial any
+more, so it counts as lost. The hours wait at most a day for a judge that makes no progress. Pairs
+that arrive later are late: counted, and not used.
 """
 
 from datetime import datetime, timedelta
@@ -16,15 +16,15 @@ from typing import Final
 
 import msgspec
 
-#: How long the hours wait for a judge that does not get on.
+#: How long the hours wait for a judge that makes no progress.
 JUDGE_TIMEOUT: Final = timedelta(days=1)
 
 
 class StoreProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store says of a task at `now`: the hour of its newest pair, and how many there are.
+    """What is stored of a task at `now`: the hour of its newest pair, and the number of pairs.
 
-    Of what holds its hours up, the oldest: an exchange in flight (not older than is worth waiting
-    for), a pair that a judge is due to look at.
+    `in_flight_at` is the time of the oldest exchange in flight that is still worth waiting for,
+    `judge_due_at` that of the oldest pair that waits for a judge.
     """
 
     now: datetime
@@ -35,9 +35,9 @@ class StoreProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watermark(msgspec.Struct, frozen=True, kw_only=True):
-    """All hours before `settled` are complete, those before `pending` have looked so since `pending_since`.
+    """All hours before `settled` are complete; those before `pending` have looked complete since `pending_since`.
 
-    `pairs` have not changed since `pairs_since`. `judged` is up to where judges are done as well.
+    The number of `pairs` has not changed since `pairs_since`. Judges are done with all hours before `judged`.
     """
 
     pairs: int = 0
@@ -50,12 +50,12 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def step(state: Watermark, seen: StoreProgress, *, lateness: timedelta, settle: timedelta) -> Watermark:
-    """The state after a look. `settled` and `judged` never go back."""
+    """The watermark after a look at the store. `settled` and `judged` never move back."""
     now = seen.now
     is_same = state.pairs_since is not None and state.pairs == seen.pairs
     pairs_since = state.pairs_since if is_same and state.pairs_since else now
     is_quiet = now - pairs_since >= settle
-    # A clock that is ahead must not declare hours complete that are still to come.
+    # Event times ahead of the clock must not complete hours that are still to come.
     newest = min(seen.last_hour, now)
     complete = start_of_hour(min(start_of_hour(now if is_quiet else newest) - lateness, seen.in_flight_at or now))
     pending, pending_since = state.pending, state.pending_since or now
@@ -79,12 +79,12 @@ def step(state: Watermark, seen: StoreProgress, *, lateness: timedelta, settle: 
 
 
 def start_of_hour(moment: datetime) -> datetime:
-    """The start of its hour."""
+    """The start of the hour that holds `moment`."""
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _judged(state: Watermark, seen: StoreProgress, settled: datetime | None) -> tuple[datetime | None, datetime]:
-    """Up to where judges are done, and since when that has not moved."""
+    """The hour up to which judges are done, and since when it has not moved."""
     since = state.judged_since or seen.now
     if settled is None:
         return None, since

@@ -1,14 +1,14 @@
-"""When is something that rose back to normal?
+"""When a rate that had risen is back to normal.
 
-An incident must not close on a quiet hour, nor stay open for weeks because an interval wants to
-be narrow. So the time after it opened is cut into periods, one after the other, of at least a day
-in which at least ten regrets would be usual. The first period whose rate is no higher than usual
-closes it. Were the rate still twice the usual, a period would look calm with a probability of 1%;
-were it half as high again, 12%. A wrong close is no loss: the detector starts anew and raises its
-alarm again.
+An incident must not close on a quiet hour, nor stay open for weeks until an interval is narrow.
+So the time after it opened is divided into consecutive periods of at least a day, each long enough
+that the baseline would bring at least ten regrets. The first period whose rate is not above the
+baseline closes the incident. If the rate were still twice the baseline, a period would look
+recovered with a probability of 1%; if it were 1.5 times the baseline, 12%. A wrong close does
+little harm: the detector starts again and raises its alarm again.
 
-Where nothing comes any more, because a candidate was withdrawn or a segment has gone, there is
-nothing to recover: after a week of silence the incident is closed for that reason.
+Where no data arrives any more, because a candidate was withdrawn or a segment no longer occurs,
+there is nothing to recover: after a week without data the incident closes for that reason.
 """
 
 from datetime import datetime, timedelta
@@ -24,11 +24,11 @@ MIN_EXPECTED: Final = 10.0
 HOUR: Final = timedelta(hours=1)
 
 STALE_AFTER: Final = timedelta(days=7)
-STALE: Final = "nothing came of it for a week"
+STALE: Final = "no data for a week"
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
-    """The period under way: when it began, what was seen in it, and Σ weight · usual rate (millionths)."""
+    """The current period: its start, the sums of its rows, and Σ weight · baseline rate (millionths)."""
 
     since: datetime | None = None
     seen: Moments = Moments()
@@ -36,7 +36,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Period(msgspec.Struct, frozen=True, kw_only=True):
-    """A period that is over, with its rate and the one that would have been usual."""
+    """A complete period, with its rate and its baseline rate."""
 
     hours: int
     n: int
@@ -49,7 +49,7 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def step(state: Recovery, hour: datetime, seen: Moments, usual: float) -> tuple[Recovery, Period | None]:
-    """The period with `hour` in it, or, if that completes it, a new one and the period it was."""
+    """Adds `hour` to the current period. If that completes it: an empty one, and the completed period."""
     if not seen.n:
         return state, None
     since = state.since or hour

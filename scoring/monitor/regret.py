@@ -1,7 +1,7 @@
-"""Regret has risen: users lose more than is usual at this hour of the week.
+"""Regret has risen: users lose more than the baseline for the hour of the week.
 
-One detector per candidate, kind of pair and source of regret. People's labels are not watched
-this way: they come days later, and from pairs chosen to be labelled.
+One detector per candidate, kind of pair and source of regret. People's labels have no such
+detector: they arrive days later, and come from pairs that were selected for labelling.
 """
 
 from datetime import datetime
@@ -28,7 +28,7 @@ def step(
     limit: float,
     horizon: int,
 ) -> tuple[RateDriftState, Event | None]:
-    """One hour of what `source` says. It is urgent where regret is surely above the accepted `limit`."""
+    """One hour of the regret by `source`. Critical where the whole interval is above the accepted `limit`."""
     by = " by its judge" if source == "judge" else ""
-    wording = WatchedRate(what=f"regret of {candidate} on {task}{by}", subject=source, critical=limit)
-    return rate_drift.step(state, hour, moments(regret, state.heaviest), wording, horizon=horizon)
+    watched = WatchedRate(name=f"regret of {candidate} on {task}{by}", subject=source, critical_above=limit)
+    return rate_drift.step(state, hour, moments(regret, state.heaviest), watched, horizon=horizon)

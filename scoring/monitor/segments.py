@@ -1,19 +1,19 @@
-"""A segment has turned bad: its regret is above what the owner accepts.
+"""A segment has turned bad: its regret is above the limit that the owner accepts.
 
-The evidence of each segment is an e-value from sums, half of it from the whole watch and half
-from last week and this one (from Monday 0:00 UTC). The mean of two e-values is one; the fresh half
-finds a segment that turns bad after months of being good, which the whole alone would take as long
-again to notice. It holds a whole week at least, because traffic has a week in it, and the busy
-days alone may be worse than the limit where their week is not. e-BH over all segments keeps the
-share of mistaken flags at the task's rate at any look within a week, however much segments overlap.
+The evidence of each segment is an e-value from sums: the mean of one over the whole history and one
+over last week and this one (from Monday 0:00 UTC). The mean of two e-values is an e-value; the recent
+one finds a segment that turns bad after months of being good, which the whole history alone would
+take as long again to notice. It covers at least a whole week, because traffic has a weekly cycle:
+the busy days alone may be worse than the limit although their week is not. e-BH over all segments
+keeps the share of wrong flags at the task's rate at any look within a week, however much segments
+overlap.
 
 A flag opens one incident per segment, once the interval that the incident shows is above the limit
-as well: bets win on four bad rows out of four, of which an interval meant for hundreds says nothing
-yet. `recovery` closes it, by the accepted limit, and the segment's evidence starts from nothing. The
-whole of the traffic is judged among them: where everything is above the limit that is one incident
-and not one for each segment, and only a segment that is surely worse than the whole opens another.
-A dimension of which only one value has
-been seen divides nothing, and is left out.
+as well: bets win on four bad rows out of four, where an interval made for hundreds of rows still
+says nothing. `recovery` closes it, with the accepted limit as the baseline, and the segment's evidence
+then starts again. The whole traffic is one of the segments: where everything is above the limit, it
+opens one incident instead of one for each segment, and only a segment that is surely worse than the
+whole opens another. A dimension with a single value divides nothing and is left out.
 """
 
 from collections import Counter
@@ -37,17 +37,17 @@ DETECTOR: Final = "bad_segment"
 
 WEEK: Final = timedelta(days=7)
 
-#: More are not watched: somebody has put ids into a dimension.
+#: More segments are not watched: a dimension with that many values most likely holds ids.
 MAX_SEGMENTS: Final = 2_000
 
-#: Stands for all of the traffic among the segments.
+#: The name of the whole traffic among the segments.
 WHOLE: Final = "all=all"
 
 
 class SegmentHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment: its regret over the whole watch, last week and this one, and its incident if it has one.
+    """One segment: its regret over the whole history, last week and this week, and its incident if it has one.
 
-    `last` is the newest hour in which it had any rows.
+    `last` is the newest hour with rows.
     """
 
     last: datetime
@@ -63,9 +63,9 @@ class SegmentHistory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentsState(msgspec.Struct, frozen=True, kw_only=True):
-    """All segments by name, "locale=de". `monday` is the start of the week in which their `week` is.
+    """All segments by name, such as "locale=de". `monday` is the start of the week that `week` covers.
 
-    `left_out` counts hours of segments for which there was no room.
+    `left_out` counts the hours of segments beyond MAX_SEGMENTS.
     """
 
     monday: datetime | None = None
@@ -79,10 +79,10 @@ class SegmentsState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Recovered(NamedTuple):
-    """A segment after an hour of its incident, and how one can tell that it is over, if it is."""
+    """A segment after an hour of its incident; `reason` says why the incident is over, and is empty if it is not."""
 
     watched: SegmentHistory
-    because: str = ""
+    reason: str = ""
 
 
 def step(
@@ -96,28 +96,28 @@ def step(
     limit: float,
     false_flag_rate: float,
 ) -> tuple[SegmentsState, list[Event]]:
-    """One hour of the regret of each segment that had any rows in it, and of the WHOLE."""
+    """One hour of the regret of each segment with rows, and of the WHOLE."""
     heaviest = max([state.heaviest, *(sums.heaviest for sums in regrets.values())])
     seen = {name: moments(sums, state.heaviest) for name, sums in regrets.items() if sums.n}
     if not seen:
         return state, []
     monday = _monday(hour)
     known = _in_week(state, monday)
-    room = MAX_SEGMENTS - len(known)
+    free = max(MAX_SEGMENTS - len(known), 0)
     new = [name for name in sorted(seen, key=_whole_first) if name not in known]
-    for name in new[max(room, 0) :]:
+    for name in new[free:]:
         del seen[name]
     segments = known | {name: _with_hour(known.get(name), each, hour) for name, each in seen.items()}
     readings = _readings(segments, limit, false_flag_rate)
     events: list[Event] = []
-    # The whole first: what it is decides about the others.
+    # The whole first, because an incident of the whole decides about the others.
     for name in sorted(segments, key=_whole_first):
         watched, reading = segments[name], readings.get(name)
         if watched.opened_at is not None and name in seen:
             recovered = _recovering(watched, hour, seen[name], limit)
             segments[name] = recovered.watched
-            if recovered.because:
-                closed = Closed(subject=name, opened_at=watched.opened_at, at=hour + HOUR, because=recovered.because)
+            if recovered.reason:
+                closed = Closed(subject=name, opened_at=watched.opened_at, at=hour + HOUR, reason=recovered.reason)
                 events.append(closed)
         elif watched.opened_at is None and reading is not None and _deserves_incident(name, segments, reading, limit):
             segments[name] = msgspec.structs.replace(watched, opened_at=hour)
@@ -125,17 +125,17 @@ def step(
             what += "" if name == WHOLE else f" where {name}"
             opened = _opened(name, hour, what, watched, reading, limit)
             events.append(msgspec.structs.replace(opened, detail=opened.detail | {"source": source}))
-    left_out = state.left_out + max(0, len(new) - max(room, 0))
+    left_out = state.left_out + max(0, len(new) - free)
     return SegmentsState(monday=monday, heaviest=heaviest, left_out=left_out, segments=segments), events
 
 
 def close_stale(state: SegmentsState, until: datetime) -> tuple[SegmentsState, list[Event]]:
-    """The state where nothing comes before `until`: after a week of that a segment's incident is over."""
+    """Closes the incident of each segment without rows for a week before `until`."""
     segments, events = dict(state.segments), list[Event]()
     for name, watched in sorted(state.segments.items()):
         if watched.opened_at is not None and until >= watched.last + STALE_AFTER:
             segments[name] = SegmentHistory(last=watched.last)
-            closed = Closed(subject=name, opened_at=watched.opened_at, at=watched.last + STALE_AFTER, because=STALE)
+            closed = Closed(subject=name, opened_at=watched.opened_at, at=watched.last + STALE_AFTER, reason=STALE)
             events.append(closed)
     return msgspec.structs.replace(state, segments=segments) if events else state, events
 
@@ -149,9 +149,9 @@ def _monday(hour: datetime) -> datetime:
 
 
 def _in_week(state: SegmentsState, monday: datetime) -> dict[str, SegmentHistory]:
-    """The segments as they are when the week that starts on `monday` goes on, or begins.
+    """The segments in the week that starts on `monday`; moves `week` to `last_week` where a new week begins.
 
-    Those that had no rows for a whole week are forgotten.
+    Drops those without an incident that had no rows for a whole week.
     """
     if state.monday is None or monday == state.monday:
         return state.segments
@@ -169,7 +169,7 @@ def _with_hour(watched: SegmentHistory | None, seen: Moments, hour: datetime) ->
 
 
 def _readings(segments: Mapping[str, SegmentHistory], limit: float, rate: float) -> dict[str, SegmentReading]:
-    """What can be said of each segment that is one."""
+    """The reading of each segment whose dimension has more than one value, and of the WHOLE."""
     values = Counter(name.partition("=")[0] for name in segments)
     judged = {name: each for name, each in segments.items() if name == WHOLE or values[name.partition("=")[0]] > 1}
     e_values: Floats = e_values_above(limit, [each for one in judged.values() for each in (one.whole, one.fresh)])
@@ -181,7 +181,7 @@ def _readings(segments: Mapping[str, SegmentHistory], limit: float, rate: float)
 def _deserves_incident(
     name: str, segments: Mapping[str, SegmentHistory], reading: SegmentReading, limit: float
 ) -> bool:
-    """Whether a flag is worth an incident of its own."""
+    """Whether a flagged segment opens an incident of its own."""
     if reading.status != "worse" or _strongest(segments[name])[0].low <= limit:
         return False
     whole = segments.get(WHOLE)
@@ -210,8 +210,8 @@ def _opened(
 
 
 def _strongest(watched: SegmentHistory) -> tuple[Interval, str]:
-    """The interval that speaks against the segment most clearly, and what it is of."""
-    candidates = ((interval(watched.whole), "since the watch began"), (interval(watched.fresh), "since last week"))
+    """The interval with the highest lower bound, and the time it covers as text."""
+    candidates = ((interval(watched.whole), "since the start"), (interval(watched.fresh), "since last week"))
     return max(candidates, key=lambda each: each[0].low)
 
 

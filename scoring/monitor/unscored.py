@@ -1,8 +1,8 @@
 """Coverage lost: too large a share of the pairs could not be scored.
 
-A plain threshold on plain shares, not a sequential test: it says what is so, not what is unlikely.
-Hours are put together until they hold enough pairs; two such periods in a row above the
-threshold open an incident, two in a row at or below it close it.
+A plain threshold on plain shares, not a sequential test: it reports what is so, not what is unlikely.
+Hours are added up until they hold enough pairs; two such periods in a row above the threshold open
+an incident, two in a row at or below it close it.
 """
 
 from collections import Counter
@@ -19,19 +19,19 @@ from shadow.aggregates.tally import Tally
 DETECTOR: Final = "coverage"
 UNSCORED: Final = "unscored"
 
-#: A share of fewer pairs says little.
+#: Pairs that a period must hold: the share of fewer is too noisy.
 MIN_PAIRS: Final = 50
 IN_A_ROW: Final = 2
 
 _PREFIX: Final = "unscored:"
-#: Pairs that nobody meant to score.
+#: Reasons of pairs that were never meant to be scored.
 _NOT_TRIED: Final = ("not_sampled",)
 
 
 class UnscoredState(msgspec.Struct, frozen=True, kw_only=True):
-    """The period under way, and how many in a row were above the threshold (negative: not above).
+    """The current period, and how many periods in a row were above the threshold (negative: not above).
 
-    `last` is the newest hour with pairs, `first` the one in which the row of periods began.
+    `last` is the newest hour with pairs, `first` the start of the first period of the row.
     """
 
     last: datetime | None = None
@@ -58,7 +58,7 @@ def step(
     share = reasons.total() / pairs
     is_above = share > most
     in_a_row = max(state.in_a_row, 0) + 1 if is_above else min(state.in_a_row, 0) - 1
-    # Where this row of periods began: when it opens an incident, that is since when.
+    # If this row of periods opens an incident, the incident starts where the row starts.
     first = since if abs(in_a_row) == 1 else state.first
     ended = UnscoredState(last=hour, in_a_row=in_a_row, first=first, opened_at=state.opened_at)
     if state.opened_at is None and in_a_row >= IN_A_ROW:
@@ -67,7 +67,7 @@ def step(
             subject=UNSCORED,
             at=first,
             summary=f"{percent(share)} of the pairs of {candidate} on {task} could not be scored "
-            f"({_worst(reasons)}), n {pairs:,}; at most {percent(most)} is accepted",
+            f"({_most_frequent(reasons)}), n {pairs:,}; at most {percent(most)} is accepted",
             detail={"share": share, "pairs": pairs, "reasons": dict(reasons), "most": most},
         )
         return msgspec.structs.replace(ended, opened_at=first), opened
@@ -76,21 +76,21 @@ def step(
             subject=UNSCORED,
             opened_at=state.opened_at,
             at=hour + HOUR,
-            because=f"{percent(share)} could not be scored, n {pairs:,}: as accepted",
+            reason=f"{percent(share)} could not be scored, n {pairs:,}: within the accepted share",
         )
         return msgspec.structs.replace(ended, opened_at=None), closed
     return ended, None
 
 
 def close_stale(state: UnscoredState, until: datetime) -> tuple[UnscoredState, Event | None]:
-    """The state where nothing comes before `until`: after a week of that an incident is over."""
+    """Closes the incident if there were no pairs for a week before `until`."""
     if state.opened_at is None or state.last is None or until < state.last + STALE_AFTER:
         return state, None
-    closed = Closed(subject=UNSCORED, opened_at=state.opened_at, at=state.last + STALE_AFTER, because=STALE)
+    closed = Closed(subject=UNSCORED, opened_at=state.opened_at, at=state.last + STALE_AFTER, reason=STALE)
     return UnscoredState(last=state.last), closed
 
 
-def _worst(reasons: Counter[str]) -> str:
-    """The commonest reasons, the same ones in whatever order they were counted."""
+def _most_frequent(reasons: Counter[str]) -> str:
+    """The three most frequent reasons; ties are ordered by name, so the result does not depend on order."""
     ordered = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
     return ", ".join(f"{reason} {n:,}" for reason, n in ordered[:3])

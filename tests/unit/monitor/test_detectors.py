@@ -2,12 +2,14 @@
 
 import random
 
+import msgspec
 import numpy as np
 import pytest
 
 from scoring.monitor import detectors
-from scoring.monitor.detectors import Key
+from scoring.monitor.detectors import HoursState, Key
 from scoring.monitor.events import Opened
+from scoring.monitor.judge import JudgeState
 from scoring.monitor.rate_drift import RateDriftState
 from shadow.aggregates.tally import ALL, Cell, Tally
 from shadow.settings import Settings
@@ -22,7 +24,7 @@ def hours(count, rate, *, seed=1, bad=None, source="reference"):
     return [an_hour(roll, hour, rates, source=source) for hour in range(count)]
 
 
-def rise_of(states, key):
+def rate_drift_state(states, key):
     state = states[key]
     assert isinstance(state, RateDriftState)
     return state
@@ -33,7 +35,7 @@ def opened(found):
 
 
 @pytest.mark.parametrize("source", ["reference", "judge"])
-def test_a_rise_and_a_bad_segment_are_found_by_whoever_says_so(source):
+def test_a_rise_and_a_bad_segment_are_found_by_either_source(source):
     _, found = watched(
         hours(WEEK + 48, lambda hour: 0.01 if hour < WEEK + 10 else 0.08, bad="locale=fr", source=source)
     )
@@ -47,7 +49,7 @@ def test_the_cells_of_an_hour_may_come_in_any_order():
     assert watched(shuffled) == watched(rolled)
 
 
-def test_states_come_back_from_json_as_they_were_and_go_on_the_same():
+def test_states_survive_json_and_continue_the_same():
     rolled = hours(WEEK + 60, lambda hour: 0.01 if hour < WEEK + 20 else 0.2)
     whole, found = watched(rolled)
     states, first = watched(rolled[: WEEK + 25])
@@ -55,7 +57,7 @@ def test_states_come_back_from_json_as_they_were_and_go_on_the_same():
     assert watched(rolled[WEEK + 25 :], through_json(states)) == (whole, found[len(first) :])
 
 
-def test_what_is_judged_goes_by_its_own_hours():
+def test_the_judged_part_follows_its_own_hours():
     cells = hours(1, lambda _: 0.5)[0] | hours(1, lambda _: 0.5, source="judge")[0]
     scored, _ = detectors.step("scored", "t", {}, MONDAY, cells, RULES)
     judged, _ = detectors.step("judged", "t", {}, MONDAY, cells, RULES)
@@ -72,7 +74,7 @@ def test_the_frontiers_failures_are_counted_once_however_many_candidates_shadow_
         tally = cells[Cell("t", candidate, "shadow", "", *ALL, MONDAY)] = Tally(pairs=pairs)
         tally.counts["failure:frontier:timeout"] = 3
     states, _ = detectors.step("scored", "t", {}, MONDAY, cells, RULES)
-    assert rise_of(states, Key("", "shadow", "ceiling", "failures")).rows == 60
+    assert rate_drift_state(states, Key("", "shadow", "ceiling", "failures")).rows == 60
 
 
 def test_ceiling_pairs_are_about_the_frontier_alone():
@@ -89,11 +91,11 @@ def test_pairs_count_once_though_their_cells_are_parted_by_source():
     for source in ("human", "reference", ""):
         cells[Cell("t", "c", "shadow", source, *ALL, MONDAY)] = Tally(pairs=10)
     states, _ = detectors.step("scored", "t", {}, MONDAY, cells, RULES)
-    assert rise_of(states, Key("c", "shadow", "candidate_failures", "")).rows == 30
+    assert rate_drift_state(states, Key("c", "shadow", "candidate_failures", "")).rows == 30
 
 
-def test_an_incident_of_which_nothing_comes_any_more_closes_after_a_week_whoever_else_goes_on():
-    """A candidate that was withdrawn cannot recover."""
+def test_an_incident_without_data_closes_after_a_week_whatever_other_candidates_do():
+    """A withdrawn candidate cannot recover."""
     states, found = watched(hours(WEEK + 40, lambda hour: 0.01 if hour < WEEK else 0.3))
     assert ("regret_drift", "reference") in opened(found)
     last = MONDAY + (WEEK + 39) * HOUR
@@ -108,15 +110,27 @@ def test_an_incident_of_which_nothing_comes_any_more_closes_after_a_week_whoever
     assert by_the_way == closed
 
 
-def test_a_task_that_is_not_configured_goes_by_the_defaults():
+def test_a_task_without_configuration_has_the_default_rules():
     rules = detectors.Rules.of(Settings(), "unknown")
     assert (rules.regret_limit, rules.false_flag_rate, rules.horizon, rules.most_unscored) == (0.02, 0.1, 20_000, 0.2)
 
 
-def test_every_detector_says_how_it_stands():
+def test_every_detector_has_a_status():
     states, _ = watched(hours(3, lambda _: 0.01))
     described = {(each["detector"], each["subject"]): each["status"] for each in detectors.describe(states)}
     assert described["regret_drift", "reference"] == "learning"
     assert described["coverage", "unscored"] == "watching"
-    lately = rise_of(states, Key("small-7b", "shadow", "regret_drift", "reference")).lately
+    lately = rate_drift_state(states, Key("small-7b", "shadow", "regret_drift", "reference")).recent
     assert [hour for hour, _ in lately] == [MONDAY, MONDAY + HOUR, MONDAY + 2 * HOUR]
+
+
+def test_the_names_in_saved_states_are_those_of_earlier_versions():
+    """Databases hold them, whatever the fields are called in the code."""
+    state = rate_drift_state(
+        watched(hours(3, lambda _: 0.01))[0], Key("small-7b", "shadow", "regret_drift", "reference")
+    )
+    assert {"usual", "lately", "weekly", "rows", "since", "drift", "heaviest", "opened_at", "recovery"} == set(
+        msgspec.to_builtins(state)
+    )
+    assert set(msgspec.to_builtins(HoursState())) == {"settling", "taken", "late"}
+    assert set(msgspec.to_builtins(JudgeState())["worse"]) == {"waiting", "usual", "drift", "lately", "opened_at"}

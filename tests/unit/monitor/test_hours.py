@@ -14,7 +14,7 @@ NOON = MONDAY + 12 * HOUR
 
 
 def looks(*given):
-    """The state after looks, each given by its minute after noon and what differs from a calm stream."""
+    """The watermark after looks, each given by its minute after noon and its difference from steady traffic."""
     state = Watermark()
     for number, (minute, figures) in enumerate(given):
         seen = {"last_hour": NOON, "pairs": 1_000 + number, **figures}
@@ -23,18 +23,18 @@ def looks(*given):
     return state
 
 
-def test_an_hour_is_complete_once_pairs_came_that_were_made_so_long_after_its_end():
+def test_an_hour_is_complete_once_pairs_from_a_lateness_after_its_end_are_stored():
     state = looks((0, {}), (2, {}))
     assert state.settled == NOON - HOUR
     assert state.judged == NOON - HOUR
 
 
-def test_an_hour_is_not_taken_in_the_moment_it_looks_complete():
+def test_an_hour_is_not_settled_the_moment_it_looks_complete():
     assert looks((0, {})).settled is None
     assert looks((0, {}), (0.5, {})).settled is None
 
 
-def test_weeks_replayed_in_minutes_are_taken_in_only_after_they_have_settled():
+def test_weeks_replayed_in_minutes_settle_only_after_the_settle_time():
     state = looks((0, {"last_hour": NOON - 300 * HOUR}), (0.5, {"last_hour": NOON - 100 * HOUR}))
     assert state.settled is None
     state = looks(
@@ -45,7 +45,7 @@ def test_weeks_replayed_in_minutes_are_taken_in_only_after_they_have_settled():
     assert state.settled == NOON - 301 * HOUR
 
 
-def test_an_exchange_on_its_way_holds_its_hour_up_and_all_later_ones():
+def test_an_exchange_in_flight_delays_its_hour_and_all_later_ones():
     stuck = {"in_flight_at": NOON - 5 * HOUR + 20 * MINUTE}
     assert looks((0, stuck), (2, stuck), (4, stuck)).settled == NOON - 5 * HOUR
 
@@ -60,13 +60,13 @@ def test_a_clock_that_is_ahead_completes_nothing():
     assert looks((0, ahead), (2, ahead), (4, ahead)).settled == NOON - HOUR
 
 
-def test_a_judge_holds_up_only_what_is_judged():
+def test_a_judge_delays_only_the_judged_part():
     due = {"judge_due_at": NOON - 7 * HOUR}
     state = looks((0, due), (2, due))
     assert (state.settled, state.judged) == (NOON - HOUR, NOON - 7 * HOUR)
 
 
-def test_a_judge_that_does_not_get_on_is_not_waited_for_longer_than_a_day():
+def test_hours_wait_at_most_a_day_for_a_judge_without_progress():
     due = {"judge_due_at": NOON - 7 * HOUR}
     day = 24 * 60
     assert looks((0, due), (2, due), (day - 10, due)).judged == NOON - 7 * HOUR
@@ -86,7 +86,7 @@ def test_a_judge_that_does_not_get_on_is_not_waited_for_longer_than_a_day():
         max_size=20,
     )
 )
-def test_completeness_never_goes_back_nor_beyond_what_is_in_flight_or_still_to_come(given):
+def test_the_watermark_never_moves_back_nor_beyond_the_oldest_exchange_in_flight_or_the_clock(given):
     state, now = Watermark(), NOON
     for minutes, last, pairs, in_flight, due in given:
         now += minutes * MINUTE

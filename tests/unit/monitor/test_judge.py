@@ -1,4 +1,4 @@
-"""A judge that drifts from people."""
+"""The judge drifts from people."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ from tests.support.watching import HOUR, MONDAY
 
 
 def through(batches, *, state=None, seed=1):
-    """What happens as labels come in: (labels of each verdict, share of them that contradict it)."""
+    """The state and events after batches: (labels of each verdict, share of them that contradict it)."""
     roll = np.random.default_rng(seed)
     state, events = state or JudgeState(), []
     given = DayLabels()
@@ -25,7 +25,7 @@ def through(batches, *, state=None, seed=1):
     return state, events
 
 
-def test_labels_are_told_apart_by_verdict_and_contradiction():
+def test_labels_are_counted_by_verdict_and_contradiction():
     counts = Counter(
         {
             "labelled:frontier:frontier": 30,
@@ -41,7 +41,7 @@ def test_labels_are_told_apart_by_verdict_and_contradiction():
     assert day_labels(counts) == DayLabels(worse=LabelCounts(n=35, wrong=5), no_worse=LabelCounts(n=32, wrong=3))
 
 
-def test_without_enough_labels_it_says_how_many_are_missing():
+def test_without_enough_labels_the_status_says_how_many_are_missing():
     state, events = through([(40, 0.1)])
     assert (state.status, events) == ("learning: 120 labels to go", [])
     assert through([(40, 0.1)] * 3)[0].status == "watching"
@@ -61,17 +61,17 @@ def test_a_judge_that_drifts_opens_an_incident_and_closes_it_when_people_agree_a
     assert state.status == "watching"
 
 
-def test_labels_taken_back_do_no_harm():
+def test_deleted_labels_do_no_harm():
     state, _ = through([(120, 0.1), (25, 0.1)])
     fewer = {"2026-09-07": DayLabels(worse=LabelCounts(n=100, wrong=2), no_worse=LabelCounts(n=145, wrong=5))}
     state, events = judge.step(state, fewer, MONDAY, task="t")
     assert events == []
-    assert state.worse.waiting.n == -45
+    assert state.worse.pending.n == -45
 
 
-def test_days_that_are_no_longer_looked_at_are_forgotten_without_counting_as_taken_back():
+def test_days_out_of_the_window_are_dropped_and_do_not_count_as_deleted_labels():
     state, _ = through([(120, 0.1)])
     state, events = judge.step(state, {"2026-10-30": DayLabels(worse=LabelCounts(n=3, wrong=0))}, MONDAY, task="t")
     assert events == []
     assert list(state.seen) == ["2026-10-30"]
-    assert state.worse.waiting == LabelCounts(n=3, wrong=0)
+    assert state.worse.pending == LabelCounts(n=3, wrong=0)

@@ -1,4 +1,4 @@
-"""The detector of risen rates, and what is made of it: regret, failures, the ceiling."""
+"""The detector of risen rates, and those built on it: regret, failures, the ceiling."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from scoring.stats.moments import MICRO, Moments
 from shadow.aggregates.tally import Sums, Tally
 from tests.support.watching import HOUR, MONDAY, WEEK, wave
 
-WATCHED = WatchedRate(what="regret of small-7b on ticket-intent", subject="reference", critical=0.02)
+WATCHED = WatchedRate(name="regret of small-7b on ticket-intent", subject="reference", critical_above=0.02)
 
 
 def through(rates, *, rows=40, seed=1, state=None, wording=WATCHED, horizon=20_000):
@@ -32,16 +32,16 @@ def through(rates, *, rows=40, seed=1, state=None, wording=WATCHED, horizon=20_0
     return state, events
 
 
-def test_a_week_is_learnt_before_anything_is_watched():
+def test_the_detector_learns_for_a_week_before_it_watches():
     state, _ = through([0.02] * WEEK)
     assert state.status == "learning"
     state, _ = through([0.02] * (WEEK + 1))
     assert state.status == "watching"
-    assert state.usual is not None
-    assert np.mean(state.usual.expected) == pytest.approx(0.02, rel=0.3)
+    assert state.baseline is not None
+    assert np.mean(state.baseline.expected) == pytest.approx(0.02, rel=0.3)
 
 
-def test_a_week_with_too_few_rows_is_learnt_on():
+def test_the_detector_learns_on_after_a_week_with_too_few_rows():
     assert through([0.02] * (WEEK + 10), rows=0.2)[0].status == "learning"
 
 
@@ -69,19 +69,19 @@ def test_the_summary_is_a_sentence_with_its_numbers():
     assert opened.detail["evidence"] >= opened.detail["threshold"]
 
 
-def test_regret_that_is_surely_above_the_limit_is_urgent():
+def test_regret_that_is_surely_above_the_limit_is_critical():
     _, (opened,) = through([0.2] * WEEK + [0.6] * 24)
     assert opened.severity == "critical"
 
 
-def test_an_incident_closes_once_a_day_was_as_usual_and_the_next_rise_opens_another():
+def test_an_incident_closes_after_a_day_at_the_baseline_and_the_next_rise_opens_another():
     rates = [0.02] * (WEEK + 24) + [0.2] * 48 + [0.02] * 100 + [0.2] * 24
     state, events = through(rates)
     assert [type(event) for event in events] == [Opened, Closed, Opened]
     opened, closed, again = events
     assert closed.opened_at == opened.at
     assert closed.at - opened.at >= timedelta(hours=48)
-    assert "no more than" in closed.because
+    assert "no more than" in closed.reason
     assert again.at > closed.at
     assert state.status == "open"
 
@@ -138,7 +138,7 @@ def test_a_period_of_recovery_is_a_day_and_ten_expected_regrets_long():
     assert len(ended) == 2
 
 
-def test_a_period_with_more_than_usual_is_not_calm():
+def test_a_period_above_the_baseline_is_not_recovered():
     state = Recovery()
     for hour in range(24):
         state, period = recovery.step(state, MONDAY + hour * HOUR, Moments.of_counts(3, 100), 0.02)
@@ -161,10 +161,10 @@ def test_regret_is_weighted_by_the_largest_weight_seen_so_far():
             state, MONDAY + hour * HOUR, sums, task="t", candidate="c", source="judge", limit=0.02, horizon=20_000
         )
     assert state.heaviest == 10 * MICRO
-    assert [seen.heaviest for _, seen in state.lately] == [10 * MICRO, 10 * MICRO]
+    assert [seen.heaviest for _, seen in state.recent] == [10 * MICRO, 10 * MICRO]
 
 
-def test_failures_leave_out_those_that_nobody_asked():
+def test_failures_leave_out_trials_that_were_not_sent():
     tally = Tally(pairs=100)
     tally.counts.update(
         {"failure:candidate:timeout": 3, "failure:candidate:expired": 20, "failure:frontier:refusal": 7}
@@ -216,7 +216,7 @@ def test_disagreement_mirrors_agreement(rows):
         assert mirrored.weighted_squares == pytest.approx(exact.weighted_squares, rel=1e-6, abs=10 * len(rows))
 
 
-def test_equal_weights_are_told_with_the_exact_interval():
+def test_equal_weights_get_the_exact_interval():
     seen = moments(weighted_sums([1.0] * 30 + [0.0] * 970, [0.25] * 1000))
     exact = interval(Moments.of_counts(30, 1000))
     assert interval(seen) == exact
@@ -224,5 +224,5 @@ def test_equal_weights_are_told_with_the_exact_interval():
 
 
 @pytest.mark.parametrize(("share", "shown"), [(0.0, "0.0%"), (0.021, "2.1%"), (0.00042, "0.042%"), (1.0, "100.0%")])
-def test_small_shares_are_told_from_nothing(share, shown):
+def test_small_shares_do_not_look_like_zero(share, shown):
     assert percent(share) == shown

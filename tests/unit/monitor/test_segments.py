@@ -42,7 +42,7 @@ def test_segments_within_the_limit_raise_no_flag_in_three_weeks(seed):
     assert through(3 * WEEK, lambda _, __: 0.015, seed=seed)[1] == []
 
 
-def test_a_bad_segment_is_found_and_told_with_its_numbers():
+def test_a_bad_segment_is_found_and_reported_with_its_numbers():
     state, (opened,) = through(WEEK, lambda name, _: 0.12 if name == "locale=3" else 0.01)
     assert opened.subject == "locale=3"
     assert opened.summary.startswith("regret of small-7b on t where locale=3 is above the accepted 2.0%; since")
@@ -117,23 +117,23 @@ def test_where_everything_is_bad_that_is_one_incident_and_a_segment_that_is_wors
     assert whole.summary.startswith("regret of c on t by its judge is above the accepted 2.0%")
 
 
-def test_an_hour_without_regret_known_is_no_hour():
+def test_an_hour_without_known_regret_changes_nothing():
     state, _ = through(3, lambda _, __: 0.5)
-    told = segments.step(
+    result = segments.step(
         state, MONDAY + 3 * HOUR, {"locale=1": Sums()}, task="t", candidate="c", source="judge", limit=0.02,
         false_flag_rate=0.1,
     )  # fmt: skip
-    assert told == (state, [])
+    assert result == (state, [])
 
 
-def test_a_dimension_full_of_ids_is_cut_off(monkeypatch):
+def test_segments_beyond_the_maximum_are_left_out(monkeypatch):
     monkeypatch.setattr(segments, "MAX_SEGMENTS", 4)
     state, _ = through(2, lambda _, __: 0.01)
     assert sorted(state.segments) == NAMES[:4]
     assert state.left_out == 2 * (len(NAMES) - 4)
 
 
-def test_segments_that_are_gone_are_forgotten():
+def test_segments_without_rows_for_a_week_are_dropped():
     state, _ = through(24, lambda _, __: 0.01)
     one = Sums()
     one.add(0.0, 1.0)
