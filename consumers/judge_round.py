@@ -21,10 +21,9 @@ from scoring import judge as judging
 from scoring.judge import MAX_ATTEMPTS, NANOS_PER_USD, CostMeter, Judge, JudgeFailure, Question
 from shadow.records import Preference
 from shadow.settings import TaskSettings
-from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback import verdicts
-from shadow.store.feedback.labels import PairName
 from shadow.store.read.pairs import MAX_LIMIT
+from shadow.store.rows.names import PairKey
 from shadow.store.schema import engine as database
 
 #: A pair whose judge fails so often for reasons that should pass is given up: with the pauses
@@ -35,7 +34,7 @@ MAX_TRIES: Final = 30
 Left: TypeAlias = Literal["nothing", "more", "budget", "endpoint"]
 
 #: What was said of each question, by its digest.
-Told: TypeAlias = dict[str, verdicts.Verdict | JudgeFailure]
+Told: TypeAlias = dict[str, verdicts.CachedVerdict | JudgeFailure]
 
 log = structlog.get_logger()
 
@@ -70,7 +69,7 @@ class Asked:
 
     digest: str
     question: Question
-    pairs: list[PairName] = field(default_factory=list)
+    pairs: list[PairKey] = field(default_factory=list)
     bill: CostMeter = field(default_factory=CostMeter)
 
 
@@ -78,9 +77,9 @@ class Due(NamedTuple):
     """What a look at the database brings."""
 
     day: date
-    lost: list[PairName]  # pairs whose texts are gone
+    lost: list[PairKey]  # pairs whose texts are gone
     asked: list[Asked]
-    known: dict[str, verdicts.Verdict]
+    known: dict[str, verdicts.CachedVerdict]
     spent_nanousd: int
     oldest: datetime | None
 
@@ -108,7 +107,7 @@ class TaskJudge:
         self._judge = judge
         self._engine = engine
         self._measures = measures
-        self._tries: dict[PairName, int] = {}
+        self._tries: dict[PairKey, int] = {}
 
     async def round(self, stopping: asyncio.Event, *, batch: int) -> Outcome:
         """Judge up to `batch` pairs. Raises StoreError where the database fails."""
@@ -143,7 +142,7 @@ class TaskJudge:
                 oldest=verdicts.oldest_due(connection, self._name),
             )
 
-    def _unasked(self, asked: Asked, due: Due) -> verdicts.Verdict | JudgeFailure | None:
+    def _unasked(self, asked: Asked, due: Due) -> verdicts.CachedVerdict | JudgeFailure | None:
         """What can be said without asking: from the cache, or because the replies are the same."""
         if (known := due.known.get(asked.digest)) is not None:
             return known
@@ -197,10 +196,10 @@ class TaskJudge:
                 )
         return told
 
-    def _verdict(self, asked: Asked, said: judging.Judgement) -> verdicts.Verdict:
+    def _verdict(self, asked: Asked, said: judging.Judgement) -> verdicts.CachedVerdict:
         outcome = said.outcome
         assert isinstance(outcome, judging.JudgeVerdict)
-        return verdicts.Verdict(
+        return verdicts.CachedVerdict(
             digest=asked.digest,
             judge=self._judge_name,
             preference=outcome.preference,
@@ -216,14 +215,14 @@ class TaskJudge:
         given = [
             (pair, said)
             for asked in due.asked
-            if isinstance(said := told.get(asked.digest), verdicts.Verdict)
+            if isinstance(said := told.get(asked.digest), verdicts.CachedVerdict)
             for pair in asked.pairs
         ]
         calls = sum(asked.bill.calls for asked in due.asked)
         cost = sum(asked.bill.cost_nanousd for asked in due.asked)
         if given or calls or reserved:
             with database.transaction(self._engine) as connection:
-                stored_labels.record_verdicts(connection, [_said_of(pair, verdict) for pair, verdict in given])
+                verdicts.record_verdicts(connection, [_said_of(pair, verdict) for pair, verdict in given])
                 verdicts.remember(connection, [verdict for _, verdict in given])
                 verdicts.spend(
                     connection, self._name, self._judge_name, due.day, calls=calls, cost_nanousd=cost - reserved
@@ -231,12 +230,12 @@ class TaskJudge:
         given_up = [*due.lost, *self._hopeless(due.asked, told)]
         if given_up:
             with database.transaction(self._engine) as connection:
-                stored_labels.give_up(connection, given_up)
+                verdicts.give_up(connection, given_up)
         self._count(due, told, (verdict.preference for _, verdict in given), len(given_up), calls)
         for pair in (*given_up, *(pair for pair, _ in given)):
             self._tries.pop(pair, None)
 
-    def _hopeless(self, asked: Iterable[Asked], told: Told) -> list[PairName]:
+    def _hopeless(self, asked: Iterable[Asked], told: Told) -> list[PairKey]:
         """The pairs of which no further try is worth its money."""
         hopeless = []
         for question in asked:
@@ -300,5 +299,5 @@ class TaskJudge:
         return Outcome(left, usd, due.oldest, problem)
 
 
-def _said_of(pair: PairName, verdict: verdicts.Verdict) -> stored_labels.JudgeVerdict:
-    return stored_labels.JudgeVerdict(**pair._asdict(), judge=verdict.judge, preference=verdict.preference)
+def _said_of(pair: PairKey, verdict: verdicts.CachedVerdict) -> verdicts.PairVerdict:
+    return verdicts.PairVerdict(**pair._asdict(), judge=verdict.judge, preference=verdict.preference)

@@ -77,5 +77,5 @@ def _rest(whole: Sums, segment: Sums) -> Sums:
     """The sums of what is outside the segment."""
     rest = Sums()
     rest.merge(whole)
-    rest.take(segment)
+    rest.subtract(segment)
     return rest

@@ -1,57 +1,69 @@
-"""Who may say that a reply is worse, and what each of them says.
+"""The sources of regret, their order of strength, and the regret of a pair by each.
 
-Three sources, strongest first: a person's label, the reference, a judge's preference. A pair
-may have several, and each is counted by itself, so that a judge can be held against people and
-a late label changes nothing but the figures of its own source.
+There are three sources, strongest first: a person's label, the reference, a judge's preference. A
+pair may have several, and each is counted by itself. A judge can then be compared with people, and a
+label that comes late changes only the figures of its own source.
 
-Net regret is in [-1, 1]: 1 where the frontier's reply is better, 0 for a tie, -1 where the
-candidate's is. Regret is what of it is above 0. A ceiling has none: both replies are the
-frontier's. A preference counts even where the scorer could not read a reply, as long as there
-were two replies to look at: whoever preferred one of them did compare them.
+Net regret is in [-1, 1]: 1 if the frontier's reply is better, 0 for a tie, -1 if the candidate's
+reply is better. Regret is net regret, or 0 where that is negative. A ceiling pair has no regret: both
+replies are the frontier's. A preference counts even if the scorer could not read a reply, as long as
+there were two replies to look at.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from shadow.records import Comparison, Preference, RegretSource, Trial, candidate_reply, frontier_reply
+from shadow.records import Comparison, Preference, RegretSource, Trial, TrialKind, candidate_reply, frontier_reply
 
 #: Strongest first.
 SOURCES: Final[tuple[RegretSource, ...]] = ("human", "reference", "judge")
 
-#: Net regret of a preference.
+#: The net regret of a preference.
 NET: Final[dict[Preference, float]] = {"frontier": 1.0, "tie": 0.0, "candidate": -1.0}
 
-#: Failures of a reply that nevertheless arrived, so that somebody could judge it.
+#: Failures (or none) of a reply that nevertheless arrived, so that it can be compared.
 SEEN: Final = (None, "malformed", "truncated", "refusal", "empty")
 
 
 def were_seen(trial: Trial) -> bool:
-    """Whether there are two replies that somebody could compare."""
+    """Whether there are two replies that can be compared."""
     return frontier_reply(trial).failure in SEEN and candidate_reply(trial).failure in SEEN
 
 
-def net_by_source(trial: Trial, comparison: Comparison) -> dict[RegretSource, float]:
-    """The net regret that each source gives this pair, strongest first; empty where there is none."""
-    if trial.kind == "ceiling":
-        return {}
+def net_regrets(
+    kind: TrialKind,
+    human: Preference | None,
+    frontier_correct: float | None,
+    candidate_correct: float | None,
+    judge: Preference | None,
+) -> dict[RegretSource, float]:
+    """The net regret of a pair by each source that it has, strongest first; empty if it has none."""
     found: dict[RegretSource, float] = {}
-    exchange = trial.exchange
-    seen = (exchange.label is not None or exchange.judge is not None) and were_seen(trial)
-    if seen and exchange.label is not None:
-        found["human"] = NET[exchange.label]
-    if comparison.frontier_correct is not None and comparison.candidate_correct is not None:
-        found["reference"] = round(comparison.frontier_correct - comparison.candidate_correct, 6)
-    if seen and exchange.judge is not None:
-        found["judge"] = NET[exchange.judge]
+    if kind == "ceiling":
+        return found
+    if human is not None:
+        found["human"] = NET[human]
+    if frontier_correct is not None and candidate_correct is not None:
+        found["reference"] = round(frontier_correct - candidate_correct, 6)
+    if judge is not None:
+        found["judge"] = NET[judge]
     return found
 
 
+def net_by_source(trial: Trial, comparison: Comparison) -> dict[RegretSource, float]:
+    """`net_regrets` of a scored trial, with the label and the judge's preference that came with its exchange."""
+    human, judge = trial.exchange.label, trial.exchange.judge
+    if (human is not None or judge is not None) and not were_seen(trial):
+        human = judge = None
+    return net_regrets(trial.kind, human, comparison.frontier_correct, comparison.candidate_correct, judge)
+
+
 def consensus(preferences: Iterable[Preference]) -> Preference | None:
-    """What most people say of a pair; a tie where no preference has more voices than every other."""
-    voices = Counter(preferences).most_common(2)
-    if not voices:
+    """The preference that most labels have; a tie if no preference has more labels than every other one."""
+    most = Counter(preferences).most_common(2)
+    if not most:
         return None
-    if len(voices) == 2 and voices[0][1] == voices[1][1]:
+    if len(most) == 2 and most[0][1] == most[1][1]:
         return "tie"
-    return voices[0][0]
+    return most[0][0]

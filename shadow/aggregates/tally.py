@@ -101,7 +101,7 @@ class Sums:
         self.weighted_squares += other.weighted_squares
         self.heaviest = max(self.heaviest, other.heaviest)
 
-    def take(self, other: "Sums") -> None:
+    def subtract(self, other: "Sums") -> None:
         """Take back what was merged. `heaviest` stays: it bounds what was seen."""
         self.n -= other.n
         self.total -= other.total
@@ -153,12 +153,12 @@ class Tally:
             else:
                 _add_up(known, buckets)
 
-    def take(self, other: "Tally") -> None:
+    def subtract(self, other: "Tally") -> None:
         """Take back what was merged, of a pair of which something else is true now."""
         self.pairs -= other.pairs
-        self.agreement.take(other.agreement)
-        self.regret.take(other.regret)
-        self.net_regret.take(other.net_regret)
+        self.agreement.subtract(other.agreement)
+        self.regret.subtract(other.regret)
+        self.net_regret.subtract(other.net_regret)
         self.counts.subtract(other.counts)
         for measure, buckets in other.histograms.items():
             self.histograms.setdefault(measure, Counter()).subtract(buckets)

@@ -122,7 +122,7 @@ class Import:
                     bad[number] = _SEVERAL.format(len(meant)) if meant else _UNKNOWN
             given = stored_labels.record_labels(connection, list(labels.values()))
         bad |= {number: _UNKNOWN for number, label in labels.items() if label.pair in given.unknown}
-        bad |= {number: _UNFIT for number, label in labels.items() if label.pair in given.unfit}
+        bad |= {number: _UNFIT for number, label in labels.items() if label.pair in given.not_comparable}
         self.lines += len(lines)
         self.recorded += given.recorded
         self.bad += len(bad)

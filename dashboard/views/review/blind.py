@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from dashboard.ui import diff
 from shadow.records import Preference, Trial, candidate_reply, frontier_reply
-from shadow.store.feedback.labels import PairName
+from shadow.store.rows.names import PairKey
 
 #: What a reviewer says: which side is better.
 Choice: TypeAlias = Literal["left", "tie", "right"]
@@ -20,7 +20,7 @@ Choice: TypeAlias = Literal["left", "tie", "right"]
 SILENCE: Final = "(This reply is empty.)"
 
 
-def frontier_is_left(pair: PairName, reviewer: str) -> bool:
+def frontier_is_left(pair: PairKey, reviewer: str) -> bool:
     """A fair coin, thrown once for each pair and reviewer."""
     thrown = repr((pair.task, pair.at.timestamp(), pair.exchange_id, pair.kind, pair.candidate, reviewer))
     return blake2b(thrown.encode(errors="surrogatepass"), digest_size=1, person=b"shadow-sides").digest()[0] % 2 == 0

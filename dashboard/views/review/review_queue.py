@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from shadow.store.feedback.labels import PairName
 from shadow.store.feedback.review import ReviewPair
+from shadow.store.rows.names import PairKey
 
 #: Pairs fetched at a time.
 BATCH: Final = 20
@@ -20,7 +20,7 @@ BATCH: Final = 20
 class Waiting(NamedTuple):
     """A pair to label: the chance it was chosen with, what from, and whether somebody else labelled it already."""
 
-    name: PairName
+    name: PairKey
     probability: float
     stratum: str
     second: bool = False
@@ -96,6 +96,6 @@ class Desk:
         self.note = note
 
 
-def _shuffled(name: PairName, reviewer: str) -> bytes:
+def _shuffled(name: PairKey, reviewer: str) -> bytes:
     text = repr((name.exchange_id, reviewer))
     return blake2b(text.encode(errors="surrogatepass"), digest_size=8, person=b"shadow-desk").digest()

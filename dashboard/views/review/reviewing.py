@@ -160,7 +160,7 @@ def label(desk: Desk, choice: Choice, note: str) -> None:
         desk.trouble = refused(fault)
         return
     desk.done()
-    if given.unknown or given.unfit:
+    if given.unknown or given.not_comparable:
         desk.trouble = "That pair is no longer stored, so the label was not kept."
     cache.forget()
 

@@ -16,7 +16,6 @@ from shadow.errors import UsageError
 from shadow.pairs_file import BadLine, RecordedPair, trials
 from shadow.records import Preference, Trial
 from shadow.settings import Settings
-from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback import verdicts
 from shadow.store.schema import engine as database
 from shadow.upstream import Endpoint
@@ -47,7 +46,7 @@ class ReplayJudge:
         self._in_hand = 0
         self._settled = asyncio.Condition()
         self._judge: Judge | None = None
-        self._given: list[stored_labels.JudgeVerdict] = []
+        self._given: list[verdicts.PairVerdict] = []
         self.judged = 0
         self.cost_nanousd = 0
         self.unjudged: Counter[str] = Counter()
@@ -79,16 +78,16 @@ class ReplayJudge:
         given, self._given = self._given, []
         self._write(given)
 
-    def _write(self, given: list[stored_labels.JudgeVerdict]) -> None:
+    def _write(self, given: list[verdicts.PairVerdict]) -> None:
         if self._engine is not None and given:
             with database.transaction(self._engine) as connection:
-                stored_labels.record_verdicts(connection, given)
+                verdicts.record_verdicts(connection, given)
 
     async def _give(self, trial: Trial, vote: Preference) -> None:
         if self._engine is None:
             return
         exchange = trial.exchange
-        about = stored_labels.JudgeVerdict(
+        about = verdicts.PairVerdict(
             task=exchange.task,
             at=exchange.at,
             exchange_id=exchange.id,
@@ -156,7 +155,7 @@ class ReplayJudge:
     def _remember(self, digest: str, verdict: judging.JudgeVerdict, cost_nanousd: int) -> None:
         if self._engine is None:
             return
-        kept = verdicts.Verdict(
+        kept = verdicts.CachedVerdict(
             digest=digest,
             judge=self.name,
             preference=verdict.preference,

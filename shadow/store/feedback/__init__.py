@@ -1,8 +1,7 @@
-"""What people and judges say of stored pairs.
+"""What people and judges prefer in stored pairs.
 
-labels         write and read people's labels
-label_rows     labels as rows: one per pair and reviewer
-pair_opinions  all opinions of a pair, locked and counted together
-verdicts       which pairs a judge is still to be asked about, its cached verdicts, its spending
+pair_opinions  the current label and verdict of a pair: locked, changed, and counted into the rollups
+labels         record, remove and read people's labels
+verdicts       record judges' verdicts; which pairs are due, the cache, the spending
 review         which pairs people are asked to label, and how far they have come
 """

@@ -1,35 +1,54 @@
-"""What is being said of stored pairs, locked while it changes, and counted anew.
+"""The current label and verdict of a stored pair: locked, changed, and counted into the rollups.
 
-A pair stands as its row in `comparisons` says. Whoever changes what people or judges say of it
-locks the row first, works out how it stands afterwards, and writes that here: the row, and to
-every rollup the difference between what it counted before and what it counts now. Rollups are
-therefore at all times what the rows would give, counted from scratch.
+They are columns of the pair's row in `comparisons`. To change them, `lock` the rows first, compute
+the new opinions, and `write` them: that updates the rows, and adds to every rollup the difference
+between what the pair counted before and what it counts now. The rollups therefore always equal what
+the rows would give if they were counted from the start.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, select, text, update
+import msgspec
+from sqlalchemy import Connection, Row, and_, bindparam, select, update
 
 from shadow.aggregates import counting
-from shadow.aggregates.regret_sources import NET, SEEN
-from shadow.aggregates.tally import Combination, Tally, combination, tally_at
+from shadow.aggregates.regret_sources import SEEN, net_regrets
+from shadow.aggregates.tally import Combination, Tally, combination, tally_at, utc
 from shadow.records import Preference, RegretSource, TrialKind
 from shadow.store.rows import json_rows
-from shadow.store.rows.names import PairKey
+from shadow.store.rows.encode import SMALLEST_PROBABILITY
+from shadow.store.rows.names import PairKey, storable_name
+from shadow.store.schema.engine import PLAN_EACH
 from shadow.store.schema.tables import comparisons
 from shadow.store.write import rollups
 
-#: Sources whose word may come, change and go after the pair was counted.
-LATE: Final[tuple[RegretSource, ...]] = ("human", "judge")
+#: Sources whose preference may come, change or be removed after the pair was counted.
+CHANGING: Final[tuple[RegretSource, ...]] = ("human", "judge")
 
 
-class Standing(NamedTuple):
-    """What everybody says of one stored pair.
+class PairFields(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields that name a stored pair."""
 
-    `comparable` says that it holds two replies that somebody could compare. Probabilities are
-    the chances with which the pair was chosen: to exist, for people, and for a judge.
+    task: str
+    at: datetime
+    exchange_id: str
+    kind: TrialKind
+    candidate: str
+
+    @property
+    def pair(self) -> PairKey:
+        """The pair's key, as it is stored."""
+        return stored_key(PairKey(self.task, self.at, self.exchange_id, self.kind, self.candidate))
+
+
+class PairOpinions(NamedTuple):
+    """The label and the verdict of one stored pair, and what is needed to count them.
+
+    `comparable`: the pair has two replies that can be compared. `inclusion_probability`,
+    `human_probability` and `judge_probability` are the probabilities with which the pair was chosen
+    to exist, to be labelled, and to be judged.
     """
 
     key: PairKey
@@ -46,66 +65,72 @@ class Standing(NamedTuple):
     judge_due: bool | None
 
     def net_regret(self) -> tuple[float | None, RegretSource | None]:
-        """What the strongest source says, and which it is."""
-        if self.human is not None:
-            return NET[self.human], "human"
-        if self.frontier_correct is not None and self.candidate_correct is not None and self.kind != "ceiling":
-            return round(self.frontier_correct - self.candidate_correct, 6), "reference"
-        if self.judge is not None:
-            return NET[self.judge], "judge"
-        return None, None
+        """The net regret by the strongest source, and that source."""
+        by_source = net_regrets(self.kind, self.human, self.frontier_correct, self.candidate_correct, self.judge)
+        return next(((net, source) for source, net in by_source.items()), (None, None))
 
 
-def lock(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, Standing]:
-    """How those of the pairs that are stored stand; they stay as they are until the transaction ends.
+def stored_key(key: PairKey) -> PairKey:
+    """`key` as the tables have it; for almost every key, `key` itself."""
+    return PairKey(
+        storable_name(key.task), utc(key.at), storable_name(key.exchange_id), key.kind, storable_name(key.candidate)
+    )
 
-    Rows are locked in the order of their keys, as everywhere. What else the transaction reads of
-    these pairs it must read after this, in READ COMMITTED.
+
+def check_probability(probability: float) -> None:
+    """Raise ValueError unless `probability` is in (0, 1]."""
+    if not SMALLEST_PROBABILITY <= probability <= 1:
+        raise ValueError(f"a probability must be in (0, 1], not {probability}")
+
+
+def lock(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, PairOpinions]:
+    """The opinions of those of the pairs that are stored, whose rows stay locked until the transaction ends.
+
+    Locks rows in the order of their keys, like all writers. Whatever else the transaction reads of
+    these pairs, it must read after this call, in READ COMMITTED.
     """
     wanted = sorted(set(keys))
-    found: dict[PairKey, Standing] = {}
-    if wanted:
-        document = json_rows.document([key._asdict() for key in wanted])
-        connection.execute(_PLAN_EACH)
-        for row in connection.execute(_LOCK, {"rows": document, **_window(wanted)}):
-            standing = _standing(row)
-            found[standing.key] = standing
-    return found
+    if not wanted:
+        return {}
+    document = json_rows.document([key._asdict() for key in wanted])
+    connection.execute(PLAN_EACH)
+    rows = connection.execute(_LOCK, {"rows": document, **_window(wanted)})
+    return {opinions.key: opinions for opinions in map(_opinions_of, rows)}
 
 
-def write(connection: Connection, before: Mapping[PairKey, Standing], after: Mapping[PairKey, Standing]) -> int:
-    """Write how locked pairs stand now, and count the difference; how many stand otherwise than before."""
-    changed = {key: standing for key, standing in sorted(after.items()) if standing != before[key]}
+def write(connection: Connection, before: Mapping[PairKey, PairOpinions], after: Mapping[PairKey, PairOpinions]) -> int:
+    """Write the new opinions of locked pairs, and count the difference; returns how many pairs changed."""
+    changed = {key: opinions for key, opinions in sorted(after.items()) if opinions != before[key]}
     if not changed:
         return 0
-    document = json_rows.document([_row(standing) for standing in changed.values()])
+    document = json_rows.document([_row(opinions) for opinions in changed.values()])
     connection.execute(_UPDATE, {"rows": document, **_window(list(changed))})
     differences: dict[Combination, Tally] = {}
-    for key, standing in changed.items():
-        for source in LATE:
-            was, now = _said(before[key], source), _said(standing, source)
-            if was != now:
-                cells = combination(key.task, key.candidate, standing.kind, source, standing.segment, key.at)
-                difference = tally_at(differences, cells)
-                difference.merge(now)
-                difference.take(was)
+    for key, opinions in changed.items():
+        for source in CHANGING:
+            old, new = _counted(before[key], source), _counted(opinions, source)
+            if old != new:
+                where = combination(key.task, key.candidate, opinions.kind, source, opinions.segment, key.at)
+                difference = tally_at(differences, where)
+                difference.merge(new)
+                difference.subtract(old)
     if differences:
         rollups.add_combinations(connection, differences)
     return len(changed)
 
 
-def _said(standing: Standing, source: RegretSource) -> Tally:
-    """What the cells of `source` hold of a pair that stands so."""
+def _counted(opinions: PairOpinions, source: RegretSource) -> Tally:
+    """What a pair with these opinions adds to the cells of `source`."""
     if source == "judge":
-        chance = standing.inclusion_probability * (standing.judge_probability or 1.0)
-        return counting.judged(standing.judge, chance) if standing.judge else Tally()
-    chance = standing.inclusion_probability * (standing.human_probability or 1.0)
-    return counting.labelled(standing.human, chance, standing.judge) if standing.human else Tally()
+        probability = opinions.inclusion_probability * (opinions.judge_probability or 1.0)
+        return counting.judged(opinions.judge, probability) if opinions.judge else Tally()
+    probability = opinions.inclusion_probability * (opinions.human_probability or 1.0)
+    return counting.labelled(opinions.human, probability, opinions.judge) if opinions.human else Tally()
 
 
-def _standing(row: Row[Any]) -> Standing:
+def _opinions_of(row: Row[Any]) -> PairOpinions:
     seen = row.frontier_failure in SEEN and row.candidate_failure in SEEN
-    return Standing(
+    return PairOpinions(
         key=PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate),
         kind=row.kind,
         segment=row.segment,
@@ -121,18 +146,10 @@ def _standing(row: Row[Any]) -> Standing:
     )
 
 
-def _row(standing: Standing) -> dict[str, Any]:
-    net, source = standing.net_regret()
-    written = {column.name: getattr(standing, column.name) for column in _SAID}
-    return (
-        standing.key._asdict()
-        | written
-        | {
-            "regret": None if net is None else max(0.0, net),
-            "net_regret": net,
-            "regret_source": source,
-        }
-    )
+def _row(opinions: PairOpinions) -> dict[str, Any]:
+    net, source = opinions.net_regret()
+    regret = {"regret": None if net is None else max(0.0, net), "net_regret": net, "regret_source": source}
+    return opinions.key._asdict() | {column.name: getattr(opinions, column.name) for column in _OPINIONS} | regret
 
 
 def _window(keys: list[PairKey]) -> dict[str, datetime]:
@@ -141,26 +158,23 @@ def _window(keys: list[PairKey]) -> dict[str, datetime]:
 
 
 _KEY: Final = list(comparisons.primary_key.columns)
-_SAID: Final = [
+_OPINIONS: Final = [
     comparisons.c[name] for name in ("human", "human_probability", "judge", "judge_probability", "judge_due")
 ]
 _REGRET: Final = [comparisons.c[name] for name in ("regret", "net_regret", "regret_source")]
 
 
-def _same(staged: Any, columns: Iterable[Any]) -> Any:
-    # The window says nothing new, but it is what PostgreSQL can rule out partitions by.
+def _same_key(rows: Any) -> Any:
+    # The condition on the time follows from the keys, but only by it PostgreSQL excludes partitions.
     window = comparisons.c.at.between(bindparam("first"), bindparam("last"))
-    return and_(window, *(column == staged.c[column.name] for column in columns))
+    return and_(window, *(column == rows.c[column.name] for column in _KEY))
 
 
-# A plan made once, for any window, would read the whole of it: 600 ms for 50 of 500,000 pairs, and not 2.
-_PLAN_EACH: Final = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
-
-_wanted: Final = json_rows.parameter_rows(*_KEY)
-_LOCK: Final = select(comparisons).where(_same(_wanted, _KEY)).order_by(*_KEY).with_for_update(of=comparisons)
-_changed: Final = json_rows.parameter_rows(*_KEY, *_SAID, *_REGRET)
+_keys: Final = json_rows.parameter_rows(*_KEY)
+_LOCK: Final = select(comparisons).where(_same_key(_keys)).order_by(*_KEY).with_for_update(of=comparisons)
+_changes: Final = json_rows.parameter_rows(*_KEY, *_OPINIONS, *_REGRET)
 _UPDATE: Final = (
     update(comparisons)
-    .where(_same(_changed, _KEY))
-    .values({column.name: _changed.c[column.name] for column in (*_SAID, *_REGRET)})
+    .where(_same_key(_changes))
+    .values({column.name: _changes.c[column.name] for column in (*_OPINIONS, *_REGRET)})
 )

@@ -1,14 +1,14 @@
 """Which pairs people are asked to label, and how far they have come.
 
-Labels are dear, so they go where they tell most: half to pairs that a judge calls worse, half to
-the others (see `docs/statistics.md` on two phases), or, where no judge looked, to disagreements
-before agreements. Each stratum has its own probability, which is kept with the label. A fixed hash
-of the exchange's id draws: the same pairs are chosen for every reviewer and at every look, and a
-higher probability keeps all that were chosen before.
+Labels are expensive, so they go where they are most informative: half to pairs that a judge calls
+worse, half to the others (see two-phase sampling in `docs/statistics.md`), or, without a judge, to
+disagreements before agreements. Each stratum has its own probability, which is stored with the
+label. Pairs are drawn by a fixed hash of the exchange's id: every reviewer and every call gets the
+same pairs, and a higher probability keeps all pairs that were chosen before.
 
-Settle the probabilities before the labels come, for a whole window of event time: a pair whose
-chance changes while it waits was chosen with another chance than its label says. For the same
-reason a pair is not offered as long as a judge is still to look at it.
+Choose the probabilities before people label, for a whole window of event time. If the probability of
+a pair changes while it waits, its label is stored with a probability with which the pair was not
+chosen. For the same reason a pair is not offered while it is due for a judge.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from shadow.aggregates.regret_sources import SEEN
-from shadow.store.feedback.label_rows import RECORDED, Label
+from shadow.store.feedback.labels import RECORDED, Label
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.read.pairs import StoredPair
 from shadow.store.rows.names import PairKey, storable_name
@@ -31,21 +31,21 @@ JUDGED_FINE: Final = "judged_fine"
 DISAGREEMENT: Final = "disagreement"
 AGREEMENT: Final = "agreement"
 
-#: What pairs are chosen from. Without a judge's word, it is their agreement that tells; pairs that
-#: could not be scored are among the disagreements.
+#: The strata that pairs are chosen from. Pairs without a verdict are divided by their agreement; pairs
+#: that could not be scored are among the disagreements.
 STRATA: Final = (JUDGED_WORSE, JUDGED_FINE, DISAGREEMENT, AGREEMENT)
 
-#: Seeds of the draws: of the pairs that somebody labels, and of those that two people do.
+#: Seeds of the two draws: of the pairs to label, and of those among them to label twice.
 FIRST_DRAW: Final = 7_308_604_895_151_520
 SECOND_DRAW: Final = 7_308_604_895_151_521
 
-#: Chosen pairs, the surest first, among which those with a payload are looked for: without a
-#: bound, a window of a million pairs that are all chosen would have to be sorted whole.
-MOST_CONSIDERED: Final = 10_000
+#: Number of chosen pairs, the most probable first, among which to look for pairs with a payload. Without
+#: this limit PostgreSQL would sort a whole window of a million pairs if all were chosen.
+MAX_CONSIDERED: Final = 10_000
 
 
 class ReviewPair(NamedTuple):
-    """A pair to label, with the chance in (0, 1] with which it was chosen, and what from."""
+    """A pair to label, with the probability in (0, 1] and the stratum from which it was chosen."""
 
     pair: StoredPair
     probability: float
@@ -53,7 +53,7 @@ class ReviewPair(NamedTuple):
 
 
 class StratumProgress(NamedTuple):
-    """`pairs` that can be compared, how many of these are `chosen`, and how many are `labelled`."""
+    """Numbers of `pairs` that can be compared, of the `chosen` ones among them, and of the `labelled` ones."""
 
     pairs: int = 0
     chosen: int = 0
@@ -63,8 +63,8 @@ class StratumProgress(NamedTuple):
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far people have come.
 
-    `labels[reviewer][stratum]` counts labels, by what their pair was chosen from.
-    `awaiting_judge` counts pairs that are not offered before a judge has looked at them.
+    `labels[reviewer][stratum]` counts labels by the stratum of their pair. `awaiting_judge` counts the
+    pairs that are not offered because they are due for a judge.
     """
 
     strata: dict[str, StratumProgress]
@@ -86,12 +86,12 @@ def awaiting_label(
 ) -> list[ReviewPair]:
     """The next pairs for a reviewer, of the event time `since` or later.
 
-    First those that one other person labelled and that, with the chance `second_opinions`, are
-    to have two: they keep the probability and stratum of their first label. Then pairs that
-    nobody labelled, chosen with the probability of their stratum (STRATA; 0 where left out), the
-    surest first. `threshold` parts agreement from disagreement. Pairs without two replies to compare,
-    and those whose payload is gone, are not among them; choose `since` within the retention of
-    payloads.
+    First come pairs that one other person has labelled and that are, with the probability
+    `second_opinions`, to be labelled twice; they keep the probability and stratum of their first
+    label. Then come pairs without a label, chosen with the probability of their stratum (see STRATA; 0
+    if missing), the most probable first. A pair with an agreement of at least `threshold` is in the
+    stratum AGREEMENT. Pairs without two comparable replies or without a payload are left out, so
+    choose `since` within the retention time of payloads.
     """
     window = _window(task, candidate, probabilities, threshold, since)
     second = window | {"reviewer": storable_name(reviewer), "share": second_opinions, "limit": limit}
@@ -101,7 +101,7 @@ def awaiting_label(
     keys = [PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate) for row in found]
     pairs = stored_pairs.by_key(connection, keys)
     chosen = ((pairs.get(key), row) for key, row in zip(keys, found, strict=True))
-    # None where somebody pruned it meanwhile.
+    # None for a pair that was pruned in the meantime.
     return [ReviewPair(pair, row.probability, row.stratum) for pair, row in chosen if pair is not None]
 
 
@@ -114,29 +114,29 @@ def review_progress(
     threshold: float,
     since: datetime,
 ) -> Progress:
-    """How many pairs of the event time `since` or later are chosen, and labelled; see `awaiting_label`."""
+    """Numbers of chosen and labelled pairs with an event time of `since` or later; see `awaiting_label`."""
     window = _window(task, candidate, probabilities, threshold, since)
     with explained(connection.engine.url):
         rows = connection.execute(_PROGRESS, window).all()
-        said = connection.execute(_LABELS, window).all()
+        labels = connection.execute(_LABELS, window).all()
     strata = dict.fromkeys(STRATA, StratumProgress())
     strata |= {row.stratum: StratumProgress(row.pairs, row.chosen, row.labelled) for row in rows if row.stratum}
     by_reviewer: dict[str, Counter[str]] = {}
-    for row in said:
+    for row in labels:
         by_reviewer.setdefault(row.reviewer, Counter())[row.stratum] = row.n
     awaiting = sum(row.pairs for row in rows if row.stratum is None)
     return Progress(strata=strata, labels=by_reviewer, awaiting_judge=awaiting)
 
 
 def labelled_since(connection: Connection, *, task: str, candidate: str, since: datetime) -> Counter[str]:
-    """How many labels each reviewer gave from the moment `since` on, whenever the exchanges were."""
+    """Number of labels by each reviewer since the moment `since`, whatever the event time of the pairs."""
     given = {"task": task, "candidate": candidate, "since": since, "recorded": RECORDED}
     with explained(connection.engine.url):
         return Counter({row.reviewer: row.n for row in connection.execute(_GIVEN, given)})
 
 
 def last_label(connection: Connection, *, task: str, candidate: str, reviewer: str) -> Label | None:
-    """The newest word of a reviewer, which is what "undo" means to them."""
+    """The newest label of a reviewer: the one that "undo" removes."""
     given = {"task": task, "candidate": candidate, "reviewer": storable_name(reviewer)}
     with explained(connection.engine.url):
         row = connection.execute(_LAST, given).first()
@@ -146,21 +146,21 @@ def last_label(connection: Connection, *, task: str, candidate: str, reviewer: s
 def _window(
     task: str, candidate: str, probabilities: Mapping[str, float], threshold: float, since: datetime
 ) -> dict[str, Any]:
-    chances = {stratum: float(probabilities.get(stratum, 0.0)) for stratum in STRATA}
+    by_stratum = {stratum: float(probabilities.get(stratum, 0.0)) for stratum in STRATA}
     return {
         "task": task,
         "candidate": candidate,
         "since": since,
         "threshold": threshold,
         "seen": [failure for failure in SEEN if failure is not None],
-        # No pair is chosen whose draw is above every chance; that is known before its row is read.
-        "highest": max(chances.values()),
-        **chances,
+        # A pair whose draw is above every probability is not chosen; PostgreSQL sees that before it reads the row.
+        "highest": max(by_stratum.values()),
+        **by_stratum,
     }
 
 
 def _draw(seed: int) -> str:
-    """A number in [0, 1), always the same for an exchange; in 53 bits, which a double holds exactly."""
+    """SQL for a number in [0, 1) that depends only on the exchange. It has 53 bits, which a double holds exactly."""
     return f"(hashtextextended(exchange_id, {seed}) & {2**53 - 1}) / {float(2**53)!r}::float8"
 
 
@@ -177,8 +177,8 @@ _COMPARABLE: Final = """
     AND (frontier_failure IS NULL OR frontier_failure = ANY(:seen))
     AND (candidate_failure IS NULL OR candidate_failure = ANY(:seen))
 """
-# One by one in their order, until there are enough: a join of its own would read all payloads there are.
-_STILL_THERE: Final = f"""
+# A lookup per pair, in order, until there are enough: a plain join would read all payloads.
+_HAS_PAYLOAD: Final = f"""
     CROSS JOIN LATERAL (
         SELECT FROM payloads
         WHERE {" AND ".join(f"{name} = chosen.{name}" for name in PairKey._fields)}
@@ -193,11 +193,11 @@ _UNLABELLED: Final = text(f"""
         CROSS JOIN LATERAL (SELECT {_PROBABILITY} AS probability) AS weighed
         WHERE draw < :highest AND draw < probability AND {_COMPARABLE} AND human IS NULL AND judge_due IS NULL
         ORDER BY turn, {_KEY}
-        LIMIT {MOST_CONSIDERED}
+        LIMIT {MAX_CONSIDERED}
     )
-    SELECT chosen.* FROM chosen {_STILL_THERE} ORDER BY turn, {_KEY} LIMIT :limit
+    SELECT chosen.* FROM chosen {_HAS_PAYLOAD} ORDER BY turn, {_KEY} LIMIT :limit
 """)  # noqa: S608 - made from constants alone
-# The draws are independent: of the pairs that anybody labels, every one has the same chance of a second opinion.
+# The draws are independent: every labelled pair has the same probability of a second label.
 _SECOND_OPINIONS: Final = text(f"""
     WITH chosen AS (
         SELECT {_KEY}, once.stratum, human_probability AS probability, {_draw(SECOND_DRAW)} AS turn
@@ -212,7 +212,7 @@ _SECOND_OPINIONS: Final = text(f"""
         WHERE human IS NOT NULL AND {_draw(SECOND_DRAW)} < :share
         ORDER BY turn, {_KEY}
     )
-    SELECT chosen.* FROM chosen {_STILL_THERE} ORDER BY turn, {_KEY} LIMIT :limit
+    SELECT chosen.* FROM chosen {_HAS_PAYLOAD} ORDER BY turn, {_KEY} LIMIT :limit
 """)  # noqa: S608 - made from constants alone
 _PROGRESS: Final = text(f"""
     SELECT CASE WHEN judge_due THEN NULL ELSE stratum END AS stratum, count(*) AS pairs,

@@ -166,7 +166,7 @@ def _counted(
     for pair in new.values():
         counting.count_combination(combinations, pair.trial, pair.comparison, pair.facts)
     for where, counted in replaced.values():
-        tally_at(combinations, where).take(counted)
+        tally_at(combinations, where).subtract(counted)
     return combinations
 
 

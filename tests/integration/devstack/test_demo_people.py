@@ -13,6 +13,7 @@ from shadow.devstack.simulation.reviewers import ERRS, REVIEWERS, preference
 from shadow.devstack.simulation.world import World
 from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback import review
+from shadow.store.feedback import verdicts as stored_verdicts
 from shadow.store.read import rollup_reads
 from shadow.store.schema import engine
 from shadow.store.write import ingest
@@ -33,7 +34,7 @@ def test_people_label_what_was_chosen_and_are_called_simulated(postgres_url, pas
     settings, stored = past
     due = [(trial, comparison.judge_rate) for trial, comparison in stored if comparison.judge_rate]
     said = [
-        stored_labels.JudgeVerdict(
+        stored_verdicts.PairVerdict(
             task=TASK, at=trial.exchange.at, exchange_id=trial.exchange.id, kind=trial.kind,
             candidate=trial.candidate, judge="simulated-judge", preference=verdict.preference,
         )
@@ -43,7 +44,7 @@ def test_people_label_what_was_chosen_and_are_called_simulated(postgres_url, pas
     with engine.transaction(database) as connection:
         ingest.record(connection, trials=stored)
     with engine.transaction(database) as connection:
-        stored_labels.record_verdicts(connection, said)
+        stored_verdicts.record_verdicts(connection, said)
     with engine.transaction(database) as connection:
         recorded = label(connection, TASK, settings, WORLD)
         given = list(stored_labels.iterate_labels(connection, task=TASK))

@@ -17,9 +17,10 @@ from shadow.settings import POSTGRES_VARIABLE
 from shadow.store.feedback import labels as stored_labels
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.read import rollup_reads
+from shadow.store.rows.names import PairKey
 from shadow.store.schema import engine
-from tests.support.opinion_samples import judge as decide
-from tests.support.opinion_samples import label, say, verdict
+from tests.support.label_samples import judge as decide
+from tests.support.label_samples import label, record, verdict
 from tests.support.services import fresh_database
 from tests.support.store_samples import ROLLUPS, START, dump, exchange, scored, store
 
@@ -59,7 +60,7 @@ def labels(database):
 def test_an_export_read_again_changes_nothing(database, tmp_path):
     some = [*(scored(n) for n in range(5)), scored(5, exchange=exchange(5, task="invoice-fields", label="tie"))]
     store(database, some)
-    say(database, *(label(pair, "candidate", stratum="disagreement", note="ü", probability=0.1) for pair in some))
+    record(database, *(label(pair, "candidate", stratum="disagreement", note="ü", probability=0.1) for pair in some))
     before = dump(database, TABLES)
     for name in ("labels.jsonl", "labels.jsonl.gz"):
         assert "7 labels written" in shadow("label", "export", tmp_path / name).stderr
@@ -73,7 +74,7 @@ def test_an_export_brings_the_same_regret_to_another_database(
 ):
     some = [scored(n, agreement=0.5) for n in range(4)]
     store(database, some)
-    say(database, *(label(pair, reviewer=name) for pair in some for name in ("ana", "ben")))
+    record(database, *(label(pair, reviewer=name) for pair in some for name in ("ana", "ben")))
     written = shadow("label", "export").stdout
     with fresh_database(postgres_server, template=migrated_template) as url:
         monkeypatch.setenv(POSTGRES_VARIABLE, url)
@@ -87,7 +88,7 @@ def test_an_export_brings_the_same_regret_to_another_database(
 def test_an_export_is_of_a_task_and_a_time(database):
     some = [scored(1), scored(3 * 24 * 60), scored(3, exchange=exchange(3, task="invoice-fields"))]
     store(database, some)
-    say(database, *map(label, some))
+    record(database, *map(label, some))
     day = (some[1][0].exchange.at).date().isoformat()
     written = shadow("label", "export", "--task", "ticket-intent", "--since", day).stdout
     (line,) = map(json.loads, written.splitlines())
@@ -179,12 +180,10 @@ def test_a_torn_file_is_read_as_far_as_it_goes(database, tmp_path):
 def test_exported_pairs_say_what_people_and_judges_say_now(database):
     some = [scored(1), scored(2, exchange=exchange(2, label="frontier")), scored(3, judge_rate=0.5)]
     store(database, some)
-    say(database, label(some[0], "candidate"), label(some[1], "frontier"))
+    record(database, label(some[0], "candidate"), label(some[1], "frontier"))
     with engine.transaction(database) as connection:
-        stored_labels.remove_label(connection, stored_labels.PairName(*stored_pairs.find(connection)[1].key), "ana")
-        stored_labels.remove_label(
-            connection, stored_labels.PairName(*stored_pairs.find(connection)[1].key), "recorded"
-        )
+        stored_labels.remove_label(connection, PairKey(*stored_pairs.find(connection)[1].key), "ana")
+        stored_labels.remove_label(connection, PairKey(*stored_pairs.find(connection)[1].key), "recorded")
     decide(database, verdict(some[2], "tie"))
     written = map(json.loads, shadow("export").stdout.splitlines())
     said = {line["id"]: (line.get("label"), line.get("judge")) for line in written}
@@ -195,7 +194,7 @@ def test_exported_pairs_weigh_the_same_where_they_are_read(database, postgres_se
     some = [scored(n, judge_rate=0.25, probability=0.5) for n in range(4)]
     store(database, some)
     decide(database, *(verdict(pair, "frontier") for pair in some[:2]))
-    say(database, label(some[0], "tie", probability=0.1), label(some[2], "candidate", probability=0.2))
+    record(database, label(some[0], "tie", probability=0.1), label(some[2], "candidate", probability=0.2))
     written = shadow("export").stdout.encode()
     lines_read = [line for line in pairs_file.read(io.BytesIO(written)) if isinstance(line, pairs_file.RecordedPair)]
     assert len(lines_read) == 4

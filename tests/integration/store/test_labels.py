@@ -12,15 +12,17 @@ from sqlalchemy import text
 from shadow.errors import StoreError
 from shadow.records import Preference, Reply
 from shadow.settings import RetentionSettings
-from shadow.store.feedback import label_rows
 from shadow.store.feedback import labels as stored_labels
-from shadow.store.feedback.labels import JudgeVerdict, Label, PairName
+from shadow.store.feedback import verdicts
+from shadow.store.feedback.labels import Label
+from shadow.store.feedback.verdicts import PairVerdict
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.read import rollup_reads
+from shadow.store.rows.names import PairKey
 from shadow.store.schema import engine
 from shadow.store.write import ingest, prune
 from shadow.wire import utc_now
-from tests.support.opinion_samples import judge, label, name_of, say, take_back, verdict
+from tests.support.label_samples import judge, key_of, label, record, remove, verdict
 from tests.support.services import fresh_database
 from tests.support.store_samples import START, Scored, dump, exchange, scored, store, various
 
@@ -51,7 +53,7 @@ def said_by(database, source, **question):
 def test_a_label_is_counted_at_once_with_the_weight_of_its_two_chances(database):
     pair = scored(1, agreement=0.0, probability=0.5)
     store(database, [pair])
-    assert say(database, label(pair, probability=0.1)) == stored_labels.Given(1, ())
+    assert record(database, label(pair, probability=0.1)) == stored_labels.RecordedLabels(1, ())
     found = said_by(database, "human")
     assert (found.pairs, found.agreement.n) == (0, 0)
     assert (found.regret.n, found.regret.total, found.regret.weight) == (1, 1_000_000, 20_000_000)
@@ -65,9 +67,9 @@ def test_a_reviewers_newer_word_replaces_the_older_whichever_comes_first(databas
     pair = scored(1)
     store(database, [pair])
     older, newer = label(pair, "frontier"), label(pair, "candidate", labelled_at=START + timedelta(seconds=1))
-    assert say(database, newer).recorded == 1
-    assert say(database, older).recorded == 0
-    assert say(database, older, newer, older).recorded == 0
+    assert record(database, newer).recorded == 1
+    assert record(database, older).recorded == 0
+    assert record(database, older, newer, older).recorded == 0
     assert said_by(database, "human").net_regret.total == -1_000_000
     with engine.browsing(database) as connection:
         assert list(stored_labels.iterate_labels(connection)) == [newer]
@@ -76,9 +78,9 @@ def test_a_reviewers_newer_word_replaces_the_older_whichever_comes_first(databas
 def test_what_most_reviewers_say_counts_once(database):
     pair = scored(1)
     store(database, [pair])
-    say(database, label(pair, "candidate", "ana"), label(pair, "frontier", "ben"))
+    record(database, label(pair, "candidate", "ana"), label(pair, "frontier", "ben"))
     assert stored(database)[0].human == "tie"
-    say(database, label(pair, "frontier", "cyd"))
+    record(database, label(pair, "frontier", "cyd"))
     found = said_by(database, "human")
     assert found.regret.n == found.regret.total / 1_000_000 == 1
     assert stored(database)[0].human == "frontier"
@@ -96,9 +98,9 @@ def test_regret_is_always_what_the_strongest_source_says(database):
     assert regret() == (-1.0, "reference")
     judge(database, verdict(pair, "frontier"))
     assert regret() == (-1.0, "reference")
-    say(database, label(pair, "tie"))
+    record(database, label(pair, "tie"))
     assert regret() == (0.0, "human")
-    take_back(database, pair)
+    remove(database, pair)
     assert regret() == (-1.0, "reference")
     assert said_by(database, "reference").net_regret.total == -1_000_000
     assert said_by(database, "judge").net_regret.total == 1_000_000
@@ -107,7 +109,7 @@ def test_regret_is_always_what_the_strongest_source_says(database):
 def test_a_verdict_moves_labels_to_what_the_judge_said(database):
     pair = scored(1, judge_rate=0.25, probability=0.5)
     store(database, [pair])
-    say(database, label(pair, "tie"))
+    record(database, label(pair, "tie"))
     assert judge(database, verdict(pair, "candidate")) == 1
     counted = {name: n for name, n in said_by(database, "human").counts.items() if n}
     assert counted == {"labelled:candidate:tie": 1, "labelled_weight:candidate:tie": 2_000_000}
@@ -129,8 +131,8 @@ def test_giving_up_ends_the_wait_without_a_word(database):
     pair = scored(1, judge_rate=0.25)
     store(database, [pair])
     with engine.transaction(database) as connection:
-        assert stored_labels.give_up(connection, [name_of(pair)]) == 1
-        assert stored_labels.give_up(connection, [name_of(pair), name_of(scored(2))]) == 0
+        assert verdicts.give_up(connection, [key_of(pair)]) == 1
+        assert verdicts.give_up(connection, [key_of(pair), key_of(scored(2))]) == 0
     (found,) = stored(database)
     assert (found.judge, found.judge_due, found.judge_probability) == (None, False, 0.25)
     assert said_by(database, "judge") is None
@@ -139,12 +141,12 @@ def test_giving_up_ends_the_wait_without_a_word(database):
 def test_labels_of_pairs_that_are_not_stored_are_reported(database):
     known, pruned, never = scored(1), scored(exchange=exchange(2, at=START - timedelta(days=90))), scored(3)
     store(database, [known, pruned])
-    say(database, label(pruned))
+    record(database, label(pruned))
     with database.connect() as connection:
         prune.prune(connection, RetentionSettings(payload_days=40, rows_days=40), utc_now())
-    given = say(database, label(known), label(pruned, "tie"), label(never))
-    assert given == stored_labels.Given(1, tuple(sorted([name_of(pruned), name_of(never)])))
-    assert take_back(database, pruned) is None
+    given = record(database, label(known), label(pruned, "tie"), label(never))
+    assert given == stored_labels.RecordedLabels(1, tuple(sorted([key_of(pruned), key_of(never)])))
+    assert remove(database, pruned) is None
     with engine.browsing(database) as connection:
         assert len(list(stored_labels.iterate_labels(connection))) == 2
 
@@ -158,7 +160,7 @@ def test_labels_of_pairs_that_are_not_stored_are_reported(database):
 )
 def test_nobody_can_prefer_one_of_fewer_than_two_models_replies(database, pair):
     store(database, [pair])
-    assert say(database, label(pair)) == stored_labels.Given(0, (), (name_of(pair),))
+    assert record(database, label(pair)) == stored_labels.RecordedLabels(0, (), (key_of(pair),))
     assert judge(database, verdict(pair)) == 0
     assert said_by(database, "human") is said_by(database, "judge") is None
 
@@ -166,14 +168,14 @@ def test_nobody_can_prefer_one_of_fewer_than_two_models_replies(database, pair):
 def test_what_came_with_the_pair_is_one_voice_among_others(database):
     pair = scored(1, exchange=exchange(1, label="frontier"))
     store(database, [pair])
-    say(database, label(pair, "candidate", probability=0.1))
+    record(database, label(pair, "candidate", probability=0.1))
     (found,) = stored(database)
     assert (found.human, found.human_probability) == ("tie", 1.0)
     with engine.browsing(database) as connection:
-        assert [voice.reviewer for voice in stored_labels.iterate_labels(connection)] == ["ana", label_rows.RECORDED]
-    take_back(database, pair)
+        assert [voice.reviewer for voice in stored_labels.iterate_labels(connection)] == ["ana", stored_labels.RECORDED]
+    remove(database, pair)
     assert stored(database)[0].human == "frontier"
-    recorded = take_back(database, pair, label_rows.RECORDED)
+    recorded = remove(database, pair, stored_labels.RECORDED)
     assert recorded is not None
     assert recorded.preference == "frontier"
     (found,) = stored(database)
@@ -183,9 +185,9 @@ def test_what_came_with_the_pair_is_one_voice_among_others(database):
 def test_a_recorded_label_can_be_taken_back_before_anybody_else_speaks(database):
     pair = scored(1, exchange=exchange(1, label="frontier", judge="tie"))
     store(database, [pair])
-    recorded = take_back(database, pair, label_rows.RECORDED)
+    recorded = remove(database, pair, stored_labels.RECORDED)
     assert recorded is not None
-    assert recorded.reviewer == label_rows.RECORDED
+    assert recorded.reviewer == stored_labels.RECORDED
     (found,) = stored(database)
     assert (found.human, found.comparison.regret, found.comparison.regret_source) == (None, 0.0, "judge")
     assert said_by(database, "human").regret.n == 0
@@ -195,10 +197,10 @@ def test_taking_back_gives_the_label_and_leaves_nothing_counted(database):
     pair = scored(1)
     store(database, [pair])
     given = label(pair, probability=0.25, stratum="disagreement", note="the amount is wrong")
-    say(database, given)
-    assert take_back(database, pair, "ben") is None
-    assert take_back(database, pair) == given
-    assert take_back(database, pair) is None
+    record(database, given)
+    assert remove(database, pair, "ben") is None
+    assert remove(database, pair) == given
+    assert remove(database, pair) is None
     found = said_by(database, "human")
     assert not found.regret
     assert set(found.counts.values()) == {0}
@@ -209,22 +211,22 @@ def test_taking_back_gives_the_label_and_leaves_nothing_counted(database):
 def test_names_and_notes_are_mended_and_cut(database):
     pair = scored(exchange=exchange(id="x" * 600))
     store(database, [pair])
-    assert say(database, label(pair, reviewer="a\0na", note="\0" + "n" * 5_000, stratum="\ud800")).recorded == 1
+    assert record(database, label(pair, reviewer="a\0na", note="\0" + "n" * 5_000, stratum="\ud800")).recorded == 1
     with engine.browsing(database) as connection:
         (kept,) = stored_labels.iterate_labels(connection)
-    assert (kept.reviewer, kept.stratum, len(kept.note)) == ("a\ufffdna", "?", label_rows.MAX_NOTE)
-    assert take_back(database, pair, "a\0na") == kept
+    assert (kept.reviewer, kept.stratum, len(kept.note)) == ("a\ufffdna", "?", stored_labels.MAX_NOTE)
+    assert remove(database, pair, "a\0na") == kept
 
 
 def test_the_longest_names_fit_the_widest_key(database):
     def long(what):
         # Nothing makes it shorter, as PostgreSQL would try.
-        chance = random.Random(what)
-        return "".join(chr(chance.randrange(0x20000, 0x2A000)) for _ in range(256))
+        rng = random.Random(what)
+        return "".join(chr(rng.randrange(0x20000, 0x2A000)) for _ in range(256))
 
     pair = scored(exchange=exchange(id=long("id"), task=long("task")), candidate=long("candidate"))
     store(database, [pair])
-    assert say(database, label(pair, reviewer=long("reviewer"))).recorded == 1
+    assert record(database, label(pair, reviewer=long("reviewer"))).recorded == 1
 
 
 @pytest.mark.parametrize("probability", [0.0, -1.0, 1.5, float("nan")])
@@ -232,7 +234,7 @@ def test_an_impossible_probability_is_refused_before_anything_is_written(databas
     pair = scored(1)
     store(database, [pair])
     with pytest.raises(ValueError, match="probability"):
-        say(database, label(pair, reviewer="ben"), label(pair, probability=probability))
+        record(database, label(pair, reviewer="ben"), label(pair, probability=probability))
     assert stored(database)[0].human is None
 
 
@@ -255,7 +257,7 @@ def from_scratch(server, template, pairs: Iterable[Scored], labels, verdicts):
         database = engine.connect(url)
         store(database, list(pairs))
         judge(database, *verdicts)
-        say(database, *labels)
+        record(database, *labels)
         found = counted(database), counted(database, undone=True), dump(database, ["comparisons", "labels"])
         database.dispose()
     return found
@@ -265,47 +267,49 @@ def from_scratch(server, template, pairs: Iterable[Scored], labels, verdicts):
 def test_any_sequence_of_labels_verdicts_undos_and_deliveries_counts_as_if_from_scratch(
     database, postgres_server, migrated_template, seed
 ):
-    chance = random.Random(seed)
-    with_judge = [scored(500 + n, agreement=chance.random(), judge_rate=0.5) for n in range(20)]
+    rng = random.Random(seed)
+    with_judge = [scored(500 + n, agreement=rng.random(), judge_rate=0.5) for n in range(20)]
     pairs = [*various(40, seed=seed), *with_judge]
-    delivered: set[PairName] = set()
-    labels: dict[tuple[PairName, str], Label] = {}
-    verdicts: dict[PairName, JudgeVerdict] = {}
+    delivered: set[PairKey] = set()
+    labels: dict[tuple[PairKey, str], Label] = {}
+    first_verdicts: dict[PairKey, PairVerdict] = {}
     undone = False
     for moment in range(120):
-        some = chance.sample(pairs, chance.randrange(1, 6))
-        match chance.choice(("deliver", "label", "label", "judge", "undo")):
+        some = rng.sample(pairs, rng.randrange(1, 6))
+        match rng.choice(("deliver", "label", "label", "judge", "undo")):
             case "deliver":
                 store(database, some)
-                delivered |= {name_of(pair) for pair in some}
+                delivered |= {key_of(pair) for pair in some}
             case "label":
-                at = START + timedelta(minutes=chance.choice((moment, 0)))
+                at = START + timedelta(minutes=rng.choice((moment, 0)))
                 given = [
-                    label(pair, chance.choice(PREFERENCES), chance.choice(("ana", "ben", "cyd")), labelled_at=at,
-                          probability=chance.choice((1.0, 0.3, 0.07)))
+                    label(pair, rng.choice(PREFERENCES), rng.choice(("ana", "ben", "cyd")), labelled_at=at,
+                          probability=rng.choice((1.0, 0.3, 0.07)))
                     for pair in some
                 ]  # fmt: skip
-                say(database, *given)
+                record(database, *given)
                 for one in given:
                     if one.pair in delivered:
                         key = one.pair, one.reviewer
                         labels[key] = max(labels.get(key, one), one, key=lambda x: (
                             x.labelled_at, x.preference, x.probability))  # fmt: skip
             case "judge":
-                judged = [verdict(pair, chance.choice(PREFERENCES)) for pair in some]
+                judged = [verdict(pair, rng.choice(PREFERENCES)) for pair in some]
                 judge(database, *judged)
-                for heard in judged:
-                    if heard.pair in delivered:
-                        verdicts.setdefault(heard.pair, heard)
+                for one_verdict in judged:
+                    if one_verdict.pair in delivered:
+                        first_verdicts.setdefault(one_verdict.pair, one_verdict)
             case "undo" if labels:
-                (name, reviewer), one = chance.choice(list(labels.items()))
+                (name, reviewer), one = rng.choice(list(labels.items()))
                 with engine.transaction(database) as connection:
                     taken = stored_labels.remove_label(connection, name, reviewer)
                 undone = undone or taken is not None
                 del labels[name, reviewer]
     store(database, pairs)
     assert undone
-    _, expected, rows = from_scratch(postgres_server, migrated_template, pairs, labels.values(), verdicts.values())
+    _, expected, rows = from_scratch(
+        postgres_server, migrated_template, pairs, labels.values(), first_verdicts.values()
+    )
     assert counted(database, undone=True) == expected
     assert dump(database, ["comparisons"])["comparisons"] == rows["comparisons"]
 
@@ -320,30 +324,30 @@ def test_reviewers_judges_and_deliveries_of_the_same_pairs_neither_block_for_goo
     faults = []
 
     def work(number, act):
-        chance = random.Random(number)
+        rng = random.Random(number)
         mine = engine.connect(postgres_url, pool_size=1)
         try:
             for _ in range(12):
-                some = chance.sample(pairs, 20)
+                some = rng.sample(pairs, 20)
                 with engine.transaction(mine) as connection:
-                    act(connection, chance, some)
+                    act(connection, rng, some)
         except StoreError as fault:
             faults.append(fault)
         finally:
             mine.dispose()
 
-    def deliver(connection, chance, some):
+    def deliver(connection, rng, some):
         ingest.record_trials(connection, some)
 
     def label_some(reviewer):
-        def act(connection, chance, some):
-            given = [label(pair, chance.choice(PREFERENCES), reviewer) for pair in some]
+        def act(connection, rng, some):
+            given = [label(pair, rng.choice(PREFERENCES), reviewer) for pair in some]
             stored_labels.record_labels(connection, given)
 
         return act
 
-    def decide(connection, chance, some):
-        stored_labels.record_verdicts(connection, [verdict(pair, "tie") for pair in some])
+    def decide(connection, rng, some):
+        verdicts.record_verdicts(connection, [verdict(pair, "tie") for pair in some])
 
     workers = [
         threading.Thread(target=work, args=(number, act))
@@ -358,7 +362,7 @@ def test_reviewers_judges_and_deliveries_of_the_same_pairs_neither_block_for_goo
     with engine.browsing(database) as connection:
         labels = list(stored_labels.iterate_labels(connection))
         judged = {pair.key for pair in stored_pairs.iterate(connection) if pair.judge is not None}
-    verdicts = [verdict(pair, "tie") for pair in pairs if name_of(pair) in judged]
+    verdicts = [verdict(pair, "tie") for pair in pairs if key_of(pair) in judged]
     assert labels
     assert verdicts
     expected, _, _ = from_scratch(postgres_server, migrated_template, pairs, labels, verdicts)
@@ -369,7 +373,7 @@ def test_labels_are_read_page_by_page_of_a_task_and_a_time(database):
     pairs = [scored(n) for n in range(7)] + [scored(exchange=exchange(7, task="invoice-fields"))]
     store(database, pairs)
     given = [label(pair, reviewer=reviewer) for pair in pairs for reviewer in ("ana", "ben")]
-    say(database, *given)
+    record(database, *given)
     with engine.browsing(database) as connection:
         everything = list(stored_labels.iterate_labels(connection, page=3))
         some = list(
@@ -382,10 +386,10 @@ def test_labels_are_read_page_by_page_of_a_task_and_a_time(database):
 def test_pairs_that_two_reviewers_labelled_show_how_far_they_agree(database):
     pairs = [scored(n) for n in range(4)]
     store(database, pairs)
-    say(database, *(label(pair, "tie", "ana") for pair in pairs))
+    record(database, *(label(pair, "tie", "ana") for pair in pairs))
     bens: tuple[Preference, ...] = ("tie", "frontier", "tie")
-    say(database, *(label(pair, said, "ben") for pair, said in zip(pairs, bens, strict=False)))
-    say(database, label(scored(9), "tie", "cyd"))
+    record(database, *(label(pair, said, "ben") for pair, said in zip(pairs, bens, strict=False)))
+    record(database, label(scored(9), "tie", "cyd"))
     with engine.browsing(database) as connection:
         (found,) = stored_labels.reviewer_agreement(connection, task="ticket-intent")
         assert (

@@ -19,14 +19,14 @@ from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.errors import StoreError
 from shadow.records import CaptureCounts
 from shadow.settings import POSTGRES_VARIABLE, Settings
-from shadow.store.feedback import labels as stored_labels
+from shadow.store.feedback import verdicts
 from shadow.store.schema import engine as database
 from shadow.store.schema import migrate, partitions
 from shadow.store.schema.tables import PARTITIONED
 from shadow.store.write import ingest
 from tests.support.consuming import until
 from tests.support.injections import WORLD
-from tests.support.opinion_samples import label, name_of, say, take_back
+from tests.support.label_samples import key_of, label, record, remove
 from tests.support.services import CHECKOUT, fresh_database
 from tests.support.store_samples import START, count, letter, scored, store
 
@@ -154,7 +154,7 @@ async def test_the_judges_role_judges(opened, roles, serve):
         stopping.set()
         await asyncio.wait_for(serving, 20)
     with database.transaction(opened.judge) as connection:
-        stored_labels.give_up(connection, [name_of(scored(1))])
+        verdicts.give_up(connection, [key_of(scored(1))])
 
 
 def test_the_monitors_role_watches_and_has_a_task_learn_anew(opened, roles):
@@ -170,9 +170,9 @@ def test_the_monitors_role_watches_and_has_a_task_learn_anew(opened, roles):
 def test_the_labellers_role_labels_takes_back_and_imports(opened, roles, monkeypatch, tmp_path):
     pairs = [scored(n, agreement=0.0) for n in range(3)]
     store(opened.owner, pairs)
-    assert say(opened.labeller, label(pairs[0])).recorded == 1
-    assert say(opened.labeller, label(pairs[0], "tie", labelled_at=START + timedelta(days=1))).recorded == 1
-    assert take_back(opened.labeller, pairs[0]) is not None
+    assert record(opened.labeller, label(pairs[0])).recorded == 1
+    assert record(opened.labeller, label(pairs[0], "tie", labelled_at=START + timedelta(days=1))).recorded == 1
+    assert remove(opened.labeller, pairs[0]) is not None
     lines = tmp_path / "labels.jsonl"
     lines.write_text(json.dumps({"id": "x000001", "label": "frontier", "reviewer": "ana"}))
     shadow(roles["shadow_labeller"], monkeypatch, "label", "import", lines)
@@ -197,7 +197,7 @@ def test_whoever_only_reads_writes_nothing(opened):
     store(opened.owner, [pair])
     for reader in (opened.reader, opened.monitor):
         with pytest.raises(StoreError, match="permission denied"):
-            say(reader, label(pair))
+            record(reader, label(pair))
     for stranger in (opened.reader, opened.judge, opened.monitor, opened.labeller):
         with pytest.raises(StoreError, match="permission denied"):
             store(stranger, [scored(60 * 24)])

@@ -7,12 +7,11 @@ import pytest
 
 from shadow.records import Reply
 from shadow.settings import RetentionSettings
-from shadow.store.feedback import labels as stored_labels
-from shadow.store.feedback import review
+from shadow.store.feedback import review, verdicts
 from shadow.store.feedback.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, STRATA
 from shadow.store.schema import engine
 from shadow.store.write import prune
-from tests.support.opinion_samples import judge, label, name_of, say, take_back, verdict
+from tests.support.label_samples import judge, key_of, label, record, remove, verdict
 from tests.support.store_samples import START, exchange, scored, store
 
 EVERYTHING = dict.fromkeys(STRATA, 1.0)
@@ -91,24 +90,24 @@ def test_what_somebody_labelled_is_not_offered_again_until_it_is_taken_back(data
     pairs = many(20)
     store(database, pairs)
     first = awaiting(database)[0].pair.key
-    (pair,) = (pair for pair in pairs if name_of(pair) == first)
-    say(database, label(pair))
+    (pair,) = (pair for pair in pairs if key_of(pair) == first)
+    record(database, label(pair))
     assert first not in names(awaiting(database)) + names(awaiting(database, "ben"))
-    take_back(database, pair)
+    remove(database, pair)
     assert names(awaiting(database))[0] == first
 
 
 def test_some_pairs_are_shown_to_a_second_reviewer_first_and_to_no_third(database):
     pairs = many(200)
     store(database, pairs)
-    say(database, *(label(pair, probability=0.25, stratum="disagreement") for pair in pairs[:100]))
+    record(database, *(label(pair, probability=0.25, stratum="disagreement") for pair in pairs[:100]))
     second = [found for found in awaiting(database, "ben", second_opinions=0.3) if found.pair.human]
     assert 15 < len(second) < 45
     assert all((found.probability, found.stratum) == (0.25, "disagreement") for found in second)
     assert awaiting(database, "ben", second_opinions=0.3, limit=5) == second[:5]
     assert not [found for found in awaiting(database, "ana", second_opinions=1.0) if found.pair.human]
     ben = {found.pair.key for found in second}
-    say(database, *(label(pair, reviewer="ben") for pair in pairs if name_of(pair) in ben))
+    record(database, *(label(pair, reviewer="ben") for pair in pairs if key_of(pair) in ben))
     assert not [found for found in awaiting(database, "cyd", second_opinions=0.3) if found.pair.human]
 
 
@@ -141,7 +140,7 @@ def test_nobody_is_asked_about_content_that_is_gone(database):
     store(database, [*many(40), *kept])
     with database.connect() as connection:
         prune.prune(connection, RetentionSettings(payload_days=5), START + timedelta(days=20))
-    assert set(names(awaiting(database, limit=3))) == {name_of(pair) for pair in kept}
+    assert set(names(awaiting(database, limit=3))) == {key_of(pair) for pair in kept}
 
 
 def test_progress_counts_what_is_chosen_labelled_and_waiting(database):
@@ -149,9 +148,9 @@ def test_progress_counts_what_is_chosen_labelled_and_waiting(database):
     store(database, pairs)
     chances = dict.fromkeys(STRATA, 0.5)
     chosen = awaiting(database, probabilities=chances)
-    by_name = {name_of(pair): pair for pair in pairs}
+    by_name = {key_of(pair): pair for pair in pairs}
     for found, reviewer in zip(chosen[:3], ("ana", "ana", "ben"), strict=True):
-        say(database, label(by_name[found.pair.key], reviewer=reviewer, stratum=found.stratum))
+        record(database, label(by_name[found.pair.key], reviewer=reviewer, stratum=found.stratum))
     found = progress(database, probabilities=chances)
     assert {stratum: part.pairs for stratum, part in found.strata.items()} == dict.fromkeys(STRATA, 20)
     assert sum(part.chosen for part in found.strata.values()) == len(chosen)
@@ -160,7 +159,7 @@ def test_progress_counts_what_is_chosen_labelled_and_waiting(database):
     assert found.awaiting_judge == 2
     judge(database, verdict(pairs[-1], "frontier"))
     with engine.transaction(database) as connection:
-        stored_labels.give_up(connection, [name_of(pairs[-2])])
+        verdicts.give_up(connection, [key_of(pairs[-2])])
     found = progress(database)
     assert (found.awaiting_judge, found.strata[JUDGED_WORSE].pairs, found.strata[AGREEMENT].pairs) == (0, 21, 21)
 
@@ -176,8 +175,8 @@ def test_what_was_given_today_counts_whenever_the_exchange_was(database):
     pairs = many(4)
     store(database, pairs)
     tomorrow = START + timedelta(days=1)
-    say(database, label(pairs[0]), *(label(pair, labelled_at=tomorrow) for pair in pairs[1:3]))
-    say(database, label(pairs[3], reviewer="ben", labelled_at=tomorrow))
+    record(database, label(pairs[0]), *(label(pair, labelled_at=tomorrow) for pair in pairs[1:3]))
+    record(database, label(pairs[3], reviewer="ben", labelled_at=tomorrow))
     with engine.browsing(database) as connection:
         of = {"task": "ticket-intent", "candidate": "small-7b"}
         assert review.labelled_since(connection, **of, since=tomorrow) == {"ana": 2, "ben": 1}
@@ -188,11 +187,11 @@ def test_the_last_word_is_the_newest_one_of_that_reviewer(database):
     pairs = many(3)
     store(database, pairs)
     for number, pair in enumerate(pairs):
-        say(database, label(pair, labelled_at=START + timedelta(minutes=number % 2)))
-    say(database, label(pairs[2], reviewer="ben", labelled_at=START + timedelta(days=1)))
+        record(database, label(pair, labelled_at=START + timedelta(minutes=number % 2)))
+    record(database, label(pairs[2], reviewer="ben", labelled_at=START + timedelta(days=1)))
     with engine.browsing(database) as connection:
         of = {"task": "ticket-intent", "candidate": "small-7b"}
         last = review.last_label(connection, **of, reviewer="ana")
         assert last is not None
-        assert last.pair == name_of(pairs[1])
+        assert last.pair == key_of(pairs[1])
         assert review.last_label(connection, **of, reviewer="nobody") is None

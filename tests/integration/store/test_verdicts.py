@@ -7,7 +7,7 @@ import pytest
 
 from shadow.settings import RetentionSettings
 from shadow.store.feedback import verdicts
-from shadow.store.feedback.verdicts import Spending, Verdict
+from shadow.store.feedback.verdicts import CachedVerdict, Spending
 from shadow.store.schema import engine
 from shadow.store.write import prune
 from tests.support.store_samples import START, exchange, scored, store
@@ -30,7 +30,7 @@ def verdict(digest, **changes):
         "second": "candidate",
         "at": START,
     }
-    return Verdict(digest=digest, **(given | changes))
+    return CachedVerdict(digest=digest, **(given | changes))
 
 
 def ask(database, question, *given, **named):

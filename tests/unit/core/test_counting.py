@@ -161,7 +161,7 @@ def test_what_is_taken_back_was_never_there(opinions, chance):
         told.merge(change)
     chance.shuffle(changes)
     for change in changes:
-        told.take(change)
+        told.subtract(change)
     told.merge(kept)
     told.regret.heaviest, told.net_regret.heaviest = kept.regret.heaviest, kept.net_regret.heaviest
     assert told == kept
@@ -169,7 +169,7 @@ def test_what_is_taken_back_was_never_there(opinions, chance):
 
 def test_a_change_of_mind_reaches_every_cell_although_it_counts_no_pair():
     changed = counting.labelled("tie", 0.5, None)
-    changed.take(counting.labelled("frontier", 0.5, None))
+    changed.subtract(counting.labelled("frontier", 0.5, None))
     key = tally.combination("t", "c", "shadow", "human", {"b": "2", "a": "1"}, datetime(2026, 3, 1, 5, 30, tzinfo=UTC))
     cells: dict[Cell, Tally] = {}
     tally.spread(cells, {key: changed})

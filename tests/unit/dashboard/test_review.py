@@ -12,7 +12,6 @@ from dashboard.views.review.review_queue import Desk, Waiting
 from scoring.judge.calibration import calibrate
 from shadow.aggregates.tally import Cell, Tally
 from shadow.records import Comparison, Exchange, Preference, Reply, Trial
-from shadow.store.feedback.labels import PairName
 from shadow.store.feedback.review import (
     AGREEMENT,
     DISAGREEMENT,
@@ -24,12 +23,13 @@ from shadow.store.feedback.review import (
     StratumProgress,
 )
 from shadow.store.read.pairs import Cursor, StoredPair
+from shadow.store.rows.names import PairKey
 
 AT = datetime(2026, 9, 21, 12, tzinfo=UTC)
 
 
-def name(number: int) -> PairName:
-    return PairName("ticket-intent", AT + timedelta(seconds=number), f"exchange-{number}", "shadow", "small-7b")
+def name(number: int) -> PairKey:
+    return PairKey("ticket-intent", AT + timedelta(seconds=number), f"exchange-{number}", "shadow", "small-7b")
 
 
 def trial(number: int = 0) -> Trial:
