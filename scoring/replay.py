@@ -11,10 +11,10 @@ from operator import attrgetter
 from typing import Final
 
 from scoring.compare import scored
-from shadow.aggregates import counting, per_unit, tally
+from shadow.aggregates import counting, tally, unit_scores
 from shadow.aggregates.cardinality import TaskDay, Values, cap_segments, task_day
-from shadow.aggregates.per_unit import UnitTallies
 from shadow.aggregates.tally import Cell, Combination, Tally
+from shadow.aggregates.unit_scores import UnitScoresByCandidate
 from shadow.pairs_file import BadLine, RecordedPair, trials
 from shadow.records import Comparison, Trial
 from shadow.settings import TaskSettings
@@ -39,7 +39,7 @@ class Replay:
     """
 
     tallies: dict[Cell, Tally] = field(default_factory=dict)
-    units: UnitTallies = field(default_factory=dict)
+    units: UnitScoresByCandidate = field(default_factory=dict)
     lines: int = 0
     number: int = 0
     bad: int = 0
@@ -81,7 +81,7 @@ class Replay:
     def _count(self, counted: dict[Combination, Tally], pairs: Sequence[tuple[Trial, Comparison]]) -> None:
         for pair in pairs:
             counting.count_combination(counted, *pair)
-            per_unit.count(self.units, *pair)
+            unit_scores.count(self.units, *pair)
         counting.count_excess(counted, pairs)
         if len(counted) >= _MOST_COMBINATIONS:
             self._spread(counted)

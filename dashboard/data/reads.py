@@ -23,7 +23,7 @@ from scoring.evidence import report, worst_slices
 from scoring.evidence.report import TaskEvidence
 from scoring.evidence.verdict import NOT_SAMPLED
 from scoring.evidence.worst_slices import WorstCrossings
-from shadow.aggregates import derived_dimensions, per_unit
+from shadow.aggregates import derived_dimensions, unit_scores
 from shadow.aggregates.tally import ALL
 from shadow.errors import ConfigError, SchemaError, StoreError
 from shadow.records import RegretSource, Role
@@ -162,7 +162,7 @@ def worst(task: str, candidate: str, window: Window, measure: Measure) -> Worst 
     return None
 
 
-def _searched(task: str, candidate: str, window: Window, measure: per_unit.Measure, false_flag_rate: float) -> Worst:
+def _searched(task: str, candidate: str, window: Window, measure: unit_scores.Measure, false_flag_rate: float) -> Worst:
     with snapshot() as connection:
         rows = stored_slices.rows_for_slices(
             connection, task=task, candidate=candidate, since=window.since, until=window.until, measure=measure

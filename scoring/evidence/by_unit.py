@@ -4,9 +4,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from scoring.evidence.estimates import Estimate, of_interval
-from scoring.stats.units import unit_interval_of_sums
-from shadow.aggregates.per_unit import PerUnit, Units
+from scoring.stats.unit_means import unit_interval_of_sums
 from shadow.aggregates.tally import MICRO
+from shadow.aggregates.unit_scores import UnitScores, UnitScoresByMeasure
 from shadow.records import RegretSource
 
 _UNEQUAL = "calls were sampled with unequal chances, which says nothing of the chances of their units"
@@ -28,7 +28,7 @@ class UnitEvidence(msgspec.Struct, frozen=True, kw_only=True):
     regret_reason: str | UnsetType = UNSET
 
 
-def unit_evidence(known: Units, source: RegretSource | None) -> UnitEvidence | None:
+def unit_evidence(known: UnitScoresByMeasure, source: RegretSource | None) -> UnitEvidence | None:
     """What the units say; `source` is whose regret. None where no call has a unit."""
     agreement, regret = known.get("agreement"), known.get(source) if source else None
     most = agreement or regret
@@ -47,7 +47,7 @@ def unit_evidence(known: Units, source: RegretSource | None) -> UnitEvidence | N
 
 
 def _estimate(
-    per_unit: PerUnit | None, source: RegretSource | None, nothing: str
+    per_unit: UnitScores | None, source: RegretSource | None, nothing: str
 ) -> tuple[Estimate | None, str | UnsetType]:
     """The estimate, or the reason why there is none."""
     if per_unit is None or not per_unit.sums:

@@ -23,9 +23,9 @@ from scoring.evidence.pools import Group, Measured, Pool, grouped, measured, reg
 from scoring.evidence.verdict import LIMIT, Verdict, verdict
 from scoring.evidence.worst_slices import WorstCrossings
 from scoring.stats.ceiling import CeilingStatus
-from shadow.aggregates.per_unit import Units, UnitTallies
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import MICRO, Cell, Sums, Tally
+from shadow.aggregates.unit_scores import UnitScoresByCandidate, UnitScoresByMeasure
 from shadow.records import RegretSource, Role
 from shadow.settings import TaskSettings
 
@@ -149,7 +149,7 @@ def evidence(
     *,
     tasks: Mapping[str, TaskSettings] | None = None,
     limit: float = LIMIT,
-    units: UnitTallies | None = None,
+    units: UnitScoresByCandidate | None = None,
 ) -> list[TaskEvidence]:
     """Evidence of every task and candidate in `tallies`, by name.
 
@@ -184,7 +184,7 @@ def to_json(tasks: Sequence[TaskEvidence], *, generated_at: datetime | None = No
 
 
 def _task(
-    task: str, candidate: str, group: Group, ceiling: Sums, asked: _Asked, per_unit: Units | None
+    task: str, candidate: str, group: Group, ceiling: Sums, asked: _Asked, per_unit: UnitScoresByMeasure | None
 ) -> TaskEvidence:
     whole, tally = group.whole, group.whole.tally
     pools = list(group.segments.values())

@@ -13,7 +13,7 @@ import numpy as np
 
 from scoring.evidence.estimates import PLACES
 from scoring.stats.exploration.slices import SUPPORT, Slice, SliceSearch, confirming_half, find_slices
-from shadow.aggregates.per_unit import Measure
+from shadow.aggregates.unit_scores import Measure
 from shadow.policy import sampling
 from shadow.records import RegretSource
 

@@ -1,8 +1,9 @@
 """Addable sufficient statistics, and into which of them a scored pair counts. No I/O.
 
-tally               sums per hour, segment and crossing, which can be added in any order
-counting            into which cells of a tally a pair counts, and what
+tally               sums per hour and segment, which can be added in any order
+counting            what a pair adds, and to which cells
+cardinality         a limit on the number of segments
 derived_dimensions  the dimensions that the platform adds to those an application declares
-per_unit            scores summed per unit: a user or conversation that made many calls
-regret_sources      who may say that a reply is worse, and which of them goes first
+unit_scores         scores summed per unit: a user or conversation that made many calls
+regret_sources      the sources of regret, their order, and a pair's regret by each
 """

@@ -10,16 +10,15 @@ from sqlalchemy import Connection
 
 from scoring.evidence.report import TaskEvidence, evidence, with_crossings
 from scoring.evidence.worst_slices import measure_for, worst_crossings
-from shadow.aggregates.per_unit import Measure, UnitTallies
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import Cell, CellKind, Tally
+from shadow.aggregates.unit_scores import Measure, UnitScoresByCandidate
 from shadow.cli.output import evidence_table
 from shadow.cli.output.evidence_table import STANDARD, write_json
 from shadow.cli.runtime.storage import database
 from shadow.errors import UsageError
 from shadow.settings import load
-from shadow.store.read import rollup_reads, slices
-from shadow.store.read import units as stored_units
+from shadow.store.read import rollup_reads, slices, unit_reads
 from shadow.store.schema import engine
 
 _KINDS: Final[tuple[CellKind, ...]] = ("shadow", "reverse", "ceiling", "excess")
@@ -61,7 +60,7 @@ def command(
         evidence_table.show(found, dimension=segment)
 
 
-def _units(connection: Connection, counted: Mapping[Cell, Tally], since: datetime | None) -> UnitTallies:
+def _units(connection: Connection, counted: Mapping[Cell, Tally], since: datetime | None) -> UnitScoresByCandidate:
     """Scores per unit of every candidate, for agreement and each source of regret that it has."""
     sources: dict[tuple[str, str], set[str]] = {}
     for cell, tally in counted.items():
@@ -69,10 +68,10 @@ def _units(connection: Connection, counted: Mapping[Cell, Tally], since: datetim
             known = sources.setdefault((cell.task, cell.candidate), set())
             if tally.regret.n:
                 known.add(cell.source)
-    found: UnitTallies = {}
+    found: UnitScoresByCandidate = {}
     for (task, candidate), known in sources.items():
         measures: list[Measure] = ["agreement", *(source for source in SOURCES if source in known)]
-        found[task, candidate] = stored_units.read(
+        found[task, candidate] = unit_reads.read(
             connection, task=task, candidate=candidate, measures=measures, since=since
         )
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 
 from shadow.records import CaptureCounts, Exchange, Reply
-from shadow.redact import contacts, secrets, units
+from shadow.redact import contacts, pseudonyms, secrets
 from shadow.redact.keys import says_what_it_holds
 from shadow.settings import RedactionSettings, Settings
 
@@ -45,7 +45,7 @@ class Redactor:
         self._own = _own(settings.patterns) if settings.patterns else None
         self._known = frozenset(known)
         self._short = lru_cache(_REMEMBERED)(self._text)
-        self._unit_key = units.key()
+        self._unit_key = pseudonyms.key()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -186,7 +186,7 @@ class Redactor:
     def _unit(self, unit: str | None) -> str | None:
         if unit is None or (self._unit_key is None and self.text(unit) == unit):
             return unit
-        return units.stand_in(unit, self._unit_key)
+        return pseudonyms.pseudonym(unit, self._unit_key)
 
 
 def _own(patterns: dict[str, str]) -> "OwnPatterns":

@@ -6,5 +6,5 @@ ledger        how every captured exchange ended
 pairs         stored pairs, one by one
 scores        the scores of stored comparisons, as SQL
 slices        rows in which to search for bad crossings of segments
-units         scores per unit
+unit_reads    scores per unit
 """

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Double, case, func, literal
 
-from shadow.aggregates.per_unit import Measure
 from shadow.aggregates.regret_sources import NET
+from shadow.aggregates.unit_scores import Measure
 from shadow.store.schema.tables import comparisons
 
 

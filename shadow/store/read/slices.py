@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Text, cast, select
 
-from shadow.aggregates.per_unit import Measure
+from shadow.aggregates.unit_scores import Measure
 from shadow.store.read.scores import score
 from shadow.store.schema.engine import explained
 from shadow.store.schema.tables import comparisons

@@ -321,7 +321,7 @@ def test_reviewers_judges_and_deliveries_of_the_same_pairs_neither_block_for_goo
     # A second answer of the frontier changes the row of the candidate's.
     pairs = both + [scored(n, kind="ceiling", candidate="gpt-x", probability=0.2) for n in range(0, 60, 3)]
     store(database, pairs[:40])
-    faults = []
+    errors = []
 
     def work(number, act):
         rng = random.Random(number)
@@ -331,8 +331,8 @@ def test_reviewers_judges_and_deliveries_of_the_same_pairs_neither_block_for_goo
                 some = rng.sample(pairs, 20)
                 with engine.transaction(mine) as connection:
                     act(connection, rng, some)
-        except StoreError as fault:
-            faults.append(fault)
+        except StoreError as error:
+            errors.append(error)
         finally:
             mine.dispose()
 
@@ -357,15 +357,15 @@ def test_reviewers_judges_and_deliveries_of_the_same_pairs_neither_block_for_goo
         worker.start()
     for worker in workers:
         worker.join()
-    assert faults == []
+    assert errors == []
     store(database, pairs)
     with engine.browsing(database) as connection:
         labels = list(stored_labels.iterate_labels(connection))
         judged = {pair.key for pair in stored_pairs.iterate(connection) if pair.judge is not None}
-    verdicts = [verdict(pair, "tie") for pair in pairs if key_of(pair) in judged]
+    given = [verdict(pair, "tie") for pair in pairs if key_of(pair) in judged]
     assert labels
-    assert verdicts
-    expected, _, _ = from_scratch(postgres_server, migrated_template, pairs, labels, verdicts)
+    assert given
+    expected, _, _ = from_scratch(postgres_server, migrated_template, pairs, labels, given)
     assert counted(database) == expected
 
 

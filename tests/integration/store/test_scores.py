@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
-from shadow.aggregates import per_unit
-from shadow.aggregates.per_unit import Measure, UnitTallies
+from shadow.aggregates import unit_scores
+from shadow.aggregates.unit_scores import Measure, UnitScoresByCandidate
 from shadow.records import Preference, Reply
-from shadow.store.read import slices
-from shadow.store.read import units as stored_units
+from shadow.store.read import slices, unit_reads
 from shadow.store.schema import engine
 from tests.support.store_samples import START, Scored, exchange, scored, store
 
@@ -51,10 +50,10 @@ PAIRS = [
 
 
 def test_units_read_back_are_those_that_counting_gives(connection: Connection):
-    counted: UnitTallies = {}
+    counted: UnitScoresByCandidate = {}
     for each in PAIRS:
-        per_unit.count(counted, *each)
-    found = stored_units.read(connection, task="ticket-intent", candidate="small-7b", measures=MEASURES)
+        unit_scores.count(counted, *each)
+    found = unit_reads.read(connection, task="ticket-intent", candidate="small-7b", measures=MEASURES)
     expected = counted["ticket-intent", "small-7b"]
     assert found.keys() == expected.keys() == {*MEASURES}
     for measure, sums_per_unit in expected.items():
@@ -67,9 +66,9 @@ def test_units_read_back_are_those_that_counting_gives(connection: Connection):
 
 
 def test_units_of_a_window_and_of_nobody(connection: Connection):
-    some = stored_units.read(connection, task="ticket-intent", candidate="small-7b", until=START + timedelta(minutes=4))
+    some = unit_reads.read(connection, task="ticket-intent", candidate="small-7b", until=START + timedelta(minutes=4))
     assert sorted(calls for calls, _ in some["agreement"].sums.values()) == [1, 1, 1]
-    assert stored_units.read(connection, task="ticket-intent", candidate="nobody") == {}
+    assert unit_reads.read(connection, task="ticket-intent", candidate="nobody") == {}
 
 
 def test_rows_for_slices_are_the_newest_with_a_score(connection: Connection):

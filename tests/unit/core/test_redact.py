@@ -15,8 +15,8 @@ from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply, ToolCall
 from shadow.redact import Redactor, contacts
 from shadow.redact import own as patterns
+from shadow.redact.pseudonyms import KEY_VARIABLE
 from shadow.redact.spans import plain, shape
-from shadow.redact.units import KEY_VARIABLE
 from shadow.settings import ModelSettings, RedactionSettings, Settings, TaskSettings
 
 redact = Redactor()

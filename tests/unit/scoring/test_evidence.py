@@ -9,8 +9,8 @@ from scoring.evidence.report import evidence, to_json
 from scoring.stats.ceiling import excess_disagreement
 from scoring.stats.sequential import binomial_interval
 from scoring.stats.weighted import weighted_interval
-from shadow.aggregates.per_unit import PerUnit, UnitTallies
 from shadow.aggregates.tally import ALL, Sums
+from shadow.aggregates.unit_scores import UnitScores, UnitScoresByCandidate
 from shadow.settings import TaskSettings
 from tests.support.traffic import AT, Traffic
 
@@ -282,7 +282,7 @@ def test_equal_segments_are_hardly_ever_flagged_however_many_there_are():
 def test_units_count_once_however_many_calls_they_made():
     traffic = Traffic().add(1, n=10)
     busy = {"busy": (90, 0)} | {f"u{i}": (1, 1_000_000) for i in range(9)}
-    units: UnitTallies = {("t", "small"): {"agreement": PerUnit(busy, rarest=0.5, commonest=0.5)}}
+    units: UnitScoresByCandidate = {("t", "small"): {"agreement": UnitScores(busy, rarest=0.5, commonest=0.5)}}
     found = traffic.evidence(units=units).units
     assert found is not None
     assert (found.n, found.calls) == (10, 99)
@@ -293,7 +293,7 @@ def test_units_count_once_however_many_calls_they_made():
 
 
 def test_units_of_unequal_sampling_are_not_told():
-    units: UnitTallies = {("t", "small"): {"agreement": PerUnit({"a": (1, 0)}, rarest=0.1, commonest=1.0)}}
+    units: UnitScoresByCandidate = {("t", "small"): {"agreement": UnitScores({"a": (1, 0)}, rarest=0.1, commonest=1.0)}}
     found = Traffic().add(1).evidence(units=units).units
     assert found is not None
     assert found.agreement is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scoring.stats.betting import BettingState, bounded_interval, interval_of, observe
 from scoring.stats.moments import Moments
 from scoring.stats.sequential import binomial_interval
-from scoring.stats.units import unit_interval, unit_interval_of_sums
+from scoring.stats.unit_means import unit_interval, unit_interval_of_sums
 from scoring.stats.weighted import interval_of_moments, intervals_of_moments, weighted_interval
 from shadow.aggregates.tally import Sums
 

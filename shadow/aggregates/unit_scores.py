@@ -1,7 +1,7 @@
-"""Scores summed per unit: the user or conversation that made many calls.
+"""Scores summed per unit: a user or a conversation that made many calls.
 
-Calls of one unit are alike, so an interval over calls is too narrow; one over unit means is
-not. Means of units do not come from rollups, which do not know the units.
+Calls of one unit are alike, so an interval over calls is too narrow; one over the means of units is
+not (`scoring.stats.unit_means`). Rollups do not know units, so these sums are made from pairs.
 """
 
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ from shadow.aggregates.regret_sources import net_by_source
 from shadow.aggregates.tally import micros
 from shadow.records import Comparison, RegretSource, Trial
 
-#: Agreement, or the regret that one source gives.
+#: Agreement, or the regret by one source.
 Measure: TypeAlias = Literal["agreement"] | RegretSource
 
 
 @dataclass(slots=True)
-class PerUnit:
+class UnitScores:
     """Scores of one measure: `sums[unit]` is the number of calls and the sum of their scores, in millionths.
 
-    `rarest` and `commonest` are the smallest and largest chance with which one was seen.
+    `rarest` and `commonest` are the smallest and the largest probability with which a call was sampled.
     """
 
     sums: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -36,24 +36,24 @@ class PerUnit:
 
     @property
     def is_equal(self) -> bool:
-        """Whether every call had the same chance of being seen."""
+        """Whether every call was sampled with the same probability."""
         return not self.sums or isclose(self.rarest, self.commonest, rel_tol=1e-6)
 
 
-#: What is known per unit of one candidate's calls.
-Units: TypeAlias = Mapping[Measure, PerUnit]
+#: The scores of one candidate's calls.
+UnitScoresByMeasure: TypeAlias = Mapping[Measure, UnitScores]
 
-#: The same by task and candidate.
-UnitTallies: TypeAlias = dict[tuple[str, str], dict[Measure, PerUnit]]
+#: By task and candidate.
+UnitScoresByCandidate: TypeAlias = dict[tuple[str, str], dict[Measure, UnitScores]]
 
 
-def count(tallies: UnitTallies, trial: Trial, comparison: Comparison) -> None:
-    """Count one scored pair to its unit, if it has one. A ceiling says nothing of the candidate."""
+def count(scores: UnitScoresByCandidate, trial: Trial, comparison: Comparison) -> None:
+    """Add one scored pair to the scores of its unit, if it has one. Ceilings do not count: they have no candidate."""
     unit = trial.exchange.unit
     if unit is None or trial.kind == "ceiling":
         return
-    known = tallies.setdefault((trial.exchange.task, trial.candidate), {})
+    by_measure = scores.setdefault((trial.exchange.task, trial.candidate), {})
     if comparison.agreement is not None:
-        known.setdefault("agreement", PerUnit()).add(unit, comparison.agreement, trial.inclusion_probability)
+        by_measure.setdefault("agreement", UnitScores()).add(unit, comparison.agreement, trial.inclusion_probability)
     for source, net in net_by_source(trial, comparison).items():
-        known.setdefault(source, PerUnit()).add(unit, max(0.0, net), trial.inclusion_probability)
+        by_measure.setdefault(source, UnitScores()).add(unit, max(0.0, net), trial.inclusion_probability)
