@@ -1,21 +1,21 @@
-"""One pair judged: do the replies agree, and did the user lose anything?
+"""Compares one pair: do the replies agree, and did the user lose anything?
 
-`scored(trial, task)` is the one place where a pair is looked at, for the live scorer and
-for replay alike. It returns the trial as well, because looking at the replies may show that
-one of them is no answer (a refusal written as text, no number where a number was asked), and
-failures are counted from `Reply.failure`. `compare` is the same without the trial.
+The live scorer and replay both use `scored(trial, task)`. It returns the trial as well, because
+reading the replies may show that one of them is not an answer (a refusal written as text, no number
+where a number was asked for), and failures are counted from `Reply.failure`. `compare` returns the
+comparison alone.
 
-What could not be compared is *unscored*, with the reason in one word, and never counted as
+A pair that cannot be compared is *unscored*, with the reason in one word, and never counts as
 agreement or as disagreement:
 
-    frontier_<failure>, candidate_<failure>   that reply is a failure; the frontier's goes first,
-                                              for without it there is nothing to compare with
-    not_sampled, expired, not_asked           nobody was asked, and why
-    candidate_not_recorded, …                 a file holds no such reply, and none was fetched
-    unknown_scorer, scorer_misconfigured      the settings name what does not exist
+    frontier_<failure>, candidate_<failure>   that reply is a failure; the frontier's comes first,
+                                              because without it there is nothing to compare with
+    not_sampled, expired, not_asked           there was no trial, and why
+    candidate_not_recorded, …                 the file holds no such reply, and none was fetched
+    unknown_scorer, scorer_misconfigured      the settings name a scorer or options that do not exist
 
-Regret is what the strongest source that the pair has says, see `shadow.aggregates.regret_sources`; without one
-it stays None.
+Regret comes from the strongest source that the pair has, see `shadow.aggregates.regret_sources`;
+without a source it is None.
 """
 
 from typing import Any, Final, NamedTuple
@@ -29,12 +29,12 @@ from shadow.policy import sampling
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
 from shadow.settings import TaskSettings
 
-#: Scores are rounded to so many places, so that every machine adds up the same numbers.
+#: Decimal places of scores. Rounded, so that every machine adds up the same numbers.
 PLACES: Final = 6
 
 
-class _Judged(NamedTuple):
-    """What the scorer had to say; all None where it could not compare."""
+class _Scores(NamedTuple):
+    """The result of a scorer; all None where it could not compare."""
 
     agreement: float | None = None
     frontier_correct: float | None = None
@@ -43,7 +43,7 @@ class _Judged(NamedTuple):
 
 
 def compare(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None) -> Comparison:
-    """What the scorer says of a pair. `scorer` overrides the task's own. Never raises on model text."""
+    """The comparison of a pair. `scorer` overrides the task's own. Never raises on a model's text."""
     return scored(trial, task, scorer=scorer)[1]
 
 
@@ -52,33 +52,33 @@ def scored(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None
     frontier = refusals.classified(frontier_reply(trial))
     candidate = refusals.classified(candidate_reply(trial))
     name = _scorer_name(frontier, candidate, task, scorer)
-    judged = _Judged()
-    reason = _why_not(frontier, candidate) or _misconfigured(name, task)
+    scores = _Scores()
+    reason = _unscored_reason(frontier, candidate) or _misconfigured(name, task)
     if reason is None:
-        frontier, candidate, judged = _judge(SCORERS[name], trial, frontier, candidate, _options(name, task))
-        reason = _why_not(frontier, candidate)
-    judged_trial = _with_replies(trial, frontier, candidate)
+        frontier, candidate, scores = _score(SCORERS[name], trial, frontier, candidate, _options(name, task))
+        reason = _unscored_reason(frontier, candidate)
+    read_trial = _with_replies(trial, frontier, candidate)
     comparison = Comparison(
         scorer=name,
-        agreement=judged.agreement,
+        agreement=scores.agreement,
         unscored=reason,
-        frontier_correct=judged.frontier_correct,
-        candidate_correct=judged.candidate_correct,
-        judge_rate=_judge_rate(judged_trial, task),
-        detail=judged.detail,
+        frontier_correct=scores.frontier_correct,
+        candidate_correct=scores.candidate_correct,
+        judge_rate=_judge_rate(read_trial, task),
+        detail=scores.detail,
     )
-    return judged_trial, _with_regret(judged_trial, comparison)
+    return read_trial, _with_regret(read_trial, comparison)
 
 
 def _scorer_name(frontier: Reply, candidate: Reply, task: TaskSettings | None, override: str | None) -> str:
     if override is not None:
         return override
-    # Whether to call a tool is part of the answer, so one side's calls are enough.
+    # Whether to call a tool is part of the answer, so the calls of one side are enough.
     return "tool_calls" if frontier.tool_calls or candidate.tool_calls else name_for(task)
 
 
 def _options(name: str, task: TaskSettings | None) -> dict[str, Any]:
-    """The task's options, as far as they are this scorer's: it need not be the task's own."""
+    """Those of the task's options that this scorer has; it may differ from the task's own scorer."""
     if task is None or not task.scorer_options:
         return {}
     known = SCORERS[name].options
@@ -93,14 +93,14 @@ def _misconfigured(name: str, task: TaskSettings | None) -> str | None:
     return None
 
 
-def _judge(
+def _score(
     scorer: Scorer, trial: Trial, frontier: Reply, candidate: Reply, options: dict[str, Any]
-) -> tuple[Reply, Reply, _Judged]:
-    """The two replies compared, and each graded; a reply that cannot be read comes back malformed."""
+) -> tuple[Reply, Reply, _Scores]:
+    """The replies and their scores; marks a reply as malformed if the scorer cannot read it."""
     frontier, ours = _read(scorer, trial, frontier, options)
     candidate, theirs = _read(scorer, trial, candidate, options)
     if frontier.failure is not None or candidate.failure is not None:
-        return frontier, candidate, _Judged()
+        return frontier, candidate, _Scores()
     agreement = _rounded(scorer.agree(ours, theirs, options))
     detail = {} if agreement == 1.0 else scorer.differences(ours, theirs, options)
     correct: list[float | None] = [None, None]
@@ -108,21 +108,21 @@ def _judge(
         try:
             right = scorer.read_reference(trial.exchange.reference, options)
             correct = [_rounded(scorer.agree(answer, right, options)) for answer in (ours, theirs)]
-        except Unreadable as fault:
-            detail = {**detail, "reference_unreadable": str(fault)[:200]}
-    return frontier, candidate, _Judged(agreement, correct[0], correct[1], detail)
+        except Unreadable as error:
+            detail = {**detail, "reference_unreadable": str(error)[:200]}
+    return frontier, candidate, _Scores(agreement, correct[0], correct[1], detail)
 
 
 def _read(scorer: Scorer, trial: Trial, reply: Reply, options: dict[str, Any]) -> tuple[Reply, Any]:
-    """The reply with the answer in it; where there is none, the reply comes back malformed."""
+    """The reply and its answer; marks the reply as malformed if it has none."""
     try:
         return reply, scorer.read(reply, trial.exchange.request, options)
-    except Unreadable as fault:
-        return msgspec.structs.replace(reply, failure="malformed", failure_detail=str(fault)[:300]), None
+    except Unreadable as error:
+        return msgspec.structs.replace(reply, failure="malformed", failure_detail=str(error)[:300]), None
 
 
-def _why_not(frontier: Reply, candidate: Reply) -> str | None:
-    """Why a pair of replies cannot be compared, in one stable word; None if it can."""
+def _unscored_reason(frontier: Reply, candidate: Reply) -> str | None:
+    """The reason why a pair of replies is unscored; None if it can be compared."""
     if frontier.failure is None and candidate.failure is None:
         return None
     for side, reply in (("frontier", frontier), ("candidate", candidate)):
@@ -134,7 +134,7 @@ def _why_not(frontier: Reply, candidate: Reply) -> str | None:
             case "not_asked", "not_sampled":
                 return "not_sampled"
             case "not_asked", _:
-                continue  # because the other reply had failed, which says more
+                continue  # the other reply failed, and that is the reason
             case "expired", _:
                 return "expired"
             case failure, _:
@@ -143,13 +143,13 @@ def _why_not(frontier: Reply, candidate: Reply) -> str | None:
 
 
 def _with_regret(trial: Trial, comparison: Comparison) -> Comparison:
-    for source, net in net_by_source(trial, comparison).items():  # the first is the strongest
+    for source, net in net_by_source(trial, comparison).items():  # sources are ordered, strongest first
         return msgspec.structs.replace(comparison, regret=max(0.0, net), net_regret=net, regret_source=source)
     return comparison
 
 
 def _judge_rate(trial: Trial, task: TaskSettings | None) -> float | None:
-    """The chance with which this pair was chosen to be shown to the judge; None where it was not."""
+    """The probability with which this pair was selected for the judge; None where it was not selected."""
     if task is None or task.judge is None or trial.kind == "ceiling" or trial.exchange.judge is not None:
         return None
     chosen = sampling.chosen(trial.exchange.id, rate=task.judge_rate, salt="judge")

@@ -1,9 +1,9 @@
-"""Replies that are no answer although the endpoint sent them: refused, cut short, empty.
+"""Detects replies that the endpoint sent but that are not answers: refused, truncated, empty.
 
-The API's own signs (a `refusal` field, a finish reason) are read where replies are read. What
-is left for here is a refusal written as ordinary text. It is told by its opening words, in
-several languages, and cautiously: "I can't find an order with that number" is an answer, and
-taking an answer for a refusal would hide a disagreement.
+The API reports some of them (a `refusal` field, a finish reason). The rest are refusals written as
+ordinary text. They are recognised by their opening words, in several languages, and cautiously:
+"I can't find an order with that number" is an answer, and taking an answer for a refusal would hide
+a disagreement.
 """
 
 import re
@@ -14,11 +14,12 @@ import msgspec
 
 from shadow.records import Failure, Reply
 
-#: A refusal opens the reply, and is short; a long text that begins with one has an answer after it.
-_OPENING: Final = 300
-_LONGEST: Final = 1_500
-#: Characters of a reply that is worth remembering.
-_SHORT: Final = 100
+#: A refusal stands at the start of the reply (characters searched), and the reply is short (maximum length):
+#: a long text that starts with a refusal has an answer after it.
+_OPENING_CHARS: Final = 300
+_MAX_REFUSAL_CHARS: Final = 1_500
+#: Maximum length of a reply whose result is cached.
+_MAX_CACHED_CHARS: Final = 100
 
 _CUT: Final = ("length", "max_tokens", "max_output_tokens")
 
@@ -62,9 +63,9 @@ _APOSTROPHES: Final = re.compile("[’´]")
 
 
 def classified(reply: Reply) -> Reply:
-    """The reply with its `failure` filled in, where it is no answer; as it was otherwise.
+    """The reply with its `failure` set if it is not an answer; else the same reply.
 
-    A failure that is already there stays: whoever had the endpoint's own word knows best.
+    A failure that is already set stays, because it comes from the endpoint's own report.
     """
     if reply.failure is not None:
         return reply
@@ -73,7 +74,7 @@ def classified(reply: Reply) -> Reply:
 
 
 def failure_of(reply: Reply) -> Failure | None:
-    """Why the reply is no answer, or None. Reads only what the model sent."""
+    """The kind of failure; None if the reply is an answer. Reads only what the model sent."""
     if reply.refusal or reply.finish_reason == "content_filter":
         return "refusal"
     if reply.finish_reason in _CUT:
@@ -86,16 +87,20 @@ def failure_of(reply: Reply) -> Failure | None:
 
 
 def is_refusal(text: str) -> bool:
-    """Whether the text declines to answer, by its opening words. Never true of a long text."""
-    # A classifier says the same few words over and over.
-    return _is_refusal_again(text) if len(text) <= _SHORT else len(text) <= _LONGEST and _is_refusal(text)
+    """Whether the opening words of the text decline to answer. False for long texts."""
+    # A classifier repeats the same few words.
+    return (
+        _is_refusal_cached(text)
+        if len(text) <= _MAX_CACHED_CHARS
+        else len(text) <= _MAX_REFUSAL_CHARS and _is_refusal(text)
+    )
 
 
 def _is_refusal(text: str) -> bool:
-    opening = text.strip()[:_OPENING]
+    opening = text.strip()[:_OPENING_CHARS]
     if not opening.isascii():
         opening = _APOSTROPHES.sub("'", opening)
     return _REFUSAL.match(opening) is not None
 
 
-_is_refusal_again = lru_cache(maxsize=4_096)(_is_refusal)
+_is_refusal_cached = lru_cache(maxsize=4_096)(_is_refusal)

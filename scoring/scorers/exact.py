@@ -1,6 +1,6 @@
 """`exact`: the same text, character for character.
 
-White space at the two ends does not count. Option `ignore_case = true` compares without case.
+White space at either end does not count. Option `ignore_case = true` compares without case.
 """
 
 from typing import Any
