@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from shadow.openai_api.replies import TRUNCATION_REASONS
 from shadow.records import Failure, Reply
 
 #: A refusal stands at the start of the reply (characters searched), and the reply is short (maximum length):
@@ -20,8 +21,6 @@ _OPENING_CHARS: Final = 300
 _MAX_REFUSAL_CHARS: Final = 1_500
 #: Maximum length of a reply whose result is cached.
 _MAX_CACHED_CHARS: Final = 100
-
-_CUT: Final = ("length", "max_tokens", "max_output_tokens")
 
 _CANNOT: Final = r"i(?:'m| am)? (?:can'?t|cannot|can not|won't|will not|(?:am )?unable to|(?:am )?not able to)"
 _THIS: Final = r"(?:this|that|these|those|such|your)"
@@ -77,7 +76,7 @@ def failure_of(reply: Reply) -> Failure | None:
     """The kind of failure; None if the reply is an answer. Reads only what the model sent."""
     if reply.refusal or reply.finish_reason == "content_filter":
         return "refusal"
-    if reply.finish_reason in _CUT:
+    if reply.finish_reason in TRUNCATION_REASONS:
         return "truncated"
     if reply.tool_calls:
         return None

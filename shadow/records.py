@@ -8,7 +8,7 @@ What could not go that way becomes a `DeadLetter`; what capture itself did is in
 """
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,9 @@ Failure: TypeAlias = Literal[
     "expired",  # too old when its turn came; nobody was asked
     "not_asked",  # the served reply had failed, so there was nothing to compare with
 ]
+
+#: Failures for which no request was sent to the model: they say nothing about it.
+NOT_SENT: Final[tuple[Failure, ...]] = ("not_asked", "expired")
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

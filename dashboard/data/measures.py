@@ -13,6 +13,7 @@ import pandas as pd
 from scoring.evidence.estimates import estimates
 from scoring.evidence.report import TaskEvidence
 from scoring.evidence.verdict import ENOUGH
+from shadow.aggregates.derived_dimensions import WEEKDAYS
 from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 from shadow.records import Comparison, Reply, Role, Trial, candidate_reply, frontier_reply
 
@@ -37,7 +38,6 @@ UNSCORED: Final = "unscored"
 #: The margins of the week: every hour, or every weekday.
 ANY: Final = "any"
 HOURS: Final = (*(f"{hour:02}" for hour in range(24)), ANY)
-WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def by_start(tallies: Tallies, value: str) -> Buckets:

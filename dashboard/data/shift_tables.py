@@ -12,10 +12,11 @@ from typing import Final, Literal, TypeAlias
 
 import pandas as pd
 
-from dashboard.data.measures import WEEKDAYS, Tallies, value_of
+from dashboard.data.measures import Tallies, value_of
 from scoring.evidence.estimates import Estimate, difference, estimates
 from scoring.evidence.verdict import ENOUGH
 from scoring.stats.exploration.shift import Shift, ShiftStatus, histogram_shift
+from shadow.aggregates.derived_dimensions import WEEKDAYS
 from shadow.aggregates.tally import BUCKETS_PER_DOUBLING, Sums, bucket_value
 
 Judgement: TypeAlias = Literal["worse", "better", "no clear difference", "not enough data"]

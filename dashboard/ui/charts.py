@@ -22,6 +22,7 @@ from dashboard.ui.vega import (
     layer,
     tip,
 )
+from shadow.aggregates.derived_dimensions import WEEKDAYS
 
 
 def ruler(
@@ -169,7 +170,7 @@ def week(frame: pd.DataFrame) -> Picture:
     """Agreement by weekday and hour (`weekday, hour, estimate, n, enough`), UTC."""
     encoding = {
         "x": field("hour:O", sort=list(measures.HOURS), title="Hour of day (UTC)", axis=vega.names(60)),
-        "y": field("weekday:O", sort=[*measures.WEEKDAYS, measures.ANY], title=None, axis=vega.names(60)),
+        "y": field("weekday:O", sort=[*WEEKDAYS, measures.ANY], title=None, axis=vega.names(60)),
         "color": if_enough(vega.agreement_colour(), vega.FAINT),
         "tooltip": [
             tip("weekday:N", "Weekday"),

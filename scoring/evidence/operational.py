@@ -3,13 +3,10 @@
 from typing import Final, Literal
 
 from shadow.aggregates.tally import Tally, quantile
-from shadow.records import Role
+from shadow.records import NOT_SENT, Role
 
 #: Failures that are always listed, so that a reader can tell "none" from "not looked for".
 _LISTED: Final = ("refusal", "malformed", "timeout")
-
-#: Nobody was asked: no fault of the model's.
-_NOT_FAILURES: Final = ("not_asked", "expired")
 
 
 def counted(tally: Tally, prefix: str) -> dict[str, int]:
@@ -21,7 +18,7 @@ def counted(tally: Tally, prefix: str) -> dict[str, int]:
 def failures(tally: Tally, role: Role) -> dict[str, int]:
     """How many of a side's replies were none, by kind."""
     found = counted(tally, f"failure:{role}:")
-    return dict.fromkeys(_LISTED, 0) | {kind: n for kind, n in found.items() if kind not in _NOT_FAILURES}
+    return dict.fromkeys(_LISTED, 0) | {kind: n for kind, n in found.items() if kind not in NOT_SENT}
 
 
 def latencies(tally: Tally, role: Role) -> dict[Literal["p50", "p99"], float | None]:

@@ -7,15 +7,14 @@ and `weekday` ("Mon").
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from scoring.evidence.estimates import Estimate, estimates, net_estimates
 from scoring.evidence.verdict import ENOUGH
+from shadow.aggregates.derived_dimensions import WEEKDAYS
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 from shadow.records import RegretSource
-
-WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 class Regret(NamedTuple):

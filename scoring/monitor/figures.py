@@ -1,15 +1,10 @@
 """The sums of rollups as detectors need them, and numbers as text for incidents."""
 
-from typing import Final
-
 from scoring.stats.moments import MICRO, Moments, columns
 from scoring.stats.sequential import Interval, binomial_interval
 from scoring.stats.weighted import interval_of_moments
 from shadow.aggregates.tally import Sums, Tally
-from shadow.records import Role
-
-#: No request was sent, so these are not failures of the model.
-_NOT_FAILURES: Final = ("not_asked", "expired")
+from shadow.records import NOT_SENT, Role
 
 
 def moments(sums: Sums, heaviest: int = MICRO) -> Moments:
@@ -49,7 +44,7 @@ def failure_moments(tally: Tally, role: Role) -> Moments:
     """Failures among the pairs for which this side was asked; every pair has the weight 1."""
     start = f"failure:{role}:"
     kinds = {name.removeprefix(start): n for name, n in tally.counts.items() if name.startswith(start)}
-    unasked = sum(kinds.pop(kind, 0) for kind in _NOT_FAILURES)
+    unasked = sum(kinds.pop(kind, 0) for kind in NOT_SENT)
     asked = max(0, tally.pairs - unasked)
     return Moments.of_counts(min(sum(kinds.values()), asked), asked)
 

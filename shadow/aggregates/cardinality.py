@@ -67,7 +67,7 @@ def cap_segments(
                 known[name] = values
                 have_read.add(name)
             if _has_room(values, dimension, value, max_values):
-                values.setdefault(dimension, set()).add(value)
+                values.setdefault(dimension, set()).update({value} - {OVERFLOW})
             if value in values.get(dimension, ()):
                 segments.append((dimension, value))
             elif dimension in values:

@@ -1,13 +1,13 @@
 """The dimensions that every exchange has: those derived from its request, and those of the calendar.
 
-`input_length` and `has_tools` are derived here. `hour` and `weekday` need no storage, because
-every rollup row already carries its hour.
+`input_length` and `has_tools` are computed here. `hour` and `weekday` are not stored, because every
+rollup row has its hour.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-#: The parts of a request that are read as text.
+#: The parts of a request whose text is counted.
 _TEXTS: Final = ("messages", "input", "instructions")
 _LISTS: Final = (list, tuple)
 
@@ -18,13 +18,17 @@ LONGEST: Final = ">20k"
 DERIVED: Final = ("input_length", "has_tools")
 CALENDAR: Final = ("hour", "weekday")
 
-#: A dimension's value longer than this is an identifier gone astray, and is cut.
+#: The values of `weekday`, by `datetime.weekday`.
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+#: Maximum length of a dimension's name and value; a longer one is probably an id, and is cut.
 MAX_VALUE: Final = 64
+#: Maximum number of declared dimensions of an exchange.
 MAX_DIMENSIONS: Final = 16
 
 
 def derived(request: Mapping[str, Any], characters: int) -> dict[str, str]:
-    """The dimensions the platform adds: `input_length`, of the `input_characters`, and `has_tools`."""
+    """The derived dimensions of a request with this many `input_characters`."""
     return {"input_length": length_bucket(characters), "has_tools": "yes" if request.get("tools") else "no"}
 
 
@@ -36,12 +40,12 @@ def length_bucket(characters: int) -> str:
 
 
 def input_characters(request: Mapping[str, Any]) -> int:
-    """Characters of text the model was given, across messages, input items and instructions."""
+    """Number of characters of text in the messages, input items and instructions of a request."""
     return sum([_characters(request[part]) for part in _TEXTS if part in request])
 
 
 def _characters(item: Any) -> int:
-    # Counted for every pair, so without the cost of `match` and generators.
+    # Runs for every pair: `match` and generators would be slower.
     if isinstance(item, str):
         return len(item)
     if isinstance(item, dict):

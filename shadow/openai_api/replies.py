@@ -13,12 +13,12 @@ import msgspec
 from shadow.openai_api.sse import EventStream
 from shadow.records import Api, Failure, Reply, ToolCall, Usage
 
-#: `finish_reason` (chat) and `incomplete_details.reason` (responses) that mean "cut short".
-_CUT: Final = ("length", "max_output_tokens", "max_tokens")
+#: `finish_reason` (chat) and `incomplete_details.reason` (responses) of an answer cut off at a token limit.
+TRUNCATION_REASONS: Final = ("length", "max_output_tokens", "max_tokens")
 #: Responses that may still become an answer, or never will. None of them is the model's last word.
 _UNFINISHED: Final = ("queued", "in_progress", "cancelled", "incomplete")
 #: `incomplete_details.reason` that says more of a response than that it is incomplete.
-_EXPLAINED: Final = (*_CUT, "content_filter")
+_EXPLAINED: Final = (*TRUNCATION_REASONS, "content_filter")
 #: Calls of a response that the application carries out and that name no tool: where each says what to do.
 _NAMELESS_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
     "computer_call": ("action", "actions"),
@@ -280,7 +280,7 @@ def _reply(
     failure: Failure | None = None
     if refusal or finish == "content_filter":
         failure = "refusal"
-    elif finish in _CUT:
+    elif finish in TRUNCATION_REASONS:
         failure = "truncated"
     elif finish is not None and not content and not calls:
         failure = "empty"

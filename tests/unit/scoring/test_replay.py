@@ -90,3 +90,20 @@ def test_a_dimension_with_a_value_for_each_line_takes_no_more_memory_than_others
         "0": 1, "1": 1, "2": 1, "overflow": 37
     }  # fmt: skip
     assert (pairs["locale", "de"], pairs["locale", "en"], pairs["all", "all"]) == (20, 20, 40)
+
+
+def test_values_are_limited_for_each_day_as_in_the_store(monkeypatch):
+    monkeypatch.setattr("shadow.aggregates.cardinality.MAX_VALUES", 3)
+    lines = []
+    for number in range(10):
+        recorded = line(number, "refund", None)
+        at = AT + timedelta(days=number % 2)
+        exchange = msgspec.structs.replace(recorded.exchange, segment={"request": str(number)}, at=at)
+        lines.append(msgspec.structs.replace(recorded, exchange=exchange))
+    replay = Replay()
+    list(replay.judged(lines, TASKS))
+    pairs: dict[int, dict[str, int]] = {(cell.hour.date() - AT.date()).days: {} for cell in replay.tallies}
+    for cell, tally in replay.tallies.items():
+        if cell.dimension == "request" and cell.kind == "shadow":
+            pairs[(cell.hour.date() - AT.date()).days][cell.value] = tally.pairs
+    assert pairs == {0: {"0": 1, "2": 1, "4": 1, "overflow": 2}, 1: {"1": 1, "3": 1, "5": 1, "overflow": 2}}
