@@ -1,12 +1,12 @@
-"""The pages that show where the candidate is worse. Start them with `shadow dashboard`."""
+"""The entry script that Streamlit runs: the list of pages. Start it with `shadow dashboard`."""
 
 from pathlib import Path
 from typing import Final
 
 import streamlit as st
 
-from dashboard.data import reads as frames
-from dashboard.ui import empty, navigation
+from dashboard.data import catalogue
+from dashboard.ui import empty_states, navigation
 from dashboard.views.exchanges import page as exchanges
 from dashboard.views.over_time import page as over_time
 from dashboard.views.overview import page as overview
@@ -15,7 +15,7 @@ from dashboard.views.review import page as review
 from dashboard.views.segments import page as segments
 from dashboard.views.shift import page as shift
 
-#: Ours, from disk: an icon by name would be fetched from somebody else's server.
+#: From a file of this package: Streamlit would fetch an icon by name from a public server.
 _ICON: Final = Path(__file__).with_name("icon.svg").read_text(encoding="utf-8")
 
 
@@ -31,13 +31,13 @@ def main() -> None:
         st.Page(exchanges.show, title="Exchanges", icon=":material/forum:", url_path="exchanges"),
         st.Page(review.show, title="Review", icon=":material/rate_review:", url_path="review"),
     ]
-    navigation.arrive()
-    page = st.navigation(navigation.offer(pages), position="top")
-    trouble = frames.trouble()
-    if trouble is None:
-        empty.guarded(page.run)()
+    navigation.preselect_from_link()
+    page = st.navigation(navigation.register(pages), position="top")
+    problem = catalogue.problem()
+    if problem is None:
+        empty_states.show_errors(page.run)()
     else:
-        empty.show(trouble)
+        empty_states.show(problem)
 
 
 main()

@@ -1,7 +1,7 @@
-"""Start Streamlit with our settings, whatever a `.streamlit` folder of the user says.
+"""Start Streamlit with this project's options, whatever a `.streamlit` folder of the user holds.
 
-Everything is passed as flags, because flags win over files: an operator who happens to keep
-a Streamlit configuration in his home directory gets the same pages as everybody else.
+All options are passed as flags, because flags override files: an operator with a Streamlit
+configuration in the home directory gets the same pages as every other operator.
 """
 
 import gc
@@ -16,14 +16,14 @@ from shadow.errors import UsageError
 
 APP: Final = Path(__file__).with_name("app.py")
 
-#: Nothing here may make the server or the browser talk to anybody but the operator.
-_QUIET: Final = {
+#: Neither the server nor the browser may send anything to a third party.
+_PRIVATE: Final = {
     "browser_gatherUsageStats": False,
     "client_showErrorDetails": "none",  # a traceback may hold payloads, paths and addresses
     "client_showErrorLinks": False,  # links to search engines and chat bots, with the message in them
-    "client_toolbarMode": "minimal",  # no deploy button
+    "client_toolbarMode": "minimal",  # without a deploy button
     "global_developmentMode": False,
-    "global_disableWidgetStateDuplicationWarning": True,  # selections are brought along on purpose
+    "global_disableWidgetStateDuplicationWarning": True,  # `ui.selection` sets widget values on purpose
     "logger_hideWelcomeMessage": True,
     "runner_magicEnabled": False,
     "server_enableAgentApi": False,
@@ -56,21 +56,21 @@ _THEME: Final = {
 def serve(host: str, port: int) -> None:
     """Serve the pages on `host:port` until SIGINT or SIGTERM.
 
-    Settings are read by the pages from the file that SHADOW_CONFIG names. Ask `require_free`
-    first: Streamlit itself says next to nothing about a used port.
+    The pages read their settings from the file that SHADOW_CONFIG names. Call `require_free`
+    first: Streamlit's own error for a used port does not help the operator.
     """
-    keep_to_ourselves()
+    disable_address_lookup()
     spare_the_collector()
     flags = options(host, port)
     bootstrap.load_config_options(flags)
     bootstrap.run(str(APP), False, [], flags)
 
 
-def keep_to_ourselves() -> None:
-    """Keep Streamlit from asking a public service for this machine's outside address.
+def disable_address_lookup() -> None:
+    """Keep Streamlit from asking a public service for this machine's external address.
 
-    It does so to print that address, and when a browser connects with an unknown Origin. No option
-    turns the latter off; without an outside address such an Origin is refused all the same.
+    Streamlit asks in order to print that address, and when a browser connects with an unknown Origin.
+    No option turns the latter off. Without an external address it still refuses such an Origin.
     """
     net_util.get_external_ip = lambda: None
 
@@ -87,7 +87,7 @@ def spare_the_collector() -> None:
 def options(host: str, port: int) -> dict[str, Any]:
     """Streamlit's options as flags, for pages on `host:port`."""
     return {
-        **_QUIET,
+        **_PRIVATE,
         **_THEME,
         "server_address": host,
         "server_port": port,
@@ -96,14 +96,14 @@ def options(host: str, port: int) -> dict[str, Any]:
 
 
 def require_free(host: str, port: int) -> None:
-    """UsageError, in one line that says what to do, unless `host:port` can be listened on."""
+    """Raise UsageError, with one line that says what to do, where `host:port` cannot be listened on."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as fault:
-            reason = fault.strerror or str(fault)
+        except OSError as error:
+            reason = error.strerror or str(error)
             raise UsageError(
-                f"the dashboard cannot listen on {host}:{port} ({reason}); choose another with --port or --host"
+                f"the dashboard cannot listen on {host}:{port} ({reason}); choose another address with --port or --host"
             ) from None

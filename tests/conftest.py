@@ -72,8 +72,8 @@ def serve() -> Iterator[Callable[[Any], str]]:
 
 
 @pytest.fixture
-def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The dashboard reads anew: what it remembers from other tests is of another database."""
+def empty_page_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Empty the dashboard's caches: what they hold from other tests is of another database."""
     st.cache_data.clear()
     st.cache_resource.clear()
     monkeypatch.delenv(POSTGRES_VARIABLE, raising=False)

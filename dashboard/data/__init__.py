@@ -1,11 +1,10 @@
-"""What pages show, read and computed: nothing here draws.
+"""What several pages read: nothing here draws, and no widget is here.
 
-reads          cached reads for all pages
-cache          connections, what is cached for how long, and the reads that pages share
-measures       tallies to the tables that charts draw
-regret_tables  the same for regret
-shift_tables   the same for distribution shift
-state          selections, kept in the page's address
-config         what shadow.toml says of tasks and models
-clamp_time     arithmetic on times that the calendar's ends bound
+cache       connections, what is cached for how long, and the tallies that pages share
+catalogue   cached reads of what a reader can choose from: tasks, candidates, dimensions, values
+incidents   cached reads of incidents and heartbeats
+tables      tallies to the tables that several pages draw
+windows     time windows, and the windows they are compared with
+config      what shadow.toml says about tasks and models
+clamp_time  date arithmetic that stops at the ends of the calendar
 """

@@ -1,6 +1,6 @@
-"""The way to the store: connections, what is remembered for how long, and reads that pages share.
+"""Connections to the store, what is cached for how long, and the tallies that several pages share.
 
-What comes from here is at most `FRESH` seconds old, however many readers look.
+What the pages show is at most `TTL` seconds old, and the database is read once however many readers look.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,100 +11,105 @@ import streamlit as st
 from sqlalchemy import Connection, Engine
 from streamlit.runtime.caching.cache_utils import CachedFunc
 
-from dashboard.data import measures
 from dashboard.data.config import settings
-from dashboard.data.measures import Step
-from dashboard.data.state import Subject, Window
+from dashboard.data.tables import Step
+from dashboard.data.windows import Window
 from shadow.aggregates.tally import ALL, Cell, Tally
 from shadow.records import TrialKind
-from shadow.store.read import rollup_reads as stored_tallies
+from shadow.store.read import rollup_reads
 from shadow.store.schema import engine as engines
 
-#: Seconds for which what was read is good enough.
-FRESH: Final = 8
+#: Seconds for which a cached read is used again.
+TTL: Final = 8
 
-#: Trials about served traffic, whoever was served. Ceilings say something about the frontier only.
+#: Trials about the candidate: of exchanges that the frontier served, and of those that it served itself.
 KINDS: Final[tuple[TrialKind, ...]] = ("shadow", "reverse")
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_remembered: Final[list[CachedFunc[..., Any]]] = []
+_registered: Final[list[CachedFunc[..., Any]]] = []
 
 
-def remembered(read: CachedFunc[P, R]) -> CachedFunc[P, R]:
-    """`read`, with what it remembers given up by `forget`."""
-    _remembered.append(read)
+def register(read: CachedFunc[P, R]) -> CachedFunc[P, R]:
+    """`read`, whose cache `clear` empties."""
+    _registered.append(read)
     return read
 
 
-def forget() -> None:
-    """Read everything anew: a label may change each figure that is remembered here."""
-    for read in _remembered:
+def clear() -> None:
+    """Empty the cache of every registered read: a new label may change each cached figure."""
+    for read in _registered:
         read.clear()
 
 
 def cached(read: Callable[P, R]) -> CachedFunc[P, R]:
-    """`read`, good enough for `FRESH` seconds; every reader gets a copy of what comes from it."""
-    return remembered(st.cache_data(ttl=FRESH, max_entries=500, show_spinner=False)(read))
+    """`read`, cached for `TTL` seconds; every caller gets a copy of the result."""
+    return register(st.cache_data(ttl=TTL, max_entries=500, show_spinner=False)(read))
 
 
-def shared(read: Callable[P, R]) -> CachedFunc[P, R]:
-    """The same without the copy, so nobody may change what comes from it."""
-    return remembered(st.cache_resource(ttl=FRESH, max_entries=100, show_spinner=False)(read))
+def cached_without_copy(read: Callable[P, R]) -> CachedFunc[P, R]:
+    """`read`, cached for `TTL` seconds; callers share one result and must not change it."""
+    return register(st.cache_resource(ttl=TTL, max_entries=100, show_spinner=False)(read))
 
 
 @contextmanager
 def snapshot() -> Iterator[Connection]:
-    """A transaction to read in. ConfigError, StoreError or SchemaError where there is none."""
+    """A transaction to read in. Raises ConfigError, StoreError or SchemaError where none can be opened."""
     with engines.snapshot(_database()) as connection:
         yield connection
 
 
 @contextmanager
 def transaction() -> Iterator[Connection]:
-    """A transaction to write in; only the Review page does. Raises as `snapshot` does, and where writing is refused."""
+    """A transaction to write in; only the Review page does.
+
+    Raises what `snapshot` raises, and StoreError where the database refuses to write.
+    """
     with engines.transaction(_database()) as connection:
         yield connection
 
 
-@shared
+@cached_without_copy
 def segments(task: str, candidate: str, window: Window) -> Mapping[Cell, Tally]:
-    """The sums of every segment over the window; totals by hour of the week, from which the calendar is told."""
+    """The sums of every segment over the window.
+
+    Totals are kept by hour of the week: `hour` and `weekday` are derived from their times.
+    """
     with snapshot() as connection:
-        stored = stored_tallies.read(
+        stored = rollup_reads.read(
             connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
             per="window", counts=False, histograms=False,
         )  # fmt: skip
-        totals = stored_tallies.read(
+        totals = rollup_reads.read(
             connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
             dimension=ALL[0], per="hour_of_week", counts=False, histograms=False,
         )  # fmt: skip
     return totals | {cell: tally for cell, tally in stored.items() if cell.dimension != ALL[0]}
 
 
-@shared
+@cached_without_copy
 def totals(task: str, candidate: str, window: Window) -> Mapping[Cell, Tally]:
     """The totals over the window, without histograms."""
     with snapshot() as connection:
-        return stored_tallies.read(
+        return rollup_reads.read(
             connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
             dimension=ALL[0], per="window", histograms=False,
         )  # fmt: skip
 
 
-@shared
-def distributions(task: str, candidate: str, window: Window) -> Mapping[Cell, Tally]:
-    """The totals over the window with their histograms, of which there are many rows."""
+@cached_without_copy
+def histograms(task: str, candidate: str, window: Window) -> Mapping[Cell, Tally]:
+    """The totals over the window with their histograms, which have many rows, and without counts."""
     with snapshot() as connection:
-        return stored_tallies.read(
+        return rollup_reads.read(
             connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
             dimension=ALL[0], per="window", counts=False,
         )  # fmt: skip
 
 
-@shared
-def steps(
+@cached_without_copy
+def periods(
     task: str,
     candidate: str,
     window: Window,
@@ -113,18 +118,15 @@ def steps(
     *,
     counts: bool | tuple[str, ...] = False,
 ) -> Mapping[Cell, Tally]:
-    """One dimension by bucket of time, without histograms; with `counts` only where they are asked for."""
+    """The sums of one dimension by period, without histograms.
+
+    `counts` names the counters to read, or is True for all of them.
+    """
     with snapshot() as connection:
-        return stored_tallies.read(
+        return rollup_reads.read(
             connection, task=task, candidate=candidate, kinds=KINDS, since=window.since, until=window.until,
             dimension=dimension, per=per, counts=counts, histograms=False,
         )  # fmt: skip
-
-
-def buckets(subject: Subject, per: Step | Literal["hour_of_week"], *, counts: bool = True) -> measures.Buckets:
-    """The tallies of the subject by bucket of time."""
-    found = steps(subject.task, subject.candidate, subject.window, subject.dimension, per, counts=counts)
-    return measures.by_start(found, subject.value)
 
 
 def _database() -> Engine:

@@ -1,4 +1,7 @@
-"""Times moved to and fro. An exchange may claim to be of any time, and the calendar ends somewhere."""
+"""Date arithmetic that stops at the ends of the calendar.
+
+The time of an exchange and the days in an address come from outside, so any date may occur.
+"""
 
 from datetime import date, datetime, timedelta
 from typing import TypeVar
@@ -6,8 +9,8 @@ from typing import TypeVar
 D = TypeVar("D", date, datetime)
 
 
-def moved(at: D, by: timedelta) -> D:
-    """`at + by`, or the end of the calendar that lies there."""
+def add_clamped(at: D, by: timedelta) -> D:
+    """`at + by`, or the first or last representable time where that would overflow."""
     try:
         return at + by
     except OverflowError:

@@ -1,4 +1,4 @@
-"""What shadow.toml says of the tasks and models that the pages show."""
+"""What shadow.toml says about the tasks and models that the pages show."""
 
 import streamlit as st
 
@@ -8,12 +8,12 @@ from shadow.settings import Settings, TaskSettings, load
 
 @st.cache_resource(ttl=30, show_spinner=False)
 def settings() -> Settings:
-    """The settings every command reads; a changed file counts within half a minute."""
+    """The settings that every command reads; a changed file takes effect within 30 seconds."""
     return load()
 
 
 def frontier_of(task: str) -> str | None:
-    """The name of the task's incumbent, where the settings know the task."""
+    """The name of the task's frontier model; None where the settings do not name the task."""
     spec = settings().tasks.get(task)
     return spec.frontier if spec else None
 
@@ -23,8 +23,8 @@ def is_simulated(model: str) -> bool:
     return spec is not None and spec.simulated
 
 
-def disagreement_below(task: str) -> float:
-    """The agreement under which a pair counts as a disagreement."""
+def agreement_threshold(task: str) -> float:
+    """The agreement below which a pair counts as a disagreement."""
     spec = settings().tasks.get(task)
     return spec.agreement_threshold if spec else 0.9
 
@@ -36,6 +36,6 @@ def regret_limit(task: str) -> float:
 
 
 def false_flag_rate(task: str) -> float:
-    """The share of flagged segments that may be flagged by mistake."""
+    """The accepted share of wrong flags among the flagged segments."""
     spec = settings().tasks.get(task)
     return spec.false_flag_rate if spec else TaskSettings.model_fields["false_flag_rate"].default

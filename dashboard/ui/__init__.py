@@ -1,13 +1,13 @@
-"""What several pages draw with.
+"""What several pages show.
 
-filters          the row of selectors at the top of a page
+selection        widgets whose values are kept in the page's address
+filters          the row of pickers at the top of a page
 navigation       links from page to page that keep the selections
-charts           the pictures of most pages
-vega             what all pictures share: colours, axes, ranges
+interval_charts  charts of a share with its interval
+vega             what all charts share: colours, axes, ranges
 help_texts       how each number is computed, one text per measure
-text             numbers, times and foreign names as text
-diff             what differs between two replies
-side_by_side     one pair in full
-incident_banner  open incidents, and marks on a time axis
-empty            what a page shows when there is nothing to show
+text             numbers, times and untrusted names as text
+diff             what differs between two replies, as inert HTML
+incident_banner  open incidents, and when the monitor last reported
+empty_states     what a page shows when there is no data, or no database
 """

@@ -1,4 +1,4 @@
-"""The row of pickers at the top of a page: which task, which candidate, which times."""
+"""The row of pickers at the top of a page: task, candidate and time window."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,13 +7,15 @@ from typing import Final, Literal, cast
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.data import config, state
-from dashboard.data import reads as frames
-from dashboard.data.clamp_time import moved
-from dashboard.ui.text import moment, plain
+from dashboard.data import catalogue, config, windows
+from dashboard.data.clamp_time import add_clamped
+from dashboard.data.windows import Window, WindowChoice
+from dashboard.ui import selection
+from dashboard.ui.text import escape_markdown, timestamp
 from scoring.evidence.verdict import Status
+from shadow.store.read.catalogue import TaskEntry
 
-#: Verdict on regret -> how it is said, and in which colour.
+#: Verdict on regret -> its badge: text and colour.
 VERDICTS: Final[dict[Status, tuple[str, Literal["red", "green", "orange", "gray"]]]] = {
     "worse": ("worse than the limit", "red"),
     "not_worse": ("within the limit", "green"),
@@ -25,41 +27,41 @@ VERDICTS: Final[dict[Status, tuple[str, Literal["red", "green", "orange", "gray"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """What a page is about: a choice, and the window and what is known of the task at the moment `now`."""
+    """What a page shows: the reader's choice, and the window that it means at the moment `now`."""
 
     task: str
     candidate: str
-    times: state.Times
-    window: state.Window
-    known: frames.Known
+    choice: WindowChoice
+    window: Window
+    entry: TaskEntry
     now: datetime
 
 
 def scope() -> Scope:
-    """Let the reader choose a task, a candidate and a window. At least one task must be known."""
-    known = {each.task: each for each in frames.catalogue()}
+    """Let the reader choose a task, a candidate and a window. The catalogue must hold a task."""
+    entries = {entry.task: entry for entry in catalogue.tasks()}
     with row():
-        task = state.choose("task", "Task", list(known))
-        candidate = state.choose("candidate", "Candidate", list(known[task].candidates))
-        asked = times(known[task].last)
-        mark_simulated(task, candidate)
-    return _at_this_moment(task, candidate, asked)
+        task = selection.choose("task", "Task", list(entries))
+        candidate = selection.choose("candidate", "Candidate", list(entries[task].candidates))
+        choice = choose_window(entries[task].last_hour)
+        simulated_badge(task, candidate)
+    return _resolved(task, candidate, choice)
 
 
-def anew(scope: Scope) -> Scope:
+def refreshed(scope: Scope) -> Scope:
     """The same choice at this moment.
 
-    A part of a page that updates by itself is called with what the page's last whole run gave it,
-    so it has to ask for itself what time it is, and how far the data has come.
+    Streamlit calls a part of a page that updates by itself with the arguments of the last run of
+    the whole page, so the part has to look up the time and the newest data itself.
     """
-    return _at_this_moment(scope.task, scope.candidate, scope.times)
+    return _resolved(scope.task, scope.candidate, scope.choice)
 
 
-def _at_this_moment(task: str, candidate: str, asked: state.Times) -> Scope:
-    known = {each.task: each for each in frames.catalogue()}[task]
+def _resolved(task: str, candidate: str, choice: WindowChoice) -> Scope:
+    entry = {each.task: each for each in catalogue.tasks()}[task]
     now = datetime.now(UTC)
-    window = state.window_at(asked, now=now, newest=known.last)
-    return Scope(task=task, candidate=candidate, times=asked, window=window, known=known, now=now)
+    window = windows.resolve(choice, now=now, newest=entry.last_hour)
+    return Scope(task=task, candidate=candidate, choice=choice, window=window, entry=entry, now=now)
 
 
 def row() -> DeltaGenerator:
@@ -67,31 +69,31 @@ def row() -> DeltaGenerator:
     return st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 
 
-def times(newest: datetime | None) -> state.Times:
-    """Let the reader choose a window. `newest` is where the days start that are suggested."""
-    label = state.switch("window", "Window (UTC)", [*state.WINDOWS, state.DATES], default=1)
-    if label == state.DATES:
+def choose_window(newest: datetime | None) -> WindowChoice:
+    """Let the reader choose a window. The suggested days end with the day of `newest`."""
+    label = selection.switch("window", "Window (UTC)", [*windows.WINDOWS, windows.DATES], default=1)
+    if label == windows.DATES:
         last = (newest or datetime.now(UTC)).date()
-        first = moved(last, -timedelta(days=6))
-        return state.Times(label=label, days=state.days("from", "to", first=first, last=last))
-    end = state.switch(
+        first = add_clamped(last, -timedelta(days=6))
+        return WindowChoice(label=label, days=selection.days("from", "to", first=first, last=last))
+    end = selection.switch(
         "until",
         "ending",
-        state.ENDS,
+        windows.ENDS,
         help="With *newest data* the window ends with the last hour that has data: "
-        "what you want for recorded exchanges, or when traffic has stopped.",
+        "choose it for recorded exchanges, or when traffic has stopped.",
     )
-    return state.Times(label=label, end=cast("state.End", end))
+    return WindowChoice(label=label, end=cast("windows.End", end))
 
 
-def describe(window: state.Window) -> str:
+def describe(window: Window) -> str:
     """The window's bounds in words, UTC."""
-    since = "the beginning" if window.since is None else moment(window.since)
-    return f"{since} until {'now' if window.until is None else moment(window.until)}"
+    since = "the first exchange" if window.since is None else timestamp(window.since)
+    return f"{since} until {'now' if window.until is None else timestamp(window.until)}"
 
 
-def mark_simulated(task: str, candidate: str) -> None:
-    """Say so where one of the two models is a simulation."""
+def simulated_badge(task: str, candidate: str) -> None:
+    """A badge where one of the two models is simulated."""
     names = [name for name in (config.frontier_of(task), candidate) if name and config.is_simulated(name)]
     if names:
         st.badge(
@@ -99,5 +101,5 @@ def mark_simulated(task: str, candidate: str) -> None:
             icon=":material/science:",
             color="violet",
             help="These numbers come from simulated models, not from real ones: "
-            + ", ".join(plain(name) for name in names),
+            + ", ".join(escape_markdown(name) for name in names),
         )

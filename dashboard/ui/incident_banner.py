@@ -1,4 +1,4 @@
-"""What `shadow monitor` has raised: a line for each open incident, marks on a time axis, and its last sign of life."""
+"""A line for each open incident, incidents as marks on a time axis, and when the monitor last reported."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -7,45 +7,28 @@ from typing import Final, Literal
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import config
-from dashboard.data.cache import cached, snapshot
-from dashboard.data.measures import with_times
+from dashboard.data import config, incidents
+from dashboard.data.tables import with_times
 from dashboard.ui import navigation
-from dashboard.ui.text import duration, moment, plain, words
-from shadow.store.monitoring import incidents as stored
+from dashboard.ui.text import duration, escape_markdown, humanize, timestamp
 from shadow.store.monitoring.incidents import Heartbeat, Incident, Severity
 
-SERVICE: Final = "monitor"
+#: Lines at the top of a page; further incidents are folded away.
+MAX_LINES: Final = 4
 
-#: Lines that stand at the top of a page; more are folded away.
-MOST_LINES: Final = 4
-
-#: Rounds without a sign of life after which the monitor is taken to have stopped.
-_MISSED: Final = 4
+#: Rounds without a heartbeat after which the monitor counts as stopped.
+_MISSED_ROUNDS: Final = 4
 
 _COLOURS: Final[dict[Severity, Literal["red", "orange"]]] = {"critical": "red", "warning": "orange"}
 _ICONS: Final[dict[Severity, str]] = {"critical": ":material/error:", "warning": ":material/warning:"}
 
 
-@cached
-def incidents(task: str | None, *, open_only: bool = False) -> list[Incident]:
-    """Incidents of a task, or of all; the newest first."""
-    with snapshot() as connection:
-        return stored.read(connection, task, open_only=open_only)
-
-
-@cached
-def _heartbeat() -> Heartbeat | None:
-    with snapshot() as connection:
-        return stored.heartbeats(connection).get(SERVICE)
-
-
-def lines(task: str | None) -> None:
-    """One line for each open incident, the gravest first; nothing where there is none."""
-    found = sorted(incidents(task, open_only=True), key=lambda each: each.severity != "critical")
-    for each in found[:MOST_LINES]:
+def show(task: str | None) -> None:
+    """One line for each open incident of a task, or of all tasks with None; critical ones first."""
+    found = sorted(incidents.incidents(task, open_only=True), key=lambda each: each.severity != "critical")
+    for each in found[:MAX_LINES]:
         _line(each, with_task=task is None)
-    if rest := found[MOST_LINES:]:
+    if rest := found[MAX_LINES:]:
         with st.expander(f"{len(rest)} more open incidents"):
             for each in rest:
                 _line(each, with_task=task is None)
@@ -54,33 +37,34 @@ def lines(task: str | None) -> None:
 def _line(incident: Incident, *, with_task: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True):
         st.badge(
-            plain(words(incident.detector)), icon=_ICONS[incident.severity], color=_COLOURS[incident.severity],
-            help=f"Noticed by the monitor at {moment(incident.noticed_at)}.",
+            escape_markdown(humanize(incident.detector)), icon=_ICONS[incident.severity],
+            color=_COLOURS[incident.severity],
+            help=f"Detected by the monitor at {timestamp(incident.noticed_at)}.",
         )  # fmt: skip
-        about = f"**{plain(incident.task)}** · " if with_task else ""
-        st.markdown(f"{about}{plain(incident.summary)}", width="content")
-        st.caption(f"since {moment(incident.opened_at)}", width="content")
+        about = f"**{escape_markdown(incident.task)}** · " if with_task else ""
+        st.markdown(f"{about}{escape_markdown(incident.summary)}", width="content")
+        st.caption(f"since {timestamp(incident.opened_at)}", width="content")
         if with_task:
-            navigation.link("Regret", "Look", task=incident.task)
+            navigation.link("Regret", "View regret", task=incident.task)
 
 
-def heartbeat(now: datetime) -> str:
-    """When the monitor last looked, in words."""
-    return alive(_heartbeat(), now, every=timedelta(seconds=config.settings().monitor.every_s))
+def monitor_status(now: datetime) -> str:
+    """When the monitor last reported, in words."""
+    return describe_heartbeat(incidents.heartbeat(), now, every=timedelta(seconds=config.settings().monitor.every_s))
 
 
-def alive(last: Heartbeat | None, now: datetime, *, every: timedelta) -> str:
-    """The last sign of life in words; silence is said to be silence."""
+def describe_heartbeat(last: Heartbeat | None, now: datetime, *, every: timedelta) -> str:
+    """The age of the last heartbeat, and what to do where it is missing or old. `every` is the time between rounds."""
     if last is None:
         return "no monitor is running: start `shadow monitor`"
-    silence = now - last.at
-    if silence > _MISSED * every:
-        return f"the monitor has been silent for {duration(silence)}: start `shadow monitor`"
-    return f"monitor last looked {duration(silence)} ago"
+    age = now - last.at
+    if age > _MISSED_ROUNDS * every:
+        return f"the monitor has not reported for {duration(age)}: start `shadow monitor`"
+    return f"monitor last ran {duration(age)} ago"
 
 
 def marks(found: Iterable[Incident], *, since: datetime, until: datetime) -> pd.DataFrame:
-    """Incidents that touch [since, until), cut to it: `at, until, when, severity, label, summary, closed`."""
+    """Incidents that overlap [since, until), cut to it: `at, until, when, severity, label, summary, closed`."""
     shown = [
         each
         for each in sorted(found, key=lambda each: each.opened_at)
@@ -89,9 +73,9 @@ def marks(found: Iterable[Incident], *, since: datetime, until: datetime) -> pd.
     frame = pd.DataFrame(
         {
             "severity": [each.severity for each in shown],
-            "label": [words(each.detector) for each in shown],
+            "label": [humanize(each.detector) for each in shown],
             "summary": [each.summary for each in shown],
-            "closed": ["still open" if each.closed_at is None else moment(each.closed_at) for each in shown],
+            "closed": ["still open" if each.closed_at is None else timestamp(each.closed_at) for each in shown],
         },
         dtype="object",
     )

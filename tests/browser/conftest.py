@@ -1,4 +1,4 @@
-"""A seeded database, and the real dashboard over it in a real browser."""
+"""A seeded database, the real dashboard over it, and a real browser."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class Served:
-    """A running dashboard: where it is, and the process that serves it."""
+    """A running dashboard: its address, and its process."""
 
     url: str
     pid: int
@@ -41,7 +41,7 @@ class Served:
 
 @pytest.fixture(scope="session")
 def seeded_url(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
-    """A database with three weeks of `world` in it; nobody may change it."""
+    """A database with three weeks of `world` in it; no test may change it."""
     with services.fresh_database(postgres_server, template=migrated_template) as url:
         seed.fill(url)
         yield url
@@ -57,24 +57,24 @@ def dashboard(seeded_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
-    """Let the pages find a shadow.toml with this database."""
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """`configure(url)` writes a shadow.toml with this database and points the pages to it."""
 
-    def configure(url: str | None) -> None:
+    def write(url: str | None) -> None:
         file = tmp_path / "shadow.toml"
         file.write_text(world.toml(url), encoding="utf-8")
         monkeypatch.setenv(CONFIG_VARIABLE, str(file))
 
-    return configure
+    return write
 
 
-# By module and no longer: while it is open, Playwright's event loop counts as running.
+# By module and not by session: while it is open, Playwright's event loop counts as running.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium; skips where there is none."""
+    """Headless Chromium; skips the test where there is none."""
     program = os.environ.get("SHADOW_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
-        pytest.skip("no Chromium here: install it, or name it in SHADOW_CHROMIUM")
+        pytest.skip("no Chromium found: install it, or name it in SHADOW_CHROMIUM")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=program, args=list(_FLAGS))
         yield launched
@@ -83,7 +83,7 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def serving(config: Path) -> Iterator[Served]:
-    """The real command, on a free port, with `config` for its shadow.toml."""
+    """The real command, on a free port, with `config` as its shadow.toml."""
     port = free_port()
     command = [sys.executable, "-m", "shadow", "dashboard", "--port", str(port), "--config", str(config)]
     log = config.with_name("dashboard.log")

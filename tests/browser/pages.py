@@ -1,4 +1,4 @@
-"""Pages without a browser: opened by their address, left open, and read."""
+"""Pages without a browser: open them by their address, rerun them, read their text."""
 
 from datetime import datetime
 from functools import partial
@@ -15,36 +15,36 @@ from shadow.store.write import ingest
 from shadow.store.write.ingest import Arrival
 
 
-def opened(**selections: str) -> AppTest:
+def open_app(**selections: str) -> AppTest:
     """The app on its first page, run to the end without an exception."""
     return _run(AppTest.from_file(str(launch.APP), default_timeout=60), selections)
 
 
-def visited(page: str, **selections: str) -> AppTest:
+def open_page(page: str, **selections: str) -> AppTest:
     """A page with these selections in its address, run to the end without an exception."""
     script = f"from dashboard.views.{page} import page\npage.show()"
     return _run(AppTest.from_string(script, default_timeout=60), selections)
 
 
-def left_open(app: AppTest) -> AppTest:
-    """The page after its parts that update by themselves have done so; nothing else of it runs again."""
-    parts = list(app._fragment_storage._fragments)  # a browser is told these names, a test is not
-    assert parts
-    only_those = partial(RerunData, fragment_id_queue=parts, is_auto_rerun=True)
-    with mock.patch.object(local_script_runner, "RerunData", only_those):
+def rerun_fragments(app: AppTest) -> AppTest:
+    """The page after its fragments ran once more, as they do by themselves; nothing else of it runs again."""
+    fragments = list(app._fragment_storage._fragments)  # a browser receives these names, a test does not
+    assert fragments
+    rerun_data = partial(RerunData, fragment_id_queue=fragments, is_auto_rerun=True)
+    with mock.patch.object(local_script_runner, "RerunData", rerun_data):
         app.run()
     assert not app.exception
     return app
 
 
-def said(app: AppTest) -> str:
-    """Every word on the page."""
+def page_text(app: AppTest) -> str:
+    """All text on the page."""
     parts = (app.subheader, app.markdown, app.text, app.code, app.caption, app.info, app.metric, app.warning)
     return "\n".join(f"{getattr(each, 'label', '')} {each.value}" for part in parts for each in part)
 
 
 def store(url: str, *, task: str, at: datetime, id_: str = "one", **scored: Any) -> None:
-    """One pair, which agrees unless `scored` says otherwise."""
+    """Store one pair; it agrees unless `scored` overrides that."""
     reply = Reply(model="m", content="yes")
     exchange = Exchange(id=id_, task=task, at=at, request={"messages": []}, reply=reply)
     trial = Trial(exchange=exchange, kind="shadow", candidate="small", reply=reply, at=at)

@@ -1,4 +1,4 @@
-"""Pairs to label: two models whose words tell nothing of who wrote them, and nobody who knows better."""
+"""Pairs to label: the replies do not reveal which model wrote them, and there are no labels, references or verdicts."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -12,13 +12,13 @@ from shadow.store.write import ingest
 from tests.browser import world
 
 
-def words(number: int, role: str) -> str:
-    """What a model answers: made-up, and another thing for each of the two."""
+def answer(number: int, role: str) -> str:
+    """A made-up answer, different for each of the two models."""
     return "answer " + blake2b(f"{number} {role}".encode(), digest_size=6).hexdigest()
 
 
 def fill(url: str, *, task: str, count: int, end: datetime | None = None, candidate: str = world.CANDIDATE) -> None:
-    """Store `count` pairs of a task in the last hours, of which the last is full of markup."""
+    """Store `count` pairs of a task in the last hours, the last of them full of markup."""
     database = engine.connect(url)
     with engine.transaction(database) as connection:
         ingest.record_trials(connection, list(pairs(task, count, end or world.last_hour(), candidate)))
@@ -34,7 +34,7 @@ def pairs(task: str, count: int, end: datetime, candidate: str = world.CANDIDATE
             {"role": "user", "content": f"Letter {number}: where is my parcel?{hostile}"},
         ]
         served, shadow = (
-            Reply(model=model, content=words(number, role) + hostile, latency_ms=latency, cost_usd=cost)
+            Reply(model=model, content=answer(number, role) + hostile, latency_ms=latency, cost_usd=cost)
             for model, role, latency, cost in (
                 (world.FRONTIER, "frontier", 98_761.0, 0.0987),
                 (candidate, "candidate", 12_349.0, 0.0123),
@@ -48,6 +48,6 @@ def pairs(task: str, count: int, end: datetime, candidate: str = world.CANDIDATE
         yield trial, Comparison(scorer="text", agreement=float(number % 2))
 
 
-def answered(trial: Trial, reply: Reply) -> Trial:
+def with_reply(trial: Trial, reply: Reply) -> Trial:
     """The same trial with another reply of the candidate."""
     return msgspec.structs.replace(trial, reply=reply)

@@ -1,4 +1,4 @@
-"""Write the seeded past of `world` into a database, through the same door the scorer uses."""
+"""Write the data of `world` into a database, with the functions that the scorer uses."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from tests.browser import world
 
 T = TypeVar("T")
 
-#: Pairs about candidates that `fill` writes; the hostile one comes on top.
+#: Pairs about candidates that `fill` writes, besides the hostile one.
 COUNT: Final = 4_000
 
 
@@ -26,17 +26,17 @@ def fill(url: str, *, count: int = COUNT, end: datetime | None = None) -> None:
         Arrival(id=trial.exchange.id, task=trial.exchange.task, at=trial.exchange.at) for trial, _ in about_candidates
     ]
     arrivals += [Arrival(id=f"waiting-{n}", task="ticket-intent", at=until - timedelta(seconds=n)) for n in range(6)]
-    letters = world.letters(until)
-    arrivals += [Arrival(id=letter.id, task=letter.task, at=letter.at) for letter in letters]
+    dead_letters = world.dead_letters(until)
+    arrivals += [Arrival(id=letter.id, task=letter.task, at=letter.at) for letter in dead_letters]
     database = engine.connect(url)
-    for some in _batches(arrivals, 1_000):
+    for batch in _batches(arrivals, 1_000):
         with engine.transaction(database) as connection:
-            ingest.record_arrivals(connection, some)
+            ingest.record_arrivals(connection, batch)
     for pairs in _batches(scored, 500):
         with engine.transaction(database) as connection:
             ingest.record_trials(connection, pairs)
     with engine.transaction(database) as connection:
-        ingest.record_dead_letters(connection, letters)
+        ingest.record_dead_letters(connection, dead_letters)
     with engine.transaction(database) as connection:
         for incident in world.incidents(until):
             incidents.open_incident(connection, incident)

@@ -1,4 +1,4 @@
-"""A page's address holds what was chosen on it: what came with a link is shown, what is chosen is in the link."""
+"""A page's address contains its selections: a link sets them, and choosing changes the address."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from shadow.settings import CONFIG_VARIABLE
 from tests.browser import seed, world
-from tests.browser.pages import visited
+from tests.browser.pages import open_page
 
-pytestmark = pytest.mark.usefixtures("nothing_remembered")
+pytestmark = pytest.mark.usefixtures("empty_page_caches")
 
-#: Page, what its address says beside the choice, the choice, and what may be chosen instead.
+#: Page, further parameters of its address, the parameter, its value in the address, another value to choose.
 CHOICES: Final = [
     ("segments", {}, "dimension", "locale", "plan"),
     ("over_time", {"dimension": "locale"}, "value", "fr", "de"),
@@ -32,37 +32,37 @@ CHOICES: Final = [
 ]
 
 
-@pytest.mark.parametrize(("page", "beside", "key", "linked", "other"), CHOICES)
-def test_an_address_and_its_page_say_the_same(
-    configured: Callable[[str | None], None],
+@pytest.mark.parametrize(("page", "further", "key", "linked", "other"), CHOICES)
+def test_an_address_and_its_page_have_the_same_selections(
+    configure: Callable[[str | None], None],
     seeded_url: str,
     page: str,
-    beside: dict[str, str],
+    further: dict[str, str],
     key: str,
     linked: str,
     other: str,
 ) -> None:
-    configured(seeded_url)
-    known = {"task": "ticket-intent", "window": "28 d", **beside}
-    assert str(chosen(visited(page, **known, **{key: linked}), key).value) == linked
-    app = visited(page, **known)
-    picker = chosen(app, key)
+    configure(seeded_url)
+    selections = {"task": "ticket-intent", "window": "28 d", **further}
+    assert str(widget(open_page(page, **selections, **{key: linked}), key).value) == linked
+    app = open_page(page, **selections)
+    picker = widget(app, key)
     assert str(picker.value) != other
-    assert picker.proto.query_param_key == key  # by this name the browser writes what is chosen into the address
+    assert picker.proto.query_param_key == key  # the browser writes the choice into the address under this name
     picker.set_value(float(other) if key == "under" else other).run()
     assert not app.exception
-    assert str(chosen(app, key).value) == other
+    assert str(widget(app, key).value) == other
 
 
-def test_what_is_shown_stays_when_another_choice_makes_it_no_longer_the_first(
-    configured: Callable[[str | None], None], seeded_url: str
+def test_a_selection_stays_when_another_choice_changes_the_order_of_its_options(
+    configure: Callable[[str | None], None], seeded_url: str
 ) -> None:
-    configured(seeded_url)
-    app = visited("segments", task="ticket-intent", window="28 d")
-    assert (chosen(app, "down").value, chosen(app, "across").value) == ("locale", "plan")
-    chosen(app, "down").set_value("stage").run()
+    configure(seeded_url)
+    app = open_page("segments", task="ticket-intent", window="28 d")
+    assert (widget(app, "down").value, widget(app, "across").value) == ("locale", "plan")
+    widget(app, "down").set_value("stage").run()
     assert not app.exception
-    assert (chosen(app, "down").value, chosen(app, "across").value) == ("stage", "plan")
+    assert (widget(app, "down").value, widget(app, "across").value) == ("stage", "plan")
 
 
 def test_a_threshold_belongs_to_the_task_it_was_chosen_for(
@@ -72,17 +72,17 @@ def test_a_threshold_belongs_to_the_task_it_was_chosen_for(
     threshold = "[tasks.reply-draft]\nagreement_threshold = 0.5"
     file.write_text(world.toml(seeded_url).replace("[tasks.reply-draft]", threshold), encoding="utf-8")
     monkeypatch.setenv(CONFIG_VARIABLE, str(file))
-    app = visited("exchanges", task="invoice-fields")
-    assert chosen(app, "under").value == 0.9
-    chosen(app, "task").set_value("reply-draft").run()
-    assert chosen(app, "under").value == 0.5
-    chosen(app, "under").set_value(0.75).run()
-    chosen(app, "task").set_value("ticket-intent").run()
-    assert chosen(app, "under").value == 0.9
-    assert chosen(visited("exchanges", task="reply-draft", under="0.75"), "under").value == 0.75
+    app = open_page("exchanges", task="invoice-fields")
+    assert widget(app, "under").value == 0.9
+    widget(app, "task").set_value("reply-draft").run()
+    assert widget(app, "under").value == 0.5
+    widget(app, "under").set_value(0.75).run()
+    widget(app, "task").set_value("ticket-intent").run()
+    assert widget(app, "under").value == 0.9
+    assert widget(open_page("exchanges", task="reply-draft", under="0.75"), "under").value == 0.75
 
 
-def chosen(app: AppTest, key: str) -> Any:
+def widget(app: AppTest, key: str) -> Any:
     """The widget that is bound to the query parameter `key`."""
     kinds = (app.selectbox, app.button_group, app.slider, app.text_input)
     (found,) = (each for kind in kinds for each in kind if each.key == key)

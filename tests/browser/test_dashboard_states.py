@@ -1,4 +1,4 @@
-"""What the pages say when something is missing, without a browser: fast, and one by one."""
+"""What the pages show when something is missing, without a browser."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,19 +8,19 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from dashboard.ui.text import plain
+from dashboard.ui.text import escape_markdown
 from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE
 from tests.browser import world
-from tests.browser.pages import opened, said, store, visited
+from tests.browser.pages import open_app, open_page, page_text, store
 from tests.support import services
 
-pytestmark = pytest.mark.usefixtures("nothing_remembered")
+pytestmark = pytest.mark.usefixtures("empty_page_caches")
 
 
-def test_without_a_database_the_page_says_which_key_to_set(configured: Callable[[str | None], None]) -> None:
-    configured(None)
-    words = said(opened())
+def test_without_a_database_the_page_names_the_key_to_set(configure: Callable[[str | None], None]) -> None:
+    configure(None)
+    words = page_text(open_app())
     assert "postgres.url" in words
     assert POSTGRES_VARIABLE in words
 
@@ -29,166 +29,164 @@ def test_a_broken_file_is_named_with_its_key(tmp_path: Path, monkeypatch: pytest
     file = tmp_path / "shadow.toml"
     file.write_text("[dashboard]\nprot = 1\n", encoding="utf-8")
     monkeypatch.setenv(CONFIG_VARIABLE, str(file))
-    assert "dashboard.prot" in said(opened())
+    assert "dashboard.prot" in page_text(open_app())
 
 
-def test_a_database_that_is_away_is_named_without_its_password(
-    configured: Callable[[str | None], None], monkeypatch: pytest.MonkeyPatch
+def test_an_unreachable_database_is_named_without_its_password(
+    configure: Callable[[str | None], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configured(None)
+    configure(None)
     monkeypatch.setenv(POSTGRES_VARIABLE, "postgresql://reader:secret-word@127.0.0.1:9/nowhere")
-    words = said(opened())
+    words = page_text(open_app())
     assert "cannot be reached" in words
     assert "127.0.0.1:9" in words
     assert "secret-word" not in words
 
 
-def test_a_database_without_tables_asks_for_migrate(
-    configured: Callable[[str | None], None], postgres_server: EmbeddedPostgres
+def test_a_database_without_tables_shows_shadow_migrate(
+    configure: Callable[[str | None], None], postgres_server: EmbeddedPostgres
 ) -> None:
     with ExitStack() as stack:
-        configured(stack.enter_context(services.fresh_database(postgres_server)))
-        assert "shadow migrate" in said(opened())
+        configure(stack.enter_context(services.fresh_database(postgres_server)))
+        assert "shadow migrate" in page_text(open_app())
 
 
-def test_an_empty_database_says_how_to_send_an_exchange(
-    configured: Callable[[str | None], None], postgres_url: str
+def test_an_empty_database_shows_how_to_send_an_exchange(
+    configure: Callable[[str | None], None], postgres_url: str
 ) -> None:
-    configured(postgres_url)
-    words = said(opened())
+    configure(postgres_url)
+    words = page_text(open_app())
     assert "No exchanges yet" in words
     assert "shadow replay" in words
 
 
 def test_the_overview_shows_every_task_and_a_ledger_that_adds_up(
-    configured: Callable[[str | None], None], seeded_url: str
+    configure: Callable[[str | None], None], seeded_url: str
 ) -> None:
-    configured(seeded_url)
-    words = said(opened())
+    configure(seeded_url)
+    words = page_text(open_app())
     for task in ("ticket\\-intent", "invoice\\-fields", "reply\\-draft"):
         assert task in words
     assert words.count("adds up") == 2
     assert "does not add up" not in words
     assert "Excess disagreement" in words
-    assert "Disagreement" in words  # where nobody knows who is right, it is not called regret
+    assert "Disagreement" in words  # without a source of regret, it is not called regret
     assert "by reference" in words
     assert "simulated" in words
 
 
-def test_a_window_without_data_says_so(configured: Callable[[str | None], None], postgres_url: str) -> None:
+def test_a_window_without_data_says_so(configure: Callable[[str | None], None], postgres_url: str) -> None:
     store(postgres_url, task="old", at=datetime(2020, 1, 1, tzinfo=UTC))
-    configured(postgres_url)
-    assert "No pairs in this window." in said(opened())
+    configure(postgres_url)
+    assert "No pairs in this window." in page_text(open_app())
 
 
-def test_data_of_long_ago_shows_when_the_window_ends_with_it(
-    configured: Callable[[str | None], None], postgres_url: str
+def test_old_data_shows_when_the_window_ends_with_the_newest_data(
+    configure: Callable[[str | None], None], postgres_url: str
 ) -> None:
     store(postgres_url, task="old", at=datetime(2020, 1, 1, tzinfo=UTC))
-    configured(postgres_url)
-    assert "n 1 " in said(opened(until="newest data"))
+    configure(postgres_url)
+    assert "n 1 " in page_text(open_app(until="newest data"))
 
 
-def test_where_nobody_knows_who_is_right_the_regret_page_says_what_to_do(
-    configured: Callable[[str | None], None], seeded_url: str
+def test_without_a_source_of_regret_the_page_says_what_to_do(
+    configure: Callable[[str | None], None], seeded_url: str
 ) -> None:
-    configured(seeded_url)
-    words = said(visited("regret", task="reply-draft"))
+    configure(seeded_url)
+    words = page_text(open_page("regret", task="reply-draft"))
     assert "Disagreement is not regret." in words
     assert "shadow label import" in words
     assert "shadow judge run" in words
 
 
-def test_regret_stands_by_source_with_the_judge_held_against_people(
-    configured: Callable[[str | None], None], seeded_url: str
+def test_regret_is_shown_by_source_with_the_judge_compared_with_people(
+    configure: Callable[[str | None], None], seeded_url: str
 ) -> None:
-    configured(seeded_url)
-    words = said(visited("regret", task="ticket-intent", window="28 d"))
+    configure(seeded_url)
+    words = page_text(open_page("regret", task="ticket-intent", window="28 d"))
     for part in ("According to people", "Right answer", "Against people: κ", "By stage of the rollout"):
         assert part in words
     assert "After rollout (reverse)" in words
 
 
-def test_a_source_that_said_nothing_is_not_replaced_by_another(
-    configured: Callable[[str | None], None], seeded_url: str
+def test_a_source_without_data_is_not_replaced_by_another(
+    configure: Callable[[str | None], None], seeded_url: str
 ) -> None:
-    configured(seeded_url)
-    words = said(visited("regret", task="invoice-fields", source="human"))
-    assert "People: nothing said in this window." in words
+    configure(seeded_url)
+    words = page_text(open_page("regret", task="invoice-fields", source="human"))
+    assert "People: no regret from this source in this window." in words
     assert "According to" not in words
 
 
-def test_two_windows_that_overlap_are_called_out(configured: Callable[[str | None], None], seeded_url: str) -> None:
-    configured(seeded_url)
+def test_two_windows_that_overlap_are_reported(configure: Callable[[str | None], None], seeded_url: str) -> None:
+    configure(seeded_url)
     today = world.last_hour().date().isoformat()
-    words = said(visited("shift", task="ticket-intent", against="dates", ref_from=today, ref_to=today))
+    words = page_text(open_page("shift", task="ticket-intent", against="dates", ref_from=today, ref_to=today))
     assert "overlap" in words
-    assert "What moved most" in words
+    assert "Largest shifts" in words
 
 
-def test_too_few_pairs_for_a_search_are_said_to_be_too_few(
-    configured: Callable[[str | None], None], postgres_url: str
-) -> None:
+def test_a_search_among_too_few_pairs_says_so(configure: Callable[[str | None], None], postgres_url: str) -> None:
     store(postgres_url, task="small", at=datetime.now(UTC))
-    configured(postgres_url)
-    words = said(visited("segments", crossings="true"))
+    configure(postgres_url)
+    words = page_text(open_page("segments", crossings="true"))
     assert "too few pairs to search" in words
-    assert "every segment holds all of the pairs" in words
+    assert "every segment contains all of the pairs" in words
 
 
 def test_without_a_monitor_the_overview_says_how_to_start_one(
-    configured: Callable[[str | None], None], postgres_url: str
+    configure: Callable[[str | None], None], postgres_url: str
 ) -> None:
     store(postgres_url, task="small", at=datetime.now(UTC))
-    configured(postgres_url)
-    assert "no monitor is running: start `shadow monitor`" in said(opened())
+    configure(postgres_url)
+    assert "no monitor is running: start `shadow monitor`" in page_text(open_app())
 
 
 @pytest.mark.parametrize(
     "name", ["![x](http://attacker.example/i.png)", "a|b_c*d", "ünï <b>c0dé</b>", "all", "x" * 300]
 )
-def test_a_task_may_have_any_name(configured: Callable[[str | None], None], postgres_url: str, name: str) -> None:
+def test_a_task_may_have_any_name(configure: Callable[[str | None], None], postgres_url: str, name: str) -> None:
     store(postgres_url, task=name, at=datetime.now(UTC))
-    configured(postgres_url)
-    assert "n 1 " in said(opened())
+    configure(postgres_url)
+    assert "n 1 " in page_text(open_app())
 
 
 def test_a_database_named_by_the_environment_alone_is_shown(
-    configured: Callable[[str | None], None], monkeypatch: pytest.MonkeyPatch, postgres_url: str
+    configure: Callable[[str | None], None], monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> None:
     store(postgres_url, task="replayed", at=datetime.now(UTC))
-    configured(None)
+    configure(None)
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
-    assert "n 1 " in said(opened())
+    assert "n 1 " in page_text(open_app())
 
 
-def test_the_overview_says_how_far_it_lags_behind(
-    configured: Callable[[str | None], None], seeded_url: str, postgres_url: str
+def test_the_overview_shows_how_far_it_lags_behind(
+    configure: Callable[[str | None], None], seeded_url: str, postgres_url: str
 ) -> None:
-    configured(seeded_url)
-    words = said(opened())
+    configure(seeded_url)
+    words = page_text(open_app())
     assert "**Newest pair:** " in words
     assert "(6 in flight)" in words
 
 
-def test_unscored_pairs_are_counted_by_reason_and_one_step_away(
-    configured: Callable[[str | None], None], postgres_url: str
+def test_unscored_pairs_are_counted_by_reason_and_linked(
+    configure: Callable[[str | None], None], postgres_url: str
 ) -> None:
     now = datetime.now(UTC)
     for number, reason in enumerate(["no_reference", "no_reference", "candidate_malformed", "not_sampled"]):
         store(postgres_url, task="t", at=now, id_=f"lost-{number}", agreement=None, unscored=reason)
     store(postgres_url, task="t", at=now)
-    configured(postgres_url)
-    app = opened()
-    assert plain("no reference 2, candidate malformed 1") in said(app)
-    (link,) = (link for link in app.get("page_link") if link.proto.label == "Read them")
-    asked = dict(parse_qsl(link.proto.query_string))
-    assert asked["show_show"] == "unscored"
-    listed = visited("exchanges", **{name.removeprefix("show_"): value for name, value in asked.items()})
+    configure(postgres_url)
+    app = open_app()
+    assert escape_markdown("no reference 2, candidate malformed 1") in page_text(app)
+    (link,) = (link for link in app.get("page_link") if link.proto.label == "View them")
+    linked = dict(parse_qsl(link.proto.query_string))
+    assert linked["show_show"] == "unscored"
+    listed = open_page("exchanges", **{name.removeprefix("show_"): value for name, value in linked.items()})
     assert sorted(listed.dataframe[0].value["id"]) == ["lost-0", "lost-1", "lost-2"]
-    (because,) = (box for box in listed.selectbox if box.key == "reason")
-    assert because.options == ["all", "no reference", "candidate malformed"]
-    only = visited("exchanges", task="t", show="unscored", reason="no reference")
+    (picker,) = (box for box in listed.selectbox if box.key == "reason")
+    assert picker.options == ["all", "no reference", "candidate malformed"]
+    only = open_page("exchanges", task="t", show="unscored", reason="no reference")
     assert sorted(only.dataframe[0].value["id"]) == ["lost-0", "lost-1"]
     assert set(only.dataframe[0].value["unscored"]) == {"no reference"}
 
@@ -197,16 +195,16 @@ def test_unscored_pairs_are_counted_by_reason_and_one_step_away(
     ("page", "selections", "words"),
     [
         ("exchanges", {}, "No pair matches. Widen the filters or choose a longer window."),
-        ("exchanges", {"exchange": "nobody's"}, "is not one of this task and candidate."),
+        ("exchanges", {"exchange": "unknown"}, "This task and candidate have no exchange"),
         ("over_time", {}, "No scored pairs in this window."),
-        ("shift", {"until": "newest data", "window": "all"}, "There is nothing before this window to compare with."),
-        ("shift", {"until": "newest data"}, "There is nothing before this window to compare with."),
+        ("shift", {"until": "newest data", "window": "all"}, "There is no data before this window to compare with."),
+        ("shift", {"until": "newest data"}, "There is no data before this window to compare with."),
         ("shift", {"against": "everything before"}, "One of the two windows has no pairs."),
     ],
 )
 def test_a_page_without_data_says_what_is_missing_and_what_to_choose(
-    configured: Callable[[str | None], None], postgres_url: str, page: str, selections: dict[str, str], words: str
+    configure: Callable[[str | None], None], postgres_url: str, page: str, selections: dict[str, str], words: str
 ) -> None:
     store(postgres_url, task="old", at=datetime(2020, 1, 1, tzinfo=UTC))
-    configured(postgres_url)
-    assert words in said(visited(page, **selections))
+    configure(postgres_url)
+    assert words in page_text(open_page(page, **selections))

@@ -1,4 +1,4 @@
-"""Labelling in a real browser: by keyboard, blind, taken back at will, and counted at once."""
+"""Labelling in a real browser: by keyboard, blinded, undone, and counted at once."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from dashboard.ui import diff
-from dashboard.views.review import blind
+from dashboard.views.review import side_assignment
 from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.records import Reply, candidate_reply, frontier_reply
 from shadow.store.feedback import labels as stored_labels
@@ -19,18 +19,17 @@ from shadow.store.read.pairs import StoredPair
 from shadow.store.schema import engine
 from tests.browser import review_world, world
 from tests.browser.conftest import Served, serving
-from tests.browser.test_dashboard_in_chromium import SCHEMES, harmless, look, opened, settle
+from tests.browser.test_dashboard_in_chromium import SCHEMES, assert_inert, assert_layout, open_page, wait_until_run
 from tests.support import services
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAIRS = 12
 
-#: What would tell a reviewer whose reply is whose, or where to look it up.
-TELLING = (world.FRONTIER, world.CANDIDATE, "blind-00", "98761", "98,761", "0.0987", "12349", "12,349")
+#: What would reveal which model wrote a reply, or where to look it up.
+REVEALING = (world.FRONTIER, world.CANDIDATE, "blind-00", "98761", "98,761", "0.0987", "12349", "12,349")
 
-
-#: A task for each test: what one labels is nothing to the others.
+#: A task for each test, so that their labels do not interfere.
 TASKS = ("by-keyboard", "with-notes", "blind", "on-screens")
 
 
@@ -68,7 +67,7 @@ def pairs_in(url: str, task: str) -> dict[str, StoredPair]:
 
 
 def human_regret(url: str, task: str) -> tuple[int, float]:
-    """How many pairs people spoke of, and the sum of their regret, as every page reads it."""
+    """The number of labelled pairs, and the sum of their regret, as every page reads it."""
     database = engine.connect(url)
     with engine.browsing(database) as connection:
         found = rollup_reads.read(connection, task=task, dimension="all", per="window")
@@ -78,7 +77,7 @@ def human_regret(url: str, task: str) -> tuple[int, float]:
 
 
 def card(page: Page) -> tuple[str, str, str]:
-    """The number of the letter in front of the reviewer, and the replies on its left and right."""
+    """The number of the letter on the card, and the replies on its left and right."""
     request, left, right = page.locator(".st-key-review-card .shadow-reply:visible").all_inner_texts()
     number = re.search(r"Letter (\d+)", request)
     assert number
@@ -86,11 +85,11 @@ def card(page: Page) -> tuple[str, str, str]:
 
 
 def shown(reply: Reply) -> str:
-    return diff.visible(diff.readable(reply))
+    return diff.visible(diff.reply_text(reply))
 
 
-#: The button that belongs to the pair in front of the reviewer. While a script runs, Streamlit keeps
-#: what it will take away, and calls it stale.
+#: The button of the current pair. While a script runs, Streamlit keeps elements that it will remove,
+#: and marks them as stale.
 LEFT = '[data-stale="false"][class*="st-key-review-left-"]'
 
 
@@ -99,7 +98,7 @@ def turn(page: Page) -> str:
 
 
 def press(page: Page, key: str) -> None:
-    """Press a key, and wait for the pair that it brings."""
+    """Press a key, and wait for the next pair."""
     before = turn(page)
     page.keyboard.press(key)
     page.wait_for_function(
@@ -110,26 +109,26 @@ def press(page: Page, key: str) -> None:
         arg=[LEFT, before],
         timeout=30_000,
     )
-    settle(page)
+    wait_until_run(page)
 
 
 def begin(page: Page, reviewer: str) -> None:
-    """Say one's name, and wait for the first pair."""
+    """Enter the reviewer's name, and wait for the first pair."""
     page.get_by_label("Your name").fill(reviewer, timeout=30_000)
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Left is better")).to_be_visible(timeout=30_000)
-    settle(page)
+    wait_until_run(page)
 
 
-def test_pairs_are_labelled_and_taken_back_by_keyboard_alone_and_regret_changes_at_once(
+def test_pairs_are_labelled_and_undone_by_keyboard_alone_and_regret_changes_at_once(
     browser: Browser, served: Served, url: str
 ) -> None:
     pairs = pairs_in(url, "by-keyboard")
     with (
-        opened(browser, served, "/regret?task=by-keyboard") as regret,
-        opened(browser, served, "/review?task=by-keyboard") as page,
+        open_page(browser, served, "/regret?task=by-keyboard") as regret,
+        open_page(browser, served, "/review?task=by-keyboard") as page,
     ):
-        expect(regret.get_by_text("Regret is unknown here")).to_be_visible(timeout=30_000)
+        expect(regret.get_by_text("Regret is unknown in this window")).to_be_visible(timeout=30_000)
         begin(page, "Ada")
         assert "Ada" not in page.url
         seen = []
@@ -141,18 +140,18 @@ def test_pairs_are_labelled_and_taken_back_by_keyboard_alone_and_regret_changes_
         for label, (key, number, left, right) in zip(given, seen, strict=True):
             trial = pairs[number].trial
             assert label.exchange_id == trial.exchange.id
-            said = {"frontier": shown(frontier_reply(trial)), "candidate": shown(candidate_reply(trial))}
+            replies = {"frontier": shown(frontier_reply(trial)), "candidate": shown(candidate_reply(trial))}
             preferred = {"1": left, "2": right}.get(key)
-            assert said.get(label.preference) == preferred
+            assert replies.get(label.preference) == preferred
         worse = sum(label.preference == "frontier" for label in given)
         assert human_regret(url, "by-keyboard") == (5, worse)
-        expect(page.get_by_text("5 of 50 today · you 5")).to_be_visible()
+        expect(page.get_by_text("5 of 50 labels today · yours: 5")).to_be_visible()
 
         press(page, "u")
         assert ("1", *card(page)) == seen[-1]
         assert labels_in(url, "by-keyboard") == given[:-1]
         assert human_regret(url, "by-keyboard") == (4, sum(label.preference == "frontier" for label in given[:-1]))
-        expect(page.get_by_text("4 of 50 today")).to_be_visible()
+        expect(page.get_by_text("4 of 50 labels today")).to_be_visible()
 
         press(page, "s")
         assert card(page)[0] not in [number for _, number, *_ in seen]
@@ -164,16 +163,16 @@ def test_pairs_are_labelled_and_taken_back_by_keyboard_alone_and_regret_changes_
         expect(regret.get_by_text("n 4 ").first).to_be_visible()
 
 
-def test_while_a_note_is_written_keys_are_letters_and_a_held_key_labels_once(
+def test_keys_are_letters_while_a_note_is_written_and_a_held_key_labels_once(
     browser: Browser, served: Served, url: str
 ) -> None:
-    with opened(browser, served, "/review?task=with-notes") as page:
+    with open_page(browser, served, "/review?task=with-notes") as page:
         begin(page, "Ada")
         page.keyboard.press("n")
         page.keyboard.type("1 2 t s u 0: ask ada@example.com")
         page.keyboard.press("Enter")
         expect(page.get_by_placeholder("write a note")).not_to_be_focused()
-        settle(page)
+        wait_until_run(page)
         assert labels_in(url, "with-notes") == []
         press(page, "2")
         (label,) = labels_in(url, "with-notes")
@@ -183,15 +182,15 @@ def test_while_a_note_is_written_keys_are_letters_and_a_held_key_labels_once(
         expect(page.get_by_placeholder("write a note")).to_have_value("1 2 t s u 0: ask [email]")
         before = turn(page)
         for _ in range(4):
-            page.keyboard.down("1")  # the second and later ones are what a held key sends
+            page.keyboard.down("1")  # a held key sends the second and later ones
         page.keyboard.up("1")
-        expect(page.get_by_text("1 of 50 today")).to_be_visible(timeout=30_000)
-        settle(page)
+        expect(page.get_by_text("1 of 50 labels today")).to_be_visible(timeout=30_000)
+        wait_until_run(page)
         assert turn(page) != before
         assert len(labels_in(url, "with-notes")) == 1
 
 
-def test_the_page_tells_nothing_of_whose_reply_is_whose(browser: Browser, served: Served, url: str) -> None:
+def test_the_page_does_not_reveal_which_model_wrote_which_reply(browser: Browser, served: Served, url: str) -> None:
     received: list[str] = []
 
     def listen(socket: WebSocket) -> None:
@@ -203,8 +202,8 @@ def test_the_page_tells_nothing_of_whose_reply_is_whose(browser: Browser, served
     cards: dict[str, dict[str, tuple[str, str, str]]] = {}
     for reviewer in ("Ada", "Ben"):
         seen = cards.setdefault(reviewer, {})
-        # The address of another page names the candidate: it must not stay in this one's.
-        with opened(browser, served) as page:
+        # The address of another page names the candidate: it must not stay in this page's address.
+        with open_page(browser, served) as page:
             page.on("websocket", listen)
             page.goto(f"{served.url}/review?task=blind&candidate={world.CANDIDATE}")
             begin(page, reviewer)
@@ -214,48 +213,48 @@ def test_the_page_tells_nothing_of_whose_reply_is_whose(browser: Browser, served
                 if len(seen) == PAIRS:
                     break
                 press(page, "s")
-            harmless(page)
+            assert_inert(page)
             if reviewer == "Ben":
                 page.keyboard.press("1")
-                expect(page.get_by_text(f"All that is left are the {PAIRS - 1} you skipped.")).to_be_visible(
+                expect(page.get_by_text(f"Only pairs that you skipped are left: {PAIRS - 1}.")).to_be_visible(
                     timeout=30_000
                 )
             html = page.content() + page.url
-        for word in TELLING:
+        for word in REVEALING:
             assert word not in html
-    for word in TELLING:
+    for word in REVEALING:
         assert not any(word in frame for frame in received), word
     pairs = pairs_in(url, "blind")
     swapped = {number for number in pairs if cards["Ada"][number][:2] != cards["Ben"][number][:2]}
     assert 0 < len(swapped) < PAIRS
     for number, pair in pairs.items():
         for reviewer, seen in cards.items():
-            left_first = blind.frontier_is_left(pair.key, reviewer)
-            left, right = blind.sides(pair.trial, frontier_left=left_first)
+            left_first = side_assignment.frontier_is_left(pair.key, reviewer)
+            left, right = side_assignment.side_texts(pair.trial, frontier_left=left_first)
             assert seen[number][:2] == (diff.visible(left), diff.visible(right))
-    # But for the two texts, a card is the same whoever stands on the left.
+    # Apart from the two texts, a card is the same whichever model is on the left.
     number = min(swapped - {str(PAIRS - 1)})
     assert len({neutral(*seen[number]) for seen in cards.values()}) == 1
 
 
 def neutral(left: str, right: str, html: str) -> str:
-    """The card without its two texts, and without numbers that count what was put in front of the reader."""
+    """The card without its two texts, and without attributes that differ with every pair."""
     html = html.replace(left, "LEFT").replace(right, "RIGHT")
     return re.sub(
         r'\s(id|for|aria-[a-z]+|name)="[^"]*"|review-[a-z]+-\d+|react-aria[-:\w]*|st-emotion-cache-\w+', "", html
     )
 
 
-def test_the_page_fits_every_screen_and_can_be_read_on_all(browser: Browser, served: Served) -> None:
-    with opened(browser, served, "/review?task=on-screens") as page:
+def test_the_page_fits_every_screen(browser: Browser, served: Served) -> None:
+    with open_page(browser, served, "/review?task=on-screens") as page:
         begin(page, "Ada")
-        expect(page.get_by_text("What is chosen")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("Pairs chosen for labelling")).to_be_visible(timeout=30_000)
         expect(page.get_by_text("simulated").first).to_be_visible()
         for key in ("Shortcut 1", "Shortcut T", "Shortcut 2", "Shortcut S", "Shortcut U"):
             expect(page.get_by_label(key, exact=True)).to_be_visible()
         page.get_by_text("Mark what differs").click()
         expect(page.locator(".st-key-review-card mark").first).to_be_visible(timeout=30_000)
-        press(page, "t")  # the switch has let go of the keys
+        press(page, "t")  # the switch does not keep the keyboard focus
         expect(page.locator(".st-key-review-card mark").first).to_be_visible()
         for width, scheme in product((1440, 800), SCHEMES):
-            look(page, "Review", width, scheme)
+            assert_layout(page, "Review", width, scheme)

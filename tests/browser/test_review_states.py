@@ -1,4 +1,4 @@
-"""What the Review page says when there is nothing to label, or no way to store a label."""
+"""What the Review page shows when there is nothing to label, or no label can be stored."""
 
 import re
 from collections.abc import Callable
@@ -11,9 +11,9 @@ import streamlit as st
 from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
-from dashboard.data import reads as frames
-from dashboard.data.state import Window
+from dashboard.data.windows import Window
 from dashboard.views.review.page import REVIEWER
+from dashboard.views.segments import reads
 from shadow.records import Preference, Reply
 from shadow.settings import CONFIG_VARIABLE
 from shadow.store.feedback import labels as stored_labels
@@ -22,18 +22,18 @@ from shadow.store.read import pairs as stored_pairs
 from shadow.store.schema import engine
 from shadow.store.write import ingest
 from tests.browser import review_world, world
-from tests.browser.pages import visited
+from tests.browser.pages import open_page
 
-pytestmark = pytest.mark.usefixtures("nothing_remembered")
+pytestmark = pytest.mark.usefixtures("empty_page_caches")
 
 TASK = "reply-draft"
 
 
 @pytest.fixture
 def review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str) -> Callable[..., AppTest]:
-    """Opens the page over the test's database, with `changes` to the settings of its task."""
+    """`review(...)` opens the page over the test's database, with `changes` to the settings of its task."""
 
-    def opened(changes: str = "", reviewer: str = "Ada", url: str = postgres_url, **selections: str) -> AppTest:
+    def open_review(changes: str = "", reviewer: str = "Ada", url: str = postgres_url, **selections: str) -> AppTest:
         file = tmp_path / "shadow.toml"
         text = world.toml(url)
         file.write_text(text.replace(f"[tasks.{TASK}]\n", f"[tasks.{TASK}]\n{changes}\n"), encoding="utf-8")
@@ -46,11 +46,11 @@ def review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str) -
         assert not app.exception
         return app
 
-    return opened
+    return open_review
 
 
-def said(app: AppTest) -> str:
-    """Every word on the page."""
+def page_text(app: AppTest) -> str:
+    """All text on the page."""
     assert not app.exception
     parts = (app.markdown, app.text, app.caption, app.info, app.success, app.warning, app.error)
     return "\n".join(str(each.value) for part in parts for each in part)
@@ -73,7 +73,7 @@ def labels(url: str) -> list[Label]:
     return found
 
 
-def say(url: str, reviewer: str, preference: Preference) -> None:
+def label_all(url: str, reviewer: str, preference: Preference) -> None:
     """`reviewer` labels every pair."""
     database = engine.connect(url)
     with engine.transaction(database) as connection:
@@ -92,24 +92,26 @@ def say(url: str, reviewer: str, preference: Preference) -> None:
 def test_a_name_is_asked_for_before_anything_is_shown(review: Callable[..., AppTest], postgres_url: str) -> None:
     review_world.fill(postgres_url, task=TASK, count=2)
     app = review(reviewer="")
-    assert "It is not checked: this page has no sign-on." in said(app)
+    assert "It is not verified: this page has no sign-on." in page_text(app)
     assert not can_label(app)
     app.text_input(key="typed name").input("  Ada  Lovelace ")
     app.button[0].click().run()
-    assert "as **Ada Lovelace**" in said(app)
+    assert "labelling as **Ada Lovelace**" in page_text(app)
     assert can_label(app)
 
 
-def test_a_link_to_the_page_says_nothing_of_who_sent_it(review: Callable[..., AppTest], postgres_url: str) -> None:
+def test_a_link_to_the_page_does_not_contain_the_reviewers_name(
+    review: Callable[..., AppTest], postgres_url: str
+) -> None:
     review_world.fill(postgres_url, task=TASK, count=2)
     assert "Ada" not in str(review(reviewer="Ada").query_params)
     followed = review(reviewer="")
     assert not can_label(followed)
-    old_link = visited("review", task=TASK, reviewer="Ada")
+    old_link = open_page("review", task=TASK, reviewer="Ada")
     assert not can_label(old_link)
 
 
-def test_a_label_counts_at_once_in_all_that_any_page_remembers(
+def test_a_label_counts_at_once_in_what_every_page_has_cached(
     review: Callable[..., AppTest], postgres_url: str
 ) -> None:
     review_world.fill(postgres_url, task=TASK, count=3)
@@ -117,8 +119,8 @@ def test_a_label_counts_at_once_in_all_that_any_page_remembers(
     everything = Window(label="all", since=None, until=None)
 
     def searched() -> int:
-        found = frames.worst(TASK, world.CANDIDATE, everything, "regret")
-        return found.found.n if found else 0
+        found = reads.worst_crossings(TASK, world.CANDIDATE, everything, "regret")
+        return found.result.n if found else 0
 
     assert searched() == 0
     press(app, "left")
@@ -127,34 +129,34 @@ def test_a_label_counts_at_once_in_all_that_any_page_remembers(
     assert searched() == 0
 
 
-def test_when_all_is_labelled_the_page_says_so_and_the_last_word_can_be_taken_back(
+def test_when_all_is_labelled_the_page_says_so_and_the_last_label_can_be_undone(
     review: Callable[..., AppTest], postgres_url: str
 ) -> None:
     review_world.fill(postgres_url, task=TASK, count=2)
     app = review()
     press(app, "left")
     press(app, "tie")
-    assert "Everything that was chosen is labelled." in said(app)
+    assert "All chosen pairs are labelled." in page_text(app)
     assert len(labels(postgres_url)) == 2
-    # After a reload too: the last word is found in the database, not in the page.
+    # After a reload too: the last label is read from the database, not from the page.
     again = press(review(), "undo")
     assert len(labels(postgres_url)) == 1
     assert can_label(again)
 
 
-def test_what_was_skipped_comes_back_when_asked_for(review: Callable[..., AppTest], postgres_url: str) -> None:
+def test_skipped_pairs_come_back_when_asked_for(review: Callable[..., AppTest], postgres_url: str) -> None:
     review_world.fill(postgres_url, task=TASK, count=1)
     app = press(review(), "skip")
-    assert "the 1 you skipped" in said(app)
+    assert "Only pairs that you skipped are left: 1." in page_text(app)
     assert labels(postgres_url) == []
-    next(button for button in app.button if button.label == "Show them again").click().run()
+    next(button for button in app.button if button.label == "Show skipped pairs").click().run()
     assert can_label(app)
 
 
 def test_the_rubric_of_the_task_is_shown_as_text(review: Callable[..., AppTest], postgres_url: str) -> None:
     review_world.fill(postgres_url, task=TASK, count=1)
     assert "the shorter one ![x]" not in (
-        words := said(review('rubric = "the shorter one ![x](http://attacker.example/i.png)"'))
+        words := page_text(review('rubric = "the shorter one ![x](http://attacker.example/i.png)"'))
     )
     assert "the shorter one" in words
 
@@ -162,23 +164,25 @@ def test_the_rubric_of_the_task_is_shown_as_text(review: Callable[..., AppTest],
 def test_a_task_without_a_plan_offers_nothing(review: Callable[..., AppTest], postgres_url: str) -> None:
     review_world.fill(postgres_url, task=TASK, count=1)
     app = review("reviews_per_day = 0")
-    assert "Set its `reviews_per_day`" in said(app)
+    assert "Set its `reviews_per_day`" in page_text(app)
     assert not can_label(app)
 
 
-def test_replies_that_never_came_are_not_offered(review: Callable[..., AppTest], postgres_url: str) -> None:
+def test_replies_that_failed_are_not_offered(review: Callable[..., AppTest], postgres_url: str) -> None:
     database = engine.connect(postgres_url)
     with engine.transaction(database) as connection:
         pairs = list(review_world.pairs(TASK, 2, world.last_hour()))
         failed = Reply(model=world.CANDIDATE, failure="timeout")
-        ingest.record_trials(connection, [(review_world.answered(trial, failed), said_) for trial, said_ in pairs])
+        ingest.record_trials(
+            connection, [(review_world.with_reply(trial, failed), comparison) for trial, comparison in pairs]
+        )
     database.dispose()
     app = review()
-    assert "There is no pair of replies to label yet." in said(app)
+    assert "There is no pair of replies to label yet." in page_text(app)
     assert not can_label(app)
 
 
-def test_where_writing_is_refused_one_message_says_so_and_the_pair_stays(
+def test_without_the_right_to_write_one_message_says_so_and_the_pair_stays(
     review: Callable[..., AppTest], postgres_url: str
 ) -> None:
     review_world.fill(postgres_url, task=TASK, count=3)
@@ -189,29 +193,29 @@ def test_where_writing_is_refused_one_message_says_so_and_the_pair_stays(
     app = review(url=postgres_url.replace("postgres@", f"{reader}@"))
     request = app.get("html")[1].proto.body
     press(app, "left")
-    words = said(app)
-    assert "This dashboard may only read: its database role needs the right to write labels." in words
+    words = page_text(app)
+    assert "This dashboard may only read: grant its database role the right to write labels." in words
     assert words.count("Nothing was stored") == 1
     assert app.get("html")[1].proto.body == request
     assert can_label(app)
     assert labels(postgres_url) == []
 
 
-def test_a_second_person_is_asked_about_some_pairs_and_their_agreement_is_shown(
+def test_a_second_person_is_offered_some_pairs_and_their_agreement_is_shown(
     review: Callable[..., AppTest], postgres_url: str
 ) -> None:
     review_world.fill(postgres_url, task=TASK, count=60)
-    say(postgres_url, "Ada", "tie")
+    label_all(postgres_url, "Ada", "tie")
     app = review(reviewer="Ben")
     assert can_label(app)
     press(app, "tie")
     st.cache_data.clear()
-    words = said(review(reviewer="Cleo"))
+    words = page_text(review(reviewer="Cleo"))
     assert "**Ada** and **Ben**: same answer 100%" in words
     assert "n 1" in words
 
 
-def test_of_several_candidates_none_is_named(review: Callable[..., AppTest], postgres_url: str) -> None:
+def test_none_of_several_candidates_is_named(review: Callable[..., AppTest], postgres_url: str) -> None:
     for candidate in ("a-small", "b-smaller"):
         review_world.fill(postgres_url, task=TASK, count=2, candidate=candidate)
     app = review(candidate="b-smaller")
@@ -220,4 +224,4 @@ def test_of_several_candidates_none_is_named(review: Callable[..., AppTest], pos
     assert (picker.value, picker.options) == ("2 of 2", ["1 of 2", "2 of 2"])
     press(app, "tie")
     assert [label.candidate for label in labels(postgres_url)] == ["b-smaller"]
-    assert "small" not in said(app)
+    assert "small" not in page_text(app)

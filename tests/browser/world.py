@@ -1,10 +1,10 @@
-"""A seeded past for the pages to show: three tasks, three weeks, and known weaknesses.
+"""Seeded data for the pages: three tasks, three weeks, and known weaknesses.
 
-`ticket-intent` is worse in German and at night. Of some of its tickets the right answer is known,
-a judge looked at others, and people at a few. Its rollout began six days before the end: first 5%,
-then 25% of the traffic is served by the candidate, of which some is answered by the frontier
-too. Its last days bring more German traffic and longer inputs: a shift. `invoice-fields` has
-failures and knows the right answers; `reply-draft` knows neither answers nor preferences, so its
+The candidate is worse at `ticket-intent` in German and at night. Some of its tickets have a right
+answer, some a judge's verdict, and a few a person's label. Its rollout began six days before the
+end: the candidate serves first 5%, then 25% of the traffic, and the frontier answers some of that
+too. In its last days there is more German traffic and inputs are longer: a shift. `invoice-fields`
+has failures and right answers; `reply-draft` has neither right answers nor preferences, so its
 regret is unknown.
 """
 
@@ -41,12 +41,12 @@ STAGES = (
     (timedelta(days=DAYS), "0%", 0.0),
 )
 
-#: Share of what the candidate served that the frontier answers too.
+#: Share of the candidate's traffic that the frontier answers too.
 REGRET_RATE = 0.5
 CEILING_RATE = 0.1
 INTENTS = ("refund", "delivery", "cancel_order", "change_address", "complaint", "invoice")
 
-#: Text that would load, run or restyle something, were it ever read as markup.
+#: Text that would load, run or restyle something if it were parsed as markup.
 HOSTILE = (
     '<img src="http://attacker.example/a.png" onerror="alert(1)">'
     "![pixel](http://attacker.example/b.png) [click](javascript:alert(2))"
@@ -58,7 +58,7 @@ HOSTILE = (
 
 
 def settings(url: str | None) -> Settings:
-    """Settings as a user of simulated models would have them."""
+    """Settings of a user of simulated models."""
     models = {name: ModelSettings(base_url="http://127.0.0.1:9/v1", simulated=True) for name in (FRONTIER, CANDIDATE)}
     tasks = {
         "ticket-intent": TaskSettings(
@@ -75,7 +75,7 @@ def settings(url: str | None) -> Settings:
 
 
 def toml(url: str | None) -> str:
-    """The same, as the shadow.toml that a dashboard process reads."""
+    """The same settings, as the shadow.toml that a dashboard process reads."""
     lines = [
         f'[models.{name}]\nbase_url = "http://127.0.0.1:9/v1"\nsimulated = true\n' for name in (FRONTIER, CANDIDATE)
     ]
@@ -119,7 +119,7 @@ def ceiling(scored: list[tuple[Trial, Comparison]], *, seed: int = 8) -> Iterato
 
 
 def counts(mirrored: dict[str, int], at: datetime) -> CaptureCounts:
-    """What capture says of these mirrored exchanges: a few more were accepted, and dropped."""
+    """Capture's counts for these mirrored exchanges: a few more were accepted and dropped."""
     return CaptureCounts(
         source="test/1",
         at=at,
@@ -137,7 +137,7 @@ def counts(mirrored: dict[str, int], at: datetime) -> CaptureCounts:
 
 
 def incidents(end: datetime) -> list[Incident]:
-    """What a monitor would have raised: one long over, one open, and one that names a hostile segment."""
+    """Incidents as the monitor opens them: one closed, one open, and one that names a hostile segment."""
     known: dict[str, Any] = {"task": "ticket-intent", "candidate": CANDIDATE, "kind": "shadow"}
     return [
         Incident(
@@ -158,7 +158,7 @@ def incidents(end: datetime) -> list[Incident]:
     ]  # fmt: skip
 
 
-def letters(at: datetime) -> list[DeadLetter]:
+def dead_letters(at: datetime) -> list[DeadLetter]:
     return [
         DeadLetter(
             id=f"letter-{n}",
@@ -176,7 +176,7 @@ def letters(at: datetime) -> list[DeadLetter]:
 
 
 def _daily(random_: random.Random) -> float:
-    """A share of the three weeks, more of it by day than by night."""
+    """A random moment as a share of the three weeks, more often by day than by night."""
     while True:
         share = random_.random()
         hour = (share * DAYS * 24) % 24
@@ -227,11 +227,11 @@ def _ticket(random_: random.Random, id_: str, at: datetime, *, end: datetime) ->
     truth = random_.choice(INTENTS)
     weak = 0.03 + 0.16 * (locale == "de") + 0.08 * (at.hour < 6) + 0.10 * (locale == "de" and plan == "enterprise")
     right = truth if random_.random() > 0.02 else _another(random_, truth)
-    said = truth if random_.random() > weak else _another(random_, truth)
+    answer = truth if random_.random() > weak else _another(random_, truth)
     text = f"Customer writes ({locale}): please help with {truth}. " * random_.randint(3, 14 if recent else 7)
     failure = _failed(random_, 0.015)
     frontier = _reply(random_, FRONTIER, right)
-    candidate = _reply(random_, CANDIDATE, None if failure else said, failure=failure)
+    candidate = _reply(random_, CANDIDATE, None if failure else answer, failure=failure)
     reverse = random_.random() < share * REGRET_RATE
     exchange = _exchange(
         id_,
@@ -241,8 +241,8 @@ def _ticket(random_: random.Random, id_: str, at: datetime, *, end: datetime) ->
         candidate if reverse else frontier,
         {"locale": locale, "plan": plan, "stage": stage},
         served_by="candidate" if reverse else "frontier",
-        label=_preference(random_, truth, right, said, sure=0.98) if random_.random() < 0.25 else None,
-        judge=_preference(random_, truth, right, said, sure=0.88) if random_.random() < 0.4 else None,
+        label=_preference(random_, truth, right, answer, sure=0.98) if random_.random() < 0.25 else None,
+        judge=_preference(random_, truth, right, answer, sure=0.88) if random_.random() < 0.4 else None,
         reference=truth if random_.random() < 0.5 else None,
     )
     trial = _trial(exchange, frontier if reverse else candidate)
@@ -251,11 +251,11 @@ def _ticket(random_: random.Random, id_: str, at: datetime, *, end: datetime) ->
     if failure:
         return trial, Comparison(scorer="label", unscored="candidate_failed")
     comparison = Comparison(
-        scorer="label", agreement=float(said == right), detail={"frontier": right, "candidate": said}
+        scorer="label", agreement=float(answer == right), detail={"frontier": right, "candidate": answer}
     )
     if exchange.reference is None:
         return trial, comparison
-    correct = float(right == truth), float(said == truth)
+    correct = float(right == truth), float(answer == truth)
     return trial, msgspec.structs.replace(comparison, frontier_correct=correct[0], candidate_correct=correct[1])
 
 
@@ -264,7 +264,7 @@ def _another(random_: random.Random, truth: str) -> str:
 
 
 def _preference(random_: random.Random, truth: str, frontier: str, candidate: str, *, sure: float) -> Preference:
-    """Who is right, as somebody sees it who errs now and then."""
+    """Which model is right, according to a reviewer who is wrong with probability 1 - `sure`."""
     if random_.random() > sure:
         return random_.choice(("frontier", "tie", "candidate"))
     if (frontier == truth) == (candidate == truth):
@@ -279,17 +279,17 @@ def _invoice(random_: random.Random, id_: str, at: datetime, *, end: datetime) -
         "total": round(random_.uniform(10, 900), 2),
         "currency": "EUR",
     }
-    said = dict(right)
+    answer = dict(right)
     if random_.random() < (0.25 if supplier == "globex" else 0.08):
-        said["total"] = round(right["total"] * 10, 2)
+        answer["total"] = round(right["total"] * 10, 2)
     failure = _failed(random_, 0.05)
     reply = _reply(random_, FRONTIER, json.dumps(right))
     text = f"Read this invoice of {supplier}: number {right['number']}, total {right['total']} EUR."
     exchange = _exchange(id_, "invoice-fields", at, text, reply, {"supplier": supplier}, reference=json.dumps(right))
-    trial = _trial(exchange, _reply(random_, CANDIDATE, None if failure else json.dumps(said), failure=failure))
+    trial = _trial(exchange, _reply(random_, CANDIDATE, None if failure else json.dumps(answer), failure=failure))
     if failure:
         return trial, Comparison(scorer="json", unscored="candidate_failed")
-    agreement = sum(right[field] == said[field] for field in right) / len(right)
+    agreement = sum(right[field] == answer[field] for field in right) / len(right)
     correct = float(agreement == 1)
     return trial, Comparison(
         scorer="json",
@@ -299,26 +299,26 @@ def _invoice(random_: random.Random, id_: str, at: datetime, *, end: datetime) -
         regret=1 - correct,
         net_regret=1 - correct,
         regret_source="reference",
-        detail={"fields": {field: right[field] == said[field] for field in right}},
+        detail={"fields": {field: right[field] == answer[field] for field in right}},
     )
 
 
 def _draft(random_: random.Random, id_: str, at: datetime, *, end: datetime) -> tuple[Trial, Comparison]:
     channel = random_.choice(("mail", "chat"))
     served = "Thank you for your message. We have sent the parcel again and it will arrive on Thursday."
-    said = served.replace("Thursday", random_.choice(("Thursday", "Thursday", "Friday", "the end of the week")))
+    answer = served.replace("Thursday", random_.choice(("Thursday", "Thursday", "Friday", "the end of the week")))
     if random_.random() < 0.3:
-        said = said.replace("Thank you for your message. ", "Thanks for reaching out! ")
+        answer = answer.replace("Thank you for your message. ", "Thanks for reaching out! ")
     exchange = _exchange(
         id_, "reply-draft", at, "Where is my parcel?", _reply(random_, FRONTIER, served), {"channel": channel}
     )
-    words, others = set(served.split()), set(said.split())
+    words, others = set(served.split()), set(answer.split())
     agreement = len(words & others) / len(words | others)
-    return _trial(exchange, _reply(random_, CANDIDATE, said)), Comparison(scorer="text", agreement=agreement)
+    return _trial(exchange, _reply(random_, CANDIDATE, answer)), Comparison(scorer="text", agreement=agreement)
 
 
 def _hostile(id_: str, at: datetime) -> tuple[Trial, Comparison]:
-    """Everything an attacker may write, in every place where model or caller text can stand."""
+    """Hostile text in every field that a model or a caller can write."""
     random_ = random.Random(1)
     segment = {"locale": '<img src="http://attacker.example/h.png">', "plan": "![x](http://attacker.example/i.png)"}
     call = ToolCall(name=HOSTILE[:80], arguments=json.dumps({"html": HOSTILE}))
@@ -328,5 +328,5 @@ def _hostile(id_: str, at: datetime) -> tuple[Trial, Comparison]:
 
 
 def last_hour() -> datetime:
-    """An end for the seeded past: a little before now, so that "last 24 h" has data."""
+    """The end of the seeded data: a little before now, so that "last 24 h" has data."""
     return datetime.now(UTC) - timedelta(minutes=2)

@@ -1,17 +1,18 @@
-"""Exchanges: find the pairs that disagree, failed or could not be scored, and read both replies side by side."""
+"""The Exchanges page: find pairs that disagree, failed or are unscored, and read both replies side by side."""
 
 from math import nextafter
-from typing import Final
+from typing import Final, get_args
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.data import config, state
-from dashboard.data import reads as frames
-from dashboard.data.state import Wanted
-from dashboard.ui import empty, filters, side_by_side
+from dashboard.data import catalogue, config
+from dashboard.ui import empty_states, filters, selection
 from dashboard.ui.filters import Scope
-from dashboard.ui.text import plain, words
+from dashboard.ui.text import escape_markdown, humanize
+from dashboard.views.exchanges import reads, side_by_side
+from dashboard.views.exchanges.reads import PairFilter
+from shadow.records import Failure
 from shadow.store.read.pairs import ANY_REASON
 
 DISAGREEMENTS: Final = "disagreements"
@@ -19,65 +20,67 @@ ALL_PAIRS: Final = "all pairs"
 UNSCORED: Final = "unscored"
 FAILED: Final = "failed: "
 
+#: Kinds of failure to look for.
+FAILURES: Final[tuple[str, ...]] = get_args(Failure)
+
 ROWS: Final = ("50", "200", "1000")
 
 
 def show() -> None:
     scope = filters.scope()
-    wanted = _wanted(scope)
-    found = frames.pairs(wanted)
+    found = reads.pairs(_choose_pairs(scope))
     if found.empty:
-        empty.nothing("No pair matches.", "Widen the filters or choose a longer window.")
+        empty_states.no_data("No pair matches.", "Widen the filters or choose a longer window.")
     else:
         _list(found)
     if chosen := st.query_params.get("exchange"):
-        _one(scope, chosen)
+        _exchange(scope, chosen)
     elif not found.empty:
         st.caption("Select a row to read both replies.")
 
 
-def _wanted(scope: Scope) -> Wanted:
-    """Let the reader say which pairs."""
-    chosen: tuple[str, str] | None = None
+def _choose_pairs(scope: Scope) -> PairFilter:
+    segment: tuple[str, str] | None = None
     reason: str | None = None
-    under = config.disagreement_below(scope.task)
+    under = config.agreement_threshold(scope.task)
     with filters.row():
-        failed = [FAILED + words(kind) for kind in state.FAILURES]
-        shown = state.choose("show", "Show", [DISAGREEMENTS, ALL_PAIRS, UNSCORED, *failed], help=_SHOW)
+        failed = [FAILED + humanize(kind) for kind in FAILURES]
+        shown = selection.choose("show", "Show", [DISAGREEMENTS, ALL_PAIRS, UNSCORED, *failed], help=_SHOW)
         if shown == DISAGREEMENTS:
-            under = state.share("under", "Agreement under", under)
+            under = selection.share("under", "Agreement under", under)
         elif shown == UNSCORED:
-            reason = _reason(scope)
-        dimensions = frames.dimensions(scope.task, scope.candidate, scope.window)
-        dimension = state.choose("dimension", "Segment", [state.EVERY, *dimensions])
-        if dimension != state.EVERY:
-            values = frames.values(scope.task, scope.candidate, scope.window, dimension)
-            chosen = dimension, state.choose("value", "is", values)
-        containing = state.write("text", "Containing", help="In the request or in one of the replies, in any case.")
-        most = int(state.choose("rows", "At most", ROWS, help="The newest so many pairs."))
-    return Wanted(
+            reason = _choose_reason(scope)
+        dimensions = catalogue.dimensions(scope.task, scope.candidate, scope.window)
+        dimension = selection.choose("dimension", "Segment", [selection.ANY, *dimensions])
+        if dimension != selection.ANY:
+            values = catalogue.values(scope.task, scope.candidate, scope.window, dimension)
+            segment = dimension, selection.choose("value", "is", values)
+        containing = selection.text(
+            "text", "Containing", help="Text in the request or in one of the replies, in upper or lower case."
+        )
+        limit = int(selection.choose("rows", "At most", ROWS, help="The number of pairs to list, the newest first."))
+    return PairFilter(
         task=scope.task,
         candidate=scope.candidate,
         window=scope.window,
         max_agreement=nextafter(under, 0) if shown == DISAGREEMENTS else None,
         failure=shown.removeprefix(FAILED).replace(" ", "_") if shown.startswith(FAILED) else None,
         unscored=reason,
-        segment=chosen,
+        segment=segment,
         text=containing or None,
-        limit=most,
+        limit=limit,
     )
 
 
-def _reason(scope: Scope) -> str:
-    """Let the reader say why the pairs could not be scored."""
-    known = {words(reason): reason for reason in frames.unscored(scope.task, scope.candidate, scope.window)}
-    chosen = state.choose("reason", "because", [state.EVERY, *known])
-    return ANY_REASON if chosen == state.EVERY else known[chosen]
+def _choose_reason(scope: Scope) -> str:
+    reasons = {humanize(reason): reason for reason in reads.unscored(scope.task, scope.candidate, scope.window)}
+    chosen = selection.choose("reason", "because", [selection.ANY, *reasons])
+    return ANY_REASON if chosen == selection.ANY else reasons[chosen]
 
 
 def _list(found: pd.DataFrame) -> None:
     ids = tuple(found["id"])
-    # Keyed by what is listed: new traffic must not move a selection to another exchange.
+    # A key made of the listed pairs: new traffic must not move a selection to another exchange.
     key = f"list-{hash(ids)}"
 
     def select() -> None:
@@ -109,15 +112,15 @@ def _list(found: pd.DataFrame) -> None:
     )
 
 
-def _one(scope: Scope, exchange_id: str) -> None:
-    pairs = frames.exchange(scope.task, scope.candidate, exchange_id)
+def _exchange(scope: Scope, exchange_id: str) -> None:
+    pairs = reads.exchange(scope.task, scope.candidate, exchange_id)
     if not pairs:
-        st.caption(f"Exchange {plain(exchange_id)} is not one of this task and candidate.")
+        st.caption(f"This task and candidate have no exchange {escape_markdown(exchange_id)}.")
     for pair in pairs:
         side_by_side.show(pair)
 
 
-_SHOW = (
-    "*Disagreements* are scored pairs under the task's `agreement_threshold`. Failed replies are no disagreements: "
-    "look for them by kind. *Unscored* are those that no scorer could judge, by reason."
+_SHOW: Final = (
+    "*Disagreements* are scored pairs whose agreement is under the task's `agreement_threshold`. Failed replies are "
+    "not disagreements: choose the kind of failure. *Unscored* pairs could not be scored; choose the reason."
 )

@@ -1,52 +1,53 @@
-"""Overview: each task and candidate at a glance, and where every exchange went."""
+"""The Overview: every task and candidate at a glance, and the ledger."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import streamlit as st
 
-from dashboard.data import reads as frames
-from dashboard.data import state
-from dashboard.data.reads import Known
-from dashboard.ui import empty, filters, incident_banner
-from dashboard.ui.text import plain
-from dashboard.views.overview import accounting, lag, task_card
+from dashboard.data import catalogue, windows
+from dashboard.data.windows import WindowChoice
+from dashboard.ui import empty_states, filters, incident_banner, selection
+from dashboard.ui.text import escape_markdown
+from dashboard.views.overview import lag, ledger, reads, task_card
+from shadow.store.read.catalogue import TaskEntry
 
-#: Exchanges arrive all the time; the reads behind this are cached for as long.
+#: Exchanges arrive all the time; the page's reads are cached for about as long.
 REFRESH: Final = "10s"
 
 ALL_TASKS: Final = "all tasks"
 
 
 def show() -> None:
-    known = frames.catalogue()
+    entries = catalogue.tasks()
     with filters.row():
-        only = state.choose("task", "Task", [ALL_TASKS, *(each.task for each in known)])
-        times = filters.times(_newest(known))
-    _live(None if only == ALL_TASKS else only, times)
+        task = selection.choose("task", "Task", [ALL_TASKS, *(entry.task for entry in entries)])
+        choice = filters.choose_window(_newest(entries))
+    _cards(None if task == ALL_TASKS else task, choice)
 
 
 @st.fragment(run_every=REFRESH)
-@empty.guarded
-def _live(task: str | None, times: state.Times) -> None:
-    now, known = datetime.now(UTC), frames.catalogue()
-    window = state.window_at(times, now=now, newest=_newest(known))
-    incident_banner.lines(task)
-    ledger = frames.ledger(task)
-    lag.show(_newest([each for each in known if task in (None, each.task)]), ledger, now)
-    found = frames.overview(task, window)
-    newest = {each.task: each.last for each in known}
+@empty_states.show_errors
+def _cards(task: str | None, choice: WindowChoice) -> None:
+    now, entries = datetime.now(UTC), catalogue.tasks()
+    window = windows.resolve(choice, now=now, newest=_newest(entries))
+    incident_banner.show(task)
+    counted = reads.ledger(task)
+    lag.show(_newest([entry for entry in entries if task in (None, entry.task)]), counted, now)
+    found = reads.evidence(task, window)
+    newest = {entry.task: entry.last_hour for entry in entries}
     shown = [each for each in found if each.n]
-    st.caption(f"{filters.describe(window)} · updates by itself · {incident_banner.heartbeat(now)}")
+    st.caption(f"{filters.describe(window)} · updates by itself · {incident_banner.monitor_status(now)}")
     for evidence in shown:
         task_card.show(evidence, newest.get(evidence.task))
     if not shown:
-        empty.nothing("No pairs in this window.", "Choose a longer one, or let it end with the newest data.")
+        empty_states.no_data("No pairs in this window.", "Choose a longer one, or let it end with the newest data.")
     for name in sorted({each.task for each in found if not each.n}):
-        st.caption(f"{plain(name)}: no pairs in this window")
+        st.caption(f"{escape_markdown(name)}: no pairs in this window")
     with st.container(border=True):
-        accounting.show(ledger)
+        ledger.show(counted)
 
 
-def _newest(known: list[Known]) -> datetime | None:
-    return max((each.last for each in known), default=None)
+def _newest(entries: Sequence[TaskEntry]) -> datetime | None:
+    return max((entry.last_hour for entry in entries), default=None)

@@ -1,4 +1,4 @@
-"""One task and candidate on the Overview: what is known, how well, and at what price."""
+"""One task and candidate on the Overview: agreement, regret, unscored pairs, latency, cost, failures."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,9 +8,20 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.data import config
-from dashboard.ui import charts, filters, help_texts, navigation
-from dashboard.ui.text import between, dollars, milliseconds, moment, percent, plain, rate, ratio, whole, words
-from dashboard.views.overview.accounting import reasons
+from dashboard.ui import filters, help_texts, interval_charts, navigation
+from dashboard.ui.text import (
+    dollars,
+    escape_markdown,
+    humanize,
+    interval,
+    milliseconds,
+    percent,
+    rate,
+    ratio,
+    timestamp,
+    whole,
+)
+from dashboard.views.overview.ledger import reasons
 from scoring.evidence.estimates import Estimate
 from scoring.evidence.report import TaskEvidence
 from scoring.evidence.verdict import NOT_SAMPLED
@@ -22,10 +33,10 @@ QUANTILES: Final[tuple[Literal["p50", "p99"], ...]] = ("p50", "p99")
 
 
 def show(evidence: TaskEvidence, newest: datetime | None) -> None:
-    """A bordered block: what agrees, what it costs, what failed."""
+    """A bordered block. `newest` is the hour of the task's newest exchange."""
     with st.container(border=True):
         _head(evidence, newest)
-        # In a row that wraps: on a small screen the table stands below the numbers.
+        # A row that wraps: on a small screen the table is below the numbers.
         with st.container(horizontal=True, gap="medium"):
             for part, width in PARTS.items():
                 with st.container(width=width):
@@ -35,15 +46,18 @@ def show(evidence: TaskEvidence, newest: datetime | None) -> None:
 def _head(evidence: TaskEvidence, newest: datetime | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(plain(evidence.task), anchor=False, width="content")
+            st.subheader(escape_markdown(evidence.task), anchor=False, width="content")
             frontier = config.frontier_of(evidence.task)
-            st.caption(f"{plain(evidence.candidate)} against {plain(frontier or 'the frontier')}", width="content")
+            st.caption(
+                f"{escape_markdown(evidence.candidate)} against {escape_markdown(frontier or 'the frontier')}",
+                width="content",
+            )
             label, colour = filters.VERDICTS[evidence.verdict.status]
-            st.badge(label, color=colour, help=plain("; ".join(evidence.verdict.reasons)))
-            filters.mark_simulated(evidence.task, evidence.candidate)
-            # Rollups know the hour of the newest exchange, not its minute.
-            st.caption(f"{whole(evidence.n)} pairs · newest from the hour of {moment(newest)}", width="content")
-        help_texts.behind("agreement", "ceiling", "regret", "unscored", "prices")
+            st.badge(label, color=colour, help=escape_markdown("; ".join(evidence.verdict.reasons)))
+            filters.simulated_badge(evidence.task, evidence.candidate)
+            # Rollups keep the hour of the newest exchange, not its minute.
+            st.caption(f"{whole(evidence.n)} pairs · newest from the hour of {timestamp(newest)}", width="content")
+        help_texts.popover("agreement", "ceiling", "regret", "unscored", "prices")
 
 
 def _agreement(evidence: TaskEvidence) -> None:
@@ -54,10 +68,12 @@ def _agreement(evidence: TaskEvidence) -> None:
         return
     ceiling = evidence.ceiling
     st.metric(
-        "Agreement", percent(found.estimate), delta=between(found.low, found.high),
+        "Agreement", percent(found.estimate), delta=interval(found.low, found.high),
         delta_color="off", delta_arrow="off", help=help_texts.tip("agreement"),
     )  # fmt: skip
-    st.vega_lite_chart(charts.ruler(found.estimate, found.low, found.high, ceiling.estimate if ceiling else None))
+    st.vega_lite_chart(
+        interval_charts.interval_bar(found.estimate, found.low, found.high, ceiling.estimate if ceiling else None)
+    )
     st.caption(f"n {whole(found.n)} · " + (f"ceiling {percent(ceiling.estimate)}" if ceiling else "ceiling unknown"))
 
 
@@ -65,7 +81,7 @@ def _excess(evidence: TaskEvidence) -> None:
     found = evidence.excess_disagreement
     if found is None:
         st.metric("Excess disagreement", "–", help=help_texts.tip("ceiling"))
-        st.caption("The frontier was not asked twice: its ceiling\\_rate is 0.")
+        st.caption("No exchange was sent to the frontier twice: the task's ceiling\\_rate is 0.")
         return
     st.metric(
         "Excess disagreement", f"{100 * found.estimate:+.1f} points", delta=_points(found),
@@ -83,27 +99,32 @@ def _regret(evidence: TaskEvidence) -> None:
     if found is None:
         agreement = evidence.agreement
         share = percent(1 - agreement.estimate if agreement else None)
-        st.metric("Disagreement", share, help="1 - agreement. It is not regret.")
-        st.caption("Regret unknown: no label, reference or judge says which reply is better.")
+        st.metric("Disagreement", share, help="1 − agreement. It is not regret.")
+        st.caption("Regret unknown: no pair has a label, a reference or a judge's verdict.")
         return
     limit = evidence.regret_limit
-    most = next(each for each in _SCALES if each >= min(1.0, max(found.high, 1.5 * limit)))
+    scale_end = next(each for each in _SCALE_ENDS if each >= min(1.0, max(found.high, 1.5 * limit)))
     st.metric(
-        "Regret", rate(found.estimate), delta=between(found.low, found.high),
+        "Regret", rate(found.estimate), delta=interval(found.low, found.high),
         delta_color="off", delta_arrow="off", help=help_texts.tip("regret"),
     )  # fmt: skip
-    st.vega_lite_chart(charts.ruler(found.estimate, found.low, found.high, worst=True, most=most, limit=limit))
-    st.caption(f"n {whole(found.n)} · by {plain(found.source or '')} · limit {percent(limit)}")
+    st.vega_lite_chart(
+        interval_charts.interval_bar(
+            found.estimate, found.low, found.high, worse=True, scale_end=scale_end, limit=limit
+        )
+    )
+    st.caption(f"n {whole(found.n)} · by {escape_markdown(found.source or '')} · limit {percent(limit)}")
 
 
-def _lost(evidence: TaskEvidence) -> None:
-    lost = {reason: n for reason, n in evidence.unscored.items() if reason != NOT_SAMPLED}
-    asked = evidence.n - evidence.unscored.get(NOT_SAMPLED, 0)
-    st.metric("Unscored", percent(sum(lost.values()) / asked if asked else None), help=help_texts.tip("unscored"))
-    st.caption(plain(reasons(lost)) or "Every pair was scored.")
-    if any(lost.values()):
+def _unscored(evidence: TaskEvidence) -> None:
+    unscored = {reason: n for reason, n in evidence.unscored.items() if reason != NOT_SAMPLED}
+    sampled = evidence.n - evidence.unscored.get(NOT_SAMPLED, 0)
+    share = sum(unscored.values()) / sampled if sampled else None
+    st.metric("Unscored", percent(share), help=help_texts.tip("unscored"))
+    st.caption(escape_markdown(reasons(unscored)) or "Every pair was scored.")
+    if any(unscored.values()):
         navigation.link(
-            "Exchanges", "Read them", task=evidence.task, candidate=evidence.candidate, show="unscored", reason="all"
+            "Exchanges", "View them", task=evidence.task, candidate=evidence.candidate, show="unscored", reason="all"
         )
 
 
@@ -122,27 +143,27 @@ def _side_by_side(evidence: TaskEvidence) -> None:
     kinds = [
         kind for kind in {**failed["candidate"], **failed["frontier"]} if any(failed[role].get(kind) for role in ROLES)
     ]
-    rows += [(f"Failed: {words(kind)}", *(whole(failed[role].get(kind, 0)) for role in ROLES), "") for kind in kinds]
+    rows += [(f"Failed: {humanize(kind)}", *(whole(failed[role].get(kind, 0)) for role in ROLES), "") for kind in kinds]
     st.table(pd.DataFrame(rows, columns=["", "Frontier", "Candidate", "Ratio"]), border="horizontal", hide_index=True)
     if not kinds:
         st.caption("No reply failed.")
 
 
-#: What a block is made of, and how many pixels wide each part is.
+#: The parts of a block, and the width of each in pixels.
 PARTS: Final[dict[Callable[[TaskEvidence], None], int]] = {
     _agreement: 200,
     _excess: 180,
     _regret: 200,
-    _lost: 130,
+    _unscored: 130,
     _side_by_side: 400,
 }
 
-#: Ends of a scale for rates, of which the first that holds everything is taken.
-_SCALES: Final = (0.05, 0.1, 0.2, 0.4, 1.0)
+#: Where a scale for rates may end; the first that shows the whole interval is used.
+_SCALE_ENDS: Final = (0.05, 0.1, 0.2, 0.4, 1.0)
 
 _AGAINST_CEILING: Final[dict[CeilingStatus, str]] = {
-    "worse": "It disagrees more than the frontier does with itself.",
-    "better": "It disagrees less than the frontier does with itself.",
-    "undecided": "No clear difference from the frontier's own.",
+    "worse": "The candidate disagrees more than the frontier does with itself.",
+    "better": "The candidate disagrees less than the frontier does with itself.",
+    "undecided": "No clear difference from the frontier's disagreement with itself.",
     "no_ceiling": "",
 }

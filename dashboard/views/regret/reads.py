@@ -1,14 +1,15 @@
-"""Cached reads of the Regret page. Rollups only: a year of traffic costs what its hours cost."""
+"""Cached reads of the Regret page. From rollups alone: the cost grows with the hours, not with the traffic."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
-from dashboard.data import cache, config, measures, regret_tables
+from dashboard.data import cache, config
 from dashboard.data.cache import cached
-from dashboard.data.measures import Step
-from dashboard.data.regret_tables import Per, Side
-from dashboard.data.state import Window
+from dashboard.data.tables import Step, ranking, with_regret_of
+from dashboard.data.windows import Window
+from dashboard.views.regret import tables
+from dashboard.views.regret.tables import NOT_SAMPLED_COUNTER, KindRegret, Per
 from scoring.evidence import report
 from scoring.evidence.estimates import Estimate, estimates
 from scoring.evidence.report import TaskEvidence
@@ -17,16 +18,16 @@ from shadow.records import RegretSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
-    """Regret of the whole task, and the counts it rests on."""
+class Summary:
+    """Regret of the whole task, and how its pairs were sampled, see `tables.sampling`."""
 
     evidence: TaskEvidence
-    sampled: pd.DataFrame
+    sampling: pd.DataFrame
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Course:
-    """Regret over time, the share the candidate served, and where the stage changed."""
+class History:
+    """Regret over time, the share that the candidate served, and the changes of stage; see `tables`."""
 
     regret: pd.DataFrame
     served: pd.DataFrame
@@ -34,42 +35,44 @@ class Course:
 
 
 @cached
-def known(task: str, candidate: str, window: Window) -> Known | None:
-    """Regret by source, and what it rests on; None where the window holds nothing."""
+def summary(task: str, candidate: str, window: Window) -> Summary | None:
+    """Regret by source; None where the window has no pairs."""
     totals = cache.totals(task, candidate, window)
-    for found in report.evidence(totals, tasks=config.settings().tasks):
-        if found.n:
-            return Known(evidence=found, sampled=regret_tables.sampled(totals))
+    for evidence in report.evidence(totals, tasks=config.settings().tasks):
+        if evidence.n:
+            return Summary(evidence=evidence, sampling=tables.sampling(totals))
     return None
 
 
 @cached
 def segments(task: str, candidate: str, window: Window, source: RegretSource) -> pd.DataFrame:
-    """Segments by what `source` says, see `measures.ranking`; those of the stage among them.
+    """Segments by their regret according to `source`, the stages among them; see `data.tables.ranking`.
 
-    The window must hold something.
+    The window must have pairs.
     """
-    tallies = regret_tables.of_source(cache.segments(task, candidate, window), source)
-    (judged,) = report.evidence(tallies, tasks=config.settings().tasks)
-    return measures.ranking(judged, "regret")
+    tallies = with_regret_of(cache.segments(task, candidate, window), source)
+    (evidence,) = report.evidence(tallies, tasks=config.settings().tasks)
+    return ranking(evidence, "regret")
 
 
 @cached
-def sides(task: str, candidate: str, window: Window, source: RegretSource) -> list[tuple[Side, Estimate | None]]:
+def by_kind(
+    task: str, candidate: str, window: Window, source: RegretSource
+) -> list[tuple[KindRegret, Estimate | None]]:
     """Before and after the rollout, each with its regret."""
-    found = regret_tables.by_kind(cache.totals(task, candidate, window), source)
-    return list(zip(found, estimates([side.sums for side in found]), strict=True))
+    found = tables.by_kind(cache.totals(task, candidate, window), source)
+    return list(zip(found, estimates([each.sums for each in found]), strict=True))
 
 
 @cached
-def course(task: str, candidate: str, window: Window, source: RegretSource, per: Per) -> Course:
-    """Everything over time, see `regrets`."""
+def history(task: str, candidate: str, window: Window, source: RegretSource, per: Per) -> History:
+    """Regret, the served share and the stages over time."""
     step: Step = "hour" if per == "hour" else "day"
-    # Who was served is told by pairs, less those that sampling left out.
-    totals = cache.steps(task, candidate, window, ALL[0], step, counts=(regret_tables.LEFT_OUT,))
-    stages = cache.steps(task, candidate, window, regret_tables.STAGE, step, counts=(regret_tables.LEFT_OUT,))
-    return Course(
-        regret=regret_tables.over_time(totals, source, per),
-        served=regret_tables.served(totals, per),
-        stages=regret_tables.stage_changes(stages, per),
+    # The served share is computed from pairs less those that sampling left out, so their counter is read too.
+    totals = cache.periods(task, candidate, window, ALL[0], step, counts=(NOT_SAMPLED_COUNTER,))
+    stages = cache.periods(task, candidate, window, tables.STAGE, step, counts=(NOT_SAMPLED_COUNTER,))
+    return History(
+        regret=tables.over_time(totals, source, per),
+        served=tables.served(totals, per),
+        stages=tables.stage_changes(stages, per),
     )

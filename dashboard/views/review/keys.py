@@ -1,17 +1,16 @@
-"""Keys of the Review page that Streamlit's own shortcuts do not cover.
+"""Keyboard shortcuts of the Review page beyond Streamlit's own.
 
-Shortcuts of buttons are Streamlit's: they press the button they belong to, and are off while
-somebody types. The few lines below add what they lack: a key that leads into the note field and
-one that leads out of it, other keys for the same button (0, and those of a number pad), and no
-second press from a key that is held down. They are our own, constant, and ask nobody for anything;
-without them every button still works.
+Streamlit's shortcuts press the button they belong to, and are off while the reader types. The
+script below adds a key that moves to the note field and one that leaves it, further keys for the
+same button (0, and those of a number pad), and ignores the repeats of a key that is held down. It
+is a constant and loads nothing; without it every button still works.
 """
 
 from typing import Final
 
 import streamlit as st
 
-#: Starts of the keys of widgets, by which the script finds them; `TURN` follows.
+#: Starts of the keys of widgets, by which the script finds them; the queue's `turn` follows.
 LEFT, TIE, RIGHT, SKIP, UNDO, NOTE = (f"review-{name}-" for name in ("left", "tie", "right", "skip", "undo", "note"))
 
 _SCRIPT: Final = f"""<script>
@@ -28,7 +27,7 @@ _SCRIPT: Final = f"""<script>
     const target = event.composedPath()[0];
     if (!note() || event.ctrlKey || event.metaKey || event.altKey) return;
     if (types(target)) {{
-      // Once Streamlit has taken the text, the next key is a label again.
+      // Leave the field once Streamlit has read the text, so that the next key is a label again.
       if (target === note() && /^(Enter|Escape)$/.test(event.key)) setTimeout(() => target.blur());
     }} else if (event.repeat && /^[012tsun]$/i.test(event.key)) {{
       stop(event);
@@ -40,7 +39,7 @@ _SCRIPT: Final = f"""<script>
       press(also[event.key]);
     }}
   }}, true);
-  // A switch or a list keeps the focus after a click, and with it the keys.
+  // A switch or a list keeps the focus after a click, and would receive the next keys.
   addEventListener("pointerup", event => {{
     if (!note()) return;
     const chosen = event.target.closest?.("[role=option]");
@@ -53,7 +52,7 @@ _SCRIPT: Final = f"""<script>
 </script>"""
 
 
-def listen() -> None:
-    """Add the keys to this page."""
-    # Our own constant text: no word of a model or a caller is in it.
+def add_shortcuts() -> None:
+    """Add the shortcuts to this page."""
+    # A constant: it contains no text of a model or a caller.
     st.html(_SCRIPT, unsafe_allow_javascript=True)

@@ -1,30 +1,28 @@
-"""Review: people say which of two replies is better, without knowing whose it is."""
+"""The Review page: people label which of two replies is better, without knowing which model wrote it."""
 
 from typing import Final
 
 import streamlit as st
 
-from dashboard.data import config, state
-from dashboard.data import reads as frames
-from dashboard.data.reads import Known
-from dashboard.ui import diff, empty, filters, side_by_side
-from dashboard.ui.text import plain, whole
-from dashboard.views.review import blind, keys, reviewing
-from dashboard.views.review import progress as review_progress
-from dashboard.views.review.blind import Choice
+from dashboard.data import catalogue, config
+from dashboard.ui import diff, empty_states, filters, selection
+from dashboard.ui.text import escape_markdown, whole
+from dashboard.views.review import keys, labels, progress, reads, side_assignment
 from dashboard.views.review.plan import Plan
-from dashboard.views.review.review_queue import Desk
+from dashboard.views.review.review_queue import ReviewQueue
+from dashboard.views.review.side_assignment import Choice
 from scoring.judge.render import turns
+from shadow.store.read.catalogue import TaskEntry
 from shadow.store.read.pairs import StoredPair
 
-#: The lower half is about what others do, too.
+#: The lower half of the page includes the labels of other reviewers.
 REFRESH: Final = "15s"
 
-#: Where the session keeps the reviewer's name.
+#: The session key of the reviewer's name.
 REVIEWER: Final = "reviewer's name"
 
-#: Longer names are cut; a name is for telling people apart.
-MOST_NAME: Final = 60
+#: Longer names are cut; a name only has to tell people apart.
+MAX_NAME: Final = 60
 
 _STYLE: Final = """<style>
 .shadow-turn { margin-bottom: 0.5rem; }
@@ -34,108 +32,111 @@ _STYLE: Final = """<style>
 </style>"""
 
 
-@empty.guarded
+@empty_states.show_errors
 def show() -> None:
-    known, candidate = _what()
-    reviewer = _who()
+    entry, candidate = _choose_task()
+    reviewer = _reviewer()
     if reviewer is None:
         return
-    if not reviewing.per_day(known.task):
-        empty.nothing("No labels are planned for this task.", "Set its `reviews_per_day` in shadow.toml.")
+    if not reads.labels_per_day(entry.task):
+        empty_states.no_data("No labels are planned for this task.", "Set its `reviews_per_day` in shadow.toml.")
         return
-    settled = reviewing.plan(known, candidate)
-    keys.listen()
-    _desk(known.task, candidate, reviewer, settled)
-    _progress(known.task, candidate, settled)
+    plan = reads.plan(entry, candidate)
+    keys.add_shortcuts()
+    _card(entry.task, candidate, reviewer, plan)
+    _progress(entry.task, candidate, plan)
 
 
-def _what() -> tuple[Known, str]:
-    """Let the reader choose what to label. Models stay unnamed: a name would tell what to expect."""
-    known = {each.task: each for each in frames.catalogue()}
+def _choose_task() -> tuple[TaskEntry, str]:
+    """Let the reviewer choose a task and one of its candidates. Candidates have numbers: a name would bias them."""
+    entries = {entry.task: entry for entry in catalogue.tasks()}
     named = st.query_params.pop("candidate", None)
     with filters.row():
-        chosen = known[state.choose("task", "Task", list(known))]
-        which = 0
-        if len(chosen.candidates) > 1:
-            numbers = [f"{number} of {len(chosen.candidates)}" for number in range(1, len(chosen.candidates) + 1)]
-            if named in chosen.candidates:
-                st.session_state["pairs"] = numbers[chosen.candidates.index(named)]
-            which = numbers.index(
-                st.selectbox("Pairs", numbers, key="pairs", help=_WHICH, bind="query-params", width=state.WIDTH)
+        entry = entries[selection.choose("task", "Task", list(entries))]
+        index = 0
+        if len(entry.candidates) > 1:
+            numbers = [f"{number} of {len(entry.candidates)}" for number in range(1, len(entry.candidates) + 1)]
+            if named in entry.candidates:
+                st.session_state["pairs"] = numbers[entry.candidates.index(named)]
+            index = numbers.index(
+                st.selectbox("Pairs", numbers, key="pairs", help=_PAIRS, bind="query-params", width=selection.WIDTH)
             )
-        candidate = chosen.candidates[which]
-        if any(map(config.is_simulated, filter(None, (config.frontier_of(chosen.task), candidate)))):
-            st.badge("simulated", icon=":material/science:", color="violet", help="Not all of these models are real.")
-        if chosen.task not in config.settings().tasks:
-            st.caption("Not in shadow.toml: the defaults hold.", width="content")
-    return chosen, candidate
+        candidate = entry.candidates[index]
+        if any(map(config.is_simulated, filter(None, (config.frontier_of(entry.task), candidate)))):
+            st.badge(
+                "simulated", icon=":material/science:", color="violet", help="At least one of the models is simulated."
+            )
+        if entry.task not in config.settings().tasks:
+            st.caption("Not in shadow.toml: default settings apply.", width="content")
+    return entry, candidate
 
 
-def _who() -> str | None:
-    """The reviewer's name; None while it is asked.
+def _reviewer() -> str | None:
+    """The reviewer's name; a form and None where it is not known yet.
 
-    Kept in the session and never in the address: whoever is sent the link would label under it.
+    Kept in the session and never in the address: whoever opens a copied link would label under that name.
     """
     name: str = st.session_state.get(REVIEWER, "")
     if name:
         return name
     with st.container(border=True, width=520):
-        st.markdown("##### Who is labelling?")
-        st.caption("Your labels are kept under this name. It is not checked: this page has no sign-on.")
-        with st.form("who", border=False):
-            st.text_input("Your name", key=_TYPED, max_chars=MOST_NAME)
-            st.form_submit_button("Start", type="primary", on_click=_introduce)
+        st.markdown("##### Reviewer")
+        st.caption("Your labels are stored under this name. It is not verified: this page has no sign-on.")
+        with st.form("reviewer", border=False):
+            st.text_input("Your name", key=_NAME_FIELD, max_chars=MAX_NAME)
+            st.form_submit_button("Start", type="primary", on_click=_set_reviewer)
     return None
 
 
-def _introduce() -> None:
-    st.session_state[REVIEWER] = " ".join(st.session_state[_TYPED].split())[:MOST_NAME]
+def _set_reviewer() -> None:
+    st.session_state[REVIEWER] = " ".join(st.session_state[_NAME_FIELD].split())[:MAX_NAME]
 
 
-def _leave() -> None:
+def _clear_reviewer() -> None:
     st.session_state.pop(REVIEWER, None)
 
 
 @st.fragment
-@empty.guarded
-def _desk(task: str, candidate: str, reviewer: str, settled: Plan) -> None:
-    desks: dict[tuple[str, str, str], Desk] = st.session_state.setdefault(_DESKS, {})
-    desk = desks.setdefault((task, candidate, reviewer), Desk(reviewer=reviewer))
-    pair = reviewing.in_front(desk, task, candidate, settled)
+@empty_states.show_errors
+def _card(task: str, candidate: str, reviewer: str, plan: Plan) -> None:
+    queues: dict[tuple[str, str, str], ReviewQueue] = st.session_state.setdefault(_QUEUES, {})
+    queue = queues.setdefault((task, candidate, reviewer), ReviewQueue(reviewer=reviewer))
+    pair = labels.current_pair(queue, task, candidate, plan)
     _today(task, candidate, reviewer)
-    if desk.trouble:
-        st.error("That did not work.", icon=":material/error:")
-        st.text(desk.trouble)
+    if queue.error:
+        st.error("The action failed.", icon=":material/error:")
+        st.text(queue.error)
     with st.container(border=True, key="review-card"):
         if pair is None:
-            _nothing_left(desk, task, candidate, settled)
+            _none_left(queue, task, candidate, plan)
         else:
-            _pair(pair, desk)
-        _actions(desk, task, candidate, labelling=pair is not None)
+            _pair(pair, queue)
+        _actions(queue, task, candidate, has_pair=pair is not None)
 
 
 def _today(task: str, candidate: str, reviewer: str) -> None:
-    """One line: how much of the day's plan is done, and by whom."""
-    given, planned = reviewing.today(task, candidate), reviewing.per_day(task)
+    """One line: how many of the day's planned labels are given, and by whom."""
+    given, planned = reads.labels_today(task, candidate), reads.labels_per_day(task)
     done = sum(given.values())
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.progress(
             min(1.0, done / planned),
-            text=f"**{whole(done)}** of {whole(planned)} today · you {whole(given.get(reviewer, 0))}",
+            text=f"**{whole(done)}** of {whole(planned)} labels today · yours: {whole(given.get(reviewer, 0))}",
         )
-        st.caption(f"as **{plain(reviewer)}**", width="content")
-        st.button("Not you?", type="tertiary", on_click=_leave)
+        st.caption(f"labelling as **{escape_markdown(reviewer)}**", width="content")
+        st.button("Change name", type="tertiary", on_click=_clear_reviewer)
 
 
-def _pair(pair: StoredPair, desk: Desk) -> None:
-    st.html(side_by_side.STYLE + _STYLE)
-    st.caption(f"**What makes a reply better:** {plain(reviewing.rubric(pair.trial.exchange.task))}")
-    st.html(diff.conversation(turns(pair.trial.exchange.request)) or "<small>The request holds no text.</small>")
-    texts = blind.sides(pair.trial, frontier_left=blind.frontier_is_left(pair.key, desk.reviewer))
+def _pair(pair: StoredPair, queue: ReviewQueue) -> None:
+    st.html(diff.STYLE + _STYLE)
+    st.caption(f"**What makes a reply better:** {escape_markdown(reads.rubric(pair.trial.exchange.task))}")
+    st.html(diff.conversation(turns(pair.trial.exchange.request)) or "<small>The request contains no text.</small>")
+    frontier_left = side_assignment.frontier_is_left(pair.key, queue.reviewer)
+    texts = side_assignment.side_texts(pair.trial, frontier_left=frontier_left)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        marking = state.toggle("differences", "Mark what differs")
+        marking = selection.toggle("differences", "Mark what differs")
         if texts[0] == texts[1]:
-            st.caption("Word for word the same.", width="content")
+            st.caption("The two replies are identical.", width="content")
     if marking:
         pieces = diff.segments(*texts)
     else:
@@ -146,78 +147,79 @@ def _pair(pair: StoredPair, desk: Desk) -> None:
             st.html(diff.marked(side))
 
 
-def _actions(desk: Desk, task: str, candidate: str, *, labelling: bool) -> None:
-    """The buttons, each with its key. Their own keys hold the turn: a late press is for a pair that is gone."""
-    turn = desk.turn
-    if labelling:
-        for column, (key, choice, words, shortcut) in zip(st.columns(3), _CHOICES, strict=True):
+def _actions(queue: ReviewQueue, task: str, candidate: str, *, has_pair: bool) -> None:
+    """The buttons, each with its shortcut. Their widget keys contain the turn, so a late click is recognised."""
+    turn = queue.turn
+    if has_pair:
+        for column, (key, choice, text, shortcut) in zip(st.columns(3), _CHOICES, strict=True):
             column.button(
-                words,
+                text,
                 key=f"{key}{turn}",
                 shortcut=shortcut,
                 width="stretch",
                 on_click=_label,
-                args=(desk, choice, turn),
+                args=(queue, choice, turn),
             )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if labelling:
+        if has_pair:
             st.text_input(
-                "Note", value=desk.note, key=f"{keys.NOTE}{turn}", label_visibility="collapsed", max_chars=2_000,
+                "Note", value=queue.note, key=f"{keys.NOTE}{turn}", label_visibility="collapsed", max_chars=2_000,
                 placeholder="N: write a note for this pair, then Enter",
             )  # fmt: skip
-            st.button("Skip", key=f"{keys.SKIP}{turn}", shortcut="s", on_click=_skip, args=(desk, turn))
-        st.button("Undo", key=f"{keys.UNDO}{turn}", shortcut="u", on_click=_undo, args=(desk, task, candidate, turn))
+            st.button("Skip", key=f"{keys.SKIP}{turn}", shortcut="s", on_click=_skip, args=(queue, turn))
+        st.button("Undo", key=f"{keys.UNDO}{turn}", shortcut="u", on_click=_undo, args=(queue, task, candidate, turn))
 
 
-def _label(desk: Desk, choice: Choice, turn: int) -> None:
-    if turn == desk.turn:
-        desk.trouble = ""
-        reviewing.label(desk, choice, st.session_state.get(f"{keys.NOTE}{turn}") or "")
+def _label(queue: ReviewQueue, choice: Choice, turn: int) -> None:
+    if turn == queue.turn:
+        queue.error = ""
+        labels.label(queue, choice, st.session_state.get(f"{keys.NOTE}{turn}") or "")
 
 
-def _skip(desk: Desk, turn: int) -> None:
-    if turn == desk.turn:
-        desk.trouble = ""
-        desk.skip()
+def _skip(queue: ReviewQueue, turn: int) -> None:
+    if turn == queue.turn:
+        queue.error = ""
+        queue.skip()
 
 
-def _undo(desk: Desk, task: str, candidate: str, turn: int) -> None:
-    if turn == desk.turn:
-        desk.trouble = ""
-        reviewing.undo(desk, task, candidate)
+def _undo(queue: ReviewQueue, task: str, candidate: str, turn: int) -> None:
+    if turn == queue.turn:
+        queue.error = ""
+        labels.undo(queue, task, candidate)
 
 
-def _nothing_left(desk: Desk, task: str, candidate: str, settled: Plan) -> None:
-    progress = reviewing.progress(task, candidate, settled.since, dict(settled.probabilities))
-    pairs = sum(each.pairs for each in progress.strata.values())
-    if desk.skipped:
-        st.info(f"All that is left are the {len(desk.skipped)} you skipped.", icon=":material/fast_forward:")
-        st.button("Show them again", on_click=desk.look_again)
+def _none_left(queue: ReviewQueue, task: str, candidate: str, plan: Plan) -> None:
+    counted = reads.progress(task, candidate, plan.since, dict(plan.probabilities))
+    pairs = sum(each.pairs for each in counted.strata.values())
+    if queue.skipped:
+        st.info(f"Only pairs that you skipped are left: {len(queue.skipped)}.", icon=":material/fast_forward:")
+        st.button("Show skipped pairs", on_click=queue.requeue_skipped)
     elif pairs:
-        st.success(
-            "Everything that was chosen is labelled. More is chosen as traffic comes in.", icon=":material/check:"
-        )
-    elif progress.awaiting_judge:
+        st.success("All chosen pairs are labelled. More are chosen as traffic comes in.", icon=":material/check:")
+    elif counted.awaiting_judge:
         st.info(
-            f"{whole(progress.awaiting_judge)} pairs wait for the judge first: start `shadow judge run`.",
+            f"{whole(counted.awaiting_judge)} pairs wait for the judge's verdict first: start `shadow judge run`.",
             icon=":material/gavel:",
         )
     else:
-        empty.nothing("There is no pair of replies to label yet.", "Both replies have to be there, and be kept.")
+        empty_states.no_data(
+            "There is no pair of replies to label yet.", "A pair needs two replies whose text is still stored."
+        )
 
 
 @st.fragment(run_every=REFRESH)
-@empty.guarded
-def _progress(task: str, candidate: str, settled: Plan) -> None:
-    review_progress.show(task, candidate, settled)
+@empty_states.show_errors
+def _progress(task: str, candidate: str, plan: Plan) -> None:
+    progress.show(task, candidate, plan)
 
 
-_TYPED: Final = "typed name"
-_DESKS: Final = "desks"
+#: The widget key of the name field, and the session key of the review queues.
+_NAME_FIELD: Final = "typed name"
+_QUEUES: Final = "review queues"
 
 _CHOICES: Final[tuple[tuple[str, Choice, str, str], ...]] = (
     (keys.LEFT, "left", "Left is better", "1"),
     (keys.TIE, "tie", "Tie :gray[0 or]", "t"),
     (keys.RIGHT, "right", "Right is better", "2"),
 )
-_WHICH: Final = "The small models that want this task, in order of name. They stay unnamed while you label."
+_PAIRS: Final = "The task's candidates, in order of name. Their names are hidden while you label."

@@ -1,8 +1,9 @@
-"""How likely a pair is to be labelled: the day's labels, dealt out over what pairs were chosen from.
+"""With which probability a pair is chosen for labelling: the day's labels, divided over the strata.
 
-Half of the labels go to pairs that the judge calls worse and half to the others; where no judge
-looked, half to disagreements and half to agreements. What is rare is so labelled more often than
-its share, and the chance, which is kept with each label, weighs it back.
+Half of the labels go to pairs that the judge calls worse and half to the others; where no verdict
+exists, half to disagreements and half to agreements. Pairs of a rare stratum are so labelled more
+often than their share of the traffic; the probability is stored with each label, and 1 / probability
+weights it back.
 """
 
 from collections.abc import Mapping
@@ -13,14 +14,14 @@ from typing import Final
 from scoring.stats.two_phase import TwoPhase, labelling_probabilities
 from shadow.store.feedback.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, Progress, StratumProgress
 
-#: Pairs older than this are not offered: people label what the traffic is like now.
+#: Older pairs are not offered: people label current traffic.
 WINDOW: Final = timedelta(days=7)
 
-#: Share of labelled pairs that a second person is asked about.
+#: Share of labelled pairs that are offered to a second person.
 SECOND_OPINIONS: Final = 0.1
 
-#: Of two strata, the one that is expected to hold more regret stands first.
-HALVES: Final = ((JUDGED_WORSE, JUDGED_FINE), (DISAGREEMENT, AGREEMENT))
+#: Pairs of strata that share labels equally. The first of each is expected to contain more regret.
+STRATUM_PAIRS: Final = ((JUDGED_WORSE, JUDGED_FINE), (DISAGREEMENT, AGREEMENT))
 
 _DAY: Final = timedelta(days=1)
 
@@ -29,53 +30,53 @@ _DAY: Final = timedelta(days=1)
 class Plan:
     """Pairs of the event time `since` or later are chosen with the probability of their stratum.
 
-    `settled_at` is the moment of which the probabilities were worked out.
+    `fixed_at` is the moment for which the probabilities were computed.
     """
 
     since: datetime
-    settled_at: datetime
+    fixed_at: datetime
     probabilities: Mapping[str, float]
 
 
-def window(newest: datetime, *, payload_days: float) -> datetime:
-    """Where the window starts that ends with the hour `newest`: on a midnight (UTC), and where there are payloads."""
+def window_start(newest: datetime, *, payload_days: float) -> datetime:
+    """The start of the window that ends with the hour `newest`: a midnight (UTC) within the retention of payloads."""
     midnight = newest.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight - min(WINDOW, max(0, int(payload_days) - 1) * _DAY)
 
 
-def settled_at(since: datetime, *, first: datetime, newest: datetime) -> datetime:
-    """The moment of which the chances are worked out: they stay as they are for a day.
+def fixed_at(since: datetime, *, first: datetime, newest: datetime) -> datetime:
+    """The moment for which the probabilities are computed: they stay the same for a day.
 
-    On a task's first day, of which too little is known for that, they stay for an hour.
+    On a task's first day there is too little data for that, and they stay the same for an hour.
     """
     midnight = newest.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight if max(first, since) < midnight else newest
 
 
 def plan(
-    progress: Progress, *, since: datetime, settled_at: datetime, first: datetime, newest: datetime, per_day: int
+    progress: Progress, *, since: datetime, fixed_at: datetime, first: datetime, newest: datetime, per_day: int
 ) -> Plan:
-    """Chances with which `per_day` pairs of a day are chosen, at the pace of the window so far.
+    """Probabilities that choose `per_day` pairs a day, at the mean traffic of the window so far.
 
     `first` and `newest` are the hours of the task's first and newest exchange.
     """
     days = max(_DAY, newest + timedelta(hours=1) - max(first, since)) / _DAY
     pairs = sum(each.pairs for each in progress.strata.values()) + progress.awaiting_judge
     if not (pairs and per_day):
-        return Plan(since=since, settled_at=settled_at, probabilities={})
+        return Plan(since=since, fixed_at=fixed_at, probabilities={})
     per_pair = min(1.0, per_day * days / pairs)
-    chances: dict[str, float] = {}
-    for rare, other in HALVES:
+    probabilities: dict[str, float] = {}
+    for rare, other in STRATUM_PAIRS:
         counts = TwoPhase(judged_worse=_pairs(progress, rare), judged_fine=_pairs(progress, other))
-        first_chance, second_chance = labelling_probabilities(counts, per_pair)
-        chances |= {rare: _written(first_chance), other: _written(second_chance)}
-    return Plan(since=since, settled_at=settled_at, probabilities=chances)
+        of_rare, of_other = labelling_probabilities(counts, per_pair)
+        probabilities |= {rare: _rounded(of_rare), other: _rounded(of_other)}
+    return Plan(since=since, fixed_at=fixed_at, probabilities=probabilities)
 
 
 def _pairs(progress: Progress, stratum: str) -> int:
     return progress.strata.get(stratum, StratumProgress()).pairs
 
 
-def _written(chance: float) -> float:
-    # As short as people would write it, which also is the same after a restart with a few pairs more.
-    return float(f"{chance:.2g}")
+def _rounded(probability: float) -> float:
+    # Two digits: easy to read, and mostly the same after a restart with a few pairs more.
+    return float(f"{probability:.2g}")

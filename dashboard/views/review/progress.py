@@ -1,4 +1,4 @@
-"""How far the labelling has come, and how well people agree: the lower half of the Review page."""
+"""The lower half of the Review page: how many pairs are labelled, and how well reviewers agree."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -8,15 +8,15 @@ import streamlit as st
 
 from dashboard.data import config
 from dashboard.ui import help_texts
-from dashboard.ui.text import percent, plain, whole
-from dashboard.views.review import reviewing
+from dashboard.ui.text import escape_markdown, percent, whole
+from dashboard.views.review import reads
 from dashboard.views.review.plan import Plan
 from scoring.judge.calibration import Calibration
 from scoring.stats.judges import agreement_of_table
 from shadow.store.feedback.labels import ReviewerAgreement
 from shadow.store.feedback.review import AGREEMENT, DISAGREEMENT, JUDGED_FINE, JUDGED_WORSE, STRATA, Progress
 
-#: What pairs are chosen from, in words that do not tell which reply is whose.
+#: The strata, in words that do not reveal which model wrote which reply.
 NAMES: Final = {
     JUDGED_WORSE: "judged worse",
     JUDGED_FINE: "judged fine",
@@ -25,35 +25,35 @@ NAMES: Final = {
 }
 
 
-def show(task: str, candidate: str, settled: Plan) -> None:
-    progress = reviewing.progress(task, candidate, settled.since, dict(settled.probabilities))
+def show(task: str, candidate: str, plan: Plan) -> None:
+    progress = reads.progress(task, candidate, plan.since, dict(plan.probabilities))
     left, right = st.columns([3, 2], gap="medium")
     with left, st.container(border=True):
-        help_texts.heading("What is chosen", "labelling")
-        st.table(strata(progress, settled), border="horizontal", hide_index=True)
+        help_texts.heading("Pairs chosen for labelling", "labelling")
+        st.table(strata(progress, plan), border="horizontal", hide_index=True)
         if progress.awaiting_judge:
             st.caption(
-                f"{whole(progress.awaiting_judge)} pairs wait for the judge, and are offered once it has looked."
+                f"{whole(progress.awaiting_judge)} pairs wait for the judge's verdict, and are offered after it."
             )
-        st.caption(needed(reviewing.judge(task, candidate), has_judge=_has_judge(task)))
+        st.caption(labels_needed(reads.judge_calibration(task, candidate), has_judge=_has_judge(task)))
     with right, st.container(border=True):
         help_texts.heading("Reviewers", "reviewers")
-        today = reviewing.today(task, candidate)
+        today = reads.labels_today(task, candidate)
         if not (progress.labels or today):
-            st.caption("Nobody has labelled anything here yet.")
+            st.caption("No labels yet.")
             return
         st.table(reviewers(progress, today), border="horizontal", hide_index=True)
-        between(reviewing.agreement(task))
+        _agreement(reads.reviewer_agreement(task))
 
 
-def strata(progress: Progress, settled: Plan) -> pd.DataFrame:
-    """A row for everything that pairs are chosen from: how many there are, are chosen, and are labelled."""
+def strata(progress: Progress, plan: Plan) -> pd.DataFrame:
+    """A row for each stratum with pairs: how many there are, how many are chosen, how many are labelled."""
     rows = [(name, progress.strata[name]) for name in STRATA if progress.strata[name].pairs]
     return pd.DataFrame(
         {
             "Chosen from": [NAMES[name] for name, _ in rows],
             "Pairs": [whole(found.pairs) for _, found in rows],
-            "Chance": [f"{100 * settled.probabilities.get(name, 0):.3g}%" for name, _ in rows],
+            "Probability": [f"{100 * plan.probabilities.get(name, 0):.3g}%" for name, _ in rows],
             "Chosen": [whole(found.chosen) for _, found in rows],
             "Labelled": [whole(found.labelled) for _, found in rows],
         }
@@ -61,19 +61,19 @@ def strata(progress: Progress, settled: Plan) -> pd.DataFrame:
 
 
 def reviewers(progress: Progress, today: dict[str, int]) -> pd.DataFrame:
-    """A row for each reviewer: labels of this window's pairs, and labels given today."""
+    """A row for each reviewer: labels on pairs of this window, and labels given today."""
     names = sorted(progress.labels.keys() | today.keys())
     return pd.DataFrame(
         {
-            # A table reads Markdown, and anybody may call themselves anything.
-            "Reviewer": [plain(name) for name in names],
+            # Tables read Markdown, and reviewers choose their names freely.
+            "Reviewer": [escape_markdown(name) for name in names],
             "Labels": [whole(progress.labels[name].total()) if name in progress.labels else "0" for name in names],
             "Today": [whole(today.get(name, 0)) for name in names],
         }
     )
 
 
-def between(found: Iterable[ReviewerAgreement]) -> None:
+def _agreement(found: Iterable[ReviewerAgreement]) -> None:
     """A line for every two reviewers who labelled the same pairs."""
     pairs = [(each, agreement_of_table(each.table)) for each in found]
     if not pairs:
@@ -81,27 +81,27 @@ def between(found: Iterable[ReviewerAgreement]) -> None:
     for each, measured in pairs:
         kappa, ac1 = (("–" if value is None else f"{value:.2f}") for value in (measured.kappa, measured.ac1))
         st.caption(
-            f"**{plain(each.first)}** and **{plain(each.second)}**: same answer {percent(measured.observed, 0)} · "
-            f"κ {kappa} · AC1 {ac1} · n {whole(measured.n)}"
+            f"**{escape_markdown(each.first)}** and **{escape_markdown(each.second)}**: same answer "
+            f"{percent(measured.observed, 0)} · κ {kappa} · AC1 {ac1} · n {whole(measured.n)}"
         )
 
 
-def needed(judge: Calibration, *, has_judge: bool) -> str:
-    """How many labels more it takes."""
-    wanted = f"± {100 * reviewing.HALF_WIDTH:g} points"
+def labels_needed(judge: Calibration, *, has_judge: bool) -> str:
+    """How many more labels give the wanted precision, in words."""
+    precision = f"± {100 * reads.HALF_WIDTH:g} points"
     if not judge.verdicts:
         return (
-            "The judge has not looked at any pair yet."
+            "The judge has given no verdict yet."
             if has_judge
-            else f"How many labels it takes to know regret to within {wanted} is told from a judge's verdicts: "
+            else f"The number of labels that give regret to within {precision} is computed from a judge's verdicts: "
             "name a model in the task's `judge`."
         )
     if judge.needed.reason == "enough":
-        return f"Labels and the judge's verdicts are enough to know regret to within {wanted}."
+        return f"There are enough labels and verdicts to give regret to within {precision}."
     if judge.needed.more is None:
-        return f"To know regret to within {wanted} the judge has to look at more pairs: labels alone cannot do it."
+        return f"To give regret to within {precision} the judge has to see more pairs: labels alone are not enough."
     more = whole(judge.needed.more)
-    return f"**{more}** more labels, half on each verdict, and regret is known to within {wanted}."
+    return f"**{more}** more labels, half on each verdict, give regret to within {precision}."
 
 
 def _has_judge(task: str) -> bool:

@@ -1,8 +1,8 @@
-"""What lies before one reviewer: the pair in front of them, those that wait, and those put aside.
+"""The pairs that wait for one reviewer: the current one, the next ones, and the skipped ones.
 
-A desk belongs to one page of one reader. It fetches a few pairs at a time, so that the next one is
-there at once, and hands them out in an order of the reviewer's own: two people who label at the
-same time would otherwise always meet at the same pair.
+A queue belongs to one open page. It is filled with a few pairs at a time, so that the next one is
+there at once, in an order of the reviewer's own: two people who label at the same time would
+otherwise always see the same pair.
 """
 
 from collections.abc import Iterable
@@ -17,8 +17,11 @@ from shadow.store.rows.names import PairKey
 BATCH: Final = 20
 
 
-class Waiting(NamedTuple):
-    """A pair to label: the chance it was chosen with, what from, and whether somebody else labelled it already."""
+class QueuedPair(NamedTuple):
+    """A pair to label, the probability and the stratum it was chosen with.
+
+    `second` where another person labelled it already.
+    """
 
     name: PairKey
     probability: float
@@ -27,75 +30,75 @@ class Waiting(NamedTuple):
 
 
 @dataclass(kw_only=True, slots=True)
-class Desk:
-    """The work of one reviewer.
+class ReviewQueue:
+    """The queue of one reviewer.
 
-    `turn` counts what was put in front of them: a press that was meant for an earlier turn is told
-    by it. `note` is the text the note field begins with, `trouble` what went wrong last.
+    `turn` counts the pairs that were shown, so that a click meant for an earlier pair is recognised.
+    `note` is the text that the note field starts with; `error` is what went wrong last.
     """
 
     reviewer: str
-    current: Waiting | None = None
-    waiting: list[Waiting] = field(default_factory=list)
-    skipped: list[Waiting] = field(default_factory=list)
+    current: QueuedPair | None = None
+    waiting: list[QueuedPair] = field(default_factory=list)
+    skipped: list[QueuedPair] = field(default_factory=list)
     turn: int = 0
     note: str = ""
-    trouble: str = ""
+    error: str = ""
     last_was_skip: bool = False
 
     def refill(self, found: Iterable[ReviewPair]) -> None:
-        """Put further pairs into the queue: second opinions first, the rest in this reviewer's own order."""
-        put_aside = {each.name for each in self.skipped}
+        """Replace the waiting pairs: second opinions first, the rest in this reviewer's own order."""
+        skipped = {each.name for each in self.skipped}
         fresh = [
-            Waiting(each.pair.key, each.probability, each.stratum, each.pair.human is not None)
+            QueuedPair(each.pair.key, each.probability, each.stratum, each.pair.human is not None)
             for each in found
-            if each.pair.key not in put_aside
+            if each.pair.key not in skipped
         ]
-        self.waiting = sorted(fresh, key=lambda each: (not each.second, _shuffled(each.name, self.reviewer)))
+        self.waiting = sorted(fresh, key=lambda each: (not each.second, _order(each.name, self.reviewer)))
 
-    def take(self) -> Waiting | None:
-        """Put the next pair in front of the reviewer; None where the queue is empty."""
+    def advance(self) -> QueuedPair | None:
+        """Make the next waiting pair the current one; None where none waits."""
         self.current = self.waiting.pop(0) if self.waiting else None
-        self._turn()
+        self._next_turn()
         return self.current
 
-    def drop(self) -> None:
-        """The pair in front is not to be shown after all."""
+    def discard_current(self) -> None:
+        """Drop the current pair: it can no longer be labelled."""
         self.current = None
 
-    def done(self) -> None:
-        """The pair in front has been labelled."""
+    def finish_current(self) -> None:
+        """The current pair has its label."""
         self.current = None
         self.last_was_skip = False
-        self._turn()
+        self._next_turn()
 
     def skip(self) -> None:
-        """Put the pair in front aside, until the reviewer asks for it."""
+        """Move the current pair to the skipped ones."""
         if self.current is not None:
             self.skipped.append(self.current)
-            self.done()
+            self.finish_current()
             self.last_was_skip = True
 
-    def put_back(self, pair: Waiting, *, note: str = "") -> None:
-        """Put `pair` in front again; what lay there comes next."""
+    def bring_back(self, pair: QueuedPair, *, note: str = "") -> None:
+        """Make `pair` the current one again; the pair that was current comes next."""
         self.skipped = [each for each in self.skipped if each.name != pair.name]
         self.waiting = [each for each in self.waiting if each.name != pair.name]
         if self.current is not None and self.current.name != pair.name:
             self.waiting.insert(0, self.current)
         self.current = pair
         self.last_was_skip = False
-        self._turn(note)
+        self._next_turn(note)
 
-    def look_again(self) -> None:
-        """Bring back what was put aside."""
+    def requeue_skipped(self) -> None:
+        """Add the skipped pairs to the end of the waiting ones."""
         self.waiting, self.skipped = [*self.waiting, *self.skipped], []
         self.last_was_skip = False
 
-    def _turn(self, note: str = "") -> None:
+    def _next_turn(self, note: str = "") -> None:
         self.turn += 1
         self.note = note
 
 
-def _shuffled(name: PairKey, reviewer: str) -> bytes:
+def _order(name: PairKey, reviewer: str) -> bytes:
     text = repr((name.exchange_id, reviewer))
-    return blake2b(text.encode(errors="surrogatepass"), digest_size=8, person=b"shadow-desk").digest()
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=8, person=b"review-order").digest()

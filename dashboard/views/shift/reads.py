@@ -8,32 +8,33 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard.data import cache, measures, regret_tables, shift_tables
-from dashboard.data import reads as frames
+from dashboard.data import cache, catalogue
 from dashboard.data.cache import cached, snapshot
-from dashboard.data.shift_tables import Contrast
-from dashboard.data.state import Window
+from dashboard.data.tables import last_message, pairs_by_value, pool_totals
+from dashboard.data.windows import Window
+from dashboard.views.shift import tables
+from dashboard.views.shift.tables import Contrast
 from scoring.stats.exploration.shift import Shift, mix_shift, ranked
 from scoring.stats.exploration.text_shift import text_shift
 from shadow.aggregates import derived_dimensions
 from shadow.aggregates.tally import Sums
-from shadow.store.read import pairs as stored_exchanges
+from shadow.store.read import pairs as stored_pairs
 
-#: Requests of a window whose words are read, and in how many stretches of it they are picked.
-MOST_TEXTS: Final = 1_000
-_STRETCHES: Final = 10
+#: Requests of a window whose words are compared, and the number of equal time slices they are read from.
+MAX_REQUESTS: Final = 1_000
+_SLICES: Final = 10
 
-#: Characters of a request that count; what users paste is longer.
-_MOST_CHARACTERS: Final = 2_000
+#: Characters of a request that are compared; longer ones are mostly pasted documents.
+_MAX_CHARACTERS: Final = 2_000
 
-#: Texts change slowly and cost a second or two.
-_KEPT_FOR: Final = 300
+#: Seconds for which the comparison of words is cached: it changes slowly and takes a second or two.
+_WORDS_TTL: Final = 300
 
 _WORD: Final = re.compile(r"\w+")
 
-TEXTS: Final = "words of the requests"
+WORDS: Final = "words of the requests"
 
-_DISTRIBUTIONS: Final = {
+_HISTOGRAMS: Final = {
     "input_chars": "input length (characters)",
     "output_chars:frontier": "frontier's output length (characters)",
     "output_chars:candidate": "candidate's output length (characters)",
@@ -41,29 +42,30 @@ _DISTRIBUTIONS: Final = {
     "latency_ms:candidate": "candidate's latency (ms)",
 }
 
-#: The dimension that says how the candidate does at which length of input.
+#: The dimension that shows the candidate's scores by a histogram's values.
 _BY_DIMENSION: Final = {"input_chars": "input_length"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Moved:
-    """One thing that may have shifted, with the counts of both windows where it is counted.
+class ShiftDetail:
+    """One dimension or number in both windows, with its counts where it has any.
 
-    `grown` is what became more frequent, and `contrasts` how the candidate does there.
+    `grew_most` is what became more frequent, and by how much; `contrasts` compare the candidate's
+    scores there with the rest; `see` names the dimension that shows the scores instead.
     """
 
     shift: Shift
     current: Mapping[Any, int]
     reference: Mapping[Any, int]
     factor: float | None = None
-    grown: tuple[str, float] | None = None
+    grew_most: tuple[str, float] | None = None
     contrasts: tuple[Contrast, ...] = ()
     see: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Sampled:
-    """A stored request's words, and how its pair agreed (in sums, for the weights)."""
+class _SampledRequest:
+    """A stored request's text, with its pair's agreement and sampling probability."""
 
     text: str
     agreement: float | None
@@ -71,73 +73,78 @@ class _Sampled:
 
 
 @cached
-def moves(task: str, candidate: str, window: Window, reference: Window, *, texts: bool) -> list[Moved]:
-    """Everything that may have moved between two windows, the largest effect first; chances corrected together."""
-    moved = [*_mixes(task, candidate, window, reference), *_numbers(task, candidate, window, reference)]
-    if texts:
-        moved.append(_words(task, candidate, window, reference))
-    by_name = {each.shift.name: each for each in moved}
-    return [replace(by_name[judged.name], shift=judged) for judged in ranked(each.shift for each in moved)]
+def shift_details(task: str, candidate: str, window: Window, reference: Window, *, words: bool) -> list[ShiftDetail]:
+    """Everything that is compared between two windows, the largest effect first; p-values corrected together."""
+    found = [*_mixes(task, candidate, window, reference), *_numbers(task, candidate, window, reference)]
+    if words:
+        found.append(_words(task, candidate, window, reference))
+    by_name = {each.shift.name: each for each in found}
+    return [replace(by_name[shift.name], shift=shift) for shift in ranked(each.shift for each in found)]
 
 
-def _mixes(task: str, candidate: str, window: Window, reference: Window) -> list[Moved]:
+def _mixes(task: str, candidate: str, window: Window, reference: Window) -> list[ShiftDetail]:
     now, then = (cache.segments(task, candidate, each) for each in (window, reference))
-    source = regret_tables.pool(now).primary
-    dimensions = [frames.dimensions(task, candidate, each) for each in (window, reference)]
+    source = pool_totals(now).primary
+    dimensions = [catalogue.dimensions(task, candidate, each) for each in (window, reference)]
     found = []
     for name in dict.fromkeys([*dimensions[0], *dimensions[1], *derived_dimensions.CALENDAR]):
-        mix, before = measures.pairs_by_value(now, name), measures.pairs_by_value(then, name)
-        shifted = mix_shift(name, mix, before)
-        grown = shift_tables.grown(shifted)
-        contrasts = shift_tables.contrasts(now, name, grown[0], source) if grown else []
-        found.append(Moved(shift=shifted, current=mix, reference=before, grown=grown, contrasts=tuple(contrasts)))
+        current, before = pairs_by_value(now, name), pairs_by_value(then, name)
+        shift = mix_shift(name, current, before)
+        grew_most = tables.grew_most(shift)
+        contrasts = tables.contrasts(now, name, grew_most[0], source) if grew_most else []
+        found.append(
+            ShiftDetail(shift=shift, current=current, reference=before, grew_most=grew_most, contrasts=tuple(contrasts))
+        )
     return found
 
 
-def _numbers(task: str, candidate: str, window: Window, reference: Window) -> list[Moved]:
-    now, then = (cache.distributions(task, candidate, each) for each in (window, reference))
+def _numbers(task: str, candidate: str, window: Window, reference: Window) -> list[ShiftDetail]:
+    now, then = (cache.histograms(task, candidate, each) for each in (window, reference))
     found = []
-    for measure, label in _DISTRIBUTIONS.items():
-        histogram, before = shift_tables.histogram(now, measure), shift_tables.histogram(then, measure)
-        shifted = shift_tables.numbers(label, histogram, before)
-        factor = shift_tables.factor(shifted, histogram, before)
+    for measure, label in _HISTOGRAMS.items():
+        current, before = tables.histogram(now, measure), tables.histogram(then, measure)
+        shift = tables.numbers(label, current, before)
+        factor = tables.factor(shift, current, before)
         see = _BY_DIMENSION.get(measure)
-        found.append(Moved(shift=shifted, current=histogram, reference=before, factor=factor, see=see))
+        found.append(ShiftDetail(shift=shift, current=current, reference=before, factor=factor, see=see))
     return found
 
 
-@st.cache_data(ttl=_KEPT_FOR, max_entries=50, show_spinner=False)
-def _words(task: str, candidate: str, window: Window, reference: Window) -> Moved:
-    now, then = (_texts(task, candidate, each) for each in (window, reference))
-    shifted = text_shift(TEXTS, [each.text for each in now], [each.text for each in then])
-    more = [word for word, weight in shifted.telling if weight > 0]
-    moved = Moved(shift=shifted, current={}, reference={})
-    if not more:
-        return moved
+@st.cache_data(ttl=_WORDS_TTL, max_entries=50, show_spinner=False)
+def _words(task: str, candidate: str, window: Window, reference: Window) -> ShiftDetail:
+    now, then = (_sampled_requests(task, candidate, each) for each in (window, reference))
+    shift = text_shift(WORDS, [each.text for each in now], [each.text for each in then])
+    more_frequent = [word for word, weight in shift.telling if weight > 0]
+    found = ShiftDetail(shift=shift, current={}, reference={})
+    if not more_frequent:
+        return found
+    strongest = more_frequent[0]
     there, elsewhere = Sums(), Sums()
     for each in now:
         if each.agreement is not None:
-            (there if more[0] in _WORD.findall(each.text.lower()) else elsewhere).add(each.agreement, each.probability)
-    contrasts = tuple(shift_tables.contrast("agreement", there, elsewhere))
-    return replace(moved, grown=(more[0], there.n / max(1, there.n + elsewhere.n)), contrasts=contrasts)
+            has_word = strongest in _WORD.findall(each.text.lower())
+            (there if has_word else elsewhere).add(each.agreement, each.probability)
+    contrasts = tuple(tables.contrast("agreement", there, elsewhere))
+    share = there.n / max(1, there.n + elsewhere.n)
+    return replace(found, grew_most=(strongest, share), contrasts=contrasts)
 
 
-def _texts(task: str, candidate: str, window: Window) -> list[_Sampled]:
-    """Requests evenly over the window: a burst at its end must not speak for all of it."""
-    known = {each.task: each for each in frames.catalogue()}[task]
-    first = window.since or known.first
+def _sampled_requests(task: str, candidate: str, window: Window) -> list[_SampledRequest]:
+    """Requests evenly over the window, so that a burst at its end does not dominate."""
+    entry = {each.task: each for each in catalogue.tasks()}[task]
+    first = window.since or entry.first_hour
     last = window.until or datetime.now(first.tzinfo)
-    length = (last - first) / _STRETCHES
+    length = (last - first) / _SLICES
     found = []
     with snapshot() as connection:
-        for index in range(_STRETCHES):
-            found += stored_exchanges.find(
+        for index in range(_SLICES):
+            found += stored_pairs.find(
                 connection, task=task, candidate=candidate, since=first + index * length,
-                until=first + (index + 1) * length, limit=MOST_TEXTS // _STRETCHES,
+                until=first + (index + 1) * length, limit=MAX_REQUESTS // _SLICES,
             )  # fmt: skip
     return [
-        _Sampled(
-            text=measures.last_words(pair.trial.exchange.request, most=_MOST_CHARACTERS),
+        _SampledRequest(
+            text=last_message(pair.trial.exchange.request, max_length=_MAX_CHARACTERS),
             agreement=pair.comparison.agreement,
             probability=pair.trial.inclusion_probability,
         )

@@ -112,7 +112,7 @@ def _plan(connection: Connection, name: str, settings: Settings) -> Plan:
     """Whom the Review page would ask about what."""
     task = settings.tasks[name]
     known = next(each for each in catalogue.tasks(connection) if each.task == name)
-    since = review_plan.window(known.last_hour, payload_days=settings.retention.payload_days)
+    since = review_plan.window_start(known.last_hour, payload_days=settings.retention.payload_days)
     counted = review.review_progress(
         connection,
         task=name,
@@ -124,7 +124,7 @@ def _plan(connection: Connection, name: str, settings: Settings) -> Plan:
     return review_plan.plan(
         counted,
         since=since,
-        settled_at=review_plan.settled_at(since, first=known.first_hour, newest=known.last_hour),
+        fixed_at=review_plan.fixed_at(since, first=known.first_hour, newest=known.last_hour),
         first=known.first_hour,
         newest=known.last_hour,
         per_day=task.reviews_per_day,

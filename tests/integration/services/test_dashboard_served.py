@@ -5,16 +5,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from dashboard.data.state import Window
-from dashboard.views.regret import reads as regret_frames
+from dashboard.data.windows import Window
+from dashboard.views.regret import reads
 from shadow.settings import POSTGRES_VARIABLE
 from shadow.store.schema import engine
 from tests.support.store_samples import START, exchange, scored, store
 
 
-@pytest.mark.usefixtures("nothing_remembered")
+@pytest.mark.usefixtures("empty_page_caches")
 @pytest.mark.parametrize("per", ["hour", "day"])
-def test_reverse_trials_that_sampling_left_out_are_stood_for_by_the_others(postgres_url, monkeypatch, per):
+def test_reverse_trials_that_sampling_left_out_are_represented_by_the_others(postgres_url, monkeypatch, per):
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
     served = exchange(1, served_by="candidate")
     pairs = [scored(n) for n in range(20)]
@@ -25,7 +25,5 @@ def test_reverse_trials_that_sampling_left_out_are_stood_for_by_the_others(postg
     database = engine.connect(postgres_url)
     store(database, pairs)
     database.dispose()
-    course = regret_frames.course(
-        "ticket-intent", "small-7b", Window(label="all", since=None, until=None), "reference", per
-    )
-    assert list(course.served["share"]) == [pytest.approx(0.5)]
+    history = reads.history("ticket-intent", "small-7b", Window(label="all", since=None, until=None), "reference", per)
+    assert list(history.served["share"]) == [pytest.approx(0.5)]

@@ -179,7 +179,7 @@ def test_the_labellers_role_labels_takes_back_and_imports(opened, roles, monkeyp
     assert count(opened.owner, "labels") == 1
 
 
-@pytest.mark.usefixtures("nothing_remembered")
+@pytest.mark.usefixtures("empty_page_caches")
 def test_the_readers_role_sees_every_page_and_writes_reports(opened, roles, monkeypatch, tmp_path):
     store(opened.owner, [scored(n, agreement=n % 2) for n in range(40)])
     for words in (("report", "--json", tmp_path / "evidence.json"), ("export", "--out", tmp_path / "pairs.jsonl")):

@@ -1,4 +1,4 @@
-"""Marked replies: what differs is marked, and nothing a model writes can act in a page."""
+"""Marked replies: what differs is marked, and model text stays inert in a page."""
 
 import html
 from html.parser import HTMLParser
@@ -45,7 +45,7 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 
 @given(texts, texts)
-def test_marked_text_holds_every_character_and_no_tag_of_the_models(left: str, right: str) -> None:
+def test_marked_text_contains_every_character_and_no_tag_from_the_replies(left: str, right: str) -> None:
     for pieces, whole in zip(diff.segments(left, right), (left, right), strict=True):
         assert "".join(piece.text for piece in pieces) == whole
         body = diff.marked(pieces).removeprefix('<pre class="shadow-reply">').removesuffix("</pre>")
@@ -66,7 +66,7 @@ def test_only_the_words_that_differ_are_marked() -> None:
     assert [piece.text for piece in right if piece.differs] == ["Friday"]
 
 
-def test_beside_a_reply_that_failed_nothing_is_marked() -> None:
+def test_nothing_is_marked_where_the_other_reply_is_empty() -> None:
     left, right = diff.segments("all of this", "")
     assert not any(piece.differs for piece in (*left, *right))
 
@@ -80,19 +80,19 @@ def test_very_long_replies_are_compared_by_line() -> None:
 
 def test_the_order_of_json_keys_is_no_difference() -> None:
     one, other = Reply(model="a", content='{"x": 1, "y": [2]}'), Reply(model="b", content='{"y":[2],"x":1}')
-    assert diff.readable(one) == diff.readable(other)
+    assert diff.reply_text(one) == diff.reply_text(other)
 
 
-def test_refusals_and_tool_calls_are_part_of_what_is_read() -> None:
+def test_refusals_and_tool_calls_are_part_of_the_reply_text() -> None:
     reply = Reply(model="a", refusal="I will not.", tool_calls=(ToolCall(name="find", arguments='{"q": "x"}'),))
-    assert diff.readable(reply) == '[refusal] I will not.\n[tool call] find({\n  "q": "x"\n})'
+    assert diff.reply_text(reply) == '[refusal] I will not.\n[tool call] find({\n  "q": "x"\n})'
 
 
-def test_characters_that_turn_or_hide_text_are_spelled_out() -> None:
+def test_characters_that_reverse_or_hide_text_are_shown_as_code_points() -> None:
     assert diff.visible("a\u202eb\x00\ud800 \U0001f468\u200d\U0001f469 \n\t") == (
         "a⟨U+202E⟩b⟨U+0000⟩⟨U+D800⟩ \U0001f468\u200d\U0001f469 \n\t"
     )
 
 
-def test_a_book_as_a_reply_is_cut_for_the_page() -> None:
-    assert len(diff.readable(Reply(model="a", content="x" * 1_000_000))) < diff.MOST_CHARACTERS + 100
+def test_a_very_long_reply_is_cut_for_the_page() -> None:
+    assert len(diff.reply_text(Reply(model="a", content="x" * 1_000_000))) < diff.MAX_CHARACTERS + 100

@@ -1,4 +1,4 @@
-"""What the Shift page says of two windows: effects in words, and whether the candidate is worse where traffic grew."""
+"""The tables of the Shift page: effect sizes, and whether the candidate is worse where traffic grew."""
 
 import json
 from datetime import UTC, datetime
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.data import shift_tables
-from dashboard.views.shift import charts as shift_charts
+from dashboard.ui.text import q_value
+from dashboard.views.shift import charts, tables
 from scoring.stats.exploration.shift import Shift, mix_shift, ranked
 from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 
@@ -30,81 +30,81 @@ def cell(dimension: str, value: str, source: str = "") -> Cell:
 def test_doubling_every_value_is_a_factor_of_two() -> None:
     low = {20: 10, 24: 30, 31: 5}
     doubled = {bucket + 8: n for bucket, n in low.items()}
-    assert shift_tables.factor(shift_tables.numbers("x", doubled, low), doubled, low) == pytest.approx(2.0)
-    assert shift_tables.factor(shift_tables.numbers("x", low, doubled), low, doubled) == pytest.approx(0.5)
+    assert tables.factor(tables.numbers("x", doubled, low), doubled, low) == pytest.approx(2.0)
+    assert tables.factor(tables.numbers("x", low, doubled), low, doubled) == pytest.approx(0.5)
 
 
 def test_an_empty_window_has_no_effect_size_instead_of_a_zero() -> None:
-    empty = shift_tables.numbers("x", {1: 1}, {})
+    empty = tables.numbers("x", {1: 1}, {})
     assert empty.effect is None
-    assert shift_tables.factor(empty, {1: 1}, {}) is None
-    assert shift_tables.sizes(ranked([empty, mix_shift("y", {}, {})])).empty
+    assert tables.factor(empty, {1: 1}, {}) is None
+    assert tables.effect_sizes(ranked([empty, mix_shift("y", {}, {})])).empty
 
 
-def test_what_grew_most_is_named_and_what_shrank_is_not() -> None:
-    moved = mix_shift("locale", {"de": 60, "en": 40}, {"de": 20, "en": 80})
-    value, rise = shift_tables.grown(moved) or ("", 0.0)
+def test_the_value_that_grew_most_is_named_and_one_that_shrank_is_not() -> None:
+    shift = mix_shift("locale", {"de": 60, "en": 40}, {"de": 20, "en": 80})
+    value, rise = tables.grew_most(shift) or ("", 0.0)
     assert value == "de"
     assert rise == pytest.approx(0.4)
-    assert shift_tables.grown(mix_shift("locale", {"de": 60}, {"de": 50})) is None
+    assert tables.grew_most(mix_shift("locale", {"de": 60}, {"de": 50})) is None
 
 
-def test_a_candidate_that_is_worse_where_traffic_grew_is_said_to_be_worse() -> None:
-    tallies = {
+def test_a_candidate_that_is_worse_where_traffic_grew_is_called_worse() -> None:
+    by_cell = {
         cell("locale", "de"): tally(100, 200),
         cell("locale", "en"): tally(380, 400),
         cell(*ALL): tally(480, 600),
     }
-    (found,) = shift_tables.contrasts(tallies, "locale", "de", None)
-    assert (found.measure, found.judgement) == ("agreement", "worse")
+    (found,) = tables.contrasts(by_cell, "locale", "de", None)
+    assert (found.measure, found.conclusion) == ("agreement", "worse")
     assert found.there.estimate == 0.5
-    (other,) = shift_tables.contrasts(tallies, "locale", "en", None)
-    assert other.judgement == "better"
+    (other,) = tables.contrasts(by_cell, "locale", "en", None)
+    assert other.conclusion == "better"
 
 
-def test_regret_counts_by_one_source_and_high_regret_is_worse() -> None:
-    tallies = {
+def test_regret_is_of_one_source_and_high_regret_is_worse() -> None:
+    by_cell = {
         cell("locale", "de", "reference"): tally(100, 200, regrets=80),
         cell("locale", "en", "reference"): tally(200, 400, regrets=4),
         cell("locale", "en", "judge"): tally(0, 0),
     }
-    agreement, regret = shift_tables.contrasts(tallies, "locale", "de", "reference")
-    assert agreement.judgement == "no clear difference"
-    assert (regret.measure, regret.judgement, regret.there.estimate) == ("regret", "worse", 0.4)
-    assert [each.measure for each in shift_tables.contrasts(tallies, "locale", "de", "human")] == ["agreement"]
+    agreement, regret = tables.contrasts(by_cell, "locale", "de", "reference")
+    assert agreement.conclusion == "no clear difference"
+    assert (regret.measure, regret.conclusion, regret.there.estimate) == ("regret", "worse", 0.4)
+    assert [each.measure for each in tables.contrasts(by_cell, "locale", "de", "human")] == ["agreement"]
 
 
-def test_a_handful_of_pairs_is_no_judgement() -> None:
-    tallies = {cell("locale", "de"): tally(0, 20), cell("locale", "en"): tally(400, 400)}
-    (found,) = shift_tables.contrasts(tallies, "locale", "de", None)
-    assert found.judgement == "not enough data"
-    assert shift_tables.contrast("agreement", Sums(), tally(1, 2).agreement) == []
+def test_a_handful_of_pairs_gives_no_conclusion() -> None:
+    by_cell = {cell("locale", "de"): tally(0, 20), cell("locale", "en"): tally(400, 400)}
+    (found,) = tables.contrasts(by_cell, "locale", "de", None)
+    assert found.conclusion == "not enough data"
+    assert tables.contrast("agreement", Sums(), tally(1, 2).agreement) == []
 
 
-def test_chance_is_never_said_to_be_nought() -> None:
-    assert shift_tables.chance(0.0004) == "q < 0.001"
-    assert shift_tables.chance(0.0314) == "q 0.031"
-    assert shift_tables.chance(None) == ""
+def test_a_q_value_is_never_shown_as_zero() -> None:
+    assert q_value(0.0004) == "q < 0.001"
+    assert q_value(0.0314) == "q 0.031"
+    assert q_value(None) == ""
 
 
-def test_the_picture_has_every_status() -> None:
+def test_the_chart_has_every_status() -> None:
     both: dict[str, Any] = {"kind": "mix", "n_current": 9, "n_reference": 9}
     shifts = [
         Shift(name="a", effect=0.4, p_value=0.001, q_value=0.01, status="shifted", **both),
         Shift(name="b", effect=0.0, p_value=0.9, q_value=0.9, status="within_chance", **both),
     ]
-    frame = shift_tables.sizes(shifts)
+    frame = tables.effect_sizes(shifts)
     assert list(frame["status"]) == ["shifted", "within chance"]
-    assert "within chance" in json.dumps(shift_charts.effects(frame), default=str)
+    assert "within chance" in json.dumps(charts.effect_sizes(frame), default=str)
 
 
-def test_values_of_the_clock_keep_their_order() -> None:
-    assert list(dict.fromkeys(shift_tables.mix({"Tue": 9, "Mon": 1}, {"Sun": 5})["value"])) == ["Mon", "Tue", "Sun"]
-    assert list(dict.fromkeys(shift_tables.mix({"13:00": 9, "02:00": 1}, {})["value"])) == ["02:00", "13:00"]
-    assert list(dict.fromkeys(shift_tables.mix({"de": 9, "en": 20}, {"fr": 1})["value"])) == ["fr", "en", "de"]
+def test_hours_and_weekdays_keep_their_order() -> None:
+    assert list(dict.fromkeys(tables.mix({"Tue": 9, "Mon": 1}, {"Sun": 5})["value"])) == ["Mon", "Tue", "Sun"]
+    assert list(dict.fromkeys(tables.mix({"13:00": 9, "02:00": 1}, {})["value"])) == ["02:00", "13:00"]
+    assert list(dict.fromkeys(tables.mix({"de": 9, "en": 20}, {"fr": 1})["value"])) == ["fr", "en", "de"]
 
 
 def test_distributions_are_shown_with_the_empty_buckets_between() -> None:
-    frame = shift_tables.densities({3: 1}, {6: 1})
+    frame = tables.densities({3: 1}, {6: 1})
     assert len(frame) == 2 * 6
     assert frame.groupby("window")["share"].sum().to_dict() == {"current": 1.0, "reference": 1.0}

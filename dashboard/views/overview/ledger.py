@@ -1,4 +1,4 @@
-"""The ledger as two sums that the reader can add up: no exchange goes missing silently."""
+"""The ledger as two sums that the reader can check: no exchange is lost without being counted."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,24 +6,24 @@ from typing import Final
 import streamlit as st
 
 from dashboard.ui import help_texts
-from dashboard.ui.text import plain, whole, words
+from dashboard.ui.text import escape_markdown, humanize, whole
 from shadow.store.read.ledger import Ledger
 
-#: Characters of a note that fit beside the other terms.
+#: Characters of a note that fit on one line below its term.
 _LINE: Final = 44
 
 
 def show(ledger: Ledger) -> None:
     """Accepted = mirrored + dropped;  mirrored = compared + unscored + dead-lettered + expired + in flight."""
     help_texts.heading("Where every exchange went", "ledger")
-    dropped, unscored, letters = (
+    dropped, unscored, dead_letters = (
         sum(each.values()) for each in (ledger.dropped, ledger.unscored, ledger.dead_lettered)
     )
     if ledger.accepted:
         queued = ledger.accepted - ledger.published - dropped
         captured = [("mirrored", ledger.published, ""), ("dropped", dropped, reasons(ledger.dropped))]
         if queued:
-            captured.append(("still queued", queued, "where requests are captured"))
+            captured.append(("still queued", queued, "in the capturing process"))
         _equation("accepted", ledger.accepted, captured)
     _equation(
         "mirrored",
@@ -31,7 +31,7 @@ def show(ledger: Ledger) -> None:
         [
             ("compared", ledger.compared, ""),
             ("unscored", unscored, reasons(ledger.unscored)),
-            ("dead-lettered", letters, reasons(ledger.dead_lettered)),
+            ("dead-lettered", dead_letters, reasons(ledger.dead_lettered)),
             ("expired", ledger.expired, ""),
             ("in flight", ledger.in_flight, ""),
         ],
@@ -40,20 +40,21 @@ def show(ledger: Ledger) -> None:
         st.caption(f"{whole(ledger.published - ledger.mirrored)} exchanges are on their way through Kafka.")
     elif ledger.mirrored > ledger.published:
         st.caption(
-            f"{whole(ledger.mirrored - ledger.published)} exchanges came without capture's counts: "
-            "replayed or imported, or captured in the last seconds."
+            f"{whole(ledger.mirrored - ledger.published)} exchanges are not in the counts of capture: "
+            "replayed, imported, or captured in the last seconds."
         )
     if ledger.sampled_out:
-        st.caption(f"Beside these, {whole(ledger.sampled_out)} exchanges were left out by sampling.")
+        st.caption(f"Sampling left out {whole(ledger.sampled_out)} further exchanges.")
 
 
 def reasons(counts: Mapping[str, int]) -> str:
     """`queue full 40, closed 2`, the most frequent first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{words(reason)} {whole(n)}" for reason, n in ordered if n)
+    return ", ".join(f"{humanize(reason)} {whole(n)}" for reason, n in ordered if n)
 
 
 def _equation(name: str, total: int, terms: list[tuple[str, int, str]]) -> None:
+    """One sum; each term is (label, n, note)."""
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         _term(name, total, "")
         for index, (label, n, note) in enumerate(terms):
@@ -67,7 +68,8 @@ def _equation(name: str, total: int, terms: list[tuple[str, int, str]]) -> None:
 
 
 def _term(label: str, n: int, note: str) -> None:
-    # Many reasons wrap, so that the sum stays on one line.
+    # A note with many reasons wraps, so that the sum stays on one line.
     with st.container(width="content" if len(note) <= _LINE else 320, gap=None):
         st.markdown(f"**{whole(n)}**", width="content")
-        st.caption(label + (f"  \n{plain(note)}" if note else ""), width="content" if len(note) <= _LINE else "stretch")
+        caption = label + (f"  \n{escape_markdown(note)}" if note else "")
+        st.caption(caption, width="content" if len(note) <= _LINE else "stretch")

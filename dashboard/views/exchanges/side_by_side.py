@@ -1,31 +1,21 @@
-"""One pair in full: the request, both replies with what differs marked, and what was made of it.
+"""One pair in full: the request, and both replies with what differs marked.
 
-Everything a model or a caller wrote goes through `st.code`, which shows text as it is, or
+Everything that a model or a caller wrote goes through `st.code`, which shows text as it is, or
 through `diff.marked`, which escapes it.
 """
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import streamlit as st
 
-from dashboard.data import config, state
-from dashboard.ui import diff, filters
-from dashboard.ui.text import dollars, milliseconds, moment, percent, plain, words
+from dashboard.data import config
+from dashboard.ui import diff, filters, selection
+from dashboard.ui.text import dollars, escape_markdown, humanize, milliseconds, percent, timestamp
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
 from shadow.store.read.pairs import StoredPair
-
-#: How model text looks wherever `diff.marked` puts it.
-STYLE: Final = """<style>
-.shadow-reply {
-  white-space: pre-wrap; overflow-wrap: anywhere; max-height: 32rem; overflow-y: auto;
-  margin: 0; padding: 0.8rem 1rem; border-radius: 0.5rem;
-  font-size: 0.87rem; line-height: 1.55; background: rgba(135, 148, 168, 0.12);
-}
-.shadow-reply mark { color: inherit; background: rgba(233, 151, 63, 0.38); border-radius: 0.2rem; }
-</style>"""
 
 
 def show(pair: StoredPair) -> None:
@@ -34,14 +24,14 @@ def show(pair: StoredPair) -> None:
         _head(trial, comparison)
         if not pair.payload_kept:
             st.info(
-                "Retention has taken the words; times, costs, failures and scores remain.",
+                "The texts were deleted at the end of their retention; times, costs, failures and scores remain.",
                 icon=":material/auto_delete:",
             )
         else:
             _request(trial.exchange.request)
         _replies(trial, kept=pair.payload_kept)
         if comparison.detail:
-            with st.expander("What the scorer noted", icon=":material/rule:"):
+            with st.expander("Scorer details", icon=":material/rule:"):
                 st.code(diff.visible(_json(comparison.detail)), language="json", wrap_lines=True)
 
 
@@ -49,22 +39,24 @@ def _head(trial: Trial, comparison: Comparison) -> None:
     exchange = trial.exchange
     with st.container(horizontal=True, vertical_alignment="center"):
         if comparison.agreement is None:
-            st.badge(f"unscored: {plain(words(comparison.unscored or 'unknown'))}", color="gray")
+            st.badge(f"unscored: {escape_markdown(humanize(comparison.unscored or 'unknown'))}", color="gray")
         else:
-            disagrees = comparison.agreement < config.disagreement_below(exchange.task)
+            disagrees = comparison.agreement < config.agreement_threshold(exchange.task)
             st.badge(f"agreement {percent(comparison.agreement)}", color="orange" if disagrees else "green")
         if comparison.regret is not None:
-            source = plain(comparison.regret_source or "unknown")
+            source = escape_markdown(comparison.regret_source or "unknown")
             st.badge(f"regret {comparison.regret:.2f} by {source}", color="red" if comparison.regret > 0 else "green")
         if trial.kind != "shadow":
             st.badge(trial.kind, color="blue")
-        filters.mark_simulated(exchange.task, trial.candidate)
+        filters.simulated_badge(exchange.task, trial.candidate)
         st.caption(
-            f"{moment(exchange.at)} · scored by {plain(comparison.scorer)} · {plain(exchange.id)}", width="content"
+            f"{timestamp(exchange.at)} · scored by {escape_markdown(comparison.scorer)} · "
+            f"{escape_markdown(exchange.id)}",
+            width="content",
         )
     segment = ", ".join(f"{name} = {value}" for name, value in sorted(exchange.segment.items()))
     if segment:
-        st.caption(plain(segment))
+        st.caption(escape_markdown(segment))
 
 
 def _request(request: Mapping[str, Any]) -> None:
@@ -75,7 +67,7 @@ def _request(request: Mapping[str, Any]) -> None:
         for message in messages:
             role = message.get("role") if isinstance(message, Mapping) else None
             content = message.get("content") if isinstance(message, Mapping) else message
-            st.caption(plain(str(role or "message")))
+            st.caption(escape_markdown(str(role or "message")))
             st.code(
                 diff.visible(content if isinstance(content, str) else _json(message)), language=None, wrap_lines=True
             )
@@ -87,10 +79,10 @@ def _request(request: Mapping[str, Any]) -> None:
 
 def _replies(trial: Trial, *, kept: bool) -> None:
     frontier, candidate = frontier_reply(trial), candidate_reply(trial)
-    texts = diff.readable(frontier), diff.readable(candidate)
-    view = state.switch("view", "Replies", ("what differs", "as text")) if kept else "as text"
+    texts = diff.reply_text(frontier), diff.reply_text(candidate)
+    view = selection.switch("view", "Replies", ("what differs", "as text")) if kept else "as text"
     marked = diff.segments(*texts)
-    st.html(STYLE)
+    st.html(diff.STYLE)
     for column, name, reply, text, pieces in zip(
         st.columns(2), ("Frontier", "Candidate"), (frontier, candidate), texts, marked, strict=True
     ):
@@ -99,7 +91,7 @@ def _replies(trial: Trial, *, kept: bool) -> None:
             st.markdown(f"**{name}**{served}")
             st.caption(_facts(reply))
             if not text:
-                st.caption("No text." if kept else "No longer kept.")
+                st.caption("No text." if kept else "Deleted.")
             elif view == "as text":
                 st.code(diff.visible(text), language=None, wrap_lines=True)
             else:
@@ -107,13 +99,13 @@ def _replies(trial: Trial, *, kept: bool) -> None:
 
 
 def _facts(reply: Reply) -> str:
-    facts = [plain(reply.model)] if reply.model else []
+    facts = [escape_markdown(reply.model)] if reply.model else []
     facts += [milliseconds(reply.latency_ms)] if reply.latency_ms is not None else []
     facts += [dollars(reply.cost_usd)] if reply.cost_usd is not None else []
-    facts += [f"finish {plain(reply.finish_reason)}"] if reply.finish_reason else []
+    facts += [f"finish {escape_markdown(reply.finish_reason)}"] if reply.finish_reason else []
     if reply.failure:
-        detail = f" ({plain(reply.failure_detail)})" if reply.failure_detail else ""
-        facts.append(f"**failed: {words(reply.failure)}**{detail}")
+        detail = f" ({escape_markdown(reply.failure_detail)})" if reply.failure_detail else ""
+        facts.append(f"**failed: {humanize(reply.failure)}**{detail}")
     return " · ".join(facts)
 
 
