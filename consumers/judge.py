@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 from consumers.judge_round import JudgeMetrics, Outcome, TaskJudge
 from consumers.runtime.database import wait_for_database
 from consumers.runtime.health import HealthState
-from consumers.runtime.shutdown import pause, run_until_signalled, unless_stopping
+from consumers.runtime.shutdown import run_until_signalled
+from consumers.runtime.waiting import pause, unless_stopping
 from scoring.judge import Judge, Price, price_of
 from shadow.errors import ConfigError, StoreError
 from shadow.settings import Settings

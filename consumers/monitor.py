@@ -21,12 +21,13 @@ from sqlalchemy import Connection
 
 from consumers import monitor_step
 from consumers.ledger_metrics import LedgerMetrics
-from consumers.runtime.backoff import Backoff
 from consumers.runtime.health import HealthState
-from consumers.runtime.shutdown import pause, run_until_signalled, unless_stopping
+from consumers.runtime.shutdown import run_until_signalled
 from consumers.runtime.task_label import task_label
+from consumers.runtime.waiting import pause, unless_stopping
 from scoring.monitor.detectors import LEARNING_DETECTORS, DetectorEvent, incident_of
 from scoring.monitor.events import Opened
+from shadow.backoff import Backoff
 from shadow.errors import StoreError, UsageError
 from shadow.settings import Settings
 from shadow.store.monitoring import detector_state, incidents
@@ -126,7 +127,7 @@ class Monitor:
                 backoff = Backoff()
             finally:
                 self._active.set(0)
-                self._ledger.forget()
+                self._ledger.clear()
 
     def catch_up(self) -> None:
         """Take in all there is, waiting as long as the newest hours have to settle, and end.
@@ -202,7 +203,7 @@ class Monitor:
         with detector_state.transaction(connection):
             incidents.heartbeat(connection, SERVICE, {"active": self._name, "tasks": details})
             self._count(incidents.count_open(connection))
-            self._ledger.tell(ledger.ended(connection), ledger.captured(connection))
+            self._ledger.update(ledger.ended(connection), ledger.captured(connection))
         self._last_step.set_to_current_time()
         return taken
 

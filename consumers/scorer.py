@@ -15,16 +15,16 @@ import structlog
 from sqlalchemy import Engine
 
 from consumers.batches import BatchWriter
+from consumers.kafka.consumer import Handler
 from consumers.kafka.messages import IncomingMessage, dead_letter
 from consumers.kafka.producer import EventProducer
-from consumers.kafka.stream import Handler
 from consumers.runtime import service
-from consumers.runtime.backoff import Backoff
 from consumers.runtime.database import wait_for_database
 from consumers.runtime.health import ConsumerHealth
 from consumers.runtime.service import Service
 from consumers.runtime.task_label import task_label
 from consumers.scored_rows import Row, ScoredPair, read_row, write_rows
+from shadow.backoff import Backoff
 from shadow.errors import StoreError
 from shadow.records import DeadLetter
 from shadow.settings import Settings
@@ -50,9 +50,11 @@ def build(settings: Settings) -> Service:
     url = settings.postgres_url()
 
     @asynccontextmanager
-    async def opening(outbox: EventProducer, health: ConsumerHealth, stopping: asyncio.Event) -> AsyncIterator[Handler]:
+    async def open_handler(
+        producer: EventProducer, health: ConsumerHealth, stopping: asyncio.Event
+    ) -> AsyncIterator[Handler]:
         engine = await wait_for_database(url, pool_size=settings.postgres.pool_size, service="scorer", health=health)
-        scorer = Scorer(settings, engine, outbox, health)
+        scorer = Scorer(settings, engine, producer, health)
         writing = asyncio.create_task(scorer.write(stopping))
         try:
             yield scorer.handle
@@ -69,17 +71,17 @@ def build(settings: Settings) -> Service:
         concurrency=BATCHES_IN_HAND * settings.scorer.batch,
         health_host=settings.scorer.health_host,
         health_port=settings.scorer.health_port,
-        open=opening,
+        open_handler=open_handler,
     )
 
 
 class Scorer:
     """Turns messages into rows and commits them in batches, one transaction each."""
 
-    def __init__(self, settings: Settings, engine: Engine, outbox: EventProducer, health: ConsumerHealth) -> None:
+    def __init__(self, settings: Settings, engine: Engine, producer: EventProducer, health: ConsumerHealth) -> None:
         self._settings = settings
         self._engine = engine
-        self._producer = outbox
+        self._producer = producer
         self._health = health
         self._batches: BatchWriter[IncomingMessage] = BatchWriter(
             self._write, size=settings.scorer.batch, linger_s=settings.scorer.linger_ms / 1_000

@@ -4,7 +4,6 @@ All options are passed as flags, because flags override files: an operator with 
 configuration in the home directory gets the same pages as every other operator.
 """
 
-import gc
 import socket
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,7 @@ from streamlit import net_util
 from streamlit.web import bootstrap
 
 from shadow.errors import UsageError
+from shadow.garbage_collection import collect_less_often
 
 APP: Final = Path(__file__).with_name("app.py")
 
@@ -60,7 +60,7 @@ def serve(host: str, port: int) -> None:
     first: Streamlit's own error for a used port does not help the operator.
     """
     disable_address_lookup()
-    spare_the_collector()
+    collect_less_often()
     flags = options(host, port)
     bootstrap.load_config_options(flags)
     bootstrap.run(str(APP), False, [], flags)
@@ -73,15 +73,6 @@ def disable_address_lookup() -> None:
     No option turns the latter off. Without an external address it still refuses such an Origin.
     """
     net_util.get_external_ip = lambda: None
-
-
-def spare_the_collector() -> None:
-    """Have garbage looked for less often.
-
-    A page makes thousands of small objects and lets go of them all together; going through them,
-    and all that is imported, again and again took a sixth of its time.
-    """
-    gc.set_threshold(50_000, 20, 20)
 
 
 def options(host: str, port: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@
     │   ├── SchemaError          the database is there but its schema is not ours, or not yet
     │   └── UnstorableError      rows that no database could keep; leave them out and go on
     ├── BrokerError              Kafka cannot be reached or refuses
+    │   └── ConsumerCrashedError a consumer's session ended by itself; a new one may succeed
     ├── DroppedError             a captured call that cannot be mirrored; counted under its reason
     ├── RedactionError           a text could not be searched for what is private; it goes nowhere
     ├── DevstackError            an embedded service could not be started
@@ -66,6 +67,10 @@ class UnstorableError(StoreError):
 
 class BrokerError(ShadowError):
     """Kafka cannot be reached, or refuses what was asked of it."""
+
+
+class ConsumerCrashedError(BrokerError):
+    """A consumer's session ended by itself: Faust crashed or did not start, or a handler raised."""
 
 
 class RedactionError(ShadowError):

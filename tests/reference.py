@@ -127,9 +127,9 @@ def metrics() -> dict[str, list[Metric]]:
     """The metrics of each service, by the command that runs it."""
     settings = Settings()
     worker, scorer, judge, monitor = ConsumerHealth("worker"), ConsumerHealth("scorer"), HealthState(), HealthState()
-    outbox = EventProducer(settings.kafka, source="reference", report_problem=partial(worker.set_problem, "producer"))
-    Worker(settings, {}, outbox, worker)
-    Scorer(settings, cast("Any", None), outbox, scorer)
+    producer = EventProducer(settings.kafka, source="reference", report_problem=partial(worker.set_problem, "producer"))
+    Worker(settings, {}, producer, worker)
+    Scorer(settings, cast("Any", None), producer, scorer)
     JudgeMetrics(judge)
     Monitor(settings, monitor, asyncio.Event())
     gateway = CollectorRegistry()

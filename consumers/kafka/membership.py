@@ -1,7 +1,7 @@
-"""A consumer's place in its group: what is delivered to it, and how far it acknowledges.
+"""A session's membership in its consumer group: deliveries accepted, offsets committed, lag measured.
 
-What is delivered goes in hand if it is ours and new, as far as there is room. Every now and then the
-finished prefix of each partition is committed, and the lag looked at.
+Deliveries are accepted if their partition is still assigned and they are new, as far as there is room.
+Every COMMIT_EVERY_S the finished offsets are committed and the lag is measured.
 """
 
 import asyncio
@@ -20,148 +20,152 @@ from shadow.errors import BrokerError
 from shadow.settings import KafkaSettings
 
 COMMIT_EVERY_S: Final = 0.2
-SAY_WAITING_EVERY_S: Final = 5.0
+LOG_WAITING_EVERY_S: Final = 5.0
 
 log = structlog.get_logger()
 
 
 class Membership:
-    """A member of `group`, from its joining to its leaving."""
+    """One member of the consumer group `group`, from joining to leaving."""
 
     def __init__(
         self,
         kafka: KafkaSettings,
-        in_hand: InFlight,
+        in_flight: InFlight,
         health: ConsumerHealth,
         *,
         group: str,
         topics: Sequence[str],
         stalled_after_s: float,
     ) -> None:
-        self._in_hand = in_hand
+        self._in_flight = in_flight
         self._health = health
         self._group = group
         self._stalled_after_s = stalled_after_s
         self._partitions = AssignedPartitions()
-        self._owned: set[TopicPartition] | None = None
-        self._moved_at = time.monotonic()
-        self._reader = FaustConsumer(
+        self._assigned: set[TopicPartition] | None = None  # None until the group assigned any
+        self._progressed_at = time.monotonic()
+        self._consumer = FaustConsumer(
             kafka,
             group=group,
             topics=topics,
             deliver=self._deliver,
-            assigned=self._assigned,
-            revoked=self._revoked,
+            on_assigned=self._on_assigned,
+            on_revoked=self._on_revoked,
         )
 
-    async def read(self) -> None:
-        """Join and read until cancelled. Raises ConsumerCrashedError when Faust, the broker or a delivery fails."""
+    async def consume(self) -> None:
+        """Join the group and consume until cancelled.
+
+        Raises ConsumerCrashedError when Faust, the broker or a delivery fails.
+        """
         self._health.set_problem("partitions", "waiting for partitions")
-        await self._reader.run()
+        await self._consumer.run()
 
     def _deliver(self, messages: Sequence[IncomingMessage], generation: int) -> Awaitable[None] | None:
-        """Take `messages`, of one partition, in hand; where there is no room, return what goes on once there is."""
-        taken = self._take(messages, generation)
-        return self._take_later(messages[taken:], generation) if taken < len(messages) else None
+        """Start `messages`, of one partition. Where there is no room, returns what starts the rest once there is."""
+        accepted = self._accept(messages, generation)
+        return self._accept_when_room(messages[accepted:], generation) if accepted < len(messages) else None
 
-    async def _take_later(self, messages: Sequence[IncomingMessage], generation: int) -> None:
+    async def _accept_when_room(self, messages: Sequence[IncomingMessage], generation: int) -> None:
         while messages:
-            await self._in_hand.room.until_fits(len(messages[0].value))
-            messages = messages[self._take(messages, generation) :]
+            await self._in_flight.wait_for_room(len(messages[0].value))
+            messages = messages[self._accept(messages, generation) :]
 
-    def _take(self, messages: Sequence[IncomingMessage], generation: int) -> int:
-        """Take the first of `messages` in hand, as many as there is room for; how many that were.
+    def _accept(self, messages: Sequence[IncomingMessage], generation: int) -> int:
+        """Start the first of `messages`, as many as there is room for; returns how many are done with.
 
-        Those that are not ours any more, or in hand already, are passed over.
+        Passes over messages of partitions that are not assigned any more, and over redeliveries.
         """
-        in_hand, room, partitions = self._in_hand, self._in_hand.room, self._partitions
-        if in_hand.closed or not self._reader.is_current(generation):
-            return len(messages)  # they never arrive as far as `AssignedPartitions` knows, and are never acknowledged
+        in_flight, partitions = self._in_flight, self._partitions
+        if in_flight.closed or not self._consumer.is_current(generation):
+            return len(messages)  # no tracker knows them, so they are never committed
         partition = TopicPartition(messages[0].topic, messages[0].partition)
         for number, message in enumerate(messages):
-            if not room.fits(len(message.value)):
+            if not in_flight.has_room(len(message.value)):
                 return number
             offset = message.offset
-            prefix = partitions.arrive(partition, offset, generation) or self._arrive_anew(
-                partition, offset, generation
-            )
-            if prefix is not None:
-                in_hand.take(message, prefix)
+            tracker = partitions.start(partition, offset, generation)
+            if tracker is None:
+                tracker = self._start_if_recreated(partition, offset, generation)
+            if tracker is not None:
+                in_flight.start(message, tracker)
         return len(messages)
 
-    def _arrive_anew(self, partition: TopicPartition, offset: int, generation: int) -> OffsetTracker | None:
-        """What is known arrives all the same where the log ends before it: the partition was made anew."""
-        if not self._partitions.forget_if_beyond(partition, self._reader.log_end(partition)):
+    def _start_if_recreated(self, partition: TopicPartition, offset: int, generation: int) -> OffsetTracker | None:
+        """A redelivery is a new message all the same where its topic was deleted and created again."""
+        if not self._partitions.reset_if_recreated(partition, self._consumer.log_end(partition)):
             return None
-        return self._partitions.arrive(partition, offset, generation)
+        return self._partitions.start(partition, offset, generation)
 
-    async def watch(self) -> None:
-        """Commit what is finished and look at the lag, again and again.
+    async def commit_periodically(self) -> None:
+        """Commit finished offsets and measure the lag until cancelled.
 
-        Raises BrokerError when one of them is stuck for too long.
+        Raises BrokerError when commits or deliveries made no progress for `stalled_after_s` although there
+        is more to consume.
         """
-        said_at = time.monotonic()
+        logged_at = time.monotonic()
         while True:
             await asyncio.sleep(COMMIT_EVERY_S)
-            self._in_hand.tell_finished()
-            if self._owned is None and time.monotonic() - said_at > SAY_WAITING_EVERY_S:
-                said_at = time.monotonic()
+            self._in_flight.update_metrics()
+            if self._assigned is None and time.monotonic() - logged_at > LOG_WAITING_EVERY_S:
+                logged_at = time.monotonic()
                 log.info(
-                    "waiting for partitions: a consumer that died keeps them for its session timeout",
+                    "waiting for partitions: a consumer that died keeps them until its session times out",
                     action="waiting_for_partitions",
                     group=self._group,
                 )
             uncommitted = not await self.commit()
-            idle_with_lag = bool(self._measure_lag()) and self._in_hand.empty
-            self._judge(uncommitted=uncommitted, idle_with_lag=idle_with_lag)
+            idle_with_lag = bool(self._measure_lag()) and not self._in_flight.messages
+            self._check_progress(uncommitted=uncommitted, idle_with_lag=idle_with_lag)
 
     async def commit(self) -> bool:
-        """Commit every finished prefix. False where the broker did not take it."""
-        due = {
-            partition: offset for partition, offset in self._partitions.due().items() if self._exists(partition, offset)
-        }
-        if due and not await self._reader.commit(due):
+        """Commit the position of each partition. False where the broker refused."""
+        committable = self._partitions.committable()
+        offsets = {partition: offset for partition, offset in committable.items() if self._exists(partition, offset)}
+        if offsets and not await self._consumer.commit(offsets):
             return False
-        self._partitions.committed(due)
+        self._partitions.mark_committed(offsets)
         return True
 
     def _exists(self, partition: TopicPartition, offset: int) -> bool:
-        """Whether the partition is ours and its log goes so far.
+        """Whether the partition is assigned and its log reaches `offset`.
 
-        One that does not was made anew; committing there would skip what is written next.
+        A shorter log belongs to a topic that was created again; committing there would skip what is
+        written to it next.
         """
-        end = self._reader.log_end(partition)
+        end = self._consumer.log_end(partition)
         return end is not None and offset <= end
 
     def _measure_lag(self) -> int:
         total = 0
         for partition, position in self._partitions.positions().items():
-            lag = max(0, (self._reader.log_end(partition) or 0) - position)
+            lag = max(0, (self._consumer.log_end(partition) or 0) - position)
             self._health.lag.labels(*partition).set(lag)
             total += lag
         return total
 
-    def _judge(self, *, uncommitted: bool, idle_with_lag: bool) -> None:
+    def _check_progress(self, *, uncommitted: bool, idle_with_lag: bool) -> None:
         now = time.monotonic()
-        if self._owned is None or not (uncommitted or idle_with_lag):
-            self._moved_at = now
-        elif now - self._moved_at > self._stalled_after_s:
+        if self._assigned is None or not (uncommitted or idle_with_lag):
+            self._progressed_at = now
+        elif now - self._progressed_at > self._stalled_after_s:
             what = "commits" if uncommitted else "deliveries"
-            raise BrokerError(f"{what} stopped {now - self._moved_at:.0f} s ago although there is more to read")
+            raise BrokerError(f"{what} stopped {now - self._progressed_at:.0f} s ago although there is more to consume")
 
-    def _assigned(self, partitions: set[TopicPartition]) -> None:
-        self._owned = partitions
-        self._partitions.keep(partitions)
+    def _on_assigned(self, partitions: set[TopicPartition]) -> None:
+        self._assigned = partitions
+        self._partitions.assign(partitions)
         self._health.lag.clear()
         self._health.set_problem("partitions", None)
         self._health.set_problem("consumer", None)
         log.info("partitions assigned", action="assigned", count=len(partitions), group=self._group)
 
-    async def _revoked(self) -> None:
-        """What is finished is committed before somebody else takes over, or they would redo it."""
-        if not self._in_hand.closed:
+    async def _on_revoked(self) -> None:
+        """Commit what is finished before another consumer takes over, which would do it again."""
+        if not self._in_flight.closed:
             await self.commit()
 
     async def leave(self) -> None:
         """Leave the group. May take as long as a request's timeout."""
-        await self._reader.stop()
+        await self._consumer.stop()

@@ -1,4 +1,4 @@
-"""A message as it came off a topic, what it is, and the dead letter it becomes if it is nothing."""
+"""A message as consumed, how it is read, and the dead letter for one that cannot be processed."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,14 +11,14 @@ from shadow.errors import RedactionError, UnstorableError, WireError
 from shadow.records import CaptureCounts, DeadLetter, Exchange
 from shadow.store.rows.names import storable_name, storable_text
 
-#: Of a message nobody could process this much is kept for whoever looks.
+#: A dead letter keeps this many bytes of the message's value.
 MAX_PAYLOAD: Final = 64 * 2**10
 MAX_DETAIL: Final = 500
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class IncomingMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One message. A tombstone (no value) reads as an empty value; `timestamp_ms` is Kafka's, of the Unix epoch."""
+    """One message. A tombstone (no value) has an empty value; `timestamp_ms` is Kafka's, since the Unix epoch."""
 
     topic: str
     partition: int
@@ -30,7 +30,7 @@ class IncomingMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def at(self) -> datetime:
-        """When it was sent. Kafka takes any number for it, of microseconds too: what is no time is the Unix epoch."""
+        """When it was sent. Kafka accepts any number as a timestamp; the Unix epoch stands for impossible ones."""
         try:
             return datetime.fromtimestamp(self.timestamp_ms / 1_000, UTC)
         except (ValueError, OverflowError, OSError):
@@ -38,50 +38,50 @@ class IncomingMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def location(self) -> str:
-        """What identifies a message that cannot be read."""
+        """Topic, partition and offset: the id of a message whose own id cannot be read."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 def read_exchange(message: IncomingMessage) -> Exchange | CaptureCounts:
-    """What is on the exchanges topic: an exchange, or what a capturing process counted.
+    """Read a message of the exchanges topic: an exchange, or the counts of a capturing process.
 
-    Raises WireError for anything else, and for names no database would take. Worker and
-    scorer both read through here, so that they agree on what is a dead letter.
+    Raises WireError for anything else, and for names that the database cannot store. Worker and scorer
+    both read through this function, so that they agree on which messages become dead letters.
     """
     kind = wire.event_type(dict(message.headers))
     if kind == wire.TYPES[CaptureCounts]:
         return wire.decode(CaptureCounts, message.value)
     exchange = wire.decode(Exchange, message.value)
-    for what, name in (("id", exchange.id), ("task", exchange.task)):
-        if not name or storable_name(name) != name:  # a longer one is content gone astray
-            raise WireError("wrong_shape", f"`{what}` is empty, too long or holds a NUL")
+    for field, name in (("id", exchange.id), ("task", exchange.task)):
+        if not name or storable_name(name) != name:  # a longer name is content in the wrong place
+            raise WireError("wrong_shape", f"`{field}` is empty, too long or contains a NUL character")
     return exchange
 
 
 def dead_letter(
-    message: IncomingMessage, fault: Exception, *, stage: Literal["worker", "scorer"], identity: str, task: str = ""
+    message: IncomingMessage, error: Exception, *, stage: Literal["worker", "scorer"], identity: str, task: str = ""
 ) -> DeadLetter:
-    """`message` with the reason why it could not be processed.
+    """The dead letter of a `message` whose processing raised `error`.
 
-    The reason is that of a WireError, `unstorable`, `not_redacted`, or the type of any other fault; every text in it
-    can be stored.
-    The same message always makes the same letter, so burying it twice leaves one grave.
+    Its reason is that of a WireError, `unstorable`, `not_redacted`, or the type of any other error. All of
+    its texts can be stored. The same message and error always make the same letter, so writing it twice
+    counts once.
     """
-    match fault:
+    match error:
         case WireError():
-            reason = fault.reason
+            reason = error.reason
         case UnstorableError():
             reason = "unstorable"
         case RedactionError():
             reason = "not_redacted"
         case _:
-            reason = type(fault).__name__
+            reason = type(error).__name__
     return DeadLetter(
         id=identity if storable_text(identity) == identity else message.location,
         at=message.at,
         stage=stage,
         reason=reason,
-        detail=storable_text(str(fault))[:MAX_DETAIL],
+        detail=storable_text(str(error))[:MAX_DETAIL],
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,

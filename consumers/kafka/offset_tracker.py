@@ -1,9 +1,9 @@
-"""How far each partition may be acknowledged: never past a message that is not finished.
+"""Up to which offset each partition may be committed: never past a message that is not finished.
 
-Messages of a partition are handled side by side and finish in any order, while Kafka keeps
-one number per partition: everything below it is done. `AssignedPartitions` computes that number. It also
-recognises messages that come a second time, because after a rebalance Kafka delivers again
-from the last commit while the first delivery is still being handled. No I/O in here.
+The messages of a partition are handled concurrently and finish in any order, while Kafka keeps one
+number per partition: everything below it is done. `AssignedPartitions` computes that number. It also
+recognises redeliveries, because after a rebalance Kafka delivers again from the last commit while the
+first delivery may still be in flight. No I/O here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,88 +16,91 @@ class TopicPartition(NamedTuple):
 
 
 class OffsetTracker:
-    """The finished prefix of one partition for as long as one consumer owns it.
+    """The offsets of one partition, for as long as one consumer owns it.
 
-    `position` is the offset below which everything that was delivered is finished.
+    `position` is the offset below which every delivered message is finished. It can be committed.
     """
 
-    __slots__ = ("_open", "end", "floor", "generation")
+    __slots__ = ("_in_flight", "committed", "generation", "next_offset")
 
     def __init__(self, offset: int, generation: int) -> None:
         self.generation = generation
-        self.floor = offset  # below it everything is known to be committed
-        self.end = offset  # one past the highest offset that was delivered
-        self._open: set[int] = set()
+        self.committed = offset  # everything below it is known to be committed
+        self.next_offset = offset  # one past the highest offset that was delivered
+        self._in_flight: set[int] = set()
 
     @property
     def position(self) -> int:
-        return min(self._open) if self._open else self.end
+        return min(self._in_flight) if self._in_flight else self.next_offset
 
-    def begin(self, offset: int, generation: int) -> None:
-        """Delivery starts again at `offset`: what lies below was committed, if not by us.
+    def restart(self, offset: int, generation: int) -> None:
+        """Note that delivery starts again at `offset`: everything below it was committed, by us or by another consumer.
 
-        Messages in hand below it still hold the position back, which costs nothing.
+        Messages below it that are still in flight keep the position back, which costs nothing.
         """
         self.generation = generation
-        self.floor = max(self.floor, offset)
-        self.end = max(self.end, offset)
+        self.committed = max(self.committed, offset)
+        self.next_offset = max(self.next_offset, offset)
 
-    def arrive(self, offset: int) -> bool:
-        """Note a delivery. False where `offset` is in hand or finished already."""
-        if offset < self.end:
+    def start(self, offset: int) -> bool:
+        """Note a delivery. False for a redelivery: `offset` is in flight or finished already."""
+        if offset < self.next_offset:
             return False
-        self._open.add(offset)
-        self.end = offset + 1
+        self._in_flight.add(offset)
+        self.next_offset = offset + 1
         return True
 
     def finish(self, offset: int) -> None:
-        """`offset` was handled to the end and its effects are durable."""
-        self._open.discard(offset)
+        """Note that the message at `offset` was handled and that its effects are durable."""
+        self._in_flight.discard(offset)
 
 
 class AssignedPartitions:
-    """The prefixes of the partitions a consumer owns."""
+    """An `OffsetTracker` for each partition that a consumer owns."""
 
     def __init__(self) -> None:
-        self._prefixes: dict[TopicPartition, OffsetTracker] = {}
+        self._trackers: dict[TopicPartition, OffsetTracker] = {}
 
-    def arrive(self, partition: TopicPartition, offset: int, generation: int) -> OffsetTracker | None:
-        """Note a delivery; None means it is known and must not be handled again.
+    def start(self, partition: TopicPartition, offset: int, generation: int) -> OffsetTracker | None:
+        """Note a delivery. None for a redelivery, which must not be handled again.
 
-        `generation` is the consumer group's: within one, offsets only rise. The caller tells
-        the returned prefix when the message is finished. A prefix that has been given up in
-        the meantime takes no notice, so a late finish can never acknowledge anything.
+        `generation` is the consumer group's: within one, offsets only rise. The caller calls `finish` of
+        the returned tracker when the message is finished. A tracker that was dropped in the meantime is
+        not looked at any more, so a late finish never commits anything.
         """
-        prefix = self._prefixes.get(partition)
-        if prefix is None:
-            prefix = self._prefixes[partition] = OffsetTracker(offset, generation)
-        elif generation != prefix.generation:
-            prefix.begin(offset, generation)
-        return prefix if prefix.arrive(offset) else None
+        tracker = self._trackers.get(partition)
+        if tracker is None:
+            tracker = self._trackers[partition] = OffsetTracker(offset, generation)
+        elif generation != tracker.generation:
+            tracker.restart(offset, generation)
+        return tracker if tracker.start(offset) else None
 
-    def keep(self, partitions: Iterable[TopicPartition]) -> None:
-        """These partitions are ours now; forget those that are not."""
-        kept = set(partitions)
-        self._prefixes = {partition: prefix for partition, prefix in self._prefixes.items() if partition in kept}
+    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+        """Keep the trackers of `partitions` and drop all others."""
+        assigned = set(partitions)
+        self._trackers = {partition: tracker for partition, tracker in self._trackers.items() if partition in assigned}
 
-    def forget_if_beyond(self, partition: TopicPartition, log_end: int | None) -> bool:
-        """Forget a partition whose log ends before what we saw of it: it was made anew."""
-        prefix = self._prefixes.get(partition)
-        if prefix is None or log_end is None or prefix.end <= log_end:
+    def reset_if_recreated(self, partition: TopicPartition, log_end: int | None) -> bool:
+        """Drop the tracker of a partition whose log ends before offsets that were delivered.
+
+        Such a topic was deleted and created again. True if the tracker was dropped.
+        """
+        tracker = self._trackers.get(partition)
+        if tracker is None or log_end is None or tracker.next_offset <= log_end:
             return False
-        del self._prefixes[partition]
+        del self._trackers[partition]
         return True
 
-    def due(self) -> dict[TopicPartition, int]:
-        """What to commit: for each partition that moved, the offset to continue from."""
-        positions = ((partition, prefix, prefix.position) for partition, prefix in self._prefixes.items())
-        return {partition: position for partition, prefix, position in positions if position > prefix.floor}
+    def committable(self) -> dict[TopicPartition, int]:
+        """What to commit: for each partition that advanced, the offset to continue from."""
+        positions = ((partition, tracker, tracker.position) for partition, tracker in self._trackers.items())
+        return {partition: position for partition, tracker, position in positions if position > tracker.committed}
 
-    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """The broker has accepted these."""
+    def mark_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note that the broker has accepted these offsets."""
         for partition, offset in offsets.items():
-            if prefix := self._prefixes.get(partition):
-                prefix.floor = max(prefix.floor, offset)
+            if tracker := self._trackers.get(partition):
+                tracker.committed = max(tracker.committed, offset)
 
     def positions(self) -> dict[TopicPartition, int]:
-        return {partition: prefix.position for partition, prefix in self._prefixes.items()}
+        return {partition: tracker.position for partition, tracker in self._trackers.items()}

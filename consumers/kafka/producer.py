@@ -1,4 +1,4 @@
-"""Send events and know that they arrived, however long the broker is away."""
+"""Send events, and wait until the broker has them, however long it is away."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,8 +8,8 @@ import aiokafka
 import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from consumers.runtime.backoff import Backoff
 from shadow import wire
+from shadow.backoff import Backoff
 from shadow.errors import WireError
 from shadow.settings import KafkaSettings
 
@@ -20,10 +20,10 @@ log = structlog.get_logger()
 
 
 class EventProducer:
-    """A producer that returns only when the broker has the event.
+    """A Kafka producer whose `send` returns only when the broker has the event.
 
     `report_problem(text)` is called when the broker refuses or is away, `report_problem(None)` when it is
-    back: consumption pauses meanwhile, because whoever sends waits here.
+    back. Consumption pauses in between, because its handlers wait in `send`.
     """
 
     def __init__(self, kafka: KafkaSettings, *, source: str, report_problem: Callable[[str | None], None]) -> None:
@@ -41,15 +41,15 @@ class EventProducer:
                 acks="all",
                 max_request_size=MAX_MESSAGE_BYTES,
                 max_batch_size=2**18,
-                # Trials trickle in one by one as models answer; a short wait sends them together.
+                # Trials come one by one as models answer; a short wait sends them together.
                 linger_ms=5,
                 request_timeout_ms=15_000,
             )
             try:
                 await producer.start()
-            except KafkaError as fault:
+            except KafkaError as error:
                 await producer.stop()
-                await self._wait(backoff, fault)
+                await self._wait(backoff, error)
             except asyncio.CancelledError:
                 await producer.stop()
                 raise
@@ -65,25 +65,25 @@ class EventProducer:
     async def send(self, topic: str, event: wire.Event) -> None:
         """Return once the broker has `event`.
 
-        Raises WireError for one it can never have: `unencodable`, or `too_large`.
+        Raises WireError for an event that no broker can accept: `unencodable` or `too_large`.
         """
         if self._producer is None:
-            raise RuntimeError("start the outbox before sending")
+            raise RuntimeError("start the producer before sending")
         message = wire.encode(event, source=self._source)
         backoff = Backoff()
         while True:
             try:
                 await self._producer.send_and_wait(topic, key=message.key, value=message.value, headers=message.headers)
-            except MessageSizeTooLargeError as fault:
-                raise WireError("too_large", f"{len(message.value)} bytes: {fault}") from None
-            except KafkaError as fault:
-                await self._wait(backoff, fault)
+            except MessageSizeTooLargeError as error:
+                raise WireError("too_large", f"{len(message.value)} bytes: {error}") from None
+            except KafkaError as error:
+                await self._wait(backoff, error)
             else:
-                if backoff.waited:
+                if backoff.failures:
                     self._report_problem(None)
                 return
 
-    async def _wait(self, backoff: Backoff, fault: Exception) -> None:
-        self._report_problem(f"Kafka: {type(fault).__name__}: {fault}")
-        log.warning("the broker does not take messages; trying again", action="send_retry", error=repr(fault))
+    async def _wait(self, backoff: Backoff, error: Exception) -> None:
+        self._report_problem(f"Kafka: {type(error).__name__}: {error}")
+        log.warning("the broker does not accept messages; trying again", action="send_retry", error=repr(error))
         await backoff.wait()

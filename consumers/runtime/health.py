@@ -1,4 +1,4 @@
-"""What a service tells its operators: /livez, /readyz and /metrics."""
+"""What a service reports to its operators: /livez, /readyz and /metrics."""
 
 import asyncio
 import time
@@ -14,39 +14,39 @@ from shadow.errors import UsageError
 
 
 class HealthState:
-    """The state and the measures of one service.
+    """The current problems and the metrics of one service.
 
-    `/livez` says that the event loop turns, whatever became of the dependencies; `/readyz`
-    answers 503 with one line for each thing that is amiss.
+    `/livez` answers while the event loop runs, whatever state the dependencies are in. `/readyz` answers
+    503 with a line for each current problem.
     """
 
     def __init__(self) -> None:
         self._problems: dict[str, str] = {}
         self.registry: Final = CollectorRegistry()
 
-    def set_problem(self, what: str, text: str | None) -> None:
-        """`what` is amiss as `text` says, or well again with None."""
+    def set_problem(self, subject: str, text: str | None) -> None:
+        """Report a problem with `subject`, in place of an earlier one; None reports that it is solved."""
         if text is None:
-            self._problems.pop(what, None)
+            self._problems.pop(subject, None)
         else:
-            self._problems[what] = text
+            self._problems[subject] = text
 
     @property
     def problems(self) -> list[str]:
         return list(self._problems.values())
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
-        """A further counter, named in full without its `_total`."""
+        """A new counter; `name` is its full name without `_total`."""
         return Counter(name, text, labels, registry=self.registry)
 
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        """A further gauge, named in full."""
+        """A new gauge; `name` is its full name."""
         return Gauge(name, text, labels, registry=self.registry)
 
     async def serve(self, host: str, port: int) -> web.AppRunner:
         """Answer on `host`:`port` (0: any free one) until the runner's `cleanup()`.
 
-        Raises UsageError for a port that cannot be had.
+        Raises UsageError for a port that cannot be listened on.
         """
         application = web.Application()
         application.router.add_get("/livez", self._livez)
@@ -56,9 +56,12 @@ class HealthState:
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
-        except OSError as fault:
+        except OSError as error:
             await runner.cleanup()
-            raise UsageError(f"health port {host}:{port} cannot be had ({fault.strerror}); set `health_port`") from None
+            raise UsageError(
+                f"cannot listen on the health port {host}:{port} ({error.strerror}); "
+                "set another `health_port` for this service in shadow.toml"
+            ) from None
         return runner
 
     async def _livez(self, _: web.Request) -> web.Response:
@@ -75,37 +78,38 @@ class HealthState:
 
 
 class ConsumerHealth(HealthState, Collector):
-    """The health of a consumer. `service` starts the names of its measures.
+    """The health of a Kafka consumer. Its metrics are named `shadow_<service>_…`.
 
-    The share of the concurrency that is busy is
-    `rate(shadow_<service>_slot_seconds_total) / shadow_<service>_concurrency`.
+    The busy share of the concurrency is `rate(shadow_<service>_slot_seconds_total) / shadow_<service>_concurrency`.
     """
 
     def __init__(self, service: str) -> None:
         super().__init__()
-        start = f"shadow_{service}_"
-        self.messages: Final = self.counter(start + "messages", "Messages handled to the end.", "topic")
-        self.dead_letters: Final = self.counter(start + "dead_letters", "Messages nobody could process.", "reason")
-        self.lag: Final = self.gauge(start + "lag", "Messages not finished yet.", "topic", "partition")
-        self.concurrency: Final = self.gauge(start + "concurrency", "Most messages in hand at once.")
-        self.gauge(start + "in_flight", "Messages in hand.").set_function(lambda: self._in_hand)
-        self._slot_seconds_name: Final = start + "slot_seconds"
+        prefix = f"shadow_{service}_"
+        self.messages: Final = self.counter(prefix + "messages", "Messages handled to the end.", "topic")
+        self.dead_letters: Final = self.counter(
+            prefix + "dead_letters", "Messages that could not be processed.", "reason"
+        )
+        self.lag: Final = self.gauge(prefix + "lag", "Messages that are not finished yet.", "topic", "partition")
+        self.concurrency: Final = self.gauge(prefix + "concurrency", "Maximum number of messages in flight.")
+        self.gauge(prefix + "in_flight", "Messages in flight.").set_function(lambda: self._in_flight)
+        self._slot_seconds_name: Final = prefix + "slot_seconds"
         self._slot_seconds = 0.0
-        self._in_hand = 0
+        self._in_flight = 0
         self._changed_at = time.monotonic()
         self.registry.register(self)
 
     @property
-    def in_hand(self) -> int:
-        return self._in_hand
+    def in_flight(self) -> int:
+        return self._in_flight
 
-    def take(self, messages: int) -> None:
-        """So many more messages (fewer, if negative) are in hand."""
+    def change_in_flight(self, by: int) -> None:
+        """Note that `by` more messages (fewer, if negative) are in flight."""
         now = time.monotonic()
-        self._slot_seconds += self._in_hand * (now - self._changed_at)
+        self._slot_seconds += self._in_flight * (now - self._changed_at)
         self._changed_at = now
-        self._in_hand += messages
+        self._in_flight += by
 
     def collect(self) -> Iterator[Metric]:
-        """What the registry asks for when somebody looks. Counted here, where every message passes twice."""
-        yield CounterMetricFamily(self._slot_seconds_name, "Seconds of messages in hand.", self._slot_seconds)
+        """The slot seconds, which are counted here because every message changes them twice."""
+        yield CounterMetricFamily(self._slot_seconds_name, "Seconds that messages were in flight.", self._slot_seconds)

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from shadow import prices
+from shadow.backoff import backoff_s
 from shadow.openai_api import replies
 from shadow.records import Api, Failure, Reply
 from shadow.settings import ModelSettings
@@ -129,7 +130,9 @@ class Endpoint:
                 self._be_silent(answer.silence_s)
             if not answer.again or attempt >= self._model.retries:
                 return answer.reply
-            wait = retry.backoff_s(attempt) if answer.silence_s is None else 0.0
+            wait = 0.0
+            if answer.silence_s is None:
+                wait = backoff_s(attempt, first_s=retry.FIRST_WAIT_S, max_s=retry.MAX_WAIT_S)
             if time.monotonic() + wait >= ends:
                 return answer.reply
             await asyncio.sleep(wait)

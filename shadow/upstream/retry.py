@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-_FIRST_WAIT_S: Final = 0.25
-_LONGEST_WAIT_S: Final = 8.0
+FIRST_WAIT_S: Final = 0.25
+MAX_WAIT_S: Final = 8.0
 
 #: An endpoint that wants to be left alone for longer is asked again after so long: a date gone
 #: wrong must not silence it for good.
@@ -23,24 +23,16 @@ def worth_retrying(status: int, headers: Mapping[str, str]) -> bool:
     return told == "true" if told in ("true", "false") else status in _PASSING
 
 
-def backoff_s(attempt: int) -> float:
-    """Seconds to wait after try number `attempt` (from 0) failed and nobody said how long.
-
-    By chance, so that clients turned away together do not come back together.
-    """
-    longest = min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S)
-    return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, guards nothing
-
-
 def silence_s(status: int, headers: Mapping[str, str]) -> float | None:
     """Seconds in which the endpoint, after such an answer, wants no request at all; None where it did not say.
 
-    Never less than it asked for, up to LONGEST_SILENCE_S, and a little more by chance, as above.
+    Never less than it asked for, up to LONGEST_SILENCE_S, and up to a second more
+    at random, so that clients turned away together do not come back together.
     """
     asked = retry_after_s(headers, now=time.time()) if status in _PASSING else None
     if asked is None:
         return None
-    return min(asked, LONGEST_SILENCE_S) + random.uniform(0, min(0.1 * asked, 1.0))  # noqa: S311 - as above
+    return min(asked, LONGEST_SILENCE_S) + random.uniform(0, min(0.1 * asked, 1.0))  # noqa: S311 - spreads load, protects nothing
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from streamlit.logger import set_log_level
 from streamlit.testing.v1 import AppTest
 
-from dashboard.launch import spare_the_collector
 from shadow.devstack.services.postgres import EmbeddedPostgres
+from shadow.garbage_collection import collect_less_often
 from shadow.settings import CONFIG_VARIABLE
 from shadow.store.schema import engine, migrate
 from shadow.store.schema.tables import HEAVIEST, MEASURES, SUMS
@@ -49,7 +49,7 @@ def measure() -> list[tuple[str, str, str]]:
                 file.write_text(world.toml(url), encoding="utf-8")
                 os.environ[CONFIG_VARIABLE] = str(file)
                 _silence_streamlit()
-                spare_the_collector()  # as the dashboard does
+                collect_less_often()  # as the dashboard does
                 rows = list(_pages())
                 st.cache_resource.clear()
                 return rows

@@ -13,10 +13,10 @@ from aiokafka.structs import TopicPartition
 from sqlalchemy import Engine, text
 
 from consumers import scorer
-from consumers.runtime import service
 from shadow import wire
 from shadow.devstack.services.broker import embedded_broker
 from shadow.devstack.services.postgres import EmbeddedPostgres
+from shadow.garbage_collection import collect_less_often
 from shadow.settings import ScorerSettings, Settings
 from shadow.store.read import ledger
 from shadow.store.schema import migrate
@@ -57,7 +57,7 @@ def measure() -> list[tuple[str, str, str]]:
             made = settings_for(bootstrap, topics, postgres={"url": url}, tasks=tasks)
             return made.model_copy(update={"kafka": made.kafka.model_copy(update={"group_prefix": group})})
 
-        service.spare_the_collector()  # as a scorer process does; the bare way has it as easy
+        collect_less_often()  # as a scorer process does; the bare way has it as easy
         rounds = [
             (
                 asyncio.run(_bare(settings(f"bare-{number}"), copy_bare_as_text)),

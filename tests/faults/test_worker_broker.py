@@ -6,9 +6,9 @@ import pytest
 
 from consumers import worker
 from consumers.batches import BatchWriter
+from consumers.kafka.consumer import Consumer, Subscription
 from consumers.kafka.messages import IncomingMessage
 from consumers.kafka.producer import EventProducer
-from consumers.kafka.stream import Consumer, Subscription
 from consumers.runtime import service
 from consumers.runtime.health import ConsumerHealth
 from shadow.devstack.model_servers.models import echo_app
@@ -35,17 +35,17 @@ async def test_what_is_sent_to_a_frozen_broker_is_there_once_it_wakes(own_broker
     create_topics(own_broker.bootstrap, {topics.exchanges: 4})
     settings = settings_for(own_broker.bootstrap, topics)
     problems: list[str | None] = []
-    outbox = EventProducer(settings.kafka, source="test", report_problem=problems.append)
-    await outbox.start()
+    producer = EventProducer(settings.kafka, source="test", report_problem=problems.append)
+    await producer.start()
     try:
         own_broker.pause()
-        sending = asyncio.create_task(outbox.send(topics.exchanges, an_exchange(1)))
+        sending = asyncio.create_task(producer.send(topics.exchanges, an_exchange(1)))
         await asyncio.sleep(0.3)
         assert not sending.done()
         own_broker.resume()
         await sending
     finally:
-        await outbox.stop()
+        await producer.stop()
     assert [exchange.id for exchange in await read(own_broker.bootstrap, topics.exchanges, Exchange)] == ["exchange-1"]
 
 
@@ -177,7 +177,7 @@ async def test_a_consumer_that_starts_anew_beside_a_stuck_database_still_acknowl
 
 
 async def test_what_is_in_hand_never_exceeds_its_limit_of_bytes(broker, topics, monkeypatch):
-    monkeypatch.setattr("consumers.kafka.stream.MAX_IN_FLIGHT_BYTES", 1_000)
+    monkeypatch.setattr("consumers.kafka.consumer.MAX_IN_FLIGHT_BYTES", 1_000)
     in_hand: list[int] = []
     most, full, stopping = [], asyncio.Event(), asyncio.Event()
 

@@ -3,7 +3,6 @@
 python -m shadow.gateway.mirror.child FILE_DESCRIPTOR
 """
 
-import gc
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from collections import Counter, defaultdict
 from contextlib import suppress
 from typing import Final
 
+from shadow.garbage_collection import collect_less_often
 from shadow.gateway.mirror import ipc
 from shadow.gateway.mirror.ipc import LeftOut, Report
 from shadow.publisher import Publisher
@@ -90,8 +90,7 @@ def _lower_priority() -> None:
             # However nice, a process gets its share of a busy processor, and keeps one for
             # milliseconds where another process wakes up on it. SCHED_IDLE gives way at once.
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    collect_less_often(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 def main() -> None:

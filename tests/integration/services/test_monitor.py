@@ -333,7 +333,7 @@ def test_however_many_tasks_and_reasons_are_made_up_the_series_are_few_and_add_u
     ended = {("intent", "dead_lettered", f"Fault{n}"): n for n in range(1, 1_000)}
     ended |= {(f"made-up-{n}", "compared", ""): 1 for n in range(1_000)}
     metrics = LedgerMetrics({"intent"})
-    metrics.tell(ended, {(f"made-up-{n}", "accepted"): 1 for n in range(1_000)})
+    metrics.update(ended, {(f"made-up-{n}", "accepted"): 1 for n in range(1_000)})
     exchanges, captured = metrics.collect()
     assert len(exchanges.samples) == MAX_REASONS + 2
     assert sum(sample.value for sample in exchanges.samples) == sum(ended.values())

@@ -64,16 +64,16 @@ async def test_what_was_acknowledged_is_not_asked_again(broker, topics, serve):
 async def working(settings: Settings):
     """A worker without its consumer group: `handle` what it is given, on real endpoints and topics."""
     health = ConsumerHealth("worker")
-    outbox = EventProducer(settings.kafka, source="test", report_problem=partial(health.set_problem, "producer"))
-    await outbox.start()
+    producer = EventProducer(settings.kafka, source="test", report_problem=partial(health.set_problem, "producer"))
+    await producer.start()
     try:
         async with AsyncExitStack() as stack:
             endpoints = {
                 name: await stack.enter_async_context(Endpoint(name, model)) for name, model in settings.models.items()
             }
-            yield Worker(settings, endpoints, outbox, health)
+            yield Worker(settings, endpoints, producer, health)
     finally:
-        await outbox.stop()
+        await producer.stop()
 
 
 async def trials_of(exchange, settings):
