@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from scoring.evidence.verdict import LIMIT
+from scoring.evidence.verdict import DEFAULT_REGRET_LIMIT
 from shadow.settings import Settings, TaskSettings, load
 
 
@@ -32,7 +32,7 @@ def agreement_threshold(task: str) -> float:
 def regret_limit(task: str) -> float:
     """The mean regret that the task's owner accepts."""
     spec = settings().tasks.get(task)
-    return spec.regret_limit if spec else LIMIT
+    return spec.regret_limit if spec else DEFAULT_REGRET_LIMIT
 
 
 def false_flag_rate(task: str) -> float:

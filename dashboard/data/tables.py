@@ -13,7 +13,7 @@ import pandas as pd
 from scoring.evidence.estimates import estimates
 from scoring.evidence.pools import Pool
 from scoring.evidence.report import TaskEvidence
-from scoring.evidence.verdict import ENOUGH
+from scoring.evidence.verdict import MIN_PAIRS
 from shadow.aggregates.derived_dimensions import WEEKDAYS
 from shadow.aggregates.tally import ALL, Cell, Sums, Tally
 from shadow.records import RegretSource
@@ -56,7 +56,7 @@ def ranking(evidence: TaskEvidence, measure: Measure) -> pd.DataFrame:
         label = f"{each.dimension} = {each.value}"
         order = (status == NOT_ENOUGH_DATA, status != FLAGGED, badness, label)
         numbers = (found.n, found.estimate, found.low, found.high, each.q_value)
-        rows.append((order, each.dimension, each.value, label, *numbers, found.n >= ENOUGH, status, each.looked_for))
+        rows.append((order, each.dimension, each.value, label, *numbers, found.n >= MIN_PAIRS, status, each.looked_for))
     return pd.DataFrame(
         [row for _, *row in sorted(rows, key=lambda row: row[0])],
         columns=[
@@ -129,7 +129,7 @@ def with_intervals(sums: Iterable[Sums]) -> pd.DataFrame:
             "low": [each.low for each in found],
             "high": [each.high for each in found],
             "n": [each.n for each in found],
-            "enough": [each.n >= ENOUGH for each in found],
+            "enough": [each.n >= MIN_PAIRS for each in found],
         }
     )
 

@@ -1,12 +1,12 @@
-"""Tallies turned into evidence: estimates, intervals, flags and verdicts. Pure.
+"""Turns tallies into evidence: estimates, intervals, flags and verdicts. Pure functions.
 
 report        evidence per task and candidate, worst segment first, and as JSON
-pools         tallies put together per task, candidate and segment
-estimates     sums turned into estimates with intervals that may be watched continuously
-by_unit       evidence by unit
+pools         tallies added up per task, candidate and segment
+estimates     estimates with intervals that are valid under continuous looking, from sums
+by_unit       evidence per unit (user or conversation)
 operational   cost, latency and failures
 flags         which segments are bad
 worst_slices  the worst crossings of segments
 judge_trust   how far a judge can be trusted
-verdict       what the evidence allows one to say
+verdict       worse, not worse, undecided, with reasons
 """

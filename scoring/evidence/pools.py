@@ -1,7 +1,7 @@
-"""Tallies put together per task, candidate and segment: what every estimate is made from.
+"""Adds up tallies per task, candidate and segment: the input of every estimate.
 
-Segments are those that the tallies hold, and two read off the clock, in UTC: `hour` ("13:00")
-and `weekday` ("Mon").
+Segments are those in the tallies, and two that come from the time, in UTC: `hour` ("13:00") and
+`weekday` ("Mon").
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from scoring.evidence.estimates import Estimate, estimates, net_estimates
-from scoring.evidence.verdict import ENOUGH
+from scoring.evidence.verdict import MIN_PAIRS
 from shadow.aggregates.derived_dimensions import WEEKDAYS
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import ALL, Cell, Sums, Tally
@@ -18,7 +18,7 @@ from shadow.records import RegretSource
 
 
 class Regret(NamedTuple):
-    """The sums of what one source says."""
+    """The sums of regret and net regret by one source."""
 
     regret: Sums
     net: Sums
@@ -26,7 +26,7 @@ class Regret(NamedTuple):
 
 @dataclass(slots=True)
 class Pool:
-    """One segment over all hours. `tally` holds what is true whoever knew; `by_source` the regret of each."""
+    """One segment over all hours. `tally` holds what does not depend on a source, `by_source` the regret of each."""
 
     tally: Tally = field(default_factory=Tally)
     by_source: dict[RegretSource, Regret] = field(default_factory=dict)
@@ -37,26 +37,26 @@ class Pool:
             return
         for source in SOURCES:
             if cell.source == source:
-                said = self.by_source.setdefault(source, Regret(Sums(), Sums()))
-                said.regret.merge(tally.regret)
-                said.net.merge(tally.net_regret)
+                sums = self.by_source.setdefault(source, Regret(Sums(), Sums()))
+                sums.regret.merge(tally.regret)
+                sums.net.merge(tally.net_regret)
 
     @property
     def primary(self) -> RegretSource | None:
-        """The strongest source that looked at enough pairs; if none did, the one that saw most."""
+        """The strongest source with enough pairs; if none has enough, the one with the most."""
         seen = {source: self.by_source[source].regret.n for source in SOURCES if source in self.by_source}
         for source, n in seen.items():
-            if n >= ENOUGH:
+            if n >= MIN_PAIRS:
                 return source
         if not seen:
             return None
-        # Of equals, max takes the first, which is the stronger.
+        # max returns the first of equals, which is the stronger source.
         return max(seen.items(), key=lambda item: item[1])[0]
 
 
 @dataclass(slots=True)
 class Group:
-    """One task and candidate. `excess` is told by exchanges that the frontier answered twice."""
+    """One task and candidate. `excess` comes from exchanges that the frontier answered twice."""
 
     whole: Pool = field(default_factory=Pool)
     segments: dict[tuple[str, str], Pool] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Group:
 
 
 class Measured(NamedTuple):
-    """The estimates of one pool; `regret` and `net_regret` are the primary source's."""
+    """The estimates of one pool; `regret` and `net_regret` are those of its primary source."""
 
     agreement: Estimate | None
     regret: Estimate | None
@@ -73,7 +73,7 @@ class Measured(NamedTuple):
 
 
 def grouped(tallies: Mapping[Cell, Tally]) -> tuple[dict[tuple[str, str], Group], dict[str, Sums]]:
-    """Groups by (task, candidate), and the agreement of each task's frontier with itself."""
+    """Groups by (task, candidate), and by task the sums of the frontier's agreement with itself."""
     groups: dict[tuple[str, str], Group] = {}
     ceilings: dict[str, Sums] = {}
     for cell, tally in tallies.items():
@@ -96,21 +96,28 @@ def grouped(tallies: Mapping[Cell, Tally]) -> tuple[dict[tuple[str, str], Group]
 
 
 def measured(pools: list[Pool]) -> list[Measured]:
-    """Agreement, regret and net regret of each pool, all intervals at once."""
+    """Agreement, regret and net regret of each pool; computes all intervals in one call, which is faster."""
     sources = [pool.primary for pool in pools]
     nothing = Regret(Sums(), Sums())
-    said = [pool.by_source[source] if source else nothing for pool, source in zip(pools, sources, strict=True)]
-    regret, net = [each.regret for each in said], [each.net for each in said]
-    told = estimates([*(pool.tally.agreement for pool in pools), *regret])
-    rows = zip(told[: len(pools)], told[len(pools) :], net_estimates(regret, net), sources, strict=True)
+    regrets = [pool.by_source[source] if source else nothing for pool, source in zip(pools, sources, strict=True)]
+    regret, net = [each.regret for each in regrets], [each.net for each in regrets]
+    agreements_and_regrets = estimates([*(pool.tally.agreement for pool in pools), *regret])
+    rows = zip(
+        agreements_and_regrets[: len(pools)],
+        agreements_and_regrets[len(pools) :],
+        net_estimates(regret, net),
+        sources,
+        strict=True,
+    )
     return [
-        Measured(agrees, loses and loses.of(source), nets and nets.of(source)) for agrees, loses, nets, source in rows
+        Measured(agrees, loses and loses.with_source(source), nets and nets.with_source(source))
+        for agrees, loses, nets, source in rows
     ]
 
 
-def regret_estimates(said: list[Regret]) -> list[tuple[Estimate | None, Estimate | None]]:
-    """Regret and net regret of each."""
-    regret, net = [each.regret for each in said], [each.net for each in said]
+def regret_estimates(regrets: list[Regret]) -> list[tuple[Estimate | None, Estimate | None]]:
+    """The estimates of regret and net regret of each of `regrets`."""
+    regret, net = [each.regret for each in regrets], [each.net for each in regrets]
     return list(zip(estimates(regret), net_estimates(regret, net), strict=True))
 
 

@@ -1,9 +1,9 @@
-"""What the evidence allows one to say, in one word and with reasons.
+"""The verdict that the evidence allows: one word, with reasons.
 
-No data is never a pass: `worse` needs the whole interval of regret above the limit, `not_worse`
-the whole interval at or below it, and everything else is said to be undecided. A judge is cheap
-and biased, so a judge alone may speak against a candidate but never for it: `not_worse`
-takes people or references.
+Missing data is never a pass: `worse` needs the whole interval of regret above the limit, `not_worse`
+the whole interval at or below it, and everything else is undecided. A judge is cheap and biased, so a
+judge alone may count against a candidate but never for it: `not_worse` needs people's labels or
+references.
 """
 
 from collections.abc import Mapping
@@ -12,33 +12,36 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from scoring.evidence.estimates import Estimate
+from shadow.settings import TaskSettings
 
-#: Mean regret that a team is taken to accept where its settings name none.
-LIMIT: Final = 0.02
+#: Accepted mean regret for a task without settings.
+DEFAULT_REGRET_LIMIT: Final[float] = TaskSettings.model_fields["regret_limit"].default
 
-#: With fewer pairs than this the answer is that there are not enough.
-ENOUGH: Final = 30
+#: With fewer pairs than this the verdict is `not_enough_data`.
+MIN_PAIRS: Final = 30
 
-#: Above this share of pairs lost to failures of the candidate, the rest cannot speak for all.
-MOST_FAILED: Final = 0.05
+#: Above this share of pairs in which the candidate failed, the rest does not represent all pairs.
+MAX_FAILED_SHARE: Final = 0.05
 
 JUDGE_ALONE: Final = "a judge alone never raises traffic: add human labels or references"
 
-#: The reason of pairs that were not asked about, because sampling left them out.
+#: The unscored reason of pairs that sampling left out.
 NOT_SAMPLED: Final = "not_sampled"
 
 Status: TypeAlias = Literal["worse", "not_worse", "undecided", "not_enough_data", "no_regret_source"]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`worse` and `not_worse` hold at 95%, however often one looks; `reasons` are for people."""
+    """`worse` and `not_worse` hold with 95%, however often one looks; `reasons` are texts for people."""
 
     status: Status
     reasons: list[str]
 
 
-def verdict(pairs: int, unscored: Mapping[str, int], regret: Estimate | None, limit: float = LIMIT) -> Verdict:
-    """Judge the regret among `pairs` against `limit`. `unscored` counts pairs by reason."""
+def verdict(
+    pairs: int, unscored: Mapping[str, int], regret: Estimate | None, limit: float = DEFAULT_REGRET_LIMIT
+) -> Verdict:
+    """The verdict on `regret` against `limit`. `pairs` counts all pairs, `unscored` those without a score by reason."""
     if regret is None:
         return _without_regret(pairs, unscored)
     known = f"{regret.estimate:.3f} ({regret.low:.3f} to {regret.high:.3f})"
@@ -50,26 +53,26 @@ def verdict(pairs: int, unscored: Mapping[str, int], regret: Estimate | None, li
         objections = [*_objections(pairs, unscored, regret)]
         status: Status = "undecided" if objections else "not_worse"
         return Verdict(status=status, reasons=[*(objections or [f"regret at most {limit:g}"]), *reasons])
-    if regret.n < ENOUGH:
-        return Verdict(status="not_enough_data", reasons=[f"fewer than {ENOUGH} pairs with regret", *reasons])
+    if regret.n < MIN_PAIRS:
+        return Verdict(status="not_enough_data", reasons=[f"fewer than {MIN_PAIRS} pairs with regret", *reasons])
     return Verdict(status="undecided", reasons=["the interval contains the limit: more pairs are needed", *reasons])
 
 
 def _objections(pairs: int, unscored: Mapping[str, int], regret: Estimate) -> list[str]:
-    """Why a regret below the limit does not speak for the candidate."""
+    """Why a regret below the limit does not count for the candidate."""
     found = []
     if regret.source == "judge":
         found.append(JUDGE_ALONE)
-    # Pairs that sampling left out are no trials: they would dilute the failures of those that are.
+    # Pairs that sampling left out have no trial, and would dilute the share of failures.
     asked = pairs - unscored.get(NOT_SAMPLED, 0)
     failed = sum(n for reason, n in unscored.items() if reason.startswith("candidate_")) / max(asked, 1)
-    if failed > MOST_FAILED:
+    if failed > MAX_FAILED_SHARE:
         found.append(f"the candidate failed on {failed:.1%} of the pairs, and those are not in the regret")
     return found
 
 
 def _without_regret(pairs: int, unscored: Mapping[str, int]) -> Verdict:
-    if pairs - sum(unscored.values()) < ENOUGH:
-        return Verdict(status="not_enough_data", reasons=[f"fewer than {ENOUGH} scored pairs"])
+    if pairs - sum(unscored.values()) < MIN_PAIRS:
+        return Verdict(status="not_enough_data", reasons=[f"fewer than {MIN_PAIRS} scored pairs"])
     reason = "no human label, reference or judge says which reply is better; disagreement is not regret"
     return Verdict(status="no_regret_source", reasons=[reason])

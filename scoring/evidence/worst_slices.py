@@ -1,7 +1,7 @@
-"""The worst crossings of segments, such as German *and* long, found on one half and confirmed on the other.
+"""The worst crossings of segments, such as German *and* long: found on one half, confirmed on the other.
 
-Confirmation takes pairs for independent. Keeping a unit's pairs in one half prevents that a unit
-confirms itself, but a crossing with few units still deserves a look at who they are.
+Confirmation treats pairs as independent. All pairs of a unit are in the same half, so a unit cannot
+confirm itself; still, check which units are behind a crossing that has only a few.
 """
 
 from collections import Counter
@@ -19,18 +19,18 @@ from shadow.records import RegretSource
 
 Reason: TypeAlias = Literal["found", "nothing_worse", "not_enough_data", "no_dimensions"]
 
-#: With fewer pairs than this, either half is too small to search.
-ENOUGH_ROWS: Final = 4 * SUPPORT
+#: With fewer pairs than this, the halves are too small to search.
+MIN_ROWS: Final = 4 * SUPPORT
 
-#: So many crossings go to confirmation.
-MOST: Final = 10
+#: Maximum number of crossings that go to confirmation.
+MAX_CROSSINGS: Final = 10
 
 
 class Crossing(msgspec.Struct, frozen=True, kw_only=True):
-    """A crossing that the confirming half bears out, and what that half says of it.
+    """A confirmed crossing, with its figures on the confirming half.
 
     `n` pairs inside have the mean score `rate`, those outside `rest`. `q_value` is the smallest
-    rate of false findings at which it would be confirmed.
+    false discovery rate at which it would be confirmed.
     """
 
     where: dict[str, str]
@@ -43,9 +43,9 @@ class Crossing(msgspec.Struct, frozen=True, kw_only=True):
 class WorstCrossings(msgspec.Struct, frozen=True, kw_only=True):
     """Confirmed crossings, most surely bad first; where there are none, `reason` says why.
 
-    `measure` is "regret", told by `source`, or "disagreement". `n` pairs were used, `left_out`
-    were sampled too rarely to stand beside them, and `searched` crossings were frequent enough
-    to be looked at in the searched half.
+    `measure` is "regret", by `source`, or "disagreement". `n` pairs were used, `left_out` were left
+    out because their sampling probability is below the common one, and `searched` crossings were
+    frequent enough in the searched half.
     """
 
     crossings: list[Crossing]
@@ -58,8 +58,8 @@ class WorstCrossings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure_for(source: RegretSource | None, n: int) -> Measure:
-    """What to search for: the regret of `source` where it knows of `n` pairs, else disagreement."""
-    return source if source is not None and n >= ENOUGH_ROWS else "agreement"
+    """The measure to search by: the regret of `source` if it knows that of enough (`n`) pairs, else agreement."""
+    return source if source is not None and n >= MIN_ROWS else "agreement"
 
 
 def worst_crossings(
@@ -71,18 +71,18 @@ def worst_crossings(
     probabilities: Sequence[float],
     measure: Measure = "agreement",
     false_flag_rate: float = 0.1,
-    most: int = MOST,
+    most: int = MAX_CROSSINGS,
 ) -> WorstCrossings:
     """Search columns of one length, such as those of `shadow.store.read.slices.rows_for_slices`.
 
-    A unit, or an exchange of which no unit is known, is in one half with all its rows. Where
-    rows were seen with unequal chances, those seen more readily are thinned out, by a fixed
-    choice, to one chance for all: a crossing is not bad because its bad part was sampled more.
-    That chance is the one that keeps the most rows; rows seen more rarely still are left out,
-    and what is found says nothing of them.
+    All rows of a unit (or of an exchange without a unit) are in the same half. Where rows were
+    sampled with unequal probabilities, those with a higher one are thinned out, deterministically,
+    to a common probability: otherwise a crossing could look bad because its bad part was sampled
+    more often. The common probability is the one that keeps the most rows; rows with a lower one are
+    left out, and the result does not cover them.
     """
-    chance = _best_chance(probabilities)
-    kept = _evenly(ids, probabilities, chance)
+    common = _best_common_probability(probabilities)
+    kept = _thinned_rows(ids, probabilities, common)
     found = SliceSearch(slices=(), searched=0, reason="not_enough_data")
     if dimensions:
         seen = np.asarray(scores, dtype=np.float64)[kept]
@@ -99,27 +99,27 @@ def worst_crossings(
         measure="disagreement" if measure == "agreement" else "regret",
         source=None if measure == "agreement" else measure,
         n=len(kept),
-        left_out=sum(probability < chance for probability in probabilities),
+        left_out=sum(probability < common for probability in probabilities),
         searched=found.searched,
     )
 
 
-def _best_chance(probabilities: Sequence[float]) -> float:
-    """The chance, among those there are, to which rows can be thinned out with the most left over."""
-    stood_for, most, best = 0.0, 0.0, 1.0
-    for chance, n in sorted(Counter(probabilities).items(), reverse=True):
-        stood_for += n / chance  # by the rows seen at least as readily
-        if stood_for * chance > most:
-            most, best = stood_for * chance, chance
+def _best_common_probability(probabilities: Sequence[float]) -> float:
+    """The probability, among the given ones, to which rows can be thinned out with the most rows left."""
+    represented, most, best = 0.0, 0.0, 1.0
+    for common, n in sorted(Counter(probabilities).items(), reverse=True):
+        represented += n / common  # traffic that the rows with at least this probability represent
+        if represented * common > most:
+            most, best = represented * common, common
     return best
 
 
-def _evenly(ids: Sequence[str], probabilities: Sequence[float], chance: float) -> list[int]:
-    """The rows to keep, so that all of them had the same chance of being there."""
+def _thinned_rows(ids: Sequence[str], probabilities: Sequence[float], common: float) -> list[int]:
+    """The indexes of the rows to keep, all with the same probability of being there."""
     return [
         row
         for row, (name, probability) in enumerate(zip(ids, probabilities, strict=True))
-        if probability >= chance and sampling.chosen(name, rate=chance / probability, salt="slices")
+        if probability >= common and sampling.chosen(name, rate=common / probability, salt="slices")
     ]
 
 

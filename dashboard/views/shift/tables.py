@@ -14,7 +14,7 @@ import pandas as pd
 from dashboard.data.tables import Tallies, value_of
 from dashboard.ui.text import q_value
 from scoring.evidence.estimates import Estimate, difference, estimates
-from scoring.evidence.verdict import ENOUGH
+from scoring.evidence.verdict import MIN_PAIRS
 from scoring.stats.exploration.shift import Shift, ShiftStatus, histogram_shift
 from shadow.aggregates.derived_dimensions import WEEKDAYS
 from shadow.aggregates.tally import BUCKETS_PER_DOUBLING, Sums, bucket_value
@@ -92,7 +92,7 @@ def contrast(measure: Literal["agreement", "regret"], there: Sums, elsewhere: Su
     higher: Conclusion = "better" if measure == "agreement" else "worse"
     lower: Conclusion = "worse" if measure == "agreement" else "better"
     conclusion: Conclusion = "no clear difference"
-    if min(here.n, others.n) < ENOUGH:
+    if min(here.n, others.n) < MIN_PAIRS:
         conclusion = "not enough data"
     elif apart.low > 0:
         conclusion = higher

@@ -70,8 +70,8 @@ def test_the_strongest_source_of_regret_wins():
     by_judge = compare(pair(*replies, judge="candidate"), SUMS)
     assert (by_judge.regret, by_judge.net_regret, by_judge.regret_source) == (0, -1, "judge")
     assert compare(pair(*replies, judge="frontier"), SUMS).regret == 1
-    nobody = compare(pair(*replies), SUMS)
-    assert (nobody.regret, nobody.net_regret, nobody.regret_source) == (None, None, None)
+    without_source = compare(pair(*replies), SUMS)
+    assert (without_source.regret, without_source.net_regret, without_source.regret_source) == (None, None, None)
 
 
 def test_an_unreadable_reference_leaves_the_next_source():
@@ -103,7 +103,7 @@ def test_a_ceiling_has_agreement_and_no_regret():
         (say("1"), say("I'm sorry, but I can't help with that."), "candidate_refusal"),
     ],
 )
-def test_what_cannot_be_compared_is_unscored_with_a_reason_and_never_a_disagreement(
+def test_a_pair_that_cannot_be_compared_is_unscored_with_a_reason_and_never_a_disagreement(
     frontier: Reply, candidate: Reply, reason: str
 ):
     found = compare(pair(frontier, candidate, reference="1"), SUMS)
@@ -125,7 +125,7 @@ def test_a_failure_found_in_the_text_comes_back_with_the_trial_so_that_it_is_cou
     assert candidate_reply(trial).failure_detail == "no number in the reply"
 
 
-def test_a_pair_without_faults_comes_back_as_it_was():
+def test_a_pair_without_failures_is_returned_unchanged():
     trial = pair(say("42"), say("41"))
     assert scored(trial, SUMS)[0] is trial
 
@@ -156,7 +156,7 @@ def due(trial: Trial, task: TaskSettings | None = JUDGED) -> float | None:
     return compare(trial, task).judge_rate
 
 
-def test_the_judge_is_to_look_at_a_fixed_share_of_the_pairs_and_its_chance_is_kept():
+def test_a_fixed_share_of_the_pairs_is_selected_for_the_judge_with_its_probability():
     asked = [msgspec.structs.replace(pair(say("a"), say("b")).exchange, id=str(number)) for number in range(400)]
     rates = [due(msgspec.structs.replace(pair(say("a"), say("b")), exchange=exchange)) for exchange in asked]
     assert set(rates) == {0.5, None}
@@ -164,7 +164,7 @@ def test_the_judge_is_to_look_at_a_fixed_share_of_the_pairs_and_its_chance_is_ke
     assert rates == [due(msgspec.structs.replace(pair(say("a"), say("b")), exchange=exchange)) for exchange in asked]
 
 
-def test_no_judge_is_asked_where_there_is_nothing_to_compare_or_nothing_left_to_say():
+def test_pairs_without_two_replies_or_with_a_judgement_are_not_selected_for_the_judge():
     always = TaskSettings(frontier="f", judge="j")
     assert due(pair(say("a"), say("b")), always) == 1.0
     assert due(pair(say("a"), say("a")), always) == 1.0
@@ -206,7 +206,7 @@ def test_no_text_makes_it_raise_and_every_score_is_in_range(a: str, b: str, scor
      "Mi dispiace, ma non posso aiutarti con questo.", "抱歉，我无法协助完成这个请求。",
      "申し訳ありませんが、お手伝いすることはできません。", "죄송합니다만 도와 드릴 수 없습니다."],
 )  # fmt: skip
-def test_a_refusal_is_told_by_its_opening_words(text: str):
+def test_a_refusal_is_recognised_by_its_opening_words(text: str):
     assert is_refusal(text)
 
 
@@ -222,7 +222,7 @@ def test_an_answer_that_says_no_is_still_an_answer(text: str):
     assert not is_refusal(text)
 
 
-def test_the_endpoints_own_word_about_a_failure_stays():
+def test_a_failure_reported_by_the_endpoint_stays():
     assert classified(failed("timeout", "late")) == failed("timeout", "late")
     assert classified(say("x", refusal="no")).failure == "refusal"
     assert classified(say("x", finish_reason="content_filter")).failure == "refusal"

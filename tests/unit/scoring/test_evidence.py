@@ -32,7 +32,7 @@ def test_equal_sampling_at_any_rate_is_equal():
     assert found.interval is None
 
 
-def test_unequal_sampling_is_weighted_back_with_an_interval_that_may_be_watched():
+def test_unequal_sampling_is_weighted_with_an_interval_valid_under_continuous_looking():
     # 1,000 requests of which 10% disagree: those were all sampled, of the others one in ten.
     found = Traffic().add(1, n=90, probability=0.1).add(0, n=100).evidence().agreement
     by_rows = weighted_interval([1] * 90 + [0] * 100, [0.1] * 90 + [1.0] * 100)
@@ -77,7 +77,7 @@ def test_net_regret_lies_between_its_sides_and_its_interval_holds_both():
     assert found.net_regret.high - found.net_regret.low < 0.1
 
 
-def test_nothing_is_said_where_nothing_is_known_and_the_reason_stands_beside():
+def test_a_number_that_is_unknown_is_null_with_a_reason_beside_it():
     found = json.loads(to_json([Traffic().add(None, unscored="candidate_timeout", failure="timeout").evidence()]))
     task = found["tasks"][0]
     for name in ("agreement", "ceiling", "agreement_vs_ceiling", "regret", "net_regret"):
@@ -91,7 +91,7 @@ def test_nothing_is_said_where_nothing_is_known_and_the_reason_stands_beside():
     assert task["failures"] == {"refusal": 0, "malformed": 0, "timeout": 1}
 
 
-def test_a_reply_nobody_asked_for_is_no_failure_of_the_model():
+def test_a_trial_that_was_not_sent_is_not_a_failure_of_the_model():
     found = (
         Traffic().add(None, unscored="expired", failure="expired").add(None, unscored="not_asked", failure="not_asked")
     )
@@ -114,11 +114,11 @@ def test_the_file_has_the_public_shape():
     assert {"dimension", "value", "n", "agreement", "regret", "net_regret", "flagged", "q_value"} <= set(segment)
 
 
-def test_each_source_of_regret_is_told_by_itself():
+def test_each_source_of_regret_is_reported_separately():
     traffic = Traffic().add(net=0, n=40, source="judge").add(0, net=1, n=8, human="tie", judge="candidate")
     found = traffic.evidence()
-    said = {source: (each.estimate, each.n, each.source) for source, each in found.regret_by_source.items()}
-    assert said == {
+    by_source = {source: (each.estimate, each.n, each.source) for source, each in found.regret_by_source.items()}
+    assert by_source == {
         "human": (0.0, 8, "human"),
         "reference": (1.0, 8, "reference"),
         "judge": (0.0, 48, "judge"),
@@ -130,7 +130,7 @@ def test_each_source_of_regret_is_told_by_itself():
     ("labels", "references", "votes", "primary"),
     [(30, 500, 500, "human"), (29, 30, 500, "reference"), (5, 4, 9, "judge"), (5, 5, 5, "human"), (1, 0, 40, "judge")],
 )
-def test_the_strongest_source_that_looked_at_enough_pairs_comes_first(
+def test_the_primary_source_is_the_strongest_one_with_enough_pairs(
     labels: int, references: int, votes: int, primary: str
 ):
     traffic = Traffic().add(net=0, n=labels, source="human").add(net=0, n=votes, source="judge")
@@ -140,7 +140,7 @@ def test_the_strongest_source_that_looked_at_enough_pairs_comes_first(
     assert (found.regret.source, found.net_regret.source) == (primary, primary)
 
 
-def test_a_judge_alone_speaks_against_a_candidate_but_never_for_it():
+def test_a_judge_alone_counts_against_a_candidate_but_never_for_it():
     calm = Traffic().add(net=0, n=3000, source="judge")
     assert calm.evidence().verdict.status == "undecided"
     assert "a judge alone never raises traffic" in calm.evidence().verdict.reasons[0]
@@ -167,7 +167,7 @@ def test_labels_measure_the_judge():
     assert found.two_phase.interval == "for one look, planned beforehand"
 
 
-def test_a_label_that_stands_for_many_weighs_as_many():
+def test_a_label_sampled_rarely_has_the_weight_of_many():
     # Labels on "fine" pairs were chosen with one chance in ten.
     traffic = Traffic().add(human="frontier", judge="frontier", n=40)
     found = traffic.add(human="frontier", judge="tie", n=4, probability=0.1).evidence().judge
@@ -180,8 +180,8 @@ def test_a_label_that_stands_for_many_weighs_as_many():
     assert found.two_phase is None
 
 
-def test_without_labels_or_a_judge_that_is_said():
-    assert Traffic().add(net=0, n=9).evidence().judge_reason == "no judge has looked"
+def test_without_labels_or_a_judge_there_is_a_reason():
+    assert Traffic().add(net=0, n=9).evidence().judge_reason == "no pair was judged"
     alone = Traffic().add(net=0, n=9, source="judge").evidence().judge
     assert alone is not None
     assert (alone.reason, alone.judged, alone.kappa) == ("no_labels", 9, None)
@@ -196,14 +196,14 @@ def test_segments_come_worst_first_and_thin_ones_last():
     assert found[2].verdict.status == "not_enough_data"
 
 
-def test_hour_and_weekday_are_segments_read_off_the_clock():
+def test_hour_and_weekday_are_segments_from_the_time():
     found = Traffic().add(1, n=3, hour=2).add(1, n=4, hour=26).evidence().segments
     by_name = {(s.dimension, s.value): s.n for s in found}
     assert by_name["hour", "02:00"] == 7
     assert (by_name["weekday", "Mon"], by_name["weekday", "Tue"]) == (3, 4)
 
 
-def test_agreement_is_read_against_the_frontiers_own():
+def test_agreement_is_relative_to_the_frontiers_agreement_with_itself():
     found = Traffic().add(1, n=800).add(0, n=200).add(1, n=900, kind="ceiling").add(0, n=100, kind="ceiling").evidence()
     assert found.ceiling is not None
     assert found.agreement_vs_ceiling is not None
@@ -215,7 +215,7 @@ def test_agreement_is_read_against_the_frontiers_own():
     assert found.excess_disagreement_reason
 
 
-def test_excess_disagreement_is_taken_exchange_by_exchange():
+def test_excess_disagreement_is_computed_exchange_by_exchange():
     traffic = Traffic().add(1, n=60, ceiling=1).add(0, n=30, ceiling=1).add(1, n=5, ceiling=0).add(0, n=5, ceiling=0)
     found = traffic.add(1, n=1000).evidence()
     exact = excess_disagreement([1] * 60 + [0] * 30 + [1] * 5 + [0] * 5, [1] * 90 + [0] * 10).interval
@@ -292,17 +292,17 @@ def test_units_count_once_however_many_calls_they_made():
     assert found.regret_reason == "regret is known of no call with a unit"
 
 
-def test_units_of_unequal_sampling_are_not_told():
+def test_units_with_unequal_sampling_have_no_estimate_but_a_reason():
     units: UnitScoresByCandidate = {("t", "small"): {"agreement": UnitScores({"a": (1, 0)}, rarest=0.1, commonest=1.0)}}
     found = Traffic().add(1).evidence(units=units).units
     assert found is not None
     assert found.agreement is None
-    assert "unequal chances" in str(found.agreement_reason)
+    assert "unequal probabilities" in str(found.agreement_reason)
     assert Traffic().add(1).evidence().units_reason == "units were not read"
     assert Traffic().add(1).evidence(units={}).units_reason == "no exchange names its unit"
 
 
-def test_shadow_and_reverse_pairs_speak_together_weighted_by_their_chances():
+def test_shadow_and_reverse_pairs_add_up_weighted_by_their_probabilities():
     found = Traffic().add(1, n=100).add(0, n=5, kind="reverse", probability=0.05).evidence()
     assert found.agreement is not None
     assert found.agreement.estimate == pytest.approx(0.5)

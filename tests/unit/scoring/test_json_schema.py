@@ -51,13 +51,13 @@ EXPLOSIVE = "^([a-zA-Z0-9]+[._-]?)+@[a-z]+$"
      {"patternProperties": {EXPLOSIVE: {"type": "string"}}, "unevaluatedProperties": False},
      {"propertyNames": {"pattern": EXPLOSIVE}}],
 )  # fmt: skip
-def test_no_pattern_of_the_schema_is_tried_on_what_a_model_wrote(schema: dict[str, Any], dialect: str):
+def test_patterns_of_the_schema_are_not_applied_to_a_models_text(schema: dict[str, Any], dialect: str):
     whole = {"$schema": dialect, "required": ["mail"], **schema} if dialect else {"required": ["mail"], **schema}
     assert fits({"mail": "a" * 40, "a" * 40: "x"}, whole)
     assert not fits({"a" * 40: "x"}, whole)
 
 
-def test_a_pattern_that_python_cannot_read_leaves_the_rest_of_the_schema_standing():
+def test_an_invalid_pattern_does_not_disable_the_rest_of_the_schema():
     schema = {"properties": {"n": {"type": "string", "pattern": r"^\p{L}+$"}}}
     assert fits({"n": "é"}, schema)
     assert not fits({"n": 1}, schema)
@@ -74,7 +74,7 @@ def test_a_schema_that_cannot_be_applied_is_not_the_replys_fault(schema: dict[st
     assert read('{"n": 1}', schema) == {"$.n": 1}
 
 
-def test_a_schema_nested_beyond_reason_is_not_the_replys_fault():
+def test_a_schema_nested_too_deeply_is_not_the_replys_fault():
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(5_000):
         schema = {"not": schema}
@@ -102,7 +102,7 @@ def asked() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def test_nothing_is_ever_fetched_for_a_schema(asked: tuple[str, list[str]]):
+def test_no_schema_is_fetched_from_the_network(asked: tuple[str, list[str]]):
     address, paths = asked
     for schema in (
         {"$ref": f"{address}/a.json"},

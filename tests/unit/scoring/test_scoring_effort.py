@@ -1,9 +1,9 @@
-"""Whatever a model writes, scoring it is work in proportion to the length of what it wrote.
+"""The time to score a reply grows in proportion to its length, whatever the model wrote.
 
-Models that run off the rails write one thing over and over, behind an opening that sends a
-reader looking for its end. So the texts here are an opening, a few pieces repeated, and an
-ending, and the longer text repeats them eight times as often. Work in proportion to the length
-grows eightfold, work by its square sixty-fourfold; the line is drawn between the two.
+A model that fails may repeat one piece of text endlessly, after an opening for which a parser
+searches the end. So the texts here are an opening, a few repeated pieces, and an ending, and the
+longer text repeats them eight times as often. Linear time grows eightfold, quadratic time
+sixty-fourfold; the limit lies between the two.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,9 +30,9 @@ PIECES: Final = (
 PIECE: Final = st.sampled_from(PIECES)
 SHORT: Final = 2_000
 LONG: Final = 8 * SHORT
-MOST: Final = 24
+MAX_GROWTH: Final = 24
 
-#: Below so many seconds a measurement says nothing.
+#: Shorter measurements, in seconds, are noise.
 FLOOR: Final = 0.0005
 
 SCHEMA: Final = {"anyOf": [{"$ref": "#/$defs/list"}, {"type": "object", "additionalProperties": {"$ref": "#"}}],
@@ -40,19 +40,19 @@ SCHEMA: Final = {"anyOf": [{"$ref": "#/$defs/list"}, {"type": "object", "additio
 
 
 def scorer(name: str, **options: Any) -> Callable[[str], None]:
-    """All that a scorer does with two replies that differ."""
+    """All steps of a scorer on two replies that differ."""
 
-    def look(text: str) -> None:
+    def run(text: str) -> None:
         found = SCORERS[name]
         with suppress(Unreadable):
-            a, b = (found.read(reply, {}, options) for reply in (said(text), said(text + " x 1")))
+            a, b = (found.read(reply, {}, options) for reply in (reply_with(text), reply_with(text + " x 1")))
             found.agree(a, b, options)
             found.differences(a, b, options)
 
-    return look
+    return run
 
 
-def said(text: str) -> Reply:
+def reply_with(text: str) -> Reply:
     return Reply(model="m", content=text)
 
 
@@ -63,10 +63,10 @@ def called(text: str) -> None:
 
 def judged(text: str) -> None:
     with suppress(answer.UnreadableAnswerError):
-        answer.read(said(text))
+        answer.read(reply_with(text))
 
 
-LOOKS: Final[Mapping[str, Callable[[str], object]]] = {
+STEPS: Final[Mapping[str, Callable[[str], object]]] = {
     **{name: scorer(name) for name in SCORERS if name != "tool_calls"},
     "label, one of a list": scorer("label", labels=("card arrival", "the", "1")),
     "json in any order": scorer("json", ignore_order=True),
@@ -77,24 +77,24 @@ LOOKS: Final[Mapping[str, Callable[[str], object]]] = {
 }
 
 
-def effort(look: Callable[[str], object], text: str) -> float:
-    """Processor time of this thread alone: what else runs on the machine does not count."""
+def effort(step: Callable[[str], object], text: str) -> float:
+    """Processor time of this thread alone: other processes on the machine do not count."""
     began = thread_time()
-    look(text)
+    step(text)
     return thread_time() - began
 
 
-def grows_in_proportion(look: Callable[[str], object], text_of: Callable[[int], str]) -> None:
+def grows_in_proportion(step: Callable[[str], object], text_of: Callable[[int], str]) -> None:
     short, long = text_of(SHORT), text_of(LONG)
     least_short = least_long = float("inf")
     for _ in range(5):  # the least of several tries is the work itself
-        least_short, least_long = min(least_short, effort(look, short)), min(least_long, effort(look, long))
-        if least_long <= MOST * max(least_short, FLOOR):
+        least_short, least_long = min(least_short, effort(step, short)), min(least_long, effort(step, long))
+        if least_long <= MAX_GROWTH * max(least_short, FLOOR):
             return
     pytest.fail(f"eight times the text takes {least_long / least_short:.0f} times the work")
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 @settings(max_examples=60, deadline=None)
 @given(opening=st.tuples(PIECE, PIECE), repeated=st.tuples(PIECE, PIECE).filter(any), ending=PIECE)
 @example(opening=("```json", ""), repeated=("\n", ""), ending="x")
@@ -104,10 +104,10 @@ def grows_in_proportion(look: Callable[[str], object], text_of: Callable[[int], 
 @example(opening=("[", ""), repeated=("[1],", ""), ending="[2]]")
 @example(opening=("the ", ""), repeated=("\n", " "), ending="1")
 def test_scoring_is_work_in_proportion_to_the_text(
-    look: Callable[[str], object], opening: tuple[str, str], repeated: tuple[str, str], ending: str
+    step: Callable[[str], object], opening: tuple[str, str], repeated: tuple[str, str], ending: str
 ):
     unit = "".join(repeated)
-    grows_in_proportion(look, lambda n: "".join(opening) + unit * (n // len(unit)) + ending)
+    grows_in_proportion(step, lambda n: "".join(opening) + unit * (n // len(unit)) + ending)
 
 
 DOCUMENTS: Final[Mapping[str, Callable[[int], str]]] = {
@@ -120,7 +120,7 @@ DOCUMENTS: Final[Mapping[str, Callable[[int], str]]] = {
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
 @pytest.mark.parametrize("name", ["json", "json in any order", "json under a schema"])
 def test_comparing_documents_is_work_in_proportion_to_the_text(name: str, document: Callable[[int], str]):
-    grows_in_proportion(LOOKS[name], document)
+    grows_in_proportion(STEPS[name], document)
 
 
 def formula(depth: int) -> str:

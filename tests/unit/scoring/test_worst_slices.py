@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from scoring.evidence.worst_slices import ENOUGH_ROWS, WorstCrossings, measure_for, worst_crossings
+from scoring.evidence.worst_slices import MIN_ROWS, WorstCrossings, measure_for, worst_crossings
 
 PAIRS = 6_000
 
@@ -52,12 +52,12 @@ def test_the_planted_crossing_is_found_and_confirmed(measure: str):
     assert (found.n, found.searched > 10) == (PAIRS, True)
 
 
-def test_where_nothing_is_worse_that_is_said():
+def test_nothing_worse_is_a_reason():
     found = search(0.0)
     assert (found.crossings, found.reason) == ([], "nothing_worse")
 
 
-def test_too_few_pairs_and_no_dimensions_are_reasons_of_their_own():
+def test_too_few_pairs_and_missing_dimensions_are_reasons():
     nothing = worst_crossings(ids=[], units=[], dimensions={}, scores=[], probabilities=[])
     assert (nothing.reason, nothing.n) == ("not_enough_data", 0)
     many = [str(i) for i in range(500)]
@@ -65,7 +65,7 @@ def test_too_few_pairs_and_no_dimensions_are_reasons_of_their_own():
     assert plain.reason == "no_dimensions"
 
 
-def test_pairs_that_were_sampled_more_readily_are_thinned_out():
+def test_pairs_sampled_with_a_higher_probability_are_thinned_out():
     found = search(0.3, rates=(1.0, 0.8))
     assert found.n == pytest.approx(0.8 * PAIRS, rel=0.05)
     assert found.left_out == 0
@@ -74,14 +74,14 @@ def test_pairs_that_were_sampled_more_readily_are_thinned_out():
     assert search(0.3, rates=(1.0, 0.8)) == found
 
 
-def test_a_few_rare_pairs_do_not_cost_the_search_all_the_others():
+def test_a_few_rarely_sampled_pairs_do_not_thin_out_all_the_others():
     found = search(0.3, rates=(1.0, 0.05))
     assert found.n == pytest.approx(PAIRS / 2, rel=0.05)
     assert found.left_out == pytest.approx(0.05 * PAIRS / 2, rel=0.3)
     assert found.crossings[0].where == {"locale": "de", "length": "long"}
 
 
-def test_regret_is_searched_where_enough_of_it_is_known():
-    assert measure_for("human", ENOUGH_ROWS) == "human"
-    assert measure_for("human", ENOUGH_ROWS - 1) == "agreement"
+def test_the_search_is_by_regret_where_enough_pairs_have_one():
+    assert measure_for("human", MIN_ROWS) == "human"
+    assert measure_for("human", MIN_ROWS - 1) == "agreement"
     assert measure_for(None, 10_000) == "agreement"
