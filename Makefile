@@ -6,10 +6,10 @@ RUN := .venv/bin/python -m
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench simulate reference kafka lock clean
+.PHONY: help setup demo test check format bench simulate audit-scorers reference kafka lock clean
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 18
 
 setup: $(READY) ## Make .venv with everything in it
 
@@ -46,6 +46,9 @@ bench: $(READY) ## Measure, print the tables, write docs/benchmarks.md
 
 simulate: $(READY) ## The whole statistical proof (minutes)
 	@$(RUN) pytest tests/simulation -m "slow or not slow" -s
+
+audit-scorers: $(READY) ## Count false agreements of the scorers, write docs/scorers.md
+	@$(RUN) tests.audit
 
 reference: $(READY) ## Write docs/settings.md and docs/metrics.md anew
 	@$(RUN) tests.reference

@@ -3,8 +3,8 @@
 Agreement is the share of fields that are equal, of all fields either side has. A field is a
 leaf of the document, named by its JSON path (`$.items[0].price`; a name with a dot or a bracket
 in it is quoted, `$["net.price"]`); a missing one is a disagreement about that field. Strings are
-equal without case and with white space folded; a number equals the same number written as a
-string. `null` and a missing field are the same.
+equal without case, in any Unicode form and with white space folded; a number equals the same number written as a
+string. Whole numbers are equal only if they are the same, at any length. `null` and a missing field are the same.
 
 The schema is option `schema`, else the one in the request (`response_format` or
 `text.format`). A reply that is not JSON, or does not fit it, is malformed: it could not have
@@ -12,8 +12,8 @@ been used at all. Which keywords are applied, see `json_schema`.
 
 Options: `schema`; `fields`, the paths to compare (a path includes what is under it); `ignore`,
 paths to leave out; `ignore_order = true`, to compare lists as bags of whole items; `relative`,
-the largest relative difference of two equal numbers (default 1e-9). In `fields` and `ignore`,
-`[*]` stands for every index; they do not reach inside lists compared as bags.
+the largest relative difference of two equal numbers (without it 1e-9, and none for whole numbers). In
+`fields` and `ignore`, `[*]` stands for every index; they do not reach inside lists compared as bags.
 """
 
 import re
@@ -27,7 +27,7 @@ import msgspec
 
 from scoring.scorers.json_schema import schema_of, validate
 from scoring.scorers.json_text import parse
-from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, text_of
+from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, text_of, unicode_form
 from shadow.records import Reply
 
 Fields: TypeAlias = dict[str, Any]
@@ -40,7 +40,9 @@ _LONGEST_PATH: Final = 500
 
 _SPECIAL: Final = re.compile(r"[.\[\]]")
 _INDEX: Final = re.compile(r"\[\d+\]")
-_NUMERAL: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?")
+_NUMERAL: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?")
+#: Floats below this hold whole numbers exactly.
+_EXACT: Final = 2**53
 _ABSENT: Final = object()
 
 
@@ -78,19 +80,27 @@ def differences(a: Fields, b: Fields, options: Options) -> dict[str, Any]:
 
 
 def _unequal(a: Fields, b: Fields, paths: Iterable[str], options: Options) -> list[str]:
-    relative = float(options.get("relative", 1e-9))
+    relative = options.get("relative")
     return [path for path in paths if not same(a.get(path, _ABSENT), b.get(path, _ABSENT), relative)]
 
 
-def same(a: Any, b: Any, relative: float) -> bool:
-    """Whether two leaves are equal. A number equals its text; two texts are compared as texts."""
+def same(a: Any, b: Any, relative: float | None) -> bool:
+    """Whether two leaves are equal. A number equals its text; two texts are compared as texts.
+
+    `relative` is the largest relative difference of equal numbers; None: 1e-9, and none for whole numbers.
+    """
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, str) and isinstance(b, str):
         return _folded(a) == _folded(b)
     x, y = _number(a), _number(b)
     if x is not None and y is not None:
-        return isclose(x, y, rel_tol=relative, abs_tol=1e-12)
+        if x == y or (relative is None and isinstance(x, int) and isinstance(y, int)):
+            return x == y
+        try:
+            return isclose(x, y, rel_tol=1e-9 if relative is None else relative, abs_tol=1e-12)
+        except OverflowError:
+            return False
     return bool(a == b)
 
 
@@ -140,6 +150,7 @@ def _unordered(items: list[Any], path: str, depth: int) -> Iterator[tuple[str, A
 
 
 def _step(name: str) -> str:
+    name = unicode_form(name)
     return f"[{_json(name)}]" if _SPECIAL.search(name) else f".{name}"
 
 
@@ -161,19 +172,21 @@ def _canonical(leaf: Any) -> str:
 
 
 def _folded(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    return unicode_form(" ".join(text.split()).casefold())
 
 
-def _number(value: Any) -> float | None:
-    """A number, or the text of one; a leading zero makes it an identifier, and no number."""
-    if isinstance(value, str) and not _NUMERAL.fullmatch(value.strip()):
+def _number(value: Any) -> int | float | None:
+    """A number, or the text of one; a leading zero makes it an identifier, and no number. Whole ones are exact."""
+    if isinstance(value, bool):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
+    if isinstance(value, str):
+        value = value.strip()
+        if not _NUMERAL.fullmatch(value):
+            return None
+        value = int(value) if value.lstrip("+-").isdigit() else float(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _EXACT else value
+    return value if isinstance(value, int) else None
 
 
 def _under(path: str, general: str, wanted: tuple[str, ...]) -> bool:

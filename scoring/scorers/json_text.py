@@ -1,6 +1,8 @@
-"""JSON out of what a model wrote: alone, in a code fence, or with prose around it."""
+"""JSON in a model's reply: alone, in a code fence, or with prose around it."""
 
+import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -8,38 +10,70 @@ import msgspec
 from scoring.scorers.scorer import Unreadable
 
 _FENCE: Final = re.compile(r"```[a-zA-Z]{0,10}[ \t\r]*\n")
+#: Where a document may begin: an object with a name or nothing in it, or a list.
+_START: Final = re.compile(r"\{\s{0,200}[\"}]|\[")
+#: Integers of so many digits do not fit 64 bits, and msgspec would round them.
+_LONG_DIGITS: Final = re.compile(r"[0-9]{19}")
+#: So many beginnings are tried in prose, so that the work stays proportional to the text.
+_MAX_TRIES: Final = 32
+_DECODER: Final = json.JSONDecoder()
+
+
+def decode(text: str) -> Any:
+    """The JSON value that `text` is, with integers exact at any length. Raises ValueError where it is none."""
+    if _LONG_DIGITS.search(text):
+        return json.loads(text)
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from None
 
 
 def parse(text: str) -> Any:
     """The JSON value in `text`. Raises Unreadable where there is none.
 
-    Tried in turn, each in one pass: the whole text; the last code fence; what stands between
-    the first brace (or the list that begins just before it) and the last one. A list without
-    objects counts only as the whole text or in a fence: prose has brackets too.
+    Tried in turn: the whole text; the last code fence; the longest document in the prose. A list in prose
+    counts only if it holds more than numbers, because `[1]` is a citation.
     """
-    for part in _places(text.strip()):
+    for document in _documents(text.strip()):
         try:
-            return msgspec.json.decode(part)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return decode(document)
+        except (ValueError, RecursionError):
             continue
+    if (found := _in_prose(text)) is not None:
+        return found
     raise Unreadable("no JSON in the reply")
 
 
-def _places(text: str) -> list[str]:
-    places = [text]
+def _documents(text: str) -> Iterator[str]:
+    yield text
     if (fenced := _last_fenced(text)) is not None:
-        places.append(fenced)
-    brace = text.find("{")
-    if brace >= 0:
-        before = text[:brace].rstrip()
-        in_list = before.endswith("[")
-        first, last = (len(before) - 1, text.rfind("]")) if in_list else (brace, text.rfind("}"))
-        places.append(text[first : last + 1])
-    return places
+        yield fenced
+
+
+def _in_prose(text: str) -> Any | None:
+    """The longest document that stands in the text; of two as long, the last."""
+    found, longest, at = None, 0, 0
+    for _ in range(_MAX_TRIES):
+        if (start := _START.search(text, at)) is None:
+            break
+        try:
+            value, end = _DECODER.raw_decode(text, start.start())
+        except (ValueError, RecursionError):
+            at = start.end()
+            continue
+        if end - start.start() >= longest and not _is_citation(value):
+            found, longest = value, end - start.start()
+        at = end
+    return found
+
+
+def _is_citation(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, int | float) for item in value)
 
 
 def _last_fenced(text: str) -> str | None:
-    """What the last code fence holds. A fence that is never closed holds nothing."""
+    """The content of the last code fence. A fence that is never closed has none."""
     found, at = None, 0
     while (opening := _FENCE.search(text, at)) and (end := text.find("```", opening.end())) >= 0:
         found, at = text[opening.end() : end], end + 3

@@ -4,9 +4,11 @@ Splitting it so makes agreement and correctness the same thing: the replies are 
 compared with each other, and each with the reference, which is read as if it were a reply.
 """
 
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from shadow.records import Reply
 
@@ -46,6 +48,17 @@ class Scorer:
         if self.reference is not None:
             return self.reference(text, options)
         return self.read(Reply(model="reference", content=text), {}, options)
+
+
+# Normalisation sorts combining marks by insertion, so a "word" of nothing else would cost the square of its length.
+_PIECE: Final = re.compile(r"\S{1,256}|\s+")
+
+
+def unicode_form(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
+    """`text` in one Unicode form, in which composed and decomposed characters are equal."""
+    if text.isascii():
+        return text
+    return "".join(unicodedata.normalize(form, piece) for piece in _PIECE.findall(text))
 
 
 def text_of(reply: Reply) -> str:

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from scoring.scorers import json_fields
-from scoring.scorers.json_text import parse
+from scoring.scorers.json_text import decode, parse
 from scoring.scorers.scorer import Options, Request, Scorer, Unreadable
 from shadow.pairs_file import tool_call
 from shadow.records import Reply, ToolCall
@@ -87,8 +87,8 @@ def _alike(a: Call, b: Call, options: Options) -> float:
 
 def _arguments(call: ToolCall, options: Options, *, text: bool) -> json_fields.Fields:
     try:
-        found = msgspec.json.decode(call.arguments) if call.arguments.strip() else {}  # so some write "none"
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        found = decode(call.arguments) if call.arguments.strip() else {}  # some models write "" for none
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         if not text:

@@ -1,12 +1,14 @@
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scoring.scorers import DEFAULTS, SCORERS, Unreadable, label, name_for, numeric, scorer_problems, text
+from scoring.scorers.numbers.quantity import Quantity
 from shadow.records import Reply, ToolCall
 from shadow.settings import TaskSettings
 
@@ -40,6 +42,7 @@ def unreadable(name: str, content: str, **options: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(SCORERS))
+@settings(deadline=None)  # the first text that is not ASCII compiles an expression
 @given(ANY_TEXT, ANY_TEXT)
 def test_a_scorer_is_total_symmetric_reflexive_and_between_0_and_1(name: str, a: str, b: str):
     scorer = SCORERS[name]
@@ -104,6 +107,59 @@ def test_known_labels_are_found_inside_prose_when_exactly_one_is_named():
     assert unreadable("label", "refunds", labels=labels)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "The correct answer is (B).",
+        "So the answer is B.",
+        "Based on the text, the answer is B.",
+        "<answer>B</answer>",
+        r"\boxed{B}",
+        "```\nB\n```",
+        "B, because a cat is a mammal.",
+        "**B**",
+        r"$\boxed{\text{B}}$",
+        "(B)",
+        "Final answer: (B)",
+    ],
+)
+def test_a_label_is_read_out_of_its_wrapping(content: str):
+    assert read("label", content) == "b"
+    assert read("label", content, labels=["A", "B", "C", "D"]) == "b"
+
+
+def test_the_article_is_not_the_label_a():
+    letters = ["A", "B", "C", "D"]
+    assert read("label", "It must be B, a cat is a mammal", labels=letters) == "b"
+    assert read("label", "The correct option is B since it is a mammal", labels=letters) == "b"
+    assert unreadable("label", "a cat is a mammal", labels=letters)
+
+
+def test_a_negated_label_is_not_the_answer():
+    labels = ["toxic", "safe"]
+    for content in (
+        "This message is not toxic.",
+        "The answer is: not toxic",
+        "It isn't toxic",
+        "nicht toxic",
+        "I would not call this toxic.",
+    ):
+        assert unreadable("label", content, labels=labels)
+    assert read("label", "It is not toxic but safe", labels=labels) == "safe"
+    assert read("label", "no refund", labels=["refund", "no refund"]) == "no refund"
+
+
+def test_yes_is_read_where_a_sentence_follows():
+    assert read("label", "Yes, it is.") == "yes"
+    assert read("label", "No, it isn't.", labels=["yes", "no"]) == "no"
+
+
+def test_comparisons_are_part_of_a_label():
+    assert agreement("label", say(">50K"), say("<50K")) == 0
+    assert read("label", "The income is >50K a year", labels=["<=50K", ">50K"]) == ">50k"
+    assert read("label", "<refund>") == "refund"
+
+
 def test_the_field_that_holds_the_label_can_be_named():
     assert read("label", '{"label": "x", "kind": "y"}', key="kind") == "y"
 
@@ -116,35 +172,42 @@ def test_normalising_a_label_twice_changes_nothing(name: str):
 # --- numeric
 
 
+def number(content: str) -> int | float:
+    quantity = read("numeric", content)
+    assert isinstance(quantity, Quantity)
+    assert quantity.kind == "number"
+    return quantity.values[0]
+
+
 @pytest.mark.parametrize(
-    ("content", "number"),
+    ("content", "value"),
     [("1,234,567", 1234567), ("1.234.567", 1234567), ("1'234'567", 1234567), ("1 234 567", 1234567),
      ("12,34,567", 1234567), ("3.5", 3.5), ("3,5", 3.5), ("1,234", 1234), ("1.234,5", 1234.5), ("0,123", 0.123),
      ("$5", 5), ("5 €", 5), ("5%", 5), ("-$3.50", -3.5), ("$-3", -3), ("x = -3", -3), ("is −7", -7), ("10 - 3", 3),
      ("5-3", 3), ("1.5e-3", 0.0015), ("3/4", 0.75), ("1 1/2", 1.5), (r"\frac{3}{4}", 0.75), ("12.", 12), (".5", 0.5),
      ("1,2,3", 3), ("wait...42", 42), ("5km", 5), ("GPT4 says 7", 7), (r"1{,}200", 1200)],
 )  # fmt: skip
-def test_a_number_may_be_written_in_many_ways(content: str, number: float):
-    assert read("numeric", content) == number
+def test_a_number_may_be_written_in_many_ways(content: str, value: float):
+    assert number(content) == value
 
 
 def test_the_last_number_is_the_answer_unless_one_is_marked():
-    assert read("numeric", "3 apples and 4 pears make 7 pieces of fruit.\nEnjoy!") == 7
-    assert read("numeric", "#### 42\nI checked it 3 times.") == 42
-    assert read("numeric", r"So \boxed{42} follows from step 3.") == 42
-    assert read("numeric", "#### see above: 5\nand 6") == 5
+    assert number("3 apples and 4 pears make 7 pieces of fruit.\nEnjoy!") == 7
+    assert number("#### 42\nI checked it 3 times.") == 42
+    assert number(r"So \boxed{42} follows from step 3.") == 42
+    assert number("#### see above: 5\nand 6") == 5
 
 
 def test_calculator_notes_are_working_and_not_answer():
-    assert read("numeric", "He has 80*2=<<80*2=160>>160 of them") == 160
-    assert read("numeric", "that makes 12 <<20*4=8") == 12
+    assert number("He has 80*2=<<80*2=160>>160 of them") == 160
+    assert number("that makes 12 <<20*4=8") == 12
     assert unreadable("numeric", "<<1+1=2>>")
 
 
 def test_a_number_in_a_long_line_is_read_whole():
     digits = "7" * 200
-    assert read("numeric", f"{'word ' * 50}{digits} and so on") == float(digits)
-    assert read("numeric", f"{'1 ' * 100}= 12 {'x' * 100}") == 12
+    assert number(f"{'word ' * 50}{digits} and so on") == int(digits)
+    assert number(f"{'1 ' * 100}= 12 {'x' * 100}") == 12
 
 
 @pytest.mark.parametrize("content", ["none at all", "seven", "1/0", "9" * 400])
@@ -181,6 +244,50 @@ def test_json_is_found_in_fences_and_prose():
     assert read("json", '```json\n{"a": 1}\n```\nor\n```\n\n  {"a": 2}```') == {"$.a": 2}
     assert unreadable("json", "as shown in [1]")
     assert unreadable("json", '{"a": 1')
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ('{"ean": 4006381333931}', '{"ean": 4006381333948}'),
+        ('{"ts": 1700000000}', '{"ts": 1700000001}'),
+        ('{"id": 1234567890123456789}', '{"id": 1234567890123456000}'),
+        ('{"id": "12345678901234567890123"}', '{"id": 12345678901234567890999}'),
+    ],
+)
+def test_whole_numbers_of_any_length_are_compared_exactly(a: str, b: str):
+    assert agreement("json", say(a), say(b)) == 0
+    assert agreement("tool_calls", say(None, ("refund", a)), say(None, ("refund", b))) == 0.5
+    assert agreement("json", say(a), say(a)) == 1
+    assert (
+        agreement(
+            "json", say(f"[[{a[a.index(':') + 1 : -1]}]]"), say(f"[[{b[b.index(':') + 1 : -1]}]]"), ignore_order=True
+        )
+        == 0
+    )
+
+
+def test_a_document_is_found_among_prose_with_braces():
+    for content in (
+        '{"a": 1}\nNote: {b} was absent.',
+        'With the {template} filled in: {"a": 1}',
+        'See [1]: {"a": 1} and {}',
+        '{"a": 1} {x} {',
+    ):
+        assert read("json", content) == {"$.a": 1}
+    assert read("json", 'The tags are: ["a", "b"]') == {"$[0]": "a", "$[1]": "b"}
+
+
+def test_unicode_forms_of_names_and_values_are_the_same():
+    composed, decomposed = (unicodedata.normalize(form, "Zürich café") for form in ("NFC", "NFD"))
+    assert agreement("json", say(f'{{"{composed}": "{decomposed}"}}'), say(f'{{"{decomposed}": "{composed}"}}')) == 1
+    assert (
+        agreement(
+            "tool_calls", say(None, ("f", f'{{"a": "{composed}"}}')), say(None, ("f", f'{{"a": "{decomposed}"}}'))
+        )
+        == 1
+    )
+    assert agreement("text", say(composed), say(decomposed)) == 1
 
 
 def test_fields_can_be_chosen_ignored_and_compared_without_order():
@@ -318,6 +425,47 @@ def test_a_reference_without_arguments_is_a_call_without_arguments(recorded: str
 
 
 # --- text and exact
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("मेरा बेटा", "मेरी बेटी"),
+        ("कि", "को"),
+        ("கா", "கி"),
+        ("কা", "কি"),
+        ("കാ", "കി"),
+        ("กา", "กี"),
+        ("مُ", "مِ"),
+        ("שָׁ", "שִׁ"),
+        ("The balance is -5", "The balance is 5"),
+        ("a <= b", "a >= b"),
+        ("x == y", "x != y"),
+        ("$5", "€5"),
+        ("C++", "C"),
+        ("C#", "C"),
+        ("5%", "5"),
+        ("👍 noted", "👎 noted"),
+        ("3.5", "35"),
+        ("½ cup", "¼ cup"),
+    ],
+)
+def test_marks_signs_and_symbols_that_change_the_meaning_are_compared(a: str, b: str):
+    assert agreement("text", say(a), say(b)) < 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("Hello **world**", "hello world!"),
+        ("- one\n- two", "one\ntwo"),
+        ("It's `code`", "It's code"),
+        ("1,000 users", "1000 users"),
+        ("# Title\n---\ntext", "title text"),
+    ],
+)
+def test_layout_and_punctuation_are_not_compared(a: str, b: str):
+    assert agreement("text", say(a), say(b)) == 1
 
 
 def test_texts_agree_by_the_words_they_share_in_order():

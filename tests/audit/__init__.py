@@ -1,0 +1,6 @@
+"""Do the scorers agree where they must, and only there? Thousands of generated pairs whose answer is known.
+
+cases     pairs of replies that must agree, and pairs that must not, per scorer; seeded
+audit     what the scorers say of them, counted
+__main__  `make audit-scorers`: writes the table into docs/scorers.md
+"""
