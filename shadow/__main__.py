@@ -2,4 +2,5 @@
 
 from shadow.cli import main
 
-main()
+if __name__ == "__main__":  # worker processes of a command import this module too
+    main()

@@ -24,20 +24,25 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any, BinaryIO, Final, Literal, TypeAlias, cast
+from typing import Annotated, Any, BinaryIO, Final, Literal, NamedTuple, TypeAlias, cast
 
 import msgspec
 
 from shadow.aggregates import derived_dimensions
 from shadow.records import Api, Exchange, Preference, Reply, Role, ToolCall, Trial, candidate_reply, frontier_reply
 
-#: A longer line is reported and passed over; it could otherwise take any amount of memory.
+#: A longer line is a BadLine, because it could take any amount of memory. In bytes.
 MAX_LINE: Final = 32 * 2**20
+
+#: Bytes that are read at once.
+CHUNK: Final = 2**19
 
 #: `failure_detail` of a reply that a file does not hold and nobody was asked for.
 NOT_RECORDED: Final = "not_recorded"
 
 _GZIP: Final = b"\x1f\x8b"
+_BOM: Final = b"\xef\xbb\xbf"
+_TOO_LONG: Final = f"longer than {MAX_LINE >> 20} MiB"
 _Probability: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1)]
 _Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -100,21 +105,64 @@ _NOBODY: Final = Reply(model="", failure="not_asked", failure_detail=NOT_RECORDE
 
 
 def read(stream: BinaryIO) -> Iterator[RecordedPair | BadLine]:
-    """The lines of a pairs file, blank ones passed over. Gzip is recognised by its content."""
-    number = 0
+    """The lines of a pairs file, without blank lines. Gzip is recognised by its content."""
+    for chunk in chunks(stream):
+        yield from read_chunk(chunk)
+
+
+class Chunk(NamedTuple):
+    """Whole lines of a file, not parsed yet. `number` is that of the first line, from 1."""
+
+    number: int
+    content: bytes
+
+
+def chunks(stream: BinaryIO) -> Iterator[Chunk | BadLine]:
+    """The file in pieces of about CHUNK bytes, and a BadLine for each line that is too long to hold.
+
+    The lines of a pipe come as soon as they can be read. A damaged gzip file ends with a BadLine,
+    after all lines before the damage.
+    """
+    number = 1
+    start: list[bytes] = []  # of the last line, which goes on in the next block
+    size, too_long = 0, False
     try:
-        with _uncompressed(stream) as lines:
-            while line := lines.readline(MAX_LINE):
-                number += 1
-                if not line.endswith(b"\n") and len(line) == MAX_LINE:
-                    _pass_over(lines)
-                    yield BadLine(number=number, reason=f"longer than {MAX_LINE >> 20} MiB")
-                elif number == 1 and line.startswith(b"\xef\xbb\xbf"):
-                    yield from _read_line(number, line[3:])
-                else:
-                    yield from _read_line(number, line)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as fault:
-        yield BadLine(number=number + 1, reason=f"the compressed file is damaged from here on ({fault})")
+        with _uncompressed(stream) as blocks:
+            for block in blocks:
+                first_end = block.find(b"\n") + 1
+                if not first_end:
+                    size += len(block)
+                    too_long |= size >= MAX_LINE
+                    start = [] if too_long else [*start, block]
+                    continue
+                if too_long or size + first_end > MAX_LINE:
+                    yield BadLine(number=number, reason=_TOO_LONG)
+                    number += 1
+                    start, block = [], block[first_end:]  # noqa: PLW2901 - the line that was too long ends there
+                end = block.rfind(b"\n") + 1
+                if end:
+                    content = b"".join([*start, block[:end]])
+                    yield Chunk(number, content)
+                    number += content.count(b"\n")
+                    start = []
+                start.append(block[end:])
+                size, too_long = len(block) - end, False
+        if too_long:
+            yield BadLine(number=number, reason=_TOO_LONG)
+        elif size:
+            yield Chunk(number, b"".join(start))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        yield BadLine(number=number, reason=f"the compressed file is damaged from here on ({error})")
+
+
+def read_chunk(chunk: Chunk | BadLine) -> Iterator[RecordedPair | BadLine]:
+    """The lines of a piece of a file, without blank lines."""
+    if isinstance(chunk, BadLine):
+        yield chunk
+        return
+    for number, line in enumerate(chunk.content.split(b"\n"), chunk.number):
+        if line and not line.isspace():
+            yield _read_line(number, line.removeprefix(_BOM) if number == 1 else line)
 
 
 def trials(pair: RecordedPair) -> list[Trial]:
@@ -181,13 +229,11 @@ def _trial(exchange: Exchange, kind: Literal["shadow", "reverse", "ceiling"], ca
     )
 
 
-def _read_line(number: int, line: bytes) -> Iterator[RecordedPair | BadLine]:
-    if line.isspace() or not line:
-        return
+def _read_line(number: int, line: bytes) -> RecordedPair | BadLine:
     try:
-        yield _pair(number, _decoder.decode(line))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
-        yield BadLine(number=number, reason=str(fault)[:300] or type(fault).__name__)
+        return _pair(number, _decoder.decode(line))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return BadLine(number=number, reason=str(error)[:300] or type(error).__name__)
 
 
 def _pair(number: int, line: _Line) -> RecordedPair:
@@ -272,16 +318,28 @@ def _written(reply: Reply) -> dict[str, Any]:
 
 
 @contextmanager
-def _uncompressed(stream: BinaryIO) -> Iterator[BinaryIO]:
+def _uncompressed(stream: BinaryIO) -> Iterator[Iterator[bytes]]:
+    """The content in blocks of at most CHUNK bytes, uncompressed."""
     buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
     if buffered.peek(2)[:2] != _GZIP:
-        yield buffered
+        yield iter(lambda: buffered.read1(CHUNK), b"")
         return
-    with gzip.GzipFile(fileobj=buffered) as plain:
-        # Not buffered once more: of a torn file that would lose the last whole buffer.
-        yield cast("BinaryIO", plain)
+    with gzip.GzipFile(fileobj=buffered) as uncompressed:
+        yield _blocks(uncompressed)
 
 
-def _pass_over(lines: BinaryIO) -> None:
-    while (part := lines.readline(MAX_LINE)) and not part.endswith(b"\n"):
-        pass
+def _blocks(source: gzip.GzipFile) -> Iterator[bytes]:
+    """The small blocks that gzip gives, joined. A damaged file gives everything before the damage."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while part := source.read1(CHUNK):
+            parts.append(part)
+            size += len(part)
+            if size >= CHUNK:
+                yield b"".join(parts)
+                parts, size = [], 0
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        yield b"".join(parts)
+        raise
+    yield b"".join(parts)

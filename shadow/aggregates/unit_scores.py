@@ -34,6 +34,13 @@ class UnitScores:
         self.rarest = min(self.rarest, probability)
         self.commonest = max(self.commonest, probability)
 
+    def merge(self, other: "UnitScores") -> None:
+        for unit, (calls, total) in other.sums.items():
+            known_calls, known_total = self.sums.get(unit, (0, 0))
+            self.sums[unit] = known_calls + calls, known_total + total
+        self.rarest = min(self.rarest, other.rarest)
+        self.commonest = max(self.commonest, other.commonest)
+
     @property
     def is_equal(self) -> bool:
         """Whether every call was sampled with the same probability."""
@@ -57,3 +64,11 @@ def count(scores: UnitScoresByCandidate, trial: Trial, comparison: Comparison) -
         by_measure.setdefault("agreement", UnitScores()).add(unit, comparison.agreement, trial.inclusion_probability)
     for source, net in net_by_source(trial, comparison).items():
         by_measure.setdefault(source, UnitScores()).add(unit, max(0.0, net), trial.inclusion_probability)
+
+
+def merge(scores: UnitScoresByCandidate, others: UnitScoresByCandidate) -> None:
+    """Add `others` to `scores`."""
+    for candidate, by_measure in others.items():
+        known = scores.setdefault(candidate, {})
+        for measure, added in by_measure.items():
+            known.setdefault(measure, UnitScores()).merge(added)

@@ -1,4 +1,4 @@
-"""The Typer application that `shadow.cli.main` runs, with one real sub-command or none."""
+"""The Typer application that `shadow.cli.main` runs: every sub-command listed, one of them loaded."""
 
 from collections.abc import Callable
 from importlib.metadata import version
@@ -8,13 +8,13 @@ import typer
 
 from shadow.cli import COMMANDS
 
-EPILOG = "Example: shadow demo    ·    shadow COMMAND --help shows one of each."
+EPILOG = "Example: shadow demo    ·    shadow COMMAND --help shows an example of each command."
 
 
 def build(name: str | None, command: Callable[..., Any] | typer.Typer | None) -> typer.Typer:
-    """An application that lists every sub-command and can run `name`.
+    """An application that lists every sub-command and can run `command` as `name`.
 
-    The others are listed by their line of help alone: their modules are not imported.
+    The other sub-commands appear with their line of help only: their modules are not imported.
     """
     application = typer.Typer(
         help="Move LLM work to a small model safely: shadow-mode mirroring and regret tracking.",
@@ -25,19 +25,24 @@ def build(name: str | None, command: Callable[..., Any] | typer.Typer | None) ->
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     application.callback()(_root)
-    for listed, line in COMMANDS.items():
+    for listed, (group, line, _) in COMMANDS.items():
         if listed != name or command is None:
-            application.command(listed, help=line)(_not_loaded)
+            application.command(listed, help=line, rich_help_panel=group)(_not_loaded)
         elif isinstance(command, typer.Typer):
-            application.add_typer(command, name=listed, short_help=line)
+            application.add_typer(command, name=listed, short_help=line, rich_help_panel=group)
         else:
-            application.command(listed, short_help=line)(command)
+            application.command(listed, short_help=line, rich_help_panel=group)(command)
     return application
 
 
 def _root(
     *,
-    version: Annotated[bool, typer.Option("--version", callback=lambda v: _version(shown=v), is_eager=True)] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=lambda v: _version(shown=v), is_eager=True
+        ),
+    ] = False,
 ) -> None:
     """Options that belong to `shadow` itself."""
 
@@ -49,4 +54,4 @@ def _version(*, shown: bool) -> None:
 
 
 def _not_loaded() -> None:
-    """Stand in for a sub-command that is only being listed."""
+    """Stand in for a sub-command that is only listed."""

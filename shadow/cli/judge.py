@@ -1,20 +1,12 @@
-"""`shadow judge`: run the service that asks judges, and hold a judge against people."""
+"""`shadow judge`: run the service that asks judges, and calibrate a judge against people."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from consumers import judge
-from scoring.judge import calibration
-from shadow.cli.output import calibration_table
-from shadow.cli.runtime import logs
-from shadow.cli.runtime.storage import database
+from shadow.cli.runtime.options import Config
 from shadow.errors import UsageError
-from shadow.settings import load
-from shadow.store.read import rollup_reads
-from shadow.store.schema import engine
 
 command = typer.Typer(
     help="Ask a model which of two replies is better, and measure how often it is right.\n\n"
@@ -23,43 +15,52 @@ command = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="shadow.toml to use.")]
-
 
 @command.command()
 def run(config: Config = None) -> None:
     """Ask the judge of each task about stored pairs, within its daily budget.
 
-    A pair is asked about in both orders, and a flip is a tie. Runs until Ctrl-C or SIGTERM; of
-    several such processes one judges each task and the others stand by.
+    The judge sees each pair in both orders; if the order decides, the verdict is a tie. Runs until
+    Ctrl-C or SIGTERM. Of several such processes one judges each task, and the others stand by.
 
     Example: shadow judge run --config shadow.toml
     """
+    from consumers import judge
+    from shadow.cli.runtime import logs
+    from shadow.settings import load
+
     settings = load(config)
-    judge.prices(settings)  # a mistake shows before anything is waited for
+    judge.prices(settings)  # so that a missing price is reported at once
     logs.configure()
     judge.run(settings)
 
 
 @command.command()
 def calibrate(
-    task: Annotated[str, typer.Option(help="The task whose judge is held against people.")],
-    candidate: Annotated[str | None, typer.Option(help="Count the pairs of this candidate alone.")] = None,
+    task: Annotated[str, typer.Option(help="The task whose judge is compared with people.")],
+    candidate: Annotated[str | None, typer.Option(help="Count only the pairs of this candidate.")] = None,
     half_width: Annotated[
         float, typer.Option(min=0.0001, max=0.5, help="Wanted half-width of the regret's interval.")
     ] = 0.02,
     json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
     config: Config = None,
 ) -> None:
-    """Measure a judge against people's labels, and say how many more labels are needed.
+    """Measure a judge against people's labels, and print how many more labels are needed.
 
-    Cohen's kappa and Gwet's AC1, sensitivity and specificity for "the candidate is worse", and
-    the regret that labels and verdicts give together. Exits 1 where no pair has both.
+    Prints Cohen's kappa and Gwet's AC1, sensitivity and specificity for "the candidate is worse",
+    and the regret estimated from labels and verdicts together. Exits 1 if no pair has both.
 
     Example: shadow judge calibrate --task ticket-intent --half-width 0.01
     """
+    from scoring.judge import calibration
+    from shadow.cli.output import calibration_table
+    from shadow.cli.runtime.storage import open_database
+    from shadow.settings import load
+    from shadow.store.read import rollup_reads
+    from shadow.store.schema import engine
+
     settings = load(config)
-    with database(settings) as opened, engine.snapshot(opened) as connection:
+    with open_database(settings) as opened, engine.snapshot(opened) as connection:
         cells = rollup_reads.read(
             connection,
             task=task,
@@ -72,10 +73,11 @@ def calibrate(
     if not cells:
         raise UsageError(f"no pair of task {task!r}{f' and candidate {candidate!r}' if candidate else ''} is stored")
     spec = settings.tasks.get(task)
+    judge_name = spec.judge if spec else None
     found = calibration.calibrate(cells, half_width=half_width)
     if json:
-        sys.stdout.buffer.write(calibration_table.to_json(task, spec.judge if spec else None, found))
+        sys.stdout.buffer.write(calibration_table.to_json(task, judge_name, found))
     else:
-        calibration_table.show(task, spec.judge if spec else None, found)
+        calibration_table.show(task, judge_name, found)
     if found.reason is not None:
         raise typer.Exit(1)

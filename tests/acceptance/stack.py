@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shadow.cli.runtime.services import services_of
 from shadow.cli.runtime.supervisor import Service, running
-from shadow.cli.up import services_of
 from shadow.devstack.services.processes import ServerProcess, free_port
 from shadow.settings import TopicSettings, load
 from shadow.store.read import ledger

@@ -279,7 +279,7 @@ def test_a_database_without_our_schema_says_how_to_make_it(check_database, postg
 
 def test_a_database_nobody_named_says_where_to_name_it(check_database, tmp_path):
     assert check_database("").startswith(
-        f"{tmp_path}/shadow.toml: postgres.url: no database is named; write its address"
+        f"{tmp_path}/shadow.toml: postgres.url: no database is named; set its URL here"
     )
 
 
@@ -319,9 +319,7 @@ def test_a_schema_that_somebody_changed_is_told_change_by_change(check_database,
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE somebody_elses (id int)")
     fault = check_database(postgres_url)
-    assert fault.startswith(
-        "environment: SHADOW_POSTGRES: remove table somebody_elses: not as the migrations made it; "
-    )
+    assert fault.startswith("environment: SHADOW_POSTGRES: remove table somebody_elses: differs from the migrations; ")
 
 
 def test_the_file_alone_can_be_checked_where_nothing_runs(check):

@@ -98,7 +98,7 @@ def test_a_replay_stops_asking_when_its_money_is_spent(
     file = write(tmp_path / "pairs.jsonl", lines_of(30))
     done = shadow("replay", file, "--judge", "judge", "--judge-usd", "0.03", "--dry-run", "--json", "-")
     assert done.code == 3
-    assert "not asked about: --judge-usd leaves no room" in done.err
+    assert "not judged: more would cost over --judge-usd" in done.err
     assert 0 < server.requests < 60
 
 
@@ -146,7 +146,7 @@ def test_a_judge_is_held_against_people(
     assert found["labels_needed"]["reason"] in ("more_labels", "more_verdicts")
     table = shadow("judge", "calibrate", "--task", "reply-draft")
     assert table.code == 0
-    assert "200 pairs labelled of 300 judged" in table.out
+    assert "200 of 300 judged pairs are labelled" in table.out
     assert "Cohen's kappa" in table.out
     assert "A judge alone never raises traffic" in table.out
 
@@ -161,12 +161,12 @@ def test_without_labels_it_says_what_to_do(
     shadow("replay", write(tmp_path / "pairs.jsonl", lines))
     unjudged = shadow("judge", "calibrate", "--task", "reply-draft")
     assert unjudged.code == 1
-    assert "there are no verdicts; set `judge` under [tasks.reply-draft]" in unjudged.out
+    assert "it has given no verdicts; set `judge` under [tasks.reply-draft]" in unjudged.out
     for line in lines:
         line |= {"judge": "tie", "id": f"judged-{line['id']}"}
     shadow("replay", write(tmp_path / "pairs.jsonl", lines))
     unlabelled = shadow("judge", "calibrate", "--task", "reply-draft")
     assert unlabelled.code == 1
-    assert "of 6 judged pairs people have labelled none; label some on the Review page" in unlabelled.out
+    assert "none of its 6 judged pairs is labelled; label some on the Review page" in unlabelled.out
     written = json.loads(shadow("judge", "calibrate", "--task", "reply-draft", "--json").out)
     assert (written["reason"], written["sensitivity"]["estimate"]) == ("no_labels", None)

@@ -117,7 +117,7 @@ def test_other_tasks_can_be_left_out(shadow: Callable[..., Result], tmp_path: Pa
     done = shadow("replay", file, "--scorer", "numeric", "--dry-run", "--task", "other", "--json", "-")
     assert [task["task"] for task in tasks_of(done.out)] == ["other"]
     nothing = shadow("replay", file, "--dry-run", "--task", "third")
-    assert (nothing.code, nothing.err.splitlines()[-1]) == (1, "shadow: there was no line to judge of task 'third'")
+    assert (nothing.code, nothing.err.splitlines()[-1]) == (1, "shadow: there is no line to score of task 'third'")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_replaying_twice_stores_once_and_report_and_export_tell_the_same_story(
     first = shadow("replay", file, "--scorer", "numeric", "--json", "replayed.json")
     assert (first.code, "241 pairs newly stored" in first.err) == (0, True)
     again = shadow("replay", file, "--scorer", "numeric", "--json", "again.json")
-    assert "0 pairs newly stored, 241 were there before and count once" in again.err
+    assert "0 pairs newly stored, 241 were stored before and count once" in again.err
     assert shadow("report", "--json", "reported.json").code == 0
     replayed = tasks_of(tmp_path / "replayed.json")
     assert tasks_of(tmp_path / "again.json") == replayed
@@ -262,7 +262,7 @@ def test_an_answer_that_was_asked_for_is_stored_also_where_its_lack_was_stored_b
 
     asked = shadow(*replay, "--frontier", "large")
     assert (asked.code, len(large.requests)) == (0, 12)
-    assert "12 replies asked for, 12 pairs newly stored, 18 were there before and count once" in asked.err
+    assert "12 replies asked for, 12 pairs newly stored, 18 were stored before and count once" in asked.err
     (task,) = tasks_of(asked.out)
     assert (task["n"], task["unscored"], task["agreement"]["n"], task["regret"]["n"]) == (30, {}, 30, 30)
     assert tasks_of(shadow("report", "--json", "-").out) == [task]
@@ -297,7 +297,7 @@ def test_an_exported_file_can_be_put_to_another_candidate(
 
     done = shadow("replay", "out.jsonl", "--candidate", "tiny", "--scorer", "numeric", "--json", "-")
     assert (done.code, len(small.requests)) == (0, 10)
-    assert "10 replies asked for, 10 pairs newly stored, 30 were there before and count once" in done.err
+    assert "10 replies asked for, 10 pairs newly stored, 30 were stored before and count once" in done.err
     for told in (done, shadow("report", "--json", "-")):
         by_name = {task["candidate"]: task for task in tasks_of(told.out)}
         assert (by_name["tiny"]["n"], by_name["tiny"]["agreement"]["n"]) == (10, 10)
@@ -312,7 +312,7 @@ def test_a_line_that_comes_several_times_is_said_to_count_once(
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
     file = write(tmp_path / "pairs.jsonl", recorded(20))
     done = shadow("replay", file, file, file, "--scorer", "numeric")
-    assert "60 lines read, 0 broken, 20 pairs newly stored, 40 were there before and count once" in done.err
+    assert "60 lines read, 0 broken, 20 pairs newly stored, 40 were stored before and count once" in done.err
     assert tasks_of(shadow("report", "--json", "-").out)[0]["n"] == 20
 
 

@@ -53,7 +53,7 @@ def test_what_was_replayed_without_a_database_is_on_the_dashboard(
         seen.extend(str(each.value) for part in (app.subheader, app.markdown, app.caption) for each in part)
 
     monkeypatch.setenv(POSTGRES_VARIABLE, "")  # so that it is as it was after the test
-    monkeypatch.setattr("shadow.cli.dashboard.serve", serve)
+    monkeypatch.setattr("dashboard.launch.serve", serve)
     done = replayed("dashboard", "--port", free_port())
     assert done.code == 0, done.err
     assert "sums" in "\n".join(seen)
@@ -85,5 +85,5 @@ def test_what_was_replayed_can_be_pruned_and_watched(replayed: Callable[..., Res
     done = replayed("monitor", "--once")
     assert done.code == 0, done.err
     assert "0.5 s" in done.err  # what it waits for is said before it waits
-    assert done.out.startswith("sums: taken in up to 20")
+    assert done.out.startswith("sums: processed up to 20")
     assert "0 incidents open" in done.out

@@ -1,11 +1,12 @@
 """`shadow demo`: the whole product on this machine, on embedded services and simulated models.
 
-run       the command: start everything, play the past, go on until Ctrl-C
+command   the options
+run       starts everything, plays the simulated history, sends live traffic until Ctrl-C
 settings  the shadow.toml that the demo writes for itself
-folder    the demo's folder: used by one demo at a time
-evidence  judge, people and monitor at work on the simulated past
+folder    the demo's folder, which one demo at a time may use
+evidence  judge, labels and monitor on the simulated history
 """
 
-from shadow.cli.demo.run import command
+from shadow.cli.demo.command import command
 
 __all__ = ["command"]

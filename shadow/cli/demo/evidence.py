@@ -1,4 +1,4 @@
-"""What follows in the demo once the past is compared: the judge, people, and the monitor, told line by line."""
+"""What follows in the demo after the history is compared: judge, simulated reviewers, monitor. Printed in lines."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,38 +20,39 @@ from shadow.store.monitoring import incidents
 from shadow.store.read import catalogue
 from shadow.store.schema import engine
 
-#: Pairs that are labelled of a task. Of what is chosen some is left for whoever opens the Review page.
+#: Pairs of a task that the simulated reviewers label. Some of the chosen pairs are left for the Review page.
 LABELS: Final = 400
-#: People come to a pair about so long after it was made.
+#: Time between an exchange and its labels.
 _LABELLED_AFTER: Final = timedelta(hours=6)
 
-Say = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
-def follow(
-    database: Engine, settings: Settings, world: World, span: timedelta, stop: threading.Event, say: Say
+def report_evidence(
+    database: Engine, settings: Settings, world: World, span: timedelta, stop: threading.Event, print_line: PrintLine
 ) -> None:
-    """Tell how the evidence about the past, the `span` before `world.now`, is completed, until it is or told to stop.
+    """Wait until judge, reviewers and monitor are done with the history, and print a line about each.
 
-    People wait for the judge, as they do on the Review page. They label what nobody knows the
-    right answers of: elsewhere their few labels would stand before many references.
+    The history is the `span` before `world.now`. Returns early when `stop` is set. The reviewers
+    wait for the judge, as the Review page does. They label only tasks without references: elsewhere
+    their few labels would take precedence over many references.
     """
     judged = [name for name, task in settings.tasks.items() if task.judge]
     if not _until(lambda: all(_is_judged(database, name, world.now) for name in judged), stop):
         return
     for name in judged:
-        say(_told_of_judge(database, name, settings.tasks[name]))
+        print_line(_judge_line(database, name, settings.tasks[name]))
     for name in (name for name in judged if not GRADED_SHARES[name]):
         with engine.transaction(database) as connection:
             recorded = label(connection, name, settings, world)
-        say(f"people (simulated): {recorded:,} labels on {name} by {' and '.join(REVIEWERS)}")
+        print_line(f"people (simulated): {recorded:,} labels on {name} by {' and '.join(REVIEWERS)}")
     if _until(lambda: _is_watched(database, settings, world.now), stop):
-        for line in _told_of_monitor(database, world.now - span, world.now):
-            say(line)
+        for line in _monitor_lines(database, world.now - span, world.now):
+            print_line(line)
 
 
 def label(connection: Connection, name: str, settings: Settings, world: World) -> int:
-    """Have the simulated people label pairs of a task; how many labels they gave."""
+    """Record the labels that the simulated reviewers give to pairs of a task; the number of new labels."""
     return stored_labels.record_labels(connection, list(_labels(connection, name, settings, world))).recorded
 
 
@@ -63,28 +64,28 @@ def _until(done: Callable[[], bool], stop: threading.Event) -> bool:
 
 
 def _is_judged(database: Engine, name: str, end: datetime) -> bool:
-    """Whether the judge is done with the pairs made before `end`."""
+    """Whether the judge has no pair from before `end` left."""
     with engine.snapshot(database) as connection:
         oldest = verdicts.oldest_due(connection, name)
     return oldest is None or oldest >= end
 
 
-def _told_of_judge(database: Engine, name: str, task: TaskSettings) -> str:
+def _judge_line(database: Engine, name: str, task: TaskSettings) -> str:
     with engine.snapshot(database) as connection:
         spent = verdicts.spent(connection, name, datetime.now(UTC).date())
-    asked = f"asked {spent.calls:,} times about {name}"
-    return f"judge (simulated): {asked}, for ${spent.usd:.2f} of ${task.judge_usd_per_day:.2f} a day"
+    calls = f"{spent.calls:,} calls about {name}"
+    return f"judge (simulated): {calls}, cost ${spent.usd:.2f} of ${task.judge_usd_per_day:.2f} per day"
 
 
 def _labels(connection: Connection, name: str, settings: Settings, world: World) -> Iterator[Label]:
-    """What the simulated people say of the pairs that the Review page would give them.
+    """The labels of the simulated reviewers for the pairs that the Review page would show them.
 
-    The surest pairs come first, so whoever stops early has chosen all strata with the same part
-    of their chances, and the labels' weights stay in proportion.
+    Pairs with the highest selection probability come first. So a reviewer who stops early has
+    labelled the same part of each stratum's probability, and the labels' weights stay in proportion.
     """
     task = settings.tasks[name]
     chosen = _plan(connection, name, settings)
-    for place, reviewer in enumerate(REVIEWERS):
+    for position, reviewer in enumerate(REVIEWERS):
         waiting = review.awaiting_label(
             connection,
             task=name,
@@ -95,9 +96,9 @@ def _labels(connection: Connection, name: str, settings: Settings, world: World)
             since=chosen.since,
             limit=LABELS,
         )
-        # The first labels the pairs of even places and the second those of odd ones; every tenth is labelled by both.
+        # The first reviewer labels even positions, the second odd ones, and both label every tenth.
         for number, each in enumerate(waiting):
-            if number % len(REVIEWERS) == place or number % 10 == 0:
+            if number % len(REVIEWERS) == position or number % 10 == 0:
                 yield Label(
                     **each.pair.key._asdict(),
                     reviewer=reviewer,
@@ -109,7 +110,7 @@ def _labels(connection: Connection, name: str, settings: Settings, world: World)
 
 
 def _plan(connection: Connection, name: str, settings: Settings) -> Plan:
-    """Whom the Review page would ask about what."""
+    """Which pairs the Review page would show, and with which probability."""
     task = settings.tasks[name]
     known = next(each for each in catalogue.tasks(connection) if each.task == name)
     since = review_plan.window_start(known.last_hour, payload_days=settings.retention.payload_days)
@@ -132,25 +133,25 @@ def _plan(connection: Connection, name: str, settings: Settings) -> Plan:
 
 
 def _is_watched(database: Engine, settings: Settings, end: datetime) -> bool:
-    """Whether the monitor has taken in every hour that was over an hour before `end`, of every task."""
+    """Whether the monitor has processed, for every task, all hours that ended an hour before `end`."""
     with engine.snapshot(database) as connection:
         beat = incidents.heartbeats(connection).get("monitor")
     tasks = beat.detail["tasks"] if beat else {}
     last = end.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
-    return all(_reached(tasks, name, part) >= last for name in settings.tasks for part in ("scored", "judged"))
+    return all(_next_hour(tasks, name, part) >= last for name in settings.tasks for part in ("scored", "judged"))
 
 
-def _reached(tasks: dict[str, dict[str, dict[str, str | None]]], name: str, part: str) -> datetime:
+def _next_hour(tasks: dict[str, dict[str, dict[str, str | None]]], name: str, part: str) -> datetime:
     next_hour = tasks.get(name, {}).get(part, {}).get("next_hour")
     return datetime.fromisoformat(next_hour) if next_hour else datetime.min.replace(tzinfo=UTC)
 
 
-def _told_of_monitor(database: Engine, start: datetime, end: datetime) -> Iterator[str]:
+def _monitor_lines(database: Engine, start: datetime, end: datetime) -> Iterator[str]:
     with engine.snapshot(database) as connection:
         found = incidents.read(connection)
     still_open = sum(incident.closed_at is None for incident in found)
     hours = round((end - start) / timedelta(hours=1))
-    yield f"monitor: {hours} hours looked at, {len(found)} incidents, {still_open} of them open"
+    yield f"monitor: {hours} hours processed, {len(found)} incidents, {still_open} of them open"
     for incident in reversed(found):
         day = (incident.opened_at - start).days + 1
         yield f"  day {day:>2}, {incident.severity}: {incident.summary}"

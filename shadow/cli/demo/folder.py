@@ -1,4 +1,4 @@
-"""The folder of a demo: held by one demo at a time, and emptied of nothing but what a demo put there."""
+"""The folder of a demo: locked by one demo at a time. Only files of an earlier demo are deleted from it."""
 
 import fcntl
 import os
@@ -11,56 +11,56 @@ from typing import Final
 from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.errors import UsageError
 
-#: Where a demo lives unless told otherwise: a name of our own, so what is in it is ours.
+#: The default folder. Its name is our own, so its files are ours.
 DEFAULT: Final = Path(".shadow/demo")
 
-#: Says that a folder is a demo's, and is locked while one runs. It stays when the demo ends.
+#: Marks a folder as a demo's, and is locked while one runs. It stays when the demo ends.
 MARKER: Final = "demo.lock"
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Have `folder`, which is made if need be, for one demo alone.
+def lock(folder: Path) -> Iterator[None]:
+    """Create `folder` if it does not exist, and lock it for one demo.
 
-    UsageError where another demo runs in it, where it holds somebody else's files, or where it
-    cannot be made. The lock goes with the process, however that ends.
+    Raises UsageError if another demo runs in it, if it holds files that are not a demo's, or if it
+    cannot be created. The lock ends with the process, in whatever way that ends.
     """
-    lock = _marked(folder)
+    marker = _open_marker(folder)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UsageError(f"a demo is running in {folder}; stop it or use --folder") from None
         yield
     finally:
-        os.close(lock)
+        os.close(marker)
 
 
 def empty(folder: Path) -> None:
-    """Delete the database and the logs that an earlier demo left in a held folder."""
+    """Delete the database and the logs that an earlier demo left in a locked folder."""
     logs = folder / "logs"
     try:
         EmbeddedPostgres(folder / "postgres").remove()
         if logs.exists():
             shutil.rmtree(logs)
         logs.mkdir()
-    except OSError as fault:
-        raise _unusable(folder, fault) from None
+    except OSError as error:
+        raise _unusable(folder, error) from None
 
 
-def _marked(folder: Path) -> int:
-    """The marker of a folder that is a demo's, or may become one's, opened."""
+def _open_marker(folder: Path) -> int:
+    """The file descriptor of the folder's marker. Creates both; refuses a folder with files of others."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if folder != DEFAULT and not (folder / MARKER).exists() and any(folder.iterdir()):
             raise UsageError(
                 f"--folder {folder} holds files that are not a demo's, and a demo empties its folder: "
-                "name one that is new or empty"
+                "name a new or empty folder"
             )
         return os.open(folder / MARKER, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as fault:
-        raise _unusable(folder, fault) from None
+    except OSError as error:
+        raise _unusable(folder, error) from None
 
 
-def _unusable(folder: Path, fault: OSError) -> UsageError:
-    return UsageError(f"the demo cannot use {folder}: {fault.strerror or fault}; name another with --folder")
+def _unusable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(f"the demo cannot use {folder}: {error.strerror or error}; name another with --folder")

@@ -1,4 +1,4 @@
-"""Evidence for people in a terminal (a sentence, then the segments, worst first) or as a file."""
+"""Evidence for a terminal (sentences, then the segments, worst first), or as a JSON file."""
 
 import sys
 from collections.abc import Sequence
@@ -16,12 +16,11 @@ from scoring.evidence.judge_trust import JudgeTrust
 from scoring.evidence.report import Segment, TaskEvidence, to_json
 from scoring.evidence.worst_slices import Reason, WorstCrossings
 from shadow.aggregates.derived_dimensions import CALENDAR
+from shadow.cli.output.files import STANDARD
+from shadow.cli.output.terminal import plain
 from shadow.errors import UsageError
 
-#: As a file's name: standard input or output.
-STANDARD: Final = Path("-")
-
-#: Width where there is no terminal to ask: wide enough that no column is cut.
+#: Width where standard output is no terminal: wide enough that no column is cut.
 _PLAIN_WIDTH: Final = 140
 
 _STATUS: Final = {
@@ -32,7 +31,7 @@ _STATUS: Final = {
     "no_regret_source": "–",
 }
 
-#: A flag is evidence, if not enough for a verdict: never "not enough data" in one breath with it.
+#: What a flagged segment shows instead of `_STATUS`, because a flag contradicts "not enough data".
 _FLAGGED: Final = {"not_enough_data": "flagged · few pairs", "no_regret_source": "flagged"}
 
 _NO_CROSSING: Final[dict[Reason, str]] = {
@@ -43,9 +42,9 @@ _NO_CROSSING: Final[dict[Reason, str]] = {
 
 
 def show(tasks: Sequence[TaskEvidence], *, dimension: str | None = None) -> None:
-    """Print each task's verdict and its segments (of one dimension, if named) to standard output.
+    """Print each task's verdict and its segments (of one `dimension`, if given) to standard output.
 
-    UsageError for a dimension that none of the tasks has.
+    Raises UsageError for a dimension that none of the tasks has.
     """
     known = {segment.dimension for task in tasks for segment in task.segments}
     if dimension is not None and known and dimension not in known:
@@ -66,19 +65,19 @@ def show(tasks: Sequence[TaskEvidence], *, dimension: str | None = None) -> None
 
 
 def write_json(file: Path, found: Sequence[TaskEvidence]) -> None:
-    """Write the evidence file, to standard output for `-`."""
+    """Write the evidence as JSON to `file`; `-` is standard output."""
     content = to_json(found)
     if file == STANDARD:
         sys.stdout.write(content.decode())
         return
     try:
         file.write_bytes(content)
-    except OSError as fault:
-        raise UsageError(f"{file}: cannot be written ({fault.strerror})") from None
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be written ({error.strerror})") from None
 
 
 def sentences(task: TaskEvidence) -> list[str]:
-    """The verdict and what else bears on it, in words."""
+    """The verdict and the figures behind it, as sentences."""
     name = f"{plain(task.task)}: {plain(task.candidate)}"
     lines = [f"{name} {_verdict(task)}"]
     if task.agreement is not None:
@@ -98,15 +97,10 @@ def sentences(task: TaskEvidence) -> list[str]:
 
 
 def interval(estimate: Estimate | None) -> str:
-    """`60.3% (51.6–68.7)`; a dash where there is nothing to tell."""
+    """`60.3% (51.6–68.7)`; a dash where there is no estimate."""
     if estimate is None:
         return "–"
     return f"{100 * estimate.estimate:.1f}% ({100 * estimate.low:.1f}–{100 * estimate.high:.1f})"
-
-
-def plain(text: str) -> str:
-    """Text from outside, made harmless for a terminal: no control characters."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _verdict(task: TaskEvidence) -> str:
@@ -126,7 +120,7 @@ def _verdict(task: TaskEvidence) -> str:
 
 
 def _ceiling(task: TaskEvidence) -> str:
-    """The frontier's agreement with itself, and what the candidate's disagreement exceeds it by."""
+    """The frontier's agreement with itself, and the candidate's disagreement beyond it."""
     own = "" if task.ceiling is None else f"; the frontier agrees with itself {interval(task.ceiling)}"
     beyond = task.excess_disagreement
     if beyond is None:
@@ -136,11 +130,11 @@ def _ceiling(task: TaskEvidence) -> str:
 
 def _trust(judge: JudgeTrust) -> str:
     if judge.reason is not UNSET:
-        return f"looked at {judge.judged:,} pairs; no label says yet how far to trust it"
+        return f"judged {judge.judged:,} pairs; none of them has a label, so its accuracy is unknown"
     kappa, ac1 = ("–" if share is None else f"{share:.2f}" for share in (judge.kappa, judge.ac1))
     return (
-        f"against people: κ {kappa}, AC1 {ac1}, n {judge.n:,}; finds {interval(judge.sensitivity)} of what is worse, "
-        f"passes {interval(judge.specificity)} of the rest"
+        f"against people: κ {kappa}, AC1 {ac1}, n {judge.n:,}; sensitivity {interval(judge.sensitivity)}, "
+        f"specificity {interval(judge.specificity)}"
     )
 
 
@@ -165,7 +159,7 @@ def _q(value: float) -> str:
 
 
 def _is_shown(segment: Segment, dimension: str | None) -> bool:
-    """Of the dimension asked for; else all but hours and weekdays, of which there are many, that are not flagged."""
+    """With `dimension`: its segments. Without: all, but of the many hours and weekdays only the flagged ones."""
     if dimension is not None:
         return segment.dimension == dimension
     return segment.dimension not in CALENDAR or segment.flagged
@@ -187,12 +181,12 @@ def _table(segments: Sequence[Segment]) -> Table:
             interval(segment.regret),
             interval(segment.net_regret),
             "–" if segment.status == "not_enough_data" else _q(segment.q_value),
-            Text(_said(segment)),
+            Text(_status(segment)),
         )
     return table
 
 
-def _said(segment: Segment) -> str:
+def _status(segment: Segment) -> str:
     status = segment.verdict.status
     if not segment.flagged:
         return _STATUS[status]

@@ -1,11 +1,11 @@
-"""Labels as JSON lines: what `shadow label` writes and reads.
+"""Labels as JSON lines: the format that `shadow label` writes and reads.
 
     {"id": "1", "label": "frontier", "reviewer": "ana"}
 
-Required are id, label (frontier, candidate or tie: whose reply is better) and reviewer; task, at,
-kind and candidate only where the id alone could mean several stored pairs. `probability` is the
-chance with which the pair was chosen to be labelled (1 if left out), `stratum` what it was chosen
-from. As in a pairs file, an id may be the task's own (`1`) or the stored one (`ticket-intent/1`).
+Required are id, label (the better reply: frontier, candidate or tie) and reviewer; task, at, kind
+and candidate only if several stored pairs have the id. `probability` is the probability with which
+the pair was chosen for labelling (1 by default), `stratum` the stratum that it was chosen from. As
+in a pairs file, an id may be the task's own (`1`) or the stored one (`ticket-intent/1`).
 """
 
 import gzip
@@ -24,7 +24,7 @@ from shadow.store.feedback.labels import Label
 from shadow.store.rows.encode import SMALLEST_PROBABILITY
 from shadow.store.rows.names import PairKey, storable_name
 
-#: A longer line is no label.
+#: Longer lines are bad lines, in bytes.
 MAX_LINE: Final = 2**20
 
 _GZIP: Final = b"\x1f\x8b"
@@ -33,7 +33,7 @@ _Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class LabelLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line as it stands in the file."""
+    """A line of the file."""
 
     task: _Named | None = None
     id: _Named | int
@@ -48,7 +48,7 @@ class LabelLine(msgspec.Struct, frozen=True, kw_only=True):
     labelled_at: _Moment | None = None
 
     def ids(self) -> list[str]:
-        """The ids under which the exchange may be stored, the likeliest first."""
+        """The ids under which the exchange may be stored, the most likely first."""
         given = str(self.id)
         return (
             [storable_name(given)]
@@ -56,18 +56,18 @@ class LabelLine(msgspec.Struct, frozen=True, kw_only=True):
             else [storable_name(given), storable_name(f"{self.task}/{given}")]
         )
 
-    def among(self, stored: Sequence[PairKey]) -> list[PairKey]:
-        """Those of the stored pairs of this id that the line can mean."""
+    def matching(self, stored: Sequence[PairKey]) -> list[PairKey]:
+        """The `stored` pairs that match all keys of this line."""
         wanted = {
             "task": None if self.task is None else storable_name(self.task),
             "at": None if self.at is None else utc(self.at),
             "kind": self.kind,
             "candidate": None if self.candidate is None else storable_name(self.candidate),
         }
-        return [key for key in stored if all(said in (None, getattr(key, name)) for name, said in wanted.items())]
+        return [key for key in stored if all(value in (None, getattr(key, name)) for name, value in wanted.items())]
 
-    def about(self, pair: PairKey, *, note: str, now: datetime) -> Label:
-        """The label of a stored pair. `note` is the line's, without what is private."""
+    def label_of(self, pair: PairKey, *, note: str, now: datetime) -> Label:
+        """This line as a label of the stored `pair`. `note` is the line's, redacted."""
         of_pair: dict[str, Any] = pair._asdict()
         return Label(
             **of_pair,
@@ -81,7 +81,7 @@ class LabelLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def line_of(label: Label) -> LabelLine:
-    """A stored label as a line; read again, it is the same label."""
+    """A stored label as a line. Importing the line gives the same label again."""
     return LabelLine(
         task=label.task,
         id=label.exchange_id,
@@ -98,10 +98,10 @@ def line_of(label: Label) -> LabelLine:
 
 
 def read(stream: BinaryIO) -> Iterator[tuple[int, LabelLine | BadLine]]:
-    """The lines of a file with their numbers, blank ones passed over. Gzip is recognised by its content."""
+    """The lines of a file with their numbers, without blank lines. Gzip is recognised by its content."""
     buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
-    packed = buffered.peek(2)[:2] == _GZIP
-    lines = cast("BinaryIO", gzip.GzipFile(fileobj=buffered)) if packed else buffered
+    compressed = buffered.peek(2)[:2] == _GZIP
+    lines = cast("BinaryIO", gzip.GzipFile(fileobj=buffered)) if compressed else buffered
     number = 0
     try:
         while line := lines.readline(MAX_LINE):
@@ -112,16 +112,16 @@ def read(stream: BinaryIO) -> Iterator[tuple[int, LabelLine | BadLine]]:
                 yield number, BadLine(number=number, reason=f"longer than {MAX_LINE >> 20} MiB")
             elif line.strip():
                 yield number, _read_line(number, line)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as fault:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         number += 1
-        yield number, BadLine(number=number, reason=f"the compressed file is damaged from here on ({fault})")
+        yield number, BadLine(number=number, reason=f"the compressed file is damaged from here on ({error})")
 
 
 def _read_line(number: int, line: bytes) -> LabelLine | BadLine:
     try:
         return _decoder.decode(line.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
-        return BadLine(number=number, reason=str(fault)[:300] or type(fault).__name__)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return BadLine(number=number, reason=str(error)[:300] or type(error).__name__)
 
 
 _decoder: Final = msgspec.json.Decoder(LabelLine)

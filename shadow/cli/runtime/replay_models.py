@@ -19,7 +19,7 @@ from shadow.upstream import Endpoint
 Line: TypeAlias = RecordedPair | BadLine
 
 
-class Live:
+class ReplayModels:
     """The models to ask, by role, and the judge of what they say.
 
     Use as a context manager; it asks in a thread of its own, so that scoring and storing what was

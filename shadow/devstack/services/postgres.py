@@ -133,7 +133,7 @@ class EmbeddedPostgres:
         user = _server_user()
         if user is not None:
             _let_through(unfinished)
-            _let_through(binaries / "postgres")
+            _let_through(binaries / "initdb")
             os.chown(unfinished, *user)
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8"]
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -154,12 +154,17 @@ class EmbeddedPostgres:
         }
         if self.throwaway:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        user = self._owner()
+        if user is not None:
+            # At each start: other programs may have closed a folder above since (pytest closes its own).
+            _let_through(self.cluster)
+            _let_through(binaries / "postgres")
         argv = [str(binaries / "postgres"), "-D", str(self.cluster)]
         argv += [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         server = launch(
             argv,
             log=self.log,
-            user=self._owner(),
+            user=user,
             # Not tied to us when others may come to depend on it; what a crash of ours
             # leaves behind is joined, and in the end stopped, by the next user.
             death_signal=signal.SIGINT if self.throwaway else 0,

@@ -10,7 +10,7 @@ EVERY_S: Final = 10.0
 _MOST_CHARACTERS: Final = 200
 
 
-class Failures:
+class FailedRequests:
     """Counts failed requests and says so: the first at once, later ones at most every `EVERY_S` seconds."""
 
     def __init__(self, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""`shadow label`: a round trip changes nothing, and what is of no use is said line by line."""
+"""`shadow label`: a round trip changes nothing, and what is unusable is said line by line."""
 
 import gzip
 import io
@@ -64,7 +64,7 @@ def test_an_export_read_again_changes_nothing(database, tmp_path):
     before = dump(database, TABLES)
     for name in ("labels.jsonl", "labels.jsonl.gz"):
         assert "7 labels written" in shadow("label", "export", tmp_path / name).stderr
-        assert "0 labels newly recorded, 7 known" in shadow("label", "import", tmp_path / name).stderr
+        assert "0 labels newly recorded, 7 already recorded" in shadow("label", "import", tmp_path / name).stderr
         assert dump(database, TABLES) == before
     assert gzip.decompress((tmp_path / "labels.jsonl.gz").read_bytes()) == (tmp_path / "labels.jsonl").read_bytes()
 
@@ -106,7 +106,7 @@ def test_three_words_are_enough_where_they_can_mean_one_pair_only(database):
         {"id": "x000001", "label": "frontier", "reviewer": "ana"},
         {"id": 7, "task": "invoice-fields", "label": "tie", "reviewer": "ana", "probability": 0.25},
     )
-    assert "2 lines read, 0 of no use, 2 labels newly recorded" in said
+    assert "2 lines read, 0 unusable, 2 labels newly recorded" in said
     assert [(kept.exchange_id, kept.preference, kept.probability) for kept in labels(database)] == [
         ("invoice-fields/7", "tie", 0.25),
         ("x000001", "frontier", 1.0),
@@ -130,20 +130,20 @@ def test_every_line_of_no_use_is_named_and_the_others_count(database):
     ]
     said = shadow("label", "import", "-", given="not json\n\n" + lines(*given), code=3).stderr.splitlines()
     assert [line.split(":", 2)[1] for line in said[:-1]] == ["1", "3", "5", "6", "7", "8", "9", "10", "11"]
-    assert "2 stored pairs fit; say which by `task`, `candidate`, `kind` or `at`" in said[1]
+    assert "2 stored pairs match; choose one by `task`, `candidate`, `kind` or `at`" in said[1]
     assert "frontier" not in said[0]
     assert "`$.label`" in said[2]
     assert "no such pair is stored" in said[3]
     assert "reviewer" in said[4]
     assert "probability" in said[7]
-    assert said[-1] == "10 lines read, 9 of no use, 1 labels newly recorded"
+    assert said[-1] == "10 lines read, 9 unusable, 1 labels newly recorded"
     assert [(kept.exchange_id, kept.candidate) for kept in labels(database)] == [("x000001", "other")]
 
 
 def test_many_lines_of_no_use_are_counted_and_not_all_shown(database):
     said = brought_in(*({"id": n, "label": "tie", "reviewer": "ana"} for n in range(700)), code=3).splitlines()
     assert len(said) == 22
-    assert said[-2:] == ["… and 680 more", "700 lines read, 700 of no use, 0 labels newly recorded"]
+    assert said[-2:] == ["… and 680 more", "700 lines read, 700 unusable, 0 labels newly recorded"]
 
 
 def test_what_is_private_in_a_note_is_not_kept(database):

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shadow.cli.runtime.replay_models import Live
+from shadow.cli.runtime.replay_models import ReplayModels
 from shadow.devstack.services.processes import poll_until
 from shadow.pairs_file import RecordedPair, trials
 from shadow.records import Exchange, Reply, Role
@@ -27,18 +27,18 @@ def line(number: int, **changes: Any) -> RecordedPair:
 
 
 @pytest.fixture
-def asking(serve: Callable[[Any], str]) -> Callable[..., Live]:
+def asking(serve: Callable[[Any], str]) -> Callable[..., ReplayModels]:
     """`asking(endpoint, role=name)` asks that endpoint, one request at a time."""
 
-    def asks(endpoint: ScriptedEndpoint, **names: str) -> Live:
+    def asks(endpoint: ScriptedEndpoint, **names: str) -> ReplayModels:
         url = f"{serve(endpoint)}/v1"
         models = {name: ModelSettings(base_url=url, concurrency=1) for name in names.values()}
-        return Live(Settings(models=models), {role: names[role] for role in ROLES if role in names})
+        return ReplayModels(Settings(models=models), {role: names[role] for role in ROLES if role in names})
 
     return asks
 
 
-def test_whoever_takes_the_lines_delays_no_answer(asking: Callable[..., Live]):
+def test_whoever_takes_the_lines_delays_no_answer(asking: Callable[..., ReplayModels]):
     endpoint = ScriptedEndpoint([chat("refund")])
     with asking(endpoint, candidate="tiny") as live:
         lines = live.complete(line(number) for number in range(4))
@@ -51,7 +51,7 @@ def test_whoever_takes_the_lines_delays_no_answer(asking: Callable[..., Live]):
     assert live.asked == len(endpoint.requests) == 4
 
 
-def test_no_more_is_asked_ahead_than_the_endpoint_takes_at_once(asking: Callable[..., Live]):
+def test_no_more_is_asked_ahead_than_the_endpoint_takes_at_once(asking: Callable[..., ReplayModels]):
     endpoint = ScriptedEndpoint([chat("refund")])
     taken = []
 
@@ -68,7 +68,7 @@ def test_no_more_is_asked_ahead_than_the_endpoint_takes_at_once(asking: Callable
     assert len(endpoint.requests) <= 2
 
 
-def test_a_ceiling_without_a_candidate_lacks_nothing(asking: Callable[..., Live]):
+def test_a_ceiling_without_a_candidate_lacks_nothing(asking: Callable[..., ReplayModels]):
     endpoint = ScriptedEndpoint([chat("refund")])
     alone = line(1, candidate_name="big", ceiling=Reply(model="big", content="refund"))
     with asking(endpoint, candidate="tiny") as live:
@@ -77,7 +77,7 @@ def test_a_ceiling_without_a_candidate_lacks_nothing(asking: Callable[..., Live]
 
 
 @pytest.mark.parametrize("recorded", ["", "candidate", "small"])
-def test_an_answer_bears_the_name_of_the_model_that_was_asked(asking: Callable[..., Live], recorded: str):
+def test_an_answer_bears_the_name_of_the_model_that_was_asked(asking: Callable[..., ReplayModels], recorded: str):
     with asking(ScriptedEndpoint([chat("refund")]), candidate="tiny") as live:
         (found,) = live.complete([line(1, candidate_name=recorded)])
     assert isinstance(found, RecordedPair)
@@ -85,7 +85,7 @@ def test_an_answer_bears_the_name_of_the_model_that_was_asked(asking: Callable[.
     assert (trial.candidate, trial.reply.content) == ("tiny", "refund")
 
 
-def test_the_candidate_keeps_its_name_where_only_the_frontier_is_asked(asking: Callable[..., Live]):
+def test_the_candidate_keeps_its_name_where_only_the_frontier_is_asked(asking: Callable[..., ReplayModels]):
     mine = Reply(model="small-2026", content="refund")
     with asking(ScriptedEndpoint([chat("refund")]), frontier="large", candidate="tiny") as live:
         (found,) = live.complete([line(1, candidate_name="small", candidate=mine, frontier=None)])
@@ -95,7 +95,7 @@ def test_the_candidate_keeps_its_name_where_only_the_frontier_is_asked(asking: C
     assert found.frontier.content == "refund"
 
 
-def test_what_is_under_way_is_given_up_when_nobody_takes_the_rest(asking: Callable[..., Live]):
+def test_what_is_under_way_is_given_up_when_nobody_takes_the_rest(asking: Callable[..., ReplayModels]):
     endpoint = ScriptedEndpoint([chat("refund"), chunks(b" ", forever=True)])
     with asking(endpoint, candidate="tiny") as live:
         lines = live.complete(line(number) for number in range(9))
@@ -104,7 +104,7 @@ def test_what_is_under_way_is_given_up_when_nobody_takes_the_rest(asking: Callab
     assert endpoint.hung_up.wait(10.0)
 
 
-def test_labels_of_a_reply_that_was_not_there_are_dropped(asking: Callable[..., Live]):
+def test_labels_of_a_reply_that_was_not_there_are_dropped(asking: Callable[..., ReplayModels]):
     labelled = line(1)
     exchange = msgspec.structs.replace(labelled.exchange, label="frontier", judge="tie")
     with asking(ScriptedEndpoint([chat("refund")]), candidate="tiny") as live:

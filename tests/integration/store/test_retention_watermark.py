@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from consumers import scorer
 from shadow import wire
-from shadow.cli import application
+from shadow.cli import EXIT_INCOMPLETE, application
 from shadow.cli import replay as command
 from shadow.errors import StoreError, UnstorableError
 from shadow.records import DeadLetter
@@ -140,7 +140,7 @@ def test_replay_names_the_lines_that_are_too_old_and_stores_the_others(pruned, p
     file = tmp_path / "pairs.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = CliRunner().invoke(application.build("replay", command.command), ["replay", str(file), "--scorer", "exact"])
-    assert done.exit_code == command.INCOMPLETE
+    assert done.exit_code == EXIT_INCOMPLETE
     said = " ".join(done.stderr.split())
     assert f"pairs.jsonl:2: t/1 cannot be stored: {retention_watermark.REASON}" in said
     assert "3 lines read, 0 broken, 4 pairs newly stored, 1 cannot be stored" in said

@@ -10,25 +10,25 @@ from shadow.errors import UsageError
 
 def test_a_second_demo_is_refused_while_the_first_one_runs(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    with demo_folder.held(folder):
+    with demo_folder.lock(folder):
         (folder / "postgres").mkdir()
         with (
             pytest.raises(UsageError, match=r"a demo is running in .*demo; stop it or use --folder"),
-            demo_folder.held(folder),
+            demo_folder.lock(folder),
         ):
             pytest.fail("two demos in one folder")
         assert (folder / "postgres").exists()
-    with demo_folder.held(folder):
+    with demo_folder.lock(folder):
         pass
 
 
 def test_what_an_earlier_demo_left_goes_and_what_is_beside_it_stays(tmp_path: Path) -> None:
-    with demo_folder.held(tmp_path / "demo"):
+    with demo_folder.lock(tmp_path / "demo"):
         pass
     for name in ("postgres", "logs", "notes"):
         (tmp_path / "demo" / name).mkdir()
         (tmp_path / "demo" / name / "file").write_text("of the last demo")
-    with demo_folder.held(tmp_path / "demo"):
+    with demo_folder.lock(tmp_path / "demo"):
         demo_folder.empty(tmp_path / "demo")
     assert not (tmp_path / "demo" / "postgres").exists()
     assert list((tmp_path / "demo" / "logs").iterdir()) == []
@@ -38,7 +38,7 @@ def test_what_an_earlier_demo_left_goes_and_what_is_beside_it_stays(tmp_path: Pa
 def test_a_folder_with_somebodys_files_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "precious.log").write_text("mine")
-    with pytest.raises(UsageError, match="holds files that are not a demo's"), demo_folder.held(tmp_path):
+    with pytest.raises(UsageError, match="holds files that are not a demo's"), demo_folder.lock(tmp_path):
         pytest.fail("somebody else's folder was taken")
     assert [path.name for path in tmp_path.rglob("*")] == ["logs", "precious.log"]
 
@@ -46,5 +46,5 @@ def test_a_folder_with_somebodys_files_is_refused_and_left_as_it_is(tmp_path: Pa
 @pytest.mark.parametrize("folder", ["file", "file/below", "/proc/nowhere"])
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="--folder"), demo_folder.held(tmp_path / folder):
+    with pytest.raises(UsageError, match="--folder"), demo_folder.lock(tmp_path / folder):
         pytest.fail("there is no such folder")

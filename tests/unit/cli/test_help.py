@@ -8,7 +8,8 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from shadow.cli import COMMANDS, application
+from scoring.scorers import SCORERS
+from shadow.cli import COMMANDS, application, replay
 
 
 def walked(command: Any, name: str) -> Iterator[tuple[str, str]]:
@@ -24,9 +25,20 @@ def test_every_command_and_all_below_it_show_an_example_of_themselves(name: str)
     built = typer.main.get_command(application.build(name, import_module(f"shadow.cli.{name}").command))
     assert isinstance(built, TyperGroup)
     found = dict(walked(built.commands[name], f"shadow {name}"))
-    assert [called for called, told in found.items() if f"Example: {called}" not in told] == []
+    assert [called for called, text in found.items() if f"Example: {called}" not in text] == []
 
 
 def test_the_list_of_commands_shows_an_example_too() -> None:
-    (_, told), *_ = walked(typer.main.get_command(application.build(None, None)), "shadow")
-    assert "Example: shadow " in told
+    (_, text), *_ = walked(typer.main.get_command(application.build(None, None)), "shadow")
+    assert "Example: shadow " in text
+
+
+def test_the_help_of_replay_names_every_scorer() -> None:
+    assert ", ".join(sorted(SCORERS)) == replay.SCORER_NAMES
+
+
+def test_every_command_is_in_a_group() -> None:
+    built = typer.main.get_command(application.build(None, None))
+    assert isinstance(built, TyperGroup)
+    panels = [getattr(command, "rich_help_panel", None) for command in built.commands.values()]
+    assert list(dict.fromkeys(panels)) == ["Try", "Capture", "Services", "Evidence", "Operate"]

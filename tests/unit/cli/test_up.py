@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shadow.cli.up import services_of
+from shadow.cli.runtime.services import services_of
 from shadow.settings import Settings
 
 MODELS = {name: {"base_url": "http://127.0.0.1:9/v1"} for name in ("frontier", "small", "judge")}

@@ -208,7 +208,7 @@ def test_the_image_installs_from_hashes_what_is_tested_and_no_tool_of_developmen
 
 #: Imports the commands named after the distributions that are there, as if there were no others.
 _PROBE = """
-import importlib, importlib.metadata as metadata, re, sys
+import ast, importlib, importlib.metadata as metadata, inspect, re, sys
 there, commands = sys.argv[1].split(), sys.argv[2].split()
 lacking = {
     module for module, names in metadata.packages_distributions().items()
@@ -220,7 +220,13 @@ class Lacking:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Lacking())
 for command in commands:
-    importlib.import_module(f"shadow.cli.{command}").command
+    module = importlib.import_module(f"shadow.cli.{command}")
+    assert module.command
+    for imported in ast.walk(ast.parse(inspect.getsource(module))):  # also what its functions import when it runs
+        if isinstance(imported, ast.ImportFrom):
+            importlib.import_module(imported.module)
+        elif isinstance(imported, ast.Import):
+            [importlib.import_module(alias.name) for alias in imported.names]
 print(len(lacking))
 """
 

@@ -113,10 +113,26 @@ def test_broken_lines_keep_their_number_and_do_not_stop_the_rest():
     assert [type(line) for line in found] == [RecordedPair, BadLine, BadLine, BadLine, RecordedPair]
 
 
-def test_a_line_too_long_to_hold_is_passed_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pairs_file, "MAX_LINE", 1_000)
-    found = read(encoded(LINE, {**LINE, "reference": "x" * 5_000}, LINE))
-    assert [type(line) for line in found] == [RecordedPair, BadLine, RecordedPair]
+@pytest.mark.parametrize("chunk", [1, 100, 999, 2_000])
+def test_a_line_that_is_too_long_is_reported_and_skipped(monkeypatch: pytest.MonkeyPatch, chunk: int):
+    monkeypatch.setattr(pairs_file, "MAX_LINE", 2_000)
+    monkeypatch.setattr(pairs_file, "CHUNK", chunk)
+    long = {**LINE, "reference": "x" * 5_000}
+    found = read(encoded(LINE, long, LINE, long))
+    assert [type(line) for line in found] == [RecordedPair, BadLine, RecordedPair, BadLine]
+    assert [line.number for line in found] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("chunk", [1, 7, 300, 100_000])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n \n"])
+def test_the_size_of_the_pieces_changes_no_line(monkeypatch, chunk, end, compressed):
+    content = b"\xef\xbb\xbf" + encoded(*[{**LINE, "id": str(i)} for i in range(5)]).replace(b"\n", b"\n{\n", 2)
+    content = content.rstrip(b"\n") + end
+    expected = read(content)
+    assert [line.number for line in expected] == [1, 2, 3, 4, 5, 6, 7]
+    monkeypatch.setattr(pairs_file, "CHUNK", chunk)
+    assert read(gzip.compress(content) if compressed else content) == expected
 
 
 def test_gzip_is_recognised_by_its_content_and_a_torn_file_gives_what_it_has():

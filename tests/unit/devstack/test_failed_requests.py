@@ -2,7 +2,7 @@
 
 import pytest
 
-from shadow.devstack.simulation.failed_requests import EVERY_S, Failures
+from shadow.devstack.simulation.failed_requests import EVERY_S, FailedRequests
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ class Clock:
 
 def test_the_first_failure_is_told_at_once_and_the_others_counted(said: list[str]) -> None:
     clock = Clock()
-    failures = Failures(said.append, clock=clock)
+    failures = FailedRequests(said.append, clock=clock)
     for _ in range(50):
         failures.add(OSError("connection\n  refused"))
     assert said == ["1 live request has failed, the last one so: connection refused"]
@@ -31,5 +31,5 @@ def test_the_first_failure_is_told_at_once_and_the_others_counted(said: list[str
 
 
 def test_what_a_server_says_at_length_is_shortened(said: list[str]) -> None:
-    Failures(said.append, clock=Clock()).add(OSError("x" * 10_000))
+    FailedRequests(said.append, clock=Clock()).add(OSError("x" * 10_000))
     assert len(said[0]) < 300
