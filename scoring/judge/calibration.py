@@ -20,8 +20,8 @@ from scoring.stats.two_phase import (
     LabelsNeeded,
     TwoPhaseEstimate,
     labels_needed,
+    two_phase_anytime,
     two_phase_interval,
-    two_phase_watched,
 )
 from shadow.aggregates.tally import MICRO, Cell, Tally
 
@@ -68,7 +68,7 @@ def calibrate(cells: Mapping[Cell, Tally], *, half_width: float) -> Calibration:
         unjudged_labels=sum(counts[f"labelled:none:{truth}"] for truth in PREFERENCES),
         agreement=judge_trust.agreement(counts),
         quality=judge_trust.quality(counts, heaviest=heaviest),
-        regret=two_phase_watched(both, *_by_stratum(table, weights)),
+        regret=two_phase_anytime(both, *_by_stratum(table, weights)),
         regret_once=two_phase_interval(both),
         needed=labels_needed(both, half_width),
         reason="no_verdicts" if not both.judged else "no_labels" if not labels else None,

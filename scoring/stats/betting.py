@@ -1,14 +1,14 @@
-"""Means of scores anywhere in [0, 1], watched continuously: the hedged betting sequence.
+"""Means of scores anywhere in [0, 1] under continuous looking: the hedged betting sequence.
 
-An interval made for 0/1 outcomes is right for scores between too, but as wide as if they were
-0 or 1. Bets notice how little scores vary: for agreement around 0.8 ± 0.08 the interval is a
-quarter as wide. (Waudby-Smith & Ramdas, "Estimating means of bounded random variables by
-betting", JRSS B 2024, Theorem 3, with the bets of `wealth`.)
+An interval made for 0/1 outcomes is valid for scores in between too, but as wide as if they were
+0 or 1. Bets use the low variance of scores: for agreement around 0.8 ± 0.08 the interval is a
+quarter as wide. Method: Waudby-Smith & Ramdas, "Estimating means of bounded random variables by
+betting", JRSS B 2024, Theorem 3, with the bets of `wealth`.
 
-The state of a stream is a histogram that loses next to nothing: a score between two of 65
-marks counts partly for either, in proportion. Wealth is concave in the score, so the
-histogram's wealth is at most that of the scores themselves, and the interval stays valid.
-Counts are whole millionths: batches, machines and restarts give the same state to the bit.
+The state of a stream is a histogram that loses almost nothing: a score between two of the 65 marks
+counts for both of them, in proportion to its distance. Wealth is concave in the score, so the
+histogram's wealth is at most that of the scores themselves, and the interval stays valid. Counts are
+integers in millionths: batches, machines and restarts give the same state to the bit.
 """
 
 from dataclasses import dataclass, replace
@@ -29,9 +29,9 @@ _NOTHING: Final = (0,) * (_STEPS + 1)
 
 @dataclass(frozen=True, slots=True)
 class BettingState:
-    """What was seen of a stream: per weight 1/π (in millionths), counts at the 65 marks (in millionths).
+    """The state of a stream: per weight 1/π (in millionths), counts at the 65 marks (in millionths).
 
-    Whole numbers in tuples, so equal states are equal, and msgspec or json stores it as it is.
+    Integers in tuples, so equal streams have equal states, and msgspec or json can store it.
     """
 
     strata: tuple[tuple[int, tuple[int, ...]], ...] = ()
@@ -48,10 +48,11 @@ class BettingState:
 
 
 def observe(state: BettingState, values: ArrayLike, inclusion_probabilities: ArrayLike | None = None) -> BettingState:
-    """The state after a batch of scores in [0, 1]; however the stream is cut into batches, the same.
+    """The state after a batch of scores in [0, 1]; does not depend on how the stream is cut into batches.
 
-    With probabilities the state grows by one histogram per distinct probability. Raises
-    ValueError for values or probabilities out of range.
+    Arrays are flattened to one dimension. With inclusion probabilities, in (0, 1], the state grows by
+    one histogram per distinct probability. Raises ValueError for values or probabilities out of
+    range, or lengths that differ.
     """
     x, probability = checked_rows(values, inclusion_probabilities)
     weights = np.rint(MICRO / probability).astype(np.int64)
@@ -60,25 +61,25 @@ def observe(state: BettingState, values: ArrayLike, inclusion_probabilities: Arr
 
 
 def interval_of(state: BettingState, alpha: float = ALPHA, *, smallest_probability: float | None = None) -> Interval:
-    """The mean of the stream so far, and its bounds; they hold at all times at once.
+    """The mean of the stream so far, with bounds that hold with 1 − `alpha` at all times at once.
 
-    `smallest_probability` is the smallest inclusion probability that sampling is set to;
-    without it, the smallest seen.
+    `smallest_probability` is the smallest inclusion probability that sampling is configured with;
+    without it, the smallest seen. Raises ValueError if one was seen that is smaller.
     """
     if not state.strata:
         return Interval(None, 0.0, 1.0, 0)
     weights = np.array([weight for weight, _ in state.strata], dtype=np.float64)
     heaviest = weights.max() if smallest_probability is None else MICRO / smallest_probability
     if weights.max() > heaviest * (1 + 1e-6):
-        raise ValueError(f"smallest_probability {smallest_probability} is above one that was used")
+        raise ValueError(f"smallest_probability {smallest_probability} is above a probability in the state")
     counts = np.array([counts for _, counts in state.strata], dtype=np.float64) / MICRO
     at, mark = np.nonzero(counts)
-    shown = interval_of_rows(mark / _STEPS, np.minimum(weights / heaviest, 1)[at], counts[at, mark], alpha)
-    return replace(shown, n=state.n)
+    interval = interval_of_rows(mark / _STEPS, np.minimum(weights / heaviest, 1)[at], counts[at, mark], alpha)
+    return replace(interval, n=state.n)
 
 
 def bounded_interval(values: ArrayLike, alpha: float = ALPHA) -> Interval:
-    """The mean of scores in [0, 1], with bounds that hold under continuous looking.
+    """The mean of scores in [0, 1], with bounds that are valid under continuous looking.
 
     The order of the scores does not matter. Raises ValueError for scores outside [0, 1].
     """
@@ -86,7 +87,7 @@ def bounded_interval(values: ArrayLike, alpha: float = ALPHA) -> Interval:
 
 
 def _histogram(micros: Floats) -> tuple[int, ...]:
-    """Counts at the marks, in millionths; their mean is exactly the scores' mean."""
+    """Counts at the marks, in millionths; the mean of the histogram is exactly the mean of the scores."""
     below, beyond = np.divmod(micros.astype(np.int64) * _STEPS, MICRO)
     counts = np.zeros(_STEPS + 2, dtype=np.int64)
     np.add.at(counts, below, MICRO - beyond)

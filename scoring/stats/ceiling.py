@@ -1,11 +1,11 @@
 """Does the candidate disagree with the frontier more than the frontier disagrees with itself?
 
-A frontier model asked twice does not say the same twice. On exchanges for which both exist,
-its own reply A, the candidate's, and its second reply A′, the excess disagreement is
-d = 1{candidate ≠ A} − 1{A′ ≠ A}, whose mean is 0 for a candidate that is as good a copy of the
-frontier as the frontier is. The interval bets on (d + 1)/2 (Waudby-Smith & Ramdas 2024,
-Theorem 3) and holds under continuous looking. Comparing two rates by a rule of thumb flagged
-61% of the candidates that were no worse at all.
+A frontier model that is asked twice does not reply the same twice. On exchanges with the frontier's
+reply A, the candidate's reply and the frontier's second reply A′, the excess disagreement is
+d = 1{candidate ≠ A} − 1{A′ ≠ A}. Its mean is 0 for a candidate that reproduces the frontier as well
+as the frontier itself. The interval bets on (d + 1)/2 (Waudby-Smith & Ramdas, "Estimating means of
+bounded random variables by betting", JRSS B 2024, Theorem 3) and is valid under continuous looking.
+Comparing two rates by a rule of thumb flagged 61% of the candidates that were not worse at all.
 """
 
 from dataclasses import dataclass, replace
@@ -23,8 +23,8 @@ CeilingStatus: TypeAlias = Literal["worse", "better", "undecided", "no_ceiling"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excess:
-    """Excess disagreement in [-1, 1]; positive is bad for the candidate. `interval.n` are exchanges
-    with both trials. `status` says on which side of 0 the whole interval lies.
+    """Excess disagreement in [-1, 1]; positive is bad for the candidate. `interval.n` is the number of
+    exchanges with both trials. `status` says on which side of 0 the whole interval lies.
     """
 
     interval: Interval
@@ -32,7 +32,10 @@ class Excess:
 
 
 def excess_disagreement(candidate_agreement: ArrayLike, ceiling_agreement: ArrayLike, alpha: float = ALPHA) -> Excess:
-    """The excess from paired agreements in [0, 1]: candidate with A and A′ with A, exchange by exchange."""
+    """The excess from paired agreements in [0, 1]: candidate with A, and A′ with A, per exchange.
+
+    Raises ValueError for agreements out of range, or lengths that differ.
+    """
     candidate = np.asarray(candidate_agreement, dtype=np.float64).ravel()
     ceiling = np.asarray(ceiling_agreement, dtype=np.float64).ravel()
     if candidate.size != ceiling.size:
@@ -47,7 +50,7 @@ def excess_of_counts(candidate_only: int, ceiling_only: int, n: int, alpha: floa
     """The excess from addable counts of 0/1 agreement.
 
     Among n exchanges with both trials, on `candidate_only` only the candidate disagreed with A,
-    on `ceiling_only` only A′ did.
+    on `ceiling_only` only A′ did. Raises ValueError for counts that are negative or exceed n.
     """
     if min(candidate_only, ceiling_only) < 0 or candidate_only + ceiling_only > n:
         raise ValueError(f"{candidate_only} and {ceiling_only} disagreements are not among {n} exchanges")

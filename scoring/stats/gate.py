@@ -1,14 +1,15 @@
-"""May the candidate have more traffic? Non-inferiority, decided by a bet.
+"""May the candidate have more traffic? A non-inferiority test by betting.
 
-"No significant difference" rewards not looking: with ten samples nothing is significant. The
-gate asks the opposite. The null hypothesis is that regret is at or above the limit, a bet is
-placed against it, and the gate opens only when wealth reaches 1/alpha. If regret is in truth
-at the limit, that ever happens with probability at most alpha, however often one looks
-(Ville's inequality; the bets are those of Waudby-Smith & Ramdas 2024, Theorem 3, with fixed
-stakes, see `wealth`). A second bet, that regret is above the limit, says when to give up.
+"No significant difference" rewards missing data: with ten samples nothing is significant. The gate
+tests the opposite. Its null hypothesis is that regret is at or above the limit, a bet is placed
+against it, and the gate opens only when the wealth reaches 1/alpha. If regret is at the limit, that
+ever happens with probability at most alpha, however often one looks (Ville's inequality; the bets are
+those of Waudby-Smith & Ramdas, "Estimating means of bounded random variables by betting", JRSS B
+2024, Theorem 3, with fixed stakes, see `wealth`). A second bet, that regret is above the limit,
+decides when to give up.
 
-The state of a gate is a `Moments`: addable, a handful of whole numbers, the same after any
-restart. A reading is a pure function of it.
+The state of a gate is a `Moments`: addable, a few integers, the same after any restart. A reading is
+a pure function of it.
 """
 
 from dataclasses import dataclass
@@ -20,19 +21,19 @@ from scipy.stats import binom
 
 from scoring.stats.moments import Floats, Moments, columns
 from scoring.stats.sequential import ALPHA
-from scoring.stats.wealth import SPREAD, Bets, log_wealth
+from scoring.stats.wealth import DEFAULT_BETS, Bets, log_wealth
 
 GateStatus: TypeAlias = Literal["open", "closed", "undecided"]
 GateReason: TypeAlias = Literal["regret_below_limit", "regret_above_limit", "not_enough_evidence", "no_samples"]
 
-#: A stake g is best if the true regret is (1 − g) · limit. Most is laid where rollouts are
-#: worthwhile but not obvious: at 60% of the limit.
+#: A stake g is best if the true regret is (1 − g) · limit. Most of the wealth is on the stake for 60%
+#: of the limit, where a rollout is worthwhile but not obvious.
 GATE_BETS: Final = Bets(stakes=(0.1, 0.25, 0.4, 0.6, 0.9), parts=(0.1, 0.2, 0.35, 0.2, 0.15))
 
-#: A plan beyond this many samples says so instead of searching on.
-_LONGEST_PLAN: Final = 50_000_000
+#: The search for a plan ends at this many samples, with a reason.
+_MAX_PLAN_SAMPLES: Final = 50_000_000
 
-_LARGEST: Final = 700.0
+_MAX_EXPONENT: Final = 700.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +52,9 @@ class GateReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePlan:
-    """How long a stage will take: with half or nine tenths probability no longer than this.
+    """How long a stage will take: with probability 0.5 (median) and 0.9 (p90) no longer than this.
 
-    Samples are None, with a reason, where the gate cannot be expected to open.
+    All are None, with a reason, where the gate is not expected to open.
     """
 
     samples_median: int | None
@@ -64,9 +65,10 @@ class GatePlan:
 
 
 def read_gate(moments: Moments, limit: float, alpha: float = ALPHA) -> GateReading:
-    """What the evidence so far says about "regret is below `limit`", 0 < limit < 1.
+    """The evidence so far for "regret is below `limit`", 0 < limit < 1.
 
-    May be read after every sample. Unequal sampling is taken into account by the moments.
+    Valid after every sample. The moments account for unequal sampling. Raises ValueError for `limit`
+    or `alpha` outside (0, 1).
     """
     _check(limit, alpha)
     threshold = 1 / alpha
@@ -74,7 +76,7 @@ def read_gate(moments: Moments, limit: float, alpha: float = ALPHA) -> GateReadi
         return GateReading(status="undecided", reason="no_samples", e_below=1, e_above=1, threshold=threshold, n=0)
     sums = columns([moments])
     below = _e(log_wealth(np.array(limit), sums, GATE_BETS, "below"))
-    above = _e(log_wealth(np.array(limit), sums, SPREAD, "above"))
+    above = _e(log_wealth(np.array(limit), sums, DEFAULT_BETS, "above"))
     status: GateStatus = "open" if below >= threshold else "closed" if above >= threshold else "undecided"
     reasons: dict[GateStatus, GateReason] = {
         "open": "regret_below_limit",
@@ -87,10 +89,11 @@ def read_gate(moments: Moments, limit: float, alpha: float = ALPHA) -> GateReadi
 
 
 def plan_gate(limit: float, expected_regret: float, samples_a_day: float, alpha: float = ALPHA) -> GatePlan:
-    """How many samples, and days, the gate will take if regret is `expected_regret`.
+    """How many samples, and days, the gate will take if regret is `expected_regret`, in [0, 1].
 
-    Both are upper bounds of the true quantiles: the gate may open and close again, which only
-    makes the first opening earlier. `samples_a_day` is traffic times stage times sampling rate.
+    Both are upper bounds of the true quantiles: the gate may open and close again, so the first
+    opening can only be earlier. `samples_a_day` is traffic times stage times sampling rate. Raises
+    ValueError for arguments out of range.
     """
     _check(limit, alpha)
     if not (0 <= expected_regret <= 1 and samples_a_day > 0):
@@ -107,16 +110,16 @@ def plan_gate(limit: float, expected_regret: float, samples_a_day: float, alpha:
 
 
 def _samples(limit: float, regret: float, alpha: float, probability: float) -> int | None:
-    """The smallest n at which the gate is open with `probability`, up to the steps of the binomial."""
+    """The smallest n at which the gate is open with `probability` (up to the steps of the binomial), or None."""
 
     def is_open(n: int) -> bool:
-        most = _most_regrets(limit, n, alpha)
+        most = _max_regrets(limit, n, alpha)
         return most >= 0 and float(binom.cdf(most, n, regret)) >= probability
 
     high = 1
     while not is_open(high):
         high *= 2
-        if high > _LONGEST_PLAN:
+        if high > _MAX_PLAN_SAMPLES:
             return None
     low = high // 2
     while high - low > 1:
@@ -125,7 +128,7 @@ def _samples(limit: float, regret: float, alpha: float, probability: float) -> i
     return high
 
 
-def _most_regrets(limit: float, n: int, alpha: float) -> int:
+def _max_regrets(limit: float, n: int, alpha: float) -> int:
     """The largest number of regrets among n with which the gate is open; -1 if there is none."""
     low, high = -1, int(limit * n) + 1
     while high - low > 1:
@@ -140,7 +143,7 @@ def _no_plan(reason: Literal["expected_regret_not_below_limit", "longer_than_any
 
 
 def _e(logs: Floats) -> float:
-    return exp(min(float(logs[0]), _LARGEST))
+    return exp(min(float(logs[0]), _MAX_EXPONENT))
 
 
 def _check(limit: float, alpha: float) -> None:

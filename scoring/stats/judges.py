@@ -1,9 +1,10 @@
 """How far a judge can be trusted, measured against people.
 
-Two figures of agreement beyond chance, because each misleads alone: Cohen's κ (1960) is low
-for a good judge where one answer is rare; Gwet's AC1 ("Computing inter-rater reliability and its
-variance in the presence of high agreement", 2008, equation 3) is not. Sensitivity and
-specificity say in which direction a judge errs, which is what a correction needs.
+Two measures of agreement beyond chance, because each misleads alone: Cohen's κ ("A coefficient of
+agreement for nominal scales", 1960) is low for a good judge where one answer is rare; Gwet's AC1
+("Computing inter-rater reliability and its variance in the presence of high agreement", 2008,
+equation 3) is not. Sensitivity and specificity show the direction in which a judge errs, which a
+correction needs.
 """
 
 from collections.abc import Hashable, Sequence
@@ -24,8 +25,8 @@ AgreementReason: TypeAlias = Literal["no_labels", "one_answer_only"]
 class RaterAgreement:
     """Agreement of two raters on n items, plain and beyond chance.
 
-    None where it is not defined: all where there are no labels, `kappa` where both raters
-    gave one and the same answer throughout. `reason` says which.
+    All are None where there are no labels; `kappa` is None where both raters gave the same single
+    answer throughout. `reason` says which.
     """
 
     n: int
@@ -38,7 +39,7 @@ class RaterAgreement:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeQuality:
     """`sensitivity`: share of what people call worse that the judge calls worse; `specificity`:
-    share of the rest that it does not. Both watched intervals, with the n they are made from.
+    share of the rest that it does not. Both intervals are valid under continuous looking.
     """
 
     sensitivity: Interval
@@ -52,7 +53,8 @@ def rater_agreement(
 ) -> RaterAgreement:
     """Cohen's κ and Gwet's AC1 of two raters' answers to the same items.
 
-    Where items were chosen for labelling with unequal probability, these weight them back.
+    Where items were selected for labelling with unequal probabilities, these weight the items. Raises
+    ValueError for lengths that differ and for probabilities outside (0, 1].
     """
     if len(first) != len(second):
         raise ValueError(f"{len(first)} answers of one rater but {len(second)} of the other")
@@ -64,13 +66,14 @@ def rater_agreement(
 
 
 def agreement_of_table(table: ArrayLike, n: int | None = None) -> RaterAgreement:
-    """As `rater_agreement`, from a k × k table of (weighted) counts; tables of several hours add up.
+    """As `rater_agreement`, from a k × k table of (weighted) counts; tables can be added up.
 
-    `n` is the number of items, where the counts are weighted.
+    `n` is the number of items, where the counts are weighted. Raises ValueError for a table that is
+    not square or has negative counts.
     """
     counts: Floats = np.asarray(table, dtype=np.float64)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not (counts >= 0).all():
-        raise ValueError("the table must be square, with counts from 0 up")
+        raise ValueError("the table must be square, with counts of at least 0")
     total = float(counts.sum())
     items = round(total) if n is None else n
     if not total:
@@ -99,16 +102,17 @@ def judge_quality(
 ) -> JudgeQuality:
     """Sensitivity and specificity of a judge on items that people labelled (arrays of 0/1).
 
-    Labelling half of each verdict over-represents the rare one; without the inclusion
-    probabilities sensitivity would come out far too high.
+    Spending half of the labels on each verdict over-represents the rare one; without the inclusion
+    probabilities the sensitivity would be far too high. Raises ValueError for values or probabilities
+    out of range, or lengths that differ.
     """
     truth, probability = checked_rows(human_worse, inclusion_probabilities)
-    said, _ = checked_rows(judge_worse)
-    if said.size != truth.size:
-        raise ValueError(f"{truth.size} human labels but {said.size} verdicts")
+    verdicts, _ = checked_rows(judge_worse)
+    if verdicts.size != truth.size:
+        raise ValueError(f"{truth.size} human labels but {verdicts.size} verdicts")
     worse = truth >= 0.5
     smallest = float(probability.min(initial=1.0))
     return JudgeQuality(
-        sensitivity=weighted_interval(said[worse], probability[worse], alpha, smallest_probability=smallest),
-        specificity=weighted_interval(1 - said[~worse], probability[~worse], alpha, smallest_probability=smallest),
+        sensitivity=weighted_interval(verdicts[worse], probability[worse], alpha, smallest_probability=smallest),
+        specificity=weighted_interval(1 - verdicts[~worse], probability[~worse], alpha, smallest_probability=smallest),
     )

@@ -1,8 +1,8 @@
 """Addable sufficient statistics of scores in [0, 1] that were sampled with known probability.
 
-Seven numbers are enough for every bet in this package, so a number for a year is made of the hours'
-sums, and a number for the whole of the segments'. They are whole numbers in millionths, like
-the rollups they come from: adding them gives the same result in whatever order it is done.
+Seven numbers are enough for every bet in this package, so the figures of a year come from the sums
+of its hours, and those of the whole from its segments'. They are integers in millionths, like the
+rollups they come from: the order of addition does not matter.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,8 +17,8 @@ Floats: TypeAlias = NDArray[np.float64]
 MICRO: Final = 1_000_000
 
 
-class Summed(Protocol):
-    """What the store keeps per cell: a count, and sums in millionths, of x and its weight w."""
+class RollupSums(Protocol):
+    """The sums that the store keeps per cell: a count, and in millionths sums of x and its weight w."""
 
     n: int
     total: int
@@ -33,9 +33,9 @@ class Summed(Protocol):
 class Moments:
     """n, and in millionths Σx, Σx², Σw, Σw², Σwx, Σ(wx)² of scores x with weights w = 1/probability.
 
-    `heaviest` is the largest weight a row of this kind can have, in millionths: one over the
-    smallest inclusion probability. It has to be what sampling was *set* to, not only what was
-    seen, for a bet must be placed before the row that it is placed on.
+    `heaviest` is the largest weight that a row of this kind can have, in millionths: 1 / the smallest
+    inclusion probability. It must be what sampling was *configured* with, not only what was seen,
+    because a bet must be placed before the row that it is placed on.
     """
 
     n: int = 0
@@ -86,15 +86,15 @@ class Moments:
         )
 
     @classmethod
-    def of_sums(cls, sums: Summed, smallest_probability: float = 1.0) -> "Moments":
+    def of_sums(cls, sums: RollupSums, smallest_probability: float = 1.0) -> "Moments":
         """The sums of a rollup whose rows were sampled with at least `smallest_probability`.
 
-        Raises ValueError where the sums show that it was less.
+        Raises ValueError where the sums show a smaller probability.
         """
         if not 0 < smallest_probability <= 1:
             raise ValueError(f"smallest_probability must be in (0, 1], not {smallest_probability}")
         heaviest = round(MICRO / smallest_probability)
-        # No mean exceeds the maximum, least of all the mean of weights weighted by themselves.
+        # The mean of weights, weighted by themselves, cannot exceed the largest weight.
         if sums.weight_squares * MICRO > sums.weight * heaviest * (1 + 1e-5):
             raise ValueError(f"some rows were sampled with less than smallest_probability {smallest_probability}")
         return cls(
@@ -115,10 +115,10 @@ class Moments:
 
 
 class Columns(NamedTuple):
-    """What a bet needs of many `Moments` at once, scaled so that the heaviest row weighs 1.
+    """The sums that a bet needs, of many `Moments` at once, scaled so that the heaviest row weighs 1.
 
-    Arrays of one shape: up = Σwx, weight = Σw, weight2 = Σw², up_squares = Σ(wx)². Σw²x is
-    known to lie between `up2_low` and `up2_high`; exactly, where all x are 0 or 1 or all w equal.
+    Arrays of one shape: up = Σwx, weight = Σw, weight2 = Σw², up_squares = Σ(wx)². Σw²x lies
+    between `up2_low` and `up2_high`, which are equal where all x are 0 or 1 or all w are equal.
     """
 
     up: Floats
@@ -130,7 +130,7 @@ class Columns(NamedTuple):
 
 
 def columns(many: Sequence[Moments]) -> Columns:
-    """The columns of many moments; one row each."""
+    """The columns of many moments: arrays with one entry for each, in their order."""
     n = _column(m.n for m in many)
     heaviest = _column(m.heaviest for m in many) / MICRO
     up = _column(m.weighted for m in many) / MICRO / heaviest
@@ -139,7 +139,7 @@ def columns(many: Sequence[Moments]) -> Columns:
     up_squares = _column(m.weighted_squares for m in many) / MICRO / heaviest**2
     binary = np.array([m.squares == m.total for m in many], dtype=bool)
     mean = np.divide(weight, n, out=np.zeros_like(weight), where=n > 0)
-    # Cauchy and Schwarz: Σ(w - mean)wx is at most this far from 0.
+    # By Cauchy and Schwarz, Σ(w - mean)wx is at most this far from 0.
     slack = np.sqrt(np.maximum(weight2 - weight * mean, 0) * up_squares)
     low = np.maximum(np.maximum(up_squares, up / heaviest), mean * up - slack)
     high = np.maximum(np.minimum(np.minimum(weight2, up), mean * up + slack), low)
@@ -149,7 +149,10 @@ def columns(many: Sequence[Moments]) -> Columns:
 
 
 def checked_rows(values: ArrayLike, inclusion_probabilities: ArrayLike | None = None) -> tuple[Floats, Floats]:
-    """Both as flat arrays of one length; ValueError unless in [0, 1] and (0, 1]. No probabilities mean 1."""
+    """Both as flat arrays of one length; missing probabilities are 1, and a single one applies to all rows.
+
+    Raises ValueError unless values are in [0, 1], probabilities in (0, 1], and the lengths match.
+    """
     x = np.asarray(values, dtype=np.float64).ravel()
     if not ((x >= 0) & (x <= 1)).all():
         raise ValueError("values must be in [0, 1]")
@@ -161,7 +164,7 @@ def checked_rows(values: ArrayLike, inclusion_probabilities: ArrayLike | None = 
     if probability.size != x.size:
         raise ValueError(f"{x.size} values but {probability.size} inclusion probabilities")
     if not ((probability > 0) & (probability <= 1)).all():
-        raise ValueError("inclusion probabilities must be in (0, 1]; a row without one cannot be weighted")
+        raise ValueError("inclusion probabilities must be in (0, 1]")
     return x, probability
 
 
@@ -170,5 +173,5 @@ def _column(numbers: Iterable[int]) -> Floats:
 
 
 def _micros(x: Floats) -> int:
-    """Rounded term by term, so that every term is the same in any order."""
+    """The sum in millionths; each term is rounded alone, so that the order of terms does not matter."""
     return sum(map(int, np.rint(x * MICRO).tolist()))

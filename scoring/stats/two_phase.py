@@ -1,9 +1,9 @@
-"""A cheap biased judge on everything, a few people on some of it, one honest rate.
+"""An unbiased rate from a cheap, biased judge on all pairs and people's labels on some of them.
 
-The judge's verdicts divide the pairs into two strata, and people label half of their budget
-in each (Neyman, "Contribution to the theory of sampling human populations", 1938: two-phase
-sampling). What people say within a stratum is weighted with the share of that stratum, which
-is known from all verdicts: the judge's errors cancel out, and its knowledge is used. With 300
+The judge's verdicts divide the pairs into two strata, and people spend half of their labels in each
+(Neyman, "Contribution to the theory of sampling human populations", 1938: two-phase
+sampling). The labels within a stratum are weighted with the share of that stratum, which is known
+from all verdicts: the judge's errors cancel out, and its information is used. With 300
 labels the error is a third smaller than without a judge, and a seventh of the judge's alone.
 """
 
@@ -22,8 +22,8 @@ TwoPhaseReason: TypeAlias = Literal["no_verdicts", "verdict_without_labels"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoPhase:
-    """Addable counts: verdicts of the judge, how many of each people labelled, how many of those
-    people called worse.
+    """Addable counts of two strata: the judge's verdicts, those that people labelled, and those of them
+    that people called worse. Raises ValueError where these do not nest.
     """
 
     judged_worse: int = 0
@@ -69,7 +69,7 @@ class TwoPhaseEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelsNeeded:
-    """How many labels more, half on each verdict, for an interval of the wanted half-width.
+    """The number of additional labels, half on each verdict, for an interval of the wanted half-width.
 
     `more` is None where no number of labels is enough: then more verdicts are needed.
     """
@@ -79,11 +79,11 @@ class LabelsNeeded:
 
 
 def two_phase_interval(counts: TwoPhase, alpha: float = ALPHA) -> TwoPhaseEstimate:
-    """The rate of worse pairs with an interval for *one* look, planned beforehand.
+    """The rate of worse pairs, with an interval that is valid at *one* look, planned beforehand.
 
     Wilson's intervals of the strata combined by MOVER (Zou & Donner, "Construction of confidence
     limits about effect measures", 2008, equation 3), with the uncertainty of the strata's shares.
-    For a number that is watched use `two_phase_watched`.
+    Use `two_phase_anytime` for a number that is looked at continuously.
     """
     strata, reason = _strata(counts)
     if reason is not None:
@@ -100,14 +100,14 @@ def two_phase_interval(counts: TwoPhase, alpha: float = ALPHA) -> TwoPhaseEstima
     )
 
 
-def two_phase_watched(
+def two_phase_anytime(
     counts: TwoPhase, probability_worse: float, probability_fine: float, alpha: float = ALPHA
 ) -> TwoPhaseEstimate:
-    """The rate of worse pairs with bounds that hold under continuous looking.
+    """The rate of worse pairs, with bounds that are valid under continuous looking.
 
-    The probabilities, in (0, 1], are those with which a pair is chosen for labelling after
-    either verdict (see `labelling_probabilities`), settled before the labels came. Bets on labels
-    weighted by 1/π (Waudby-Smith & Ramdas 2024, Theorem 3).
+    The probabilities, in (0, 1], are those with which a pair is selected for labelling after
+    either verdict (see `labelling_probabilities`), fixed before the labels are known. Bets on labels
+    weighted by 1/π (Waudby-Smith & Ramdas 2024, Theorem 3). Raises ValueError for other probabilities.
     """
     if not (0 < probability_worse <= 1 and 0 < probability_fine <= 1):
         raise ValueError("labelling probabilities must be in (0, 1]")
@@ -123,16 +123,16 @@ def two_phase_watched(
 
 
 def labelling_probabilities(counts: TwoPhase, labels_per_pair: float) -> tuple[float, float]:
-    """With which probability to label after "worse" and after "fine", so that each gets half the labels.
+    """The probabilities of labelling after "worse" and after "fine" that give each half of the labels.
 
-    `labels_per_pair` is the budget: labels over judged pairs. What a rare verdict cannot take
-    up is given to the other. (1, 1) before there are verdicts.
+    `labels_per_pair`, in (0, 1], is the budget: labels per judged pair. What a rare verdict cannot use
+    goes to the other. (1, 1) before there are verdicts. Raises ValueError for a budget out of range.
     """
     if not 0 < labels_per_pair <= 1:
         raise ValueError(f"labels_per_pair must be in (0, 1], not {labels_per_pair}")
     if not counts.judged:
         return 1.0, 1.0
-    # Half a verdict more of either: shares of 0 and 1 would leave one stratum without a chance.
+    # Adds half a verdict to each: a share of 0 or 1 would give one stratum the probability 0.
     worse = (counts.judged_worse + 0.5) / (counts.judged + 1)
     rare = min(worse, 1 - worse)
     on_rare = min(1.0, labels_per_pair / (2 * rare))
@@ -141,7 +141,7 @@ def labelling_probabilities(counts: TwoPhase, labels_per_pair: float) -> tuple[f
 
 
 def labels_needed(counts: TwoPhase, half_width: float, alpha: float = ALPHA) -> LabelsNeeded:
-    """How many more labels bring `two_phase_interval` to ± `half_width`."""
+    """The number of additional labels that bring `two_phase_interval` to ± `half_width`, which is above 0."""
     if not half_width > 0:
         raise ValueError(f"half_width must be positive, not {half_width}")
     z = float(ndtri(1 - alpha / 2))
@@ -163,7 +163,7 @@ def labels_needed(counts: TwoPhase, half_width: float, alpha: float = ALPHA) -> 
 
 
 def _strata(counts: TwoPhase) -> tuple[list[tuple[float, int, int]], TwoPhaseReason | None]:
-    """(share of verdicts, labels, worse) of every verdict that was given."""
+    """(share of verdicts, labels, worse) of each verdict that occurred, or the reason for no estimate."""
     if not counts.judged:
         return [], "no_verdicts"
     every = (
@@ -175,7 +175,7 @@ def _strata(counts: TwoPhase) -> tuple[list[tuple[float, int, int]], TwoPhaseRea
 
 
 def _share_variance(counts: TwoPhase) -> float:
-    """The variance that not knowing the exact share of "worse" verdicts adds to the estimate."""
+    """The variance that the uncertain share of "worse" verdicts adds to the estimate."""
     if not counts.judged:
         return 0.0
     share = counts.judged_worse / counts.judged

@@ -1,8 +1,9 @@
 """Intervals where one user or conversation makes many calls.
 
-Calls of one user are alike: twenty of them say less than twenty calls of twenty users. An
-interval over calls ignores that and misses the truth in a quarter to nine tenths of the cases.
-The interval over unit means does not: units are independent, calls are not.
+Calls of one user are correlated: twenty of them carry less information than twenty calls of twenty
+users. An interval over calls ignores that and misses the truth in 25% to 90% of the cases. The
+interval over unit means is valid, because units are independent: the betting sequence of
+Waudby-Smith & Ramdas (see `betting`) on the mean of each unit.
 """
 
 from collections.abc import Hashable, Sequence
@@ -21,9 +22,9 @@ UnitReason: TypeAlias = Literal["no_calls", "one_call_a_unit"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitInterval:
-    """The mean over units of their own means. `interval.n` is the number of units.
+    """The mean over units of each unit's own mean. `interval.n` is the number of units.
 
-    `reason` says `no_calls`, or `one_call_a_unit` where units change nothing, else None.
+    `reason` is `no_calls`, `one_call_a_unit` where units make no difference, or None.
     """
 
     interval: Interval
@@ -35,8 +36,8 @@ class UnitInterval:
 def unit_interval(values: ArrayLike, units: Sequence[Hashable] | NDArray[Any], alpha: float = ALPHA) -> UnitInterval:
     """The mean score in [0, 1] of a typical unit, with bounds valid under continuous looking.
 
-    `units` names the unit of each value. Every unit counts the same, however many calls it
-    made. Raises ValueError for scores outside [0, 1] or lengths that differ.
+    `units` names the unit of each value. Units count equally, however many calls they made. Raises
+    ValueError for scores outside [0, 1] or lengths that differ.
     """
     x, _ = checked_rows(values)
     codes = _codes(units)
@@ -46,7 +47,7 @@ def unit_interval(values: ArrayLike, units: Sequence[Hashable] | NDArray[Any], a
 
 
 def unit_interval_of_sums(totals: ArrayLike, calls: ArrayLike, alpha: float = ALPHA) -> UnitInterval:
-    """As `unit_interval`, from each unit's sum of scores and number of calls (from 1 up)."""
+    """As `unit_interval`, from the sum of scores and the number of calls (at least 1) of each unit."""
     total, count = np.asarray(totals, dtype=np.float64).ravel(), np.asarray(calls, dtype=np.int64).ravel()
     if total.size != count.size:
         raise ValueError(f"{total.size} sums but {count.size} numbers of calls")
@@ -56,7 +57,7 @@ def unit_interval_of_sums(totals: ArrayLike, calls: ArrayLike, alpha: float = AL
         raise ValueError("every unit must have calls, and scores in [0, 1]")
     made = int(count.sum())
     return UnitInterval(
-        # A mean of ones may come out a hair above 1.
+        # Rounding may make a mean of ones slightly larger than 1.
         interval=bounded_interval(np.minimum(total / count, 1.0), alpha),
         calls=made,
         units=count.size,

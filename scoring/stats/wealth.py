@@ -1,21 +1,21 @@
-"""What bets against "the mean is θ" have won, and the interval of means that no bet has refuted.
+"""The wealth of bets against "the mean is θ", and the confidence bounds that follow from it.
 
-A bettor who starts with 1 and stakes a share of it on every score before seeing it expects to
-end with 1 at most if the mean really is at most θ. So wealth is evidence: that it ever reaches
-1/alpha has probability at most alpha (Ville's inequality), however often it is looked at.
-Wealth of that kind is called an e-process; it is never too early or too late to read it.
+A bettor starts with 1 and stakes a share of it on every score before seeing it. If the mean is at
+most θ, the expected wealth is at most 1. So wealth is evidence: the probability that it ever reaches
+1/alpha is at most alpha (Ville's inequality), however often one looks. Such a wealth is called an
+e-process, and may be read at any time.
 
 The bet that the mean is above θ multiplies its wealth by 1 + λw(x − θ) at each row, x in
 [0, 1] with weight w in (0, 1], where λ = g/θ puts the share g at stake. Rows sampled with
 probability π weigh in proportion to 1/π, which makes E[w(x − θ)] = 0 for the mean of all rows
-that could have been sampled: Horvitz and Thompson's weights, within the bet. Nobody knows the
-best g beforehand, so the stake is spread over a few (a mixture; the implied bet is that of a
+that could have been sampled: Horvitz and Thompson's weights, within the bet. The best g is unknown
+beforehand, so the stake is spread over several (a mixture; the implied bet is that of a
 universal portfolio, a predictable bet in the sense of Waudby-Smith & Ramdas, "Estimating means
 of bounded random variables by betting", JRSS B 2024, Theorem 3). A constant g makes wealth
 independent of the order of the rows.
 
-From sums alone the wealth is known to be at least the larger of two bounds, which hold for
-every sequence of rows, so that a bound may stand for the wealth itself:
+From sums alone, two lower bounds of the wealth can be computed. They hold for every sequence of
+rows, so the larger one may replace the wealth itself:
 
 * ln(1 + λw(x−θ)) is concave in x, so at least x·ln(1+λw(1−θ)) + (1−x)·ln(1−gw); of the first
   term ln(1+aw)/w is convex in w (Jensen), of the second ln(1−gw)/w is concave (its chord).
@@ -35,13 +35,13 @@ from scoring.stats.moments import Columns, Floats
 
 Side: TypeAlias = Literal["above", "below"]
 
-#: 2^-40 of the bracket; what is left of it is given to the interval.
-_HALVINGS: Final = 40
+#: Leaves 2^-40 of the bracket, and the interval includes the rest.
+_BISECTIONS: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bets:
-    """Shares g in (0, 1) that are put at stake, and the part of the first 1 that starts on each."""
+    """A mixture of bets: `stakes` are shares g in (0, 1) of the wealth, `parts` how the initial wealth is divided."""
 
     stakes: tuple[float, ...]
     parts: tuple[float, ...]
@@ -53,10 +53,10 @@ class Bets:
         return logs
 
 
-def _spread() -> Bets:
-    """Stakes by halves, so that no sample size is far from its best one.
+def _default_bets() -> Bets:
+    """Stakes that halve from one to the next, so that every sample size is close to its best one.
 
-    Most of the wealth starts on those that suit some hundred to some hundred thousand rows.
+    Most of the initial wealth is on stakes that suit a few hundred to a few hundred thousand rows.
     """
     return Bets(
         stakes=(0.75, *(2.0**-k for k in range(1, 15))),
@@ -64,22 +64,22 @@ def _spread() -> Bets:
     )
 
 
-#: For intervals, where nothing is known of the mean.
-SPREAD: Final = _spread()
+#: For intervals, where nothing is known about the mean.
+DEFAULT_BETS: Final = _default_bets()
 
 
-def log_wealth(theta: Floats, sums: Columns, bets: Bets = SPREAD, side: Side = "above") -> Floats:
-    """A lower bound of ln wealth of the bet that the mean is above (below) `theta`, from sums.
+def log_wealth(theta: Floats, sums: Columns, bets: Bets = DEFAULT_BETS, side: Side = "above") -> Floats:
+    """A lower bound of ln(wealth) of the bet that the mean is above (`side` "below": below) `theta`.
 
     `theta`, in (0, 1), broadcasts with the columns; the result has their common shape.
     """
-    # One layer per stake, in front: sums over the first axis run through memory in order.
+    # Stakes are the first axis, because sums over the first axis read memory in order.
     layers = np.array(bets.stakes).reshape(-1, *(1,) * np.broadcast(theta, sums.up).ndim)
-    return mixed(log_wealth_of_stakes(theta, sums, layers, side), bets)
+    return log_mixture(log_wealth_of_stakes(theta, sums, layers, side), bets)
 
 
 def log_wealth_of_stakes(theta: Floats, sums: Columns, stakes: Floats, side: Side = "above") -> Floats:
-    """The same for what each stake alone makes of 1; `stakes` broadcasts with `theta` and the columns."""
+    """As `log_wealth`, for each stake alone from an initial wealth of 1; `stakes` broadcasts with the rest."""
     squares = np.maximum(sums.up_squares - 2 * theta * sums.up2_low + theta**2 * sums.weight2, 0)
     up, down = sums.up, sums.weight - sums.up
     if side == "above":
@@ -87,7 +87,7 @@ def log_wealth_of_stakes(theta: Floats, sums: Columns, stakes: Floats, side: Sid
     else:
         edge, won, won2, lost, lost2 = 1 - theta, down, sums.weight2 - sums.up2_low, up, sums.up2_high
     drag = -np.log1p(-stakes) - stakes
-    # How much a row that won weighs; 1, the cautious answer, where rounding has left nothing to tell it.
+    # The typical weight of a row that won; 1, which is cautious, where rounding leaves it undefined.
     typical = np.divide(won2, won, out=np.ones_like(won), where=(won > 0) & (won2 > 0))
     by_chords = won / typical * np.log1p(stakes * ((1 - edge) / edge * typical)) - stakes * lost - drag * lost2
     drift = up - theta * sums.weight
@@ -97,32 +97,33 @@ def log_wealth_of_stakes(theta: Floats, sums: Columns, stakes: Floats, side: Sid
 
 
 def log_wealth_of_rows(
-    theta: float, x: Floats, weight: Floats, count: Floats, bets: Bets = SPREAD, side: Side = "above"
+    theta: float, x: Floats, weight: Floats, count: Floats, bets: Bets = DEFAULT_BETS, side: Side = "above"
 ) -> float:
-    """The logarithm of wealth exactly, from rows: `count` rows of score `x` and weight in (0, 1] each (flat arrays)."""
+    """The exact ln(wealth), from `count` rows with score `x` and `weight` in (0, 1]: flat arrays of one length."""
     edge, drift = (theta, x - theta) if side == "above" else (1 - theta, theta - x)
     stakes = np.array(bets.stakes)
     each = np.log1p(np.multiply.outer(stakes / edge, weight * drift)) @ count
-    return float(mixed(each, bets))
+    return float(log_mixture(each, bets))
 
 
-def mixed(each: Floats, bets: Bets) -> Floats:
-    """The logarithm of the whole wealth, given that of what each stake alone has made of 1 (first axis)."""
+def log_mixture(each: Floats, bets: Bets) -> Floats:
+    """ln(wealth) of the mixture, from that of each stake alone (first axis)."""
     logs = each + bets.log_parts.reshape(-1, *(1,) * (each.ndim - 1))
     largest = logs.max(axis=0)
-    # Spelled out because logaddexp.reduce takes eight times as long.
+    # Written out, because logaddexp.reduce takes eight times as long.
     total: Floats = largest + np.log(np.exp(logs - largest).sum(axis=0))
     return total
 
 
-def unrefuted(
-    wealth: Callable[[Floats, Side], Floats], estimate: Floats, alpha: float, halvings: int = _HALVINGS
+def confidence_bounds(
+    wealth: Callable[[Floats, Side], Floats], estimate: Floats, alpha: float, bisections: int = _BISECTIONS
 ) -> tuple[Floats, Floats]:
-    """The means between which neither bet has reached 2/alpha: (lows, highs), shaped like `estimate`.
+    """The bounds (lows, highs) between which neither bet has reached 2/alpha, shaped like `estimate`.
 
-    Half the stake is on each side (the hedge of Theorem 3). True wealth falls as θ moves
-    towards the estimate, so halving finds its crossing; where `wealth` is only a bound it
-    finds a θ that *has* been refuted, which is all that an honest edge needs.
+    Half of alpha is for each side (the hedge of Waudby-Smith & Ramdas 2024, Theorem 3). Wealth falls
+    as θ moves towards the estimate, so bisection finds the crossing; where `wealth` is only a lower
+    bound, it finds a θ that has been refuted, which keeps the interval valid. Raises ValueError for
+    alpha outside (0, 1).
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must be in (0, 1), not {alpha}")
@@ -131,9 +132,9 @@ def unrefuted(
     sides: tuple[tuple[Side, float], ...] = (("above", 0.0), ("below", 1.0))
     for side, extreme in sides:
         outside, inside = np.full_like(estimate, extreme), estimate.copy()
-        for _ in range(halvings):
+        for _ in range(bisections):
             middle = (outside + inside) / 2
-            # At 0 or 1, or next to it, odds are infinite: such an estimate is its own edge.
+            # At or next to 0 and 1 the odds are infinite; such an estimate is its own bound.
             with np.errstate(all="ignore"):
                 refuted = wealth(middle, side) >= threshold
             outside, inside = np.where(refuted, middle, outside), np.where(refuted, inside, middle)

@@ -11,7 +11,7 @@ from scoring.stats.exploration.shift import mix_shift, ranked
 from scoring.stats.exploration.slices import find_slices
 from scoring.stats.moments import Moments
 from scoring.stats.segments import e_values_above, e_values_against_rest
-from scoring.stats.two_phase import TwoPhase, two_phase_interval, two_phase_watched
+from scoring.stats.two_phase import TwoPhase, two_phase_anytime, two_phase_interval
 from tests.simulation.proof import Row, at_most, dice, figure, shown
 
 RATES = np.array([0.02] * 45 + [0.06] * 5)
@@ -91,7 +91,7 @@ def judges(whole: bool) -> Iterator[Row]:
         interval = two_phase_interval(counts).interval
         both.append(interval.estimate)
         covered += interval.low <= truth <= interval.high
-        bounds = two_phase_watched(counts, labels / 2 / one.size, labels / 2 / other.size).interval
+        bounds = two_phase_anytime(counts, labels / 2 / one.size, labels / 2 / other.size).interval
         watched += not bounds.low <= truth <= bounds.high
         people.append(worse[roll.choice(worse.size, labels, replace=False)].mean())
         alone.append(verdict.mean())

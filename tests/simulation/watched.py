@@ -7,7 +7,7 @@ import numpy as np
 from scoring.stats.betting import bounded_interval
 from scoring.stats.moments import Moments
 from scoring.stats.sequential import ALPHA, Interval, binomial_interval, binomial_intervals
-from scoring.stats.wealth import SPREAD, Side, log_wealth_of_rows, mixed
+from scoring.stats.wealth import DEFAULT_BETS, Side, log_mixture, log_wealth_of_rows
 from scoring.stats.weighted import interval_of_moments, weighted_interval
 from tests.simulation.proof import Row, at_most, dice, figure, shown
 from tests.simulation.test_sequential import SHARES, ever_missed, ours, wilson
@@ -108,8 +108,8 @@ def _sampled(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _log_wealth_over_time(x, weight, mean: float, side: Side) -> np.ndarray:
     edge, drift = (mean, x - mean) if side == "above" else (1 - mean, mean - x)
-    steps = np.log1p(np.multiply.outer(np.array(SPREAD.stakes) / edge, weight * drift))
-    return mixed(steps.cumsum(axis=1), SPREAD)
+    steps = np.log1p(np.multiply.outer(np.array(DEFAULT_BETS.stakes) / edge, weight * drift))
+    return log_mixture(steps.cumsum(axis=1), DEFAULT_BETS)
 
 
 def _ever_missed(x, weight, mean: float) -> bool:
@@ -121,7 +121,7 @@ def _ever_missed(x, weight, mean: float) -> bool:
 def _missed_now(x, mean: float) -> bool:
     sides: tuple[Side, ...] = ("above", "below")
     one = np.ones(x.size)
-    return any(log_wealth_of_rows(mean, x, one, one, SPREAD, side) >= THRESHOLD for side in sides)
+    return any(log_wealth_of_rows(mean, x, one, one, DEFAULT_BETS, side) >= THRESHOLD for side in sides)
 
 
 def _means(x, user) -> np.ndarray:

@@ -5,7 +5,7 @@ import pandas as pd
 from dashboard.ui import vega
 from dashboard.ui.vega import CANDIDATE, FRONTIER, NOT_ENOUGH_DATA, WORSE, Spec, field, layer, tooltip_line
 from dashboard.views.shift.tables import STATUSES
-from scoring.stats.exploration.shift import MATTERS
+from scoring.stats.exploration.shift import MIN_EFFECT
 
 _COLOURS = {
     STATUSES["shifted"]: CANDIDATE,
@@ -16,7 +16,7 @@ _COLOURS = {
 
 def effect_sizes(frame: pd.DataFrame) -> Spec:
     """The effect size of each shift (`name, effect, q_value, status, note`), with a line where it matters."""
-    furthest = min(1.0, 1.25 * max(float(frame["effect"].max()), MATTERS) + 0.02)
+    furthest = min(1.0, 1.25 * max(float(frame["effect"].max()), MIN_EFFECT) + 0.02)
     shared = {
         "y": field("name:N", sort=list(frame["name"]), title=None, axis=vega.name_axis(220)),
         "tooltip": [
@@ -44,7 +44,7 @@ def effect_sizes(frame: pd.DataFrame) -> Spec:
         frame,
         layer("bar", {"x": x, "color": colour, **shared}, cornerRadiusEnd=3, height=14),
         layer("text", shared | note, align="right", dx=-4, color=FRONTIER, fontSize=12),
-        vega.line_at("x", MATTERS, "Matters from", WORSE, width=1.2, number_format=None),
+        vega.line_at("x", MIN_EFFECT, "Matters from", WORSE, width=1.2, number_format=None),
         height=vega.ROW,
     )
 

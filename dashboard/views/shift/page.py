@@ -14,7 +14,7 @@ from dashboard.ui.text import escape_markdown, interval, percent, q_value, whole
 from dashboard.views.shift import charts, reads, tables
 from dashboard.views.shift.reads import ShiftDetail
 from dashboard.views.shift.tables import Conclusion
-from scoring.stats.exploration.shift import MATTERS
+from scoring.stats.exploration.shift import MIN_EFFECT
 
 _COLOURS: Final[dict[Conclusion, Literal["red", "green", "gray"]]] = {
     "worse": "red",
@@ -62,7 +62,7 @@ def _shifts(scope: Scope, reference: Window, *, words: bool) -> None:
         help_texts.heading("Largest shifts", "shift", "where_more", "text_shift")
         st.vega_lite_chart(charts.effect_sizes(tables.effect_sizes([each.shift for each in computed])))
         st.caption(
-            f"Red dashes: effects under {MATTERS:g} are too small to matter. q is the p-value, corrected for the "
+            f"Red dashes: effects under {MIN_EFFECT:g} are too small to matter. q is the p-value, corrected for the "
             "number of tests: under 0.05 the shift is beyond chance. Shift explains a change in agreement; it "
             "raises no alarm."
         )
@@ -103,7 +103,7 @@ def _detail(found: ShiftDetail) -> None:
 
 def _words(found: ShiftDetail) -> None:
     for title, sign in (("More frequent now", 1), ("Less frequent now", -1)):
-        words = [word for word, weight in found.shift.telling if weight * sign > 0]
+        words = [word for word, weight in found.shift.contributions if weight * sign > 0]
         st.caption(title)
         # As plain text: callers wrote these words.
         st.text(", ".join(words) or "–")

@@ -114,7 +114,7 @@ def _numbers(task: str, candidate: str, window: Window, reference: Window) -> li
 def _words(task: str, candidate: str, window: Window, reference: Window) -> ShiftDetail:
     now, then = (_sampled_requests(task, candidate, each) for each in (window, reference))
     shift = text_shift(WORDS, [each.text for each in now], [each.text for each in then])
-    more_frequent = [word for word, weight in shift.telling if weight > 0]
+    more_frequent = [word for word, weight in shift.contributions if weight > 0]
     found = ShiftDetail(shift=shift, current={}, reference={})
     if not more_frequent:
         return found

@@ -61,7 +61,7 @@ def factor(shift: Shift, current: Mapping[int, int], reference: Mapping[int, int
 
 def grew_most(shift: Shift) -> tuple[str, float] | None:
     """The value whose share grew most, and by how much; None where none grew by `_MIN_GROWTH`."""
-    rises = [(value, rise) for value, rise in shift.telling if rise >= _MIN_GROWTH]
+    rises = [(value, rise) for value, rise in shift.contributions if rise >= _MIN_GROWTH]
     return max(rises, key=lambda each: each[1]) if shift.kind == "mix" and rises else None
 
 

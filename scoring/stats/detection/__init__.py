@@ -1,5 +1,5 @@
-"""Has a rate risen? What is normal at this hour of the week, and the alarm when it is exceeded.
+"""Has a rate risen above its baseline?
 
-baseline  what is normal at this hour of the week
+baseline  the expected rate for each hour of the week
 drift     the e-Shiryaev–Roberts detector
 """

@@ -1,15 +1,16 @@
-"""What regret is normal at this hour of the week.
+"""The expected regret rate for each hour of the week.
 
-Traffic has a week in it: nights, Mondays, batch jobs. A detector that compares every hour with
-one average alarms on every calm Monday. A week of a task, on the other hand, holds two or
-three regrets per hour of the week, far too few to take each hour at its word. So the rate is
-modelled as smooth waves over the week and the day on a logarithmic scale, each as strong as
-the data support (empirical Bayes: the variance of the waves is itself estimated; Laplace's
-approximation and MacKay's updates), and an hour that stands out beyond chance is then pulled
-towards what was seen in it (gamma–Poisson).
+Traffic has a weekly cycle: nights, Mondays, batch jobs. A detector that compares every hour with
+one average raises an alarm on every ordinary Monday. On the other hand, a week of a task holds two or
+three regrets per hour of the week, far too few to estimate each hour alone. So the rate is modelled
+as smooth waves over the week and the day on a logarithmic scale, each as strong as the data support
+(empirical Bayes with Laplace's approximation and the evidence updates of MacKay, "Bayesian
+interpolation", Neural Computation 1992: the variance of the waves is itself estimated).
+Where single hours deviate beyond chance, each is then moved towards its own data (gamma–Poisson
+shrinkage).
 
-A baseline that is too low by 10% makes a calm stream look like a drift, so what the detector
-bets against is the estimate plus one standard error.
+A baseline that is too low by 10% makes a stationary stream look like a drift, so the detector bets
+against the estimate plus one standard error.
 """
 
 from collections.abc import Iterable
@@ -25,25 +26,25 @@ from scoring.stats.moments import MICRO, Floats, Moments
 
 HOURS: Final = 168
 
-#: Waves per week and per day, from one period down to a third of one.
+#: Harmonics of the week and of the day: periods of one, a half and a third.
 _HARMONICS: Final = 3
 
-#: Rounds of estimating the waves given their variance, then the variance given the waves.
+#: Iterations: estimate the waves given their variance, then the variance given the waves.
 _ROUNDS: Final = 15
 
-#: Overdispersion this many standard deviations beyond chance makes single hours count.
-_STANDS_OUT: Final = 3.0
+#: Single hours count if the overdispersion is this many standard deviations beyond chance.
+_MIN_OVERDISPERSION: Final = 3.0
 
-#: A baseline of 0 would make the first regret infinitely surprising.
-_LEAST: Final = 1e-4
-_MOST: Final = 0.95
+#: Bounds of a baseline: one of 0 would make the first regret infinitely surprising.
+_MIN_RATE: Final = 1e-4
+_MAX_RATE: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weekly:
-    """Addable sums per hour of the week, Monday 0:00 UTC first, in millionths: rows, and their regret.
+    """Addable sums per hour of the week (168, Monday 0:00 UTC first) in millionths: rows, and their regret.
 
-    Where sampling was unequal, an hour counts for as many equal rows as its weights are worth.
+    Where sampling was unequal, an hour counts its effective sample size (Σw)²/Σw².
     """
 
     rows: tuple[int, ...] = (0,) * HOURS
@@ -57,31 +58,31 @@ class Weekly:
 
     @classmethod
     def of(cls, hours: Iterable[tuple[datetime, Moments]]) -> "Weekly":
-        """The sums of rollups, one per hour. Raises ValueError for a time without a zone."""
+        """The sums of hourly rollups. Raises ValueError for a time without a zone."""
         rows, regrets = [0] * HOURS, [0] * HOURS
         for hour, moments in hours:
             if moments.n:
-                worth = moments.weight**2 // moments.weight_squares
-                rows[hour_of_week(hour)] += worth
-                regrets[hour_of_week(hour)] += worth * moments.weighted // moments.weight
+                effective = moments.weight**2 // moments.weight_squares
+                rows[hour_of_week(hour)] += effective
+                regrets[hour_of_week(hour)] += effective * moments.weighted // moments.weight
         return cls(rows=tuple(rows), regrets=tuple(regrets))
 
     @property
     def hours_seen(self) -> int:
-        """How many hours of the week have data; a whole week has been seen at 168."""
+        """The number of hours of the week with data; 168 after a whole week."""
         return sum(1 for rows in self.rows if rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """Per hour of the week the expected rate, and the rate a detector may bet against (168 each)."""
+    """Per hour of the week (168), the expected rate, and the cautious rate for a detector to bet against."""
 
     expected: tuple[float, ...]
     cautious: tuple[float, ...]
 
     @classmethod
     def constant(cls, rate: float) -> "Baseline":
-        """A rate that is known, the same in every hour."""
+        """A known rate that is the same in every hour."""
         return cls(expected=(rate,) * HOURS, cautious=(rate,) * HOURS)
 
 
@@ -94,25 +95,26 @@ def hour_of_week(at: datetime) -> int:
 
 
 def fit_baseline(weekly: Weekly, standard_errors: float = 1.0) -> Baseline | None:
-    """The baseline, from a week or more; None where there is no data at all.
+    """The baseline from a week or more of data; None without data.
 
-    It is as uncertain as the data are few: a few days give a nearly flat baseline, and a wide margin.
+    Fewer data make it more uncertain: a few days give a nearly flat baseline and a wide margin of
+    `standard_errors`.
     """
     n = np.array(weekly.rows, dtype=np.float64) / MICRO
     regrets = np.array(weekly.regrets, dtype=np.float64) / MICRO
     if not n.sum():
         return None
-    # A rate of 0 has no logarithm: where hardly any regret was seen, half of one stands for it.
+    # A rate of 0 has no logarithm, so at least half a regret is assumed.
     regrets = regrets + max(0.0, 0.5 - regrets.sum()) * n / n.sum()
     waves, variance = _waves(n, regrets)
     rate, own = _single_hours(n, regrets, waves)
     cautious = rate * np.exp(standard_errors * np.sqrt(variance + own))
-    bounded = (tuple(np.clip(each, _LEAST, _MOST).tolist()) for each in (rate, cautious))
+    bounded = (tuple(np.clip(each, _MIN_RATE, _MAX_RATE).tolist()) for each in (rate, cautious))
     return Baseline(expected=next(bounded), cautious=next(bounded))
 
 
 def _features() -> tuple[Floats, NDArray[np.intp]]:
-    """168 rows: a constant, then waves of unit variance; and which group each column belongs to."""
+    """The design matrix (168 × 13: a constant, then waves of unit variance), and the group of each column."""
     hour = np.arange(HOURS)
     columns, groups = [np.ones(HOURS)], [0]
     for group, period in ((1, HOURS), (2, 24)):
@@ -130,7 +132,7 @@ def _waves(n: Floats, regrets: Floats) -> tuple[Floats, Floats]:
     """The smooth rate of each hour, and the variance of its logarithm."""
     waves = np.zeros(_FEATURES.shape[1])
     waves[0] = log((regrets.sum() + 0.5) / (n.sum() + 1))
-    strength = np.array([np.inf, 0.05, 0.05])  # the constant is not shrunk
+    strength = np.array([np.inf, 0.05, 0.05])  # no prior for the constant
     covariance: Floats = np.zeros((waves.size, waves.size))
     for _ in range(_ROUNDS):
         precision = 1 / strength[_GROUPS]
@@ -147,11 +149,11 @@ def _waves(n: Floats, regrets: Floats) -> tuple[Floats, Floats]:
 
 
 def _single_hours(n: Floats, regrets: Floats, smooth: Floats) -> tuple[Floats, Floats]:
-    """The rate of each hour with its own data, and the variance that its own data leave."""
+    """The rate of each hour with its own data, and the variance of its logarithm."""
     mean = n * smooth
     beyond = float(((regrets - mean) ** 2 - mean).sum())
     chance = float(np.sqrt((2 * mean**2 + mean).sum()))
-    if beyond <= _STANDS_OUT * chance:
+    if beyond <= _MIN_OVERDISPERSION * chance:
         return smooth, np.zeros(HOURS)
     spread = beyond / float((mean**2).sum())
     prior = 1 / spread

@@ -1,6 +1,6 @@
-"""Where and what: distribution shifts between two windows, and the segments that are worst.
+"""Exploration: distribution shifts between two windows, and the worst segments.
 
-shift       mixes and numbers of two windows compared
-text_shift  a classifier that tries to tell the texts of two windows apart
-slices      crossings of segments found on one half and confirmed on the other
+shift       compares the categories and numbers of two windows
+text_shift  compares the texts of two windows with a classifier
+slices      crossings of segments, found on one half of the data and confirmed on the other
 """

@@ -1,14 +1,14 @@
-"""Has what comes in, or goes out, changed between two windows? Effect first, then chance.
+"""Have requests or replies changed between two windows? Effect size first, then significance.
 
-With a million exchanges every difference is "significant", so what is reported is how large a
-shift is, on a scale from 0 (the same) to 1 (nothing in common), and it counts only if it is
-both large enough to matter and beyond chance. Chance is measured by permutation: the two
-windows are shuffled and dealt out again. The p-values of all dimensions are corrected
-together (Benjamini & Hochberg 1995, by scipy). A shift explains; it is no alarm.
+With a million exchanges every difference is "significant", so each shift has an effect size from 0
+(the same) to 1 (nothing in common), and it counts only if it is both large enough to matter and
+beyond chance. The p-values come from permutation tests: the rows of the two windows are shuffled and
+divided again. They are corrected for all dimensions together (Benjamini & Hochberg, "Controlling the
+false discovery rate", JRSS B 1995, by scipy). A shift is an explanation, not an alarm.
 
-Mixes of categories: Jensen–Shannon distance (Lin 1991) and the population stability index.
-Numbers: Kolmogorov and Smirnov's distance, and Wasserstein's. All from addable counts, where
-numbers come in logarithmic buckets.
+Categories: Jensen–Shannon distance (Lin, "Divergence measures based on the Shannon entropy", 1991)
+and the population stability index. Numbers: the distances of Kolmogorov and Smirnov, and of
+Wasserstein. All are computed from addable counts; numbers are in logarithmic buckets.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,23 +27,24 @@ ShiftStatus: TypeAlias = Literal["shifted", "too_small_to_matter", "within_chanc
 
 Value = TypeVar("Value", str, int)
 
-#: An effect below this does not matter, whatever its p-value.
-MATTERS: Final = 0.1
+#: Effects below this are `too_small_to_matter`, whatever their p-value.
+MIN_EFFECT: Final = 0.1
 
 PERMUTATIONS: Final = 999
 
-#: Values of a dimension, or buckets of a number, that are told apart; the rarest are taken together.
-_MOST: Final = 200
+#: Maximum number of values of a dimension, or buckets of a number; the rarest values are counted together.
+_MAX_VALUES: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """How far one dimension moved. `effect` in [0, 1] is Jensen–Shannon's distance for a mix,
-    Kolmogorov's for numbers, and 2·AUC − 1 of a classifier for text; None where a window is empty.
+    """The shift of one dimension. `effect`, in [0, 1], is the Jensen–Shannon distance for a mix of
+    categories, Kolmogorov's distance for numbers, and 2·AUC − 1 of a classifier for text; None where a
+    window is empty.
 
-    `psi` is for mixes; `wasserstein` for numbers, in their own unit. `telling` names what moved
-    most, with its weight or its difference in share: positive is more frequent now. `status` and
-    `q_value` are filled in by `ranked`, which has to see all dimensions at once.
+    `psi` is for mixes; `wasserstein` for numbers, in their own unit. `contributions` holds what changed
+    most, with its weight or its difference in share: positive is more frequent now. `ranked` sets
+    `status` and `q_value`, which depend on all dimensions.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Shift:
     n_reference: int
     psi: float | None = None
     wasserstein: float | None = None
-    telling: tuple[tuple[str, float], ...] = ()
+    contributions: tuple[tuple[str, float], ...] = ()
     q_value: float | None = None
     status: ShiftStatus = "not_judged"
 
@@ -62,15 +63,15 @@ class Shift:
 def mix_shift(
     name: str, current: Mapping[str, int], reference: Mapping[str, int], permutations: int = PERMUTATIONS
 ) -> Shift:
-    """The shift of a mix of categories, from counts per value."""
+    """The shift of a mix of categories, from counts per value in the two windows."""
     values = sorted({*current, *reference}, key=lambda v: (-current.get(v, 0) - reference.get(v, 0), v))
     now, then = _table(current, values), _table(reference, values)
     if not now.sum() or not then.sum():
         return _empty(name, "mix", now, then)
-    now, then = (np.append(each[:_MOST], each[_MOST:].sum()) for each in (now, then))
+    now, then = (np.append(each[:_MAX_VALUES], each[_MAX_VALUES:].sum()) for each in (now, then))
     effect, p_value = _permuted(now, then, _distance_of_mixes, permutations)
     moved = now / now.sum() - then / then.sum()
-    most = sorted(range(min(len(values), _MOST)), key=lambda index: (-abs(moved[index]), index))[:5]
+    most = sorted(range(min(len(values), _MAX_VALUES)), key=lambda index: (-abs(moved[index]), index))[:5]
     return Shift(
         name=name,
         kind="mix",
@@ -79,7 +80,7 @@ def mix_shift(
         n_current=int(now.sum()),
         n_reference=int(then.sum()),
         psi=stability_index(now, then),
-        telling=tuple((values[index], float(moved[index])) for index in most),
+        contributions=tuple((values[index], float(moved[index])) for index in most),
     )
 
 
@@ -90,9 +91,9 @@ def histogram_shift(
     value_of: Callable[[int], float] = float,
     permutations: int = PERMUTATIONS,
 ) -> Shift:
-    """The shift of numbers of which only counts per bucket are kept. `value_of` is a bucket's number.
+    """The shift of numbers, from counts per bucket. `value_of` maps a bucket to its number.
 
-    For a factor rather than a difference let `value_of` return the logarithm.
+    Let `value_of` return the logarithm to measure a factor instead of a difference.
     """
     buckets = sorted({*current, *reference})
     now, then = _table(current, buckets), _table(reference, buckets)
@@ -113,12 +114,12 @@ def histogram_shift(
 
 def number_shift(name: str, current: ArrayLike, reference: ArrayLike, permutations: int = PERMUTATIONS) -> Shift:
     """The shift of single numbers, such as lengths or latencies. Effect sizes are exact; the
-    permutations deal out up to 200 buckets of equal size instead of every number.
+    permutations use up to 200 buckets of equal size instead of single numbers.
     """
     now, then = (np.asarray(each, dtype=np.float64).ravel() for each in (current, reference))
     if not now.size or not then.size:
         return _empty(name, "numbers", np.ones(now.size, dtype=np.int64), np.ones(then.size, dtype=np.int64))
-    edges = np.unique(np.quantile(np.concatenate([now, then]), np.linspace(0, 1, _MOST + 1)[1:-1]))
+    edges = np.unique(np.quantile(np.concatenate([now, then]), np.linspace(0, 1, _MAX_VALUES + 1)[1:-1]))
     tables = [np.bincount(np.searchsorted(edges, each, side="left"), minlength=edges.size + 1) for each in (now, then)]
     _, p_value = _permuted(tables[0], tables[1], _distance_of_steps, permutations)
     return Shift(
@@ -132,29 +133,32 @@ def number_shift(name: str, current: ArrayLike, reference: ArrayLike, permutatio
     )
 
 
-def ranked(shifts: Iterable[Shift], alpha: float = 0.05, matters: float = MATTERS) -> list[Shift]:
-    """All dimensions, largest effect first, with p-values corrected across them and a status each."""
+def ranked(shifts: Iterable[Shift], alpha: float = 0.05, matters: float = MIN_EFFECT) -> list[Shift]:
+    """All dimensions, largest effect first, each with a q-value (corrected p-value) and a status.
+
+    `alpha` is the false discovery rate, `matters` the smallest effect that matters.
+    """
     every = list(shifts)
     p_values = [each.p_value for each in every if each.p_value is not None]
     q_values = iter(false_discovery_control(p_values).tolist() if p_values else [])
     judged = [
         replace(each, status="no_data")
         if each.effect is None or each.p_value is None
-        else _judged(each, each.effect, next(q_values), alpha, matters)
+        else _with_status(each, each.effect, next(q_values), alpha, matters)
         for each in every
     ]
     return sorted(judged, key=lambda each: (-(each.effect if each.effect is not None else -1.0), each.name))
 
 
 def stability_index(current: ArrayLike, reference: ArrayLike) -> float:
-    """PSI, Σ(p − q)·ln(p/q), of two tables of counts; half a count more in each cell keeps it finite."""
+    """PSI, Σ(p − q)·ln(p/q), of two arrays of counts of one length; half a count per cell keeps it finite."""
     now, then = (np.asarray(each, dtype=np.float64) for each in (current, reference))
     used = now + then > 0
     p, q = ((each[used] + 0.5) / (each[used] + 0.5).sum() for each in (now, then))
     return float(((p - q) * np.log(p / q)).sum())
 
 
-def _judged(shift: Shift, effect: float, q_value: float, alpha: float, matters: float) -> Shift:
+def _with_status(shift: Shift, effect: float, q_value: float, alpha: float, matters: float) -> Shift:
     status: ShiftStatus = (
         "within_chance" if q_value > alpha else "too_small_to_matter" if effect < matters else "shifted"
     )
@@ -167,21 +171,20 @@ def _permuted(
     distance: Callable[[Floats, Floats], Floats],
     permutations: int,
 ) -> tuple[float, float]:
-    """The distance, and how often dealing the pooled rows out anew gives one as large.
+    """The distance, and its p-value: the share of permutations of the pooled rows with one as large.
 
-    Dealing rows out at random is drawing counts from a multivariate hypergeometric
-    distribution: the same permutations, without touching a row. Seeded: the same counts give
-    the same p-value.
+    A random permutation of the rows is a draw of counts from a multivariate hypergeometric
+    distribution, so no row is needed. The seed is fixed: the same counts give the same p-value.
     """
     pooled = now + then
-    seen = float(distance(now[None] / now.sum(), then[None] / then.sum())[0])
-    dealt = np.random.default_rng(0).multivariate_hypergeometric(
+    observed = float(distance(now[None] / now.sum(), then[None] / then.sum())[0])
+    permuted = np.random.default_rng(0).multivariate_hypergeometric(
         pooled, int(now.sum()), permutations, method="marginals"
     )
-    by_chance = distance(dealt / now.sum(), (pooled - dealt) / then.sum())
-    # Equal distances must count as equal in spite of rounding.
-    as_large = int((by_chance >= seen * (1 - 1e-9) - 1e-15).sum())
-    return seen, (1 + as_large) / (1 + permutations)
+    by_chance = distance(permuted / now.sum(), (pooled - permuted) / then.sum())
+    # The tolerance makes equal distances count as equal in spite of rounding.
+    as_large = int((by_chance >= observed * (1 - 1e-9) - 1e-15).sum())
+    return observed, (1 + as_large) / (1 + permutations)
 
 
 def _distance_of_mixes(p: Floats, q: Floats) -> Floats:

@@ -1,11 +1,11 @@
-"""Where is the candidate worse? Find the crossing of segments on one half, confirm it on the other.
+"""Where is the candidate worse? Finds crossings of segments on one half, and confirms them on the other.
 
-The worst of a thousand crossings is always bad, by chance: confirmed on the data that found
-it, a slice is wrong in 20% of the cases where there is nothing to find. So the data are split
-by a hash of the exchange. On one half all crossings of up to three dimension values are
-searched level by level, a crossing only if everything it specialises is frequent (the lattice
+The worst of a thousand crossings always looks bad, by chance: if a slice is confirmed on the data
+that found it, there is a false finding in 20% of the cases where there is nothing to find. So the
+data are split by a hash of the exchange. On one half, all crossings of up to three dimension values
+are searched level by level, a crossing only if all its generalisations are frequent (the lattice
 of Sagadeeva & Boehm, "SliceLine: fast, linear-algebra-based slice finding for ML model debugging",
-SIGMOD 2021, section 3). On the other half those found are judged like segments: by e-values
+SIGMOD 2021, section 3). On the other half, those found are tested like segments: by e-values
 against the rest of the traffic, and e-BH.
 """
 
@@ -26,23 +26,23 @@ from scoring.stats.segments import e_values_against_rest
 Codes: TypeAlias = NDArray[np.int64]
 SliceReason: TypeAlias = Literal["found", "nothing_worse", "not_enough_data"]
 
-DEEPEST: Final = 3
+MAX_DEPTH: Final = 3
 
-#: Rows in the searched half below which a slice is not worth confirming.
+#: Minimum number of rows of a slice in the searched half.
 SUPPORT: Final = 30
 
-#: Candidates looked at in search of distinct ones.
-_CONSIDERED: Final = 500
+#: Maximum number of found slices among which distinct ones are chosen.
+_MAX_CONSIDERED: Final = 500
 
-#: Crossings are numbered anew before a table of them would outgrow the rows.
-_LARGEST_TABLE: Final = 1 << 20
+#: Crossings are renumbered before a table of them would be larger than the rows.
+_MAX_TABLE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """A crossing such as {"locale": "de", "length": "long"}, with what the *confirming* half says.
+    """A crossing such as {"locale": "de", "length": "long"}, with its figures on the *confirming* half.
 
-    `rate` and `rest` are mean scores inside and outside, `n` the rows inside.
+    `rate` and `rest` are the mean scores inside and outside, `n` is the number of rows inside.
     """
 
     where: tuple[tuple[str, str], ...]
@@ -56,7 +56,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceSearch:
-    """The slices found, most surely bad first; `reason` says what came of the search."""
+    """The slices found, strongest evidence first; `searched` counts the frequent crossings."""
 
     slices: tuple[Slice, ...]
     searched: int
@@ -71,9 +71,9 @@ class _Found:
 
 
 def confirming_half(ids: Sequence[str]) -> NDArray[np.bool_]:
-    """Which rows confirm: about half, the same ones in every run, and never both halves of a unit.
+    """The mask of rows in the confirming half: about half of them, the same in every run, whole units.
 
-    `ids` are exchange ids, or unit ids where calls of one unit are alike.
+    `ids` are exchange ids, or unit ids where calls of one unit are correlated.
     """
     digests = (blake2b(each.encode("utf-8", "surrogatepass"), digest_size=1, person=b"half").digest() for each in ids)
     return np.array([digest[0] & 1 for digest in digests], dtype=bool)
@@ -92,10 +92,10 @@ def find_slices(
     """Slices with a higher mean score (regret, disagreement; in [0, 1]) than the rest.
 
     A row is an exchange; or, with `counts`, a cell of that many exchanges with the given mean
-    score. `dimensions` maps a name to the value of each row ("" where it has none: such rows
-    are in no slice of that dimension); `confirming` is the mask of rows kept for confirmation.
+    score. `dimensions` maps a name to the value of each row ("" for none: such rows are
+    in no slice of that dimension); `confirming` is the mask of rows kept for confirmation.
     At most `most` slices go to confirmation, at false discovery rate `alpha`. Rows must be
-    sampled with equal probability. Raises ValueError for lengths that differ.
+    sampled with equal probability. Raises ValueError for lengths that differ or scores out of range.
     """
     x = np.asarray(scores, dtype=np.float64).ravel()
     n = np.ones_like(x) if counts is None else np.asarray(counts, dtype=np.float64).ravel()
@@ -116,7 +116,7 @@ def find_slices(
 
 
 def _coded(dimensions: Sequence[Sequence[str]]) -> tuple[Codes, list[list[str]]]:
-    """Values as numbers in alphabetical order, one row per dimension; -1 for no value."""
+    """Values as codes in alphabetical order (dimensions × rows; -1 for no value), and the value of each code."""
     codes = np.full((len(dimensions), len(dimensions[0]) if dimensions else 0), -1, dtype=np.int64)
     labels: list[list[str]] = []
     for row, values in zip(codes, dimensions, strict=True):
@@ -127,19 +127,19 @@ def _coded(dimensions: Sequence[Sequence[str]]) -> tuple[Codes, list[list[str]]]
 
 
 def _search(codes: Codes, x: Floats, n: Floats, support: int) -> tuple[list[_Found], int]:
-    """Every frequent crossing that is worse than average, best evidence first; and how many were searched."""
+    """Every frequent crossing that is worse than average, strongest evidence first; and how many were searched."""
     average = float((x * n).sum() / n.sum())
     frequent: dict[tuple[int, ...], Codes] = {}
     found: list[_Found] = []
     searched = 0
-    for depth in range(1, DEEPEST + 1):
+    for depth in range(1, MAX_DEPTH + 1):
         for columns in combinations(range(len(codes)), depth):
             key = _crossing(codes, columns, frequent)
             inside = np.flatnonzero(key >= 0)
             size = np.bincount(key[inside], weights=n[inside])
             total = np.bincount(key[inside], weights=(x * n)[inside])
             large = size >= support
-            # Rows of rare crossings leave the lattice here: what specialises them is rarer still.
+            # Rare crossings leave the lattice here, because their specialisations are rarer still.
             frequent[columns] = np.where(np.append(large, False)[key], key, -1)
             an_example = np.zeros(size.size, dtype=np.int64)
             an_example[key[inside]] = inside
@@ -155,12 +155,12 @@ def _search(codes: Codes, x: Floats, n: Floats, support: int) -> tuple[list[_Fou
                 )
                 for k in np.flatnonzero(scores)
             ]
-    # Of equals the simplest: what all of a slice has in common besides says nothing more.
+    # The simplest of equals: further values that all rows of a slice share add no information.
     return sorted(found, key=lambda each: (-each.score, len(each.columns), each.columns, each.values)), searched
 
 
 def _crossing(codes: Codes, columns: tuple[int, ...], frequent: Mapping[tuple[int, ...], Codes]) -> Codes:
-    """One number from 0 up per row for its crossing of these dimensions; -1 where a generalisation is rare."""
+    """The code of each row's crossing of these dimensions; -1 where a generalisation is rare."""
     if len(columns) == 1:
         single: Codes = codes[columns[0]]
         return single
@@ -170,16 +170,16 @@ def _crossing(codes: Codes, columns: tuple[int, ...], frequent: Mapping[tuple[in
     for general in combinations(columns, len(columns) - 1):
         rare |= frequent[general] < 0
     key[rare] = -1
-    if key.max(initial=0) > _LARGEST_TABLE:
+    if key.max(initial=0) > _MAX_TABLE:
         numbers = np.unique(key[~rare], return_inverse=True)[1].ravel()
         key[~rare] = numbers
     return key
 
 
 def _evidence(rate: Floats, average: float, n: Floats) -> Floats:
-    """How surely it is worse: n times the divergence of the slice's rate from the average; 0 where it is no worse.
+    """N times the Kullback–Leibler divergence of the slice's rate from the average; 0 where it is not worse.
 
-    Grows with how much worse a slice is and with how many rows it affects.
+    Grows with how much worse a slice is and with its number of rows.
     """
     divergence = rel_entr(rate, average) + rel_entr(1 - rate, 1 - average)
     scores: Floats = np.where((rate > average) & np.isfinite(divergence), n * divergence, 0.0)
@@ -187,11 +187,11 @@ def _evidence(rate: Floats, average: float, n: Floats) -> Floats:
 
 
 def _distinct(found: Sequence[_Found], codes: Codes, x: Floats, n: Floats, most: int) -> list[_Found]:
-    """The best, without what is bad only for the rows that it shares with better ones."""
+    """The best slices, without those that are bad only because of rows that they share with better ones."""
     average = float((x * n).sum() / n.sum())
     chosen: list[_Found] = []
     free = np.ones(x.size, dtype=bool)
-    for each in found[:_CONSIDERED]:
+    for each in found[:_MAX_CONSIDERED]:
         rows = _rows(each, codes)
         left = rows & free
         size, total = n[left].sum(keepdims=True), (x * n)[left].sum(keepdims=True)
@@ -240,7 +240,7 @@ def _confirm(
 
 
 def _moments(x: Floats, n: Floats | None) -> Moments:
-    """The sums of rows; or of cells, of which only the mean is known: read as 0/1 scores, which is cautious."""
+    """The sums of rows; or of cells, whose means are taken for those of 0/1 scores, which is cautious."""
     if n is None:
         return Moments.of(x)
     total, rows = round(MICRO * float((x * n).sum())), round(n.sum())

@@ -1,10 +1,10 @@
-"""Have the texts changed? A classifier tries to tell the two windows apart.
+"""Have the texts changed? A classifier tries to distinguish the texts of two windows.
 
-If it can, on texts it was not trained on, they differ, and its strongest words say how (the
+If it can, on texts it was not trained on, the windows differ, and its strongest words show how (the
 classifier two-sample test: Lopez-Paz & Oquab, "Revisiting classifier two-sample tests", ICLR 2017).
 The classifier is a ridge-penalised logistic regression on hashed words and pairs of words; any
-matrix of features, such as embeddings, may take their place. The p-value compares held-out
-scores by ranks (Mann & Whitney, a permutation test of scipy).
+matrix of features, such as embeddings, can be used instead. The p-value compares the scores of
+held-out texts by ranks (Mann & Whitney 1947, by scipy).
 """
 
 import re
@@ -25,49 +25,49 @@ from scipy.stats import mannwhitneyu
 from scoring.stats.exploration.shift import Shift
 from scoring.stats.moments import Floats
 
-#: Hash buckets. Two words in one bucket blur the picture a little; they cannot make a shift.
+#: Hash buckets. Two words in one bucket weaken the classifier a little; they cannot cause a shift.
 BUCKETS: Final = 1 << 14
 
-#: Texts of either window that are read, evenly spaced; more would only take longer.
-_MOST_TEXTS: Final = 4_000
+#: Maximum number of texts of either window that are used, evenly spaced; more would only take longer.
+_MAX_TEXTS: Final = 4_000
 
-#: Below so many texts in a window nothing can be learnt and tested.
-_FEWEST_TEXTS: Final = 20
+#: With fewer texts in a window there is nothing to train and test on.
+_MIN_TEXTS: Final = 20
 
 _PENALTY: Final = 1.0
 
-#: A word in fewer texts tells of a text, not of a window.
-_FEWEST_SIGHTINGS: Final = 5
+#: A word in fewer texts is typical of a text, not of a window.
+_MIN_OCCURRENCES: Final = 5
 
 _WORD: Final = re.compile(r"\w+")
 
 
 def text_shift(name: str, current: Sequence[str], reference: Sequence[str]) -> Shift:
-    """The shift of texts. `telling` holds the words that most distinguish the windows."""
+    """The shift of texts. `contributions` holds the words that distinguish the windows most."""
     now, then = _spaced(current), _spaced(reference)
     shift, weights = feature_shift(name, hashed_ngrams(now), hashed_ngrams(then))
     return replace(
         shift,
         n_current=len(current),
         n_reference=len(reference),
-        telling=() if shift.effect is None else _telling(weights, [*now, *then]),
+        contributions=() if shift.effect is None else _contributions(weights, [*now, *then]),
     )
 
 
 def feature_shift(name: str, current: Any, reference: Any) -> tuple[Shift, Floats]:
-    """The shift of rows of features (dense or scipy.sparse, equally wide), and the weight of each.
+    """The shift of feature matrices (rows × features, dense or scipy.sparse), and the weight of each feature.
 
-    None where a window has under 20 rows.
+    The effect is None where a window has fewer than 20 rows.
     """
     n, m = current.shape[0], reference.shape[0]
     empty = Shift(name=name, kind="text", effect=None, p_value=None, n_current=n, n_reference=m)
-    if min(n, m) < _FEWEST_TEXTS:
+    if min(n, m) < _MIN_TEXTS:
         return empty, np.zeros(current.shape[1])
     rng = np.random.default_rng(0)
     parts = [rng.permutation(size) for size in (n, m)]
-    learn = [part[: len(part) // 2] for part in parts]
+    train = [part[: len(part) // 2] for part in parts]
     test = [part[len(part) // 2 :] for part in parts]
-    weights = _logistic(current[learn[0]], reference[learn[1]])
+    weights = _logistic(current[train[0]], reference[train[1]])
     scores = [np.asarray(rows[part] @ weights).ravel() for rows, part in zip((current, reference), test, strict=True)]
     ranks = mannwhitneyu(scores[0], scores[1], alternative="greater")
     area = float(ranks.statistic) / (scores[0].size * scores[1].size)
@@ -85,7 +85,7 @@ def feature_shift(name: str, current: Any, reference: Any) -> tuple[Shift, Float
 
 
 def hashed_ngrams(texts: Sequence[str]) -> csr_array:
-    """One row of unit length per text: which words and pairs of neighbouring words it holds."""
+    """A sparse matrix (texts × BUCKETS): one row of unit length per text, for its words and word pairs."""
     rows: list[int] = []
     buckets: list[int] = []
     for row, text in enumerate(texts):
@@ -98,10 +98,10 @@ def hashed_ngrams(texts: Sequence[str]) -> csr_array:
 
 
 def _logistic(current: Any, reference: Any) -> Floats:
-    """Weights that separate the windows: positive for what marks the current one. No intercept: ranks do
-    not need one.
+    """Weights that separate the windows; positive for features of the current one. Without an intercept,
+    because ranks do not need one.
     """
-    # Both windows count the same, however many texts they have.
+    # Both windows have the same weight, however many texts they hold.
     shares = (1 / current.shape[0], 1 / reference.shape[0])
     strength = _PENALTY / (current.shape[0] + reference.shape[0])
 
@@ -116,10 +116,10 @@ def _logistic(current: Any, reference: Any) -> Floats:
     return found
 
 
-def _telling(weights: Floats, texts: Sequence[str], most: int = 8) -> tuple[tuple[str, float], ...]:
-    """The words that matter most: those with a large weight that are in many texts."""
+def _contributions(weights: Floats, texts: Sequence[str], most: int = 8) -> tuple[tuple[str, float], ...]:
+    """The words that contribute most: those with a large weight that are in many texts."""
     seen = Counter(word for text in texts for word in set(_WORD.findall(text.lower())))
-    pull = {word: float(weights[_bucket(word)]) for word, count in seen.items() if count >= _FEWEST_SIGHTINGS}
+    pull = {word: float(weights[_bucket(word)]) for word, count in seen.items() if count >= _MIN_OCCURRENCES}
     strongest = sorted(pull, key=lambda word: (-abs(pull[word]) * seen[word] ** 0.5, word))[:most]
     return tuple((word, pull[word]) for word in strongest)
 
@@ -135,5 +135,5 @@ def _bucket(ngram: str) -> int:
 
 
 def _spaced(texts: Sequence[str]) -> list[str]:
-    picked: NDArray[np.int64] = np.linspace(0, len(texts) - 1, min(len(texts), _MOST_TEXTS)).astype(np.int64)
+    picked: NDArray[np.int64] = np.linspace(0, len(texts) - 1, min(len(texts), _MAX_TEXTS)).astype(np.int64)
     return [texts[index] for index in picked.tolist()]

@@ -8,8 +8,8 @@ from scoring.stats.two_phase import (
     TwoPhase,
     labelling_probabilities,
     labels_needed,
+    two_phase_anytime,
     two_phase_interval,
-    two_phase_watched,
 )
 
 COUNTS = TwoPhase(
@@ -73,7 +73,7 @@ def test_judge_and_people_together_give_the_rate():
     interval = two_phase_interval(COUNTS).interval
     assert interval.estimate == pytest.approx(0.11 * 58 / 150 + 0.89 * 1 / 150)
     assert interval.low < 0.05 < interval.high
-    watched = two_phase_watched(COUNTS, 150 / 1_100, 150 / 8_900).interval
+    watched = two_phase_anytime(COUNTS, 150 / 1_100, 150 / 8_900).interval
     assert watched.estimate == pytest.approx(interval.estimate)
     assert watched.low < interval.low
     assert watched.high > interval.high
@@ -84,7 +84,7 @@ def test_without_labels_on_a_verdict_there_is_no_estimate():
     blind = two_phase_interval(TwoPhase(judged_worse=10, judged_fine=90, labelled_worse=5))
     assert (blind.interval.estimate, blind.interval.low, blind.interval.high) == (None, 0, 1)
     assert blind.reason == "verdict_without_labels"
-    assert two_phase_watched(TwoPhase(judged_worse=1), 0.5, 0.5).reason == "verdict_without_labels"
+    assert two_phase_anytime(TwoPhase(judged_worse=1), 0.5, 0.5).reason == "verdict_without_labels"
 
 
 def test_counts_of_several_days_add_up_and_impossible_ones_are_an_error():

@@ -60,7 +60,7 @@ def test_the_largest_effect_comes_first_and_says_what_moved():
     found = ranked([none, still, moved])
     assert [each.name for each in found] == ["locale", "plan", "gone"]
     assert [each.status for each in found] == ["shifted", "within_chance", "no_data"]
-    assert dict(found[0].telling)["de"] == pytest.approx(0.3)
+    assert dict(found[0].contributions)["de"] == pytest.approx(0.3)
     assert found[0].p_value == pytest.approx(0.001)
     assert found[0].q_value == pytest.approx(0.002)
 
@@ -98,8 +98,8 @@ def test_new_words_are_found_and_named():
     assert found.effect > 0.2
     assert found.p_value is not None
     assert found.p_value < 1e-6
-    assert {word for word, _ in found.telling[:2]} == {"crypto", "wallet"}
-    assert found.telling[0][1] > 0
+    assert {word for word, _ in found.contributions[:2]} == {"crypto", "wallet"}
+    assert found.contributions[0][1] > 0
     assert (found.n_current, found.n_reference) == (600, 900)
 
 
