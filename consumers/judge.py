@@ -1,7 +1,7 @@
-"""The judge service: asks judges about pairs that are stored and due, within each task's budget.
+"""The judge service: asks judges about stored pairs that are due, within each task's budget.
 
-Of several such processes one serves each task and the others stand by, so that nothing is paid
-for twice. `consumers.judge_round` is one round of one task; here is what goes on round after round.
+If several such processes run, one serves each task and the others stand by, so that nothing is paid for
+twice. `consumers.judge_round` is one round of one task; this file runs round after round.
 """
 
 import asyncio
@@ -14,12 +14,13 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Engine
 
-from consumers.judge_round import JudgeMetrics, Outcome, TaskJudge
+from consumers.judge_round import JudgeMetrics, RoundResult, TaskJudge
 from consumers.runtime.database import wait_for_database
 from consumers.runtime.health import HealthState
 from consumers.runtime.shutdown import run_until_signalled
 from consumers.runtime.waiting import pause, unless_stopping
 from scoring.judge import Judge, Price, price_of
+from shadow.backoff import Backoff
 from shadow.errors import ConfigError, StoreError
 from shadow.settings import Settings
 from shadow.store.monitoring import incidents
@@ -27,38 +28,39 @@ from shadow.store.schema import engine as database
 from shadow.store.schema.locks import Locks
 from shadow.upstream import Endpoint
 
-#: Pause while the day's budget is spent: replies that are the same may still come, and tomorrow will.
+#: Pause while the day's budget is spent: pairs with identical replies cost nothing, and tomorrow has a new budget.
 _OUT_OF_BUDGET_S: Final = 30.0
-#: Longest pause while an endpoint or the database fails.
-_LONGEST_S: Final = 300.0
+#: First and longest pause while an endpoint or the database fails.
+_FIRST_RETRY_S: Final = 2.0
+_MAX_RETRY_S: Final = 300.0
 
 log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
-    """Judge until SIGTERM or SIGINT. Raises ConfigError where there is nothing to judge with."""
+    """Judge until SIGTERM or SIGINT. Raises ConfigError where no task has a judge, or a judge has no price."""
     run_until_signalled(partial(serve, settings))
 
 
 def prices(settings: Settings) -> dict[str, Price]:
-    """The price of each model that judges. Raises ConfigError, with a line for each that has none."""
-    judges = dict.fromkeys(task.judge for task in settings.tasks.values() if task.judge)
-    if not judges:
+    """The price of each model that judges. Raises ConfigError with a line for each that has none."""
+    names = dict.fromkeys(task.judge for task in settings.tasks.values() if task.judge)
+    if not names:
         raise ConfigError("no task names a judge; set `judge` under a [tasks.NAME] to the name of a model")
     found: dict[str, Price] = {}
-    faults: list[str] = []
-    for name in judges:
+    errors: list[str] = []
+    for name in names:
         try:
             found[name] = price_of(name, settings.models[name])
-        except ConfigError as fault:
-            faults.append(str(fault))
-    if faults:
-        raise ConfigError("\n".join(faults))
+        except ConfigError as error:
+            errors.append(str(error))
+    if errors:
+        raise ConfigError("\n".join(errors))
     return found
 
 
 async def serve(settings: Settings, stopping: asyncio.Event, health: HealthState | None = None) -> None:
-    """Judge until `stopping` is set; calls that are under way then are given up."""
+    """Judge until `stopping` is set; calls under way are then cancelled."""
     known = prices(settings)
     url = settings.postgres_url()
     health = health or HealthState()
@@ -72,14 +74,14 @@ async def serve(settings: Settings, stopping: asyncio.Event, health: HealthState
         if engine is None:
             return
         try:
-            await _judge_all(settings, known, engine, stopping, health)
+            await _serve_tasks(settings, known, engine, stopping, health)
         finally:
             engine.dispose()
     finally:
         await endpoint.cleanup()
 
 
-async def _judge_all(
+async def _serve_tasks(
     settings: Settings, known: Mapping[str, Price], engine: Engine, stopping: asyncio.Event, health: HealthState
 ) -> None:
     locks = Locks(engine)
@@ -99,7 +101,7 @@ async def _judge_all(
 
 
 class _Service:
-    """What the loops of all tasks share."""
+    """The loops of all tasks, and what they share."""
 
     def __init__(
         self, settings: Settings, engine: Engine, locks: Locks, health: HealthState, stopping: asyncio.Event
@@ -109,65 +111,64 @@ class _Service:
         self._locks = locks
         self._health = health
         self._stopping = stopping
-        self._measures = JudgeMetrics(health)
+        self._metrics = JudgeMetrics(health)
         self._states: dict[str, dict[str, Any]] = {}
         self._standing_by: set[str] = set()
 
     async def serve_task(self, name: str, judge: Judge) -> None:
-        """Round after round, for as long as the process runs."""
+        """Run round after round until the service stops."""
         task = self._settings.tasks[name]
         assert task.judge is not None
         sent_name = self._settings.sent_name(task.judge)
-        judging = TaskJudge(name, task, sent_name, judge, self._engine, self._measures)
-        batch = 2 * self._settings.models[task.judge].concurrency
-        wait_s = 1.0
+        task_judge = TaskJudge(name, task, sent_name, judge, self._engine, self._metrics)
+        limit = 2 * self._settings.models[task.judge].concurrency
+        backoff = Backoff(first_s=_FIRST_RETRY_S, max_s=_MAX_RETRY_S)
         while not self._stopping.is_set():
             try:
                 if await asyncio.to_thread(self._locks.hold, f"judge/{name}"):
                     self._standing_by.discard(name)
-                    outcome = await judging.round(self._stopping, batch=batch)
-                    wait_s = await self._after(name, outcome, wait_s)
+                    result = await task_judge.round(self._stopping, limit=limit)
+                    await self._report(name, result)
+                    wait_s = self._pause_after(result, backoff)
                 else:
                     wait_s = self._stand_by(name)
                 self._health.set_problem(f"database for {name}", None)
-            except StoreError as fault:
-                self._health.set_problem(f"database for {name}", str(fault))
-                log.warning("the database fails; trying again", action="store_retry", task=name, error=str(fault))
-                wait_s = _longer(wait_s)
+            except StoreError as error:
+                self._health.set_problem(f"database for {name}", str(error))
+                log.warning("the database fails; trying again", action="store_retry", task=name, error=str(error))
+                wait_s = backoff.next_s()
             await pause(self._stopping, wait_s)
 
-    async def _after(self, name: str, outcome: Outcome, waited_s: float) -> float:
-        """Tell how it went; how long to wait before the next round."""
-        task = self._settings.tasks[name]
+    async def _report(self, name: str, result: RoundResult) -> None:
+        """Report the result of a round in the heartbeat, in health, and in the log where the state has changed."""
         state = {
-            "state": {"budget": "budget_spent", "endpoint": "endpoint_fails"}.get(outcome.left, "judging"),
-            "spent_usd": round(outcome.spent_usd, 6),
-            "budget_usd": task.judge_usd_per_day,
-            "oldest_due": outcome.oldest_due.isoformat() if outcome.oldest_due else None,
+            "state": {"budget": "budget_spent", "endpoint": "endpoint_fails"}.get(result.remaining, "judging"),
+            "spent_usd": round(result.spent_usd, 6),
+            "budget_usd": self._settings.tasks[name].judge_usd_per_day,
+            "oldest_due": result.oldest_due_at,
         }
-        if outcome.left == "budget":
+        if result.remaining == "budget":
             state["until"] = _tomorrow().isoformat()
         before = self._states.get(name, {}).get("state")
         if before != state["state"]:
-            self._tell(name, state, outcome)
+            self._log(name, state, result)
         self._states[name] = state
-        self._health.set_problem(f"judge of {name}", outcome.problem)
-        await asyncio.to_thread(self._beat)
-        match outcome.left:
-            case "more":
-                return 0.0
-            case "nothing":
-                return self._settings.judge.every_s
-            case "budget":
-                return max(_OUT_OF_BUDGET_S, self._settings.judge.every_s)
-            case "endpoint":
-                return _longer(waited_s)
+        self._health.set_problem(f"judge of {name}", result.problem)
+        await asyncio.to_thread(self._write_heartbeat)
 
-    def _tell(self, name: str, state: Mapping[str, Any], outcome: Outcome) -> None:
-        if outcome.left == "budget":
+    def _pause_after(self, result: RoundResult, backoff: Backoff) -> float:
+        """Seconds until the next round."""
+        if result.remaining == "endpoint":
+            return backoff.next_s()
+        backoff.reset()
+        every_s = self._settings.judge.every_s
+        return {"more": 0.0, "nothing": every_s, "budget": max(_OUT_OF_BUDGET_S, every_s)}[result.remaining]
+
+    def _log(self, name: str, state: Mapping[str, Any], result: RoundResult) -> None:
+        if result.remaining == "budget":
             log.warning("the judge's budget is spent for the day", action="budget_spent", task=name, **state)
-        elif outcome.left == "endpoint":
-            log.warning("the judge cannot be asked", action="judge_fails", task=name, error=outcome.problem)
+        elif result.remaining == "endpoint":
+            log.warning("the judge's endpoint fails", action="judge_fails", task=name, error=result.problem)
         else:
             log.info("judging", action="judging", task=name, spent_usd=state["spent_usd"])
 
@@ -178,13 +179,9 @@ class _Service:
             log.info("another process judges this task; standing by", action="standing_by", task=name)
         return self._settings.judge.every_s
 
-    def _beat(self) -> None:
+    def _write_heartbeat(self) -> None:
         with database.transaction(self._engine) as connection:
             incidents.heartbeat(connection, "judge", {"tasks": self._states})
-
-
-def _longer(waited_s: float) -> float:
-    return min(max(1.0, 2 * waited_s), _LONGEST_S)
 
 
 def _tomorrow() -> datetime:

@@ -1,6 +1,7 @@
-"""What a judge said, read strictly: an answer that leaves room for doubt is none."""
+"""A judge's answer, read strictly: an answer that leaves room for doubt is unreadable."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
@@ -9,56 +10,56 @@ from shadow.records import Reply
 
 Better: TypeAlias = Literal["A", "B", "tie"]
 
-#: Of a judge's reason, so much is kept.
+#: Maximum length of a judge's reason, in characters; longer ones are cut.
 MAX_REASON_CHARS: Final = 300
 
-# Models without structured output like to fence their JSON, or to think aloud before it.
-_THOUGHTS: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
+# Models without structured output often fence their JSON, or think before it.
+_THINKING: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 _FENCE: Final = re.compile(r"```(?:json)?[ \t\r]*\n")
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One answer: which of the replies in the places A and B is better, and why."""
+    """One answer: which of the replies at the positions A and B is better, and why."""
 
     better: Better
     reason: Annotated[str, msgspec.Meta(max_length=20_000)] = ""
 
 
-class UnreadableAnswerError(ValueError):
-    """The judge gave no verdict; `reason` says why in one word, the message in more."""
+@dataclass(frozen=True, kw_only=True)
+class UnreadableAnswer:
+    """A reply that is no answer: `reason` is the reply's failure or `malformed`, `detail` says more."""
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+    reason: str
+    detail: str
 
 
 _decoder: Final = msgspec.json.Decoder(Answer)
 
 
-def read(reply: Reply) -> Answer:
-    """The judge's answer. Raises UnreadableAnswerError for a reply that is none, by its failure or `malformed`.
+def read(reply: Reply) -> Answer | UnreadableAnswer:
+    """The judge's answer in `reply`.
 
-    The whole text must be the one JSON object that was asked for: a verdict that has to be
-    searched for may be a quotation from what the judge was shown.
+    The whole text must be the one JSON object that was asked for. A verdict that has to be searched for
+    may be a quotation from a text that the judge was shown.
     """
     if reply.failure is not None:
-        raise UnreadableAnswerError(reply.failure, reply.failure_detail or reply.refusal or reply.failure)
+        return UnreadableAnswer(reason=reply.failure, detail=reply.failure_detail or reply.refusal or reply.failure)
     text = reply.content or ""
-    if thoughts := _THOUGHTS.match(text):
-        text = text[thoughts.end() :]
+    if thinking := _THINKING.match(text):
+        text = text[thinking.end() :]
     try:
-        answer = _decoder.decode(_unfenced(text.strip()))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as fault:
-        raise UnreadableAnswerError("malformed", f"{fault}: {text[:200]!r}") from None
-    return msgspec.structs.replace(answer, reason=_kept(answer.reason))
+        answer = _decoder.decode(_without_fence(text.strip()))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        return UnreadableAnswer(reason="malformed", detail=f"{error}: {text[:200]!r}")
+    return msgspec.structs.replace(answer, reason=_printable(answer.reason))
 
 
-def _unfenced(text: str) -> str:
+def _without_fence(text: str) -> str:
     fence = _FENCE.match(text)
     return text[fence.end() : -3] if fence and text.endswith("```") else text
 
 
-def _kept(reason: str) -> str:
-    """The reason as it can be stored and shown: one line of printable characters, and short."""
+def _printable(reason: str) -> str:
+    """The reason as it can be stored and displayed: one line of printable characters, cut to its maximum."""
     line = " ".join(reason.split())
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)[:MAX_REASON_CHARS]

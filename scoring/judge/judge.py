@@ -1,4 +1,4 @@
-"""A judge at work: each pair asked twice with the places exchanged, and read without guessing."""
+"""One model as a judge: each pair is asked twice with the replies' positions swapped, and answers are read strictly."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,32 +6,37 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from scoring.judge import answer, prompt
-from scoring.judge.answer import MAX_REASON_CHARS, Answer, Better, UnreadableAnswerError
+from scoring.judge.answer import MAX_REASON_CHARS, Answer, Better
 from scoring.judge.pricing import MAX_ANSWER_TOKENS, Price
 from scoring.judge.render import Question
 from shadow.records import Preference, Reply
 
-#: Asks a model: a request's body without the model's name, to its reply. Never raises for an endpoint's fault.
+#: Asks a model: from a request's body without the model's name to its reply. Never raises for an endpoint's error.
 Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Reply]]
 
-#: So often an order is asked, until there is an answer that can be read.
+#: How often one order of the replies is asked until an answer can be read.
 MAX_ATTEMPTS: Final = 3
 
-#: How to ask, the best way first. Simple endpoints refuse a response format, and reasoning models
-#: a temperature and a limit of tokens.
-_STEADY: Final[dict[str, Any]] = {"temperature": 0, "max_tokens": MAX_ANSWER_TOKENS}
-_SHAPED: Final[dict[str, Any]] = {"response_format": prompt.RESPONSE_FORMAT}
-PARAMETER_VARIANTS: Final[tuple[dict[str, Any], ...]] = ({**_STEADY, **_SHAPED}, _STEADY, _SHAPED, {})
+#: The parameters to ask with, best first. Simple endpoints refuse a response format, and reasoning models
+#: a temperature and a token limit.
+_DETERMINISTIC: Final[dict[str, Any]] = {"temperature": 0, "max_tokens": MAX_ANSWER_TOKENS}
+_STRUCTURED: Final[dict[str, Any]] = {"response_format": prompt.RESPONSE_FORMAT}
+PARAMETER_VARIANTS: Final[tuple[dict[str, Any], ...]] = (
+    {**_DETERMINISTIC, **_STRUCTURED},
+    _DETERMINISTIC,
+    _STRUCTURED,
+    {},
+)
 
-#: Statuses by which an endpoint says that this request is wrong for it, and not that we are.
-_WRONG_REQUEST: Final = (400, 413, 422)
-#: Why there was no answer, when asking later may bring one.
-_PASSING: Final = ("timeout", "endpoint_error", "rate_limited", "interrupted")
+#: Statuses with which an endpoint rejects this request, rather than our key or address.
+_BAD_REQUEST: Final = (400, 413, 422)
+#: Failures after which asking later may bring an answer.
+_TRANSIENT: Final = ("timeout", "endpoint_error", "rate_limited", "interrupted")
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeVerdict:
-    """What the judge prefers. `first` and `second` are its answers to the two orders."""
+    """Which reply the judge prefers. `first` and `second` are its answers to the two orders."""
 
     preference: Preference
     first: Preference
@@ -41,7 +46,7 @@ class JudgeVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeFailure:
-    """No verdict, and why, in one word and in more. `retryable`: the pair may be judged later."""
+    """No verdict: `reason` is one word, `detail` says more. `retryable`: the pair may be judged later."""
 
     reason: str
     detail: str
@@ -50,7 +55,7 @@ class JudgeFailure:
 
 @dataclass(slots=True)
 class CostMeter:
-    """Calls made so far, and what they cost (nanodollars)."""
+    """The calls made so far about one question, and what they cost in nanodollars."""
 
     calls: int = 0
     cost_nanousd: int = 0
@@ -58,117 +63,111 @@ class CostMeter:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What has come of one question, and what it cost (nanodollars)."""
+    """The outcome of one question, the calls it took, and what they cost in nanodollars."""
 
     outcome: JudgeVerdict | JudgeFailure
     calls: int = 0
     cost_nanousd: int = 0
 
 
-SAME: Final = Judgement(
+_IDENTICAL: Final = Judgement(
     outcome=JudgeVerdict(preference="tie", first="tie", second="tie", reason="Both replies say the same.")
 )
-_CUT: Final = Judgement(
+_TRUNCATED: Final = Judgement(
     outcome=JudgeFailure(
         reason="too_long", detail="the replies differ only where they are too long to show", retryable=False
     )
 )
 
 
-def free(question: Question) -> Judgement | None:
-    """What can be said without asking anybody: identical replies are a tie. None where a judge is needed."""
-    return _CUT if question.cut else SAME if question.same else None
+def judge_without_asking(question: Question) -> Judgement | None:
+    """The outcome that needs no call: identical replies are a tie. None where a judge must be asked."""
+    return _TRUNCATED if question.truncated else _IDENTICAL if question.identical else None
 
 
 class Judge:
-    """One model as a judge. It remembers which way of asking its endpoint accepts.
+    """One model as a judge. It remembers which of PARAMETER_VARIANTS its endpoint accepts.
 
-    `proven` is true once it gave an answer that could be read: from then on, an endpoint that
-    calls a request wrong means that request, and not how it was set up.
+    `proven` is true after its first readable answer. From then on, an endpoint that rejects a request
+    rejects that request, and not how the judge was set up.
     """
 
     def __init__(self, ask: Ask, price: Price) -> None:
         self._ask = ask
         self._price = price
-        self._way = 0
+        self._variant = 0
         self.proven = False
 
     def estimated_cost(self, question: Question, rubric: str | None) -> int:
-        """Nanodollars that two calls about `question` cost, guessed from above.
+        """An upper estimate, in nanodollars, of two calls about `question`.
 
-        Answers that cannot be read make it more, but never more than MAX_ATTEMPTS times as much.
+        Unreadable answers cost more, but never more than MAX_ATTEMPTS times as much.
         """
-        asked = [prompt.messages(question, rubric, swapped=swapped) for swapped in (False, True)]
-        return sum(map(self._price.upper_bound, asked))
+        chats = [prompt.messages(question, rubric, swapped=swapped) for swapped in (False, True)]
+        return sum(map(self._price.upper_bound, chats))
 
-    async def judge(self, question: Question, rubric: str | None, bill: CostMeter | None = None) -> Judgement:
+    async def judge(self, question: Question, rubric: str | None, meter: CostMeter | None = None) -> Judgement:
         """The verdict, or why there is none. Raises nothing but cancellation.
 
-        `bill` grows with each call, so that it is known also after a cancellation.
+        `meter` grows with each call, so that the cost is known also after a cancellation.
         """
-        if (known := free(question)) is not None:
+        if (known := judge_without_asking(question)) is not None:
             return known
-        bill = CostMeter() if bill is None else bill
-        try:
-            answers = [await self._answer(question, rubric, swapped=swapped, bill=bill) for swapped in (False, True)]
-        except _NoAnswerError as fault:
-            return Judgement(outcome=fault.unjudged, calls=bill.calls, cost_nanousd=bill.cost_nanousd)
-        first, second = _meant(answers[0].better, swapped=False), _meant(answers[1].better, swapped=True)
-        reason = answers[0].reason
-        if first != second:
-            reason = f"{first}, and {second} with the places exchanged: {reason} / {answers[1].reason}"[
-                :MAX_REASON_CHARS
-            ]
-        verdict = JudgeVerdict(
-            preference=first if first == second else "tie", first=first, second=second, reason=reason
-        )
-        return Judgement(outcome=verdict, calls=bill.calls, cost_nanousd=bill.cost_nanousd)
+        meter = CostMeter() if meter is None else meter
+        answers: list[Answer] = []
+        for swapped in (False, True):
+            answered = await self._answer(question, rubric, swapped=swapped, meter=meter)
+            if isinstance(answered, JudgeFailure):
+                return Judgement(outcome=answered, calls=meter.calls, cost_nanousd=meter.cost_nanousd)
+            answers.append(answered)
+        return Judgement(outcome=_verdict(*answers), calls=meter.calls, cost_nanousd=meter.cost_nanousd)
 
-    async def _answer(self, question: Question, rubric: str | None, *, swapped: bool, bill: CostMeter) -> Answer:
-        """The answer to one order. Raises _NoAnswerError; each try is made with a new marker word."""
-        for tries_left in reversed(range(MAX_ATTEMPTS)):
-            reply = await self._put(prompt.messages(question, rubric, swapped=swapped), bill)
-            try:
-                read = answer.read(reply)
-            except UnreadableAnswerError as fault:
-                final = fault.reason in _PASSING or fault.reason == "rejected" or not tries_left
-                if final:
-                    unjudged = JudgeFailure(reason=fault.reason, detail=str(fault), retryable=self._may_pass(reply))
-                    raise _NoAnswerError(unjudged) from None
-            else:
+    async def _answer(
+        self, question: Question, rubric: str | None, *, swapped: bool, meter: CostMeter
+    ) -> Answer | JudgeFailure:
+        """The answer to one order of the replies. Each attempt has a new marker word."""
+        for attempts_left in reversed(range(MAX_ATTEMPTS)):
+            reply = await self._call(prompt.messages(question, rubric, swapped=swapped), meter)
+            read = answer.read(reply)
+            if isinstance(read, Answer):
                 self.proven = True
                 return read
-        raise AssertionError("the last try returns or raises")
+            if read.reason in _TRANSIENT or read.reason == "rejected" or not attempts_left:
+                return JudgeFailure(reason=read.reason, detail=read.detail, retryable=self._is_retryable(reply))
+        raise AssertionError("the last attempt returns")
 
-    async def _put(self, messages: list[dict[str, str]], bill: CostMeter) -> Reply:
-        """Ask in the way that is known to be accepted, else in the first that is."""
-        for way in range(self._way, len(PARAMETER_VARIANTS)):
-            bill.calls += 1
+    async def _call(self, messages: list[dict[str, str]], meter: CostMeter) -> Reply:
+        """Ask with the parameters that the endpoint is known to accept, else with the first that it accepts."""
+        for variant in range(self._variant, len(PARAMETER_VARIANTS)):
+            meter.calls += 1
             try:
-                reply = await self._ask({"messages": messages, **PARAMETER_VARIANTS[way]})
+                reply = await self._ask({"messages": messages, **PARAMETER_VARIANTS[variant]})
             except asyncio.CancelledError:
-                bill.cost_nanousd += self._price.upper_bound(messages)
+                meter.cost_nanousd += self._price.upper_bound(messages)
                 raise
-            bill.cost_nanousd += self._price.of(reply, messages)
+            meter.cost_nanousd += self._price.cost_of(reply, messages)
             if reply.status == 200:
-                self._way = max(self._way, way)
-            if reply.status not in _WRONG_REQUEST:
+                self._variant = max(self._variant, variant)
+            if reply.status not in _BAD_REQUEST:
                 break
         return reply
 
-    def _may_pass(self, reply: Reply) -> bool:
+    def _is_retryable(self, reply: Reply) -> bool:
         if reply.failure == "rejected":
-            return not (self.proven and reply.status in _WRONG_REQUEST)
-        return reply.failure in _PASSING
+            return not (self.proven and reply.status in _BAD_REQUEST)
+        return reply.failure in _TRANSIENT
 
 
-class _NoAnswerError(Exception):
-    def __init__(self, unjudged: JudgeFailure) -> None:
-        super().__init__(unjudged.reason)
-        self.unjudged = unjudged
+def _verdict(one: Answer, other: Answer) -> JudgeVerdict:
+    """The verdict of both orders; a tie where the position decided."""
+    first, second = _preference(one.better, swapped=False), _preference(other.better, swapped=True)
+    reason = one.reason
+    if first != second:
+        reason = f"{first}, but {second} with the positions swapped: {reason} / {other.reason}"[:MAX_REASON_CHARS]
+    return JudgeVerdict(preference=first if first == second else "tie", first=first, second=second, reason=reason)
 
 
-def _meant(better: Better, *, swapped: bool) -> Preference:
+def _preference(better: Better, *, swapped: bool) -> Preference:
     if better == "tie":
         return "tie"
     return "frontier" if (better == "A") != swapped else "candidate"

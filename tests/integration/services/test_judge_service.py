@@ -274,7 +274,7 @@ async def test_a_process_that_died_before_its_commit_has_spent_what_it_had_in_ha
         TASK, task, "judge", _judge_that(die, settings), engine, judge_round.JudgeMetrics(HealthState())
     )
     with pytest.raises(DyingError):
-        await dying.round(asyncio.Event(), batch=10)
+        await dying.round(asyncio.Event(), limit=10)
     lost = spending(engine)
     assert (lost.calls, left(engine)) == (0, 2)
     assert lost.cost_nanousd > 0

@@ -62,8 +62,7 @@ def called(text: str) -> None:
 
 
 def judged(text: str) -> None:
-    with suppress(answer.UnreadableAnswerError):
-        answer.read(reply_with(text))
+    answer.read(reply_with(text))
 
 
 STEPS: Final[Mapping[str, Callable[[str], object]]] = {
