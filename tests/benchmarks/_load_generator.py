@@ -15,6 +15,7 @@ import asyncio
 import ctypes
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -76,8 +77,8 @@ async def streams(session, url, concurrency, seconds):
 
     async def worker(number):
         nonlocal requests, incomplete
-        # Started evenly over the time that one stream takes, they stay evenly spread.
-        await asyncio.sleep(number / concurrency * duration)
+        # Started at random moments of the time that one stream takes, they stay spread like that.
+        await asyncio.sleep(duration * random.Random(number).random())
         while (started := time.perf_counter()) < begin + seconds:
             requests += 1
             received: list[bytes] = []
