@@ -26,6 +26,7 @@ def command(
     import uvicorn
 
     from shadow.cli.runtime import logs
+    from shadow.garbage_collection import collect_less_often
     from shadow.gateway.app import build
     from shadow.gateway.http import serving
     from shadow.gateway.mirror.process import MirrorProcess
@@ -44,6 +45,8 @@ def command(
     # a success, so the process must not end by that signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    # Requests leave no reference cycles behind, and a full collection stopped all streams for 34 ms.
+    collect_less_often()
     server.run(sockets=[listening])
     log.info("stopped", action="gateway.stopped", capture=mirror.outcomes())
 
