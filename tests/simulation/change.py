@@ -1,4 +1,4 @@
-"""What happens over time: drift alarms and the gate."""
+"""Changes over time: drift alarms and the gate."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from scoring.stats.gate import GATE_BETS, plan_gate
 from scoring.stats.moments import MICRO, Columns, Moments
 from scoring.stats.sequential import ALPHA
 from scoring.stats.wealth import log_wealth
-from tests.simulation.proof import Row, at_most, dice, figure, shown
+from tests.simulation.proof import Row, at_most, comparison, figure, generator
 
 WEEKLY_WAVE = 0.02 * (1 + 0.5 * np.sin(2 * np.pi * np.arange(HOURS) / HOURS))
 
@@ -23,12 +23,14 @@ LIMIT = 0.05
 def calm(whole: bool) -> Iterator[Row]:
     """20,000 samples in which nothing happens."""
     runs = 2_000 if whole else 40
-    alarms = sum(observe_samples(DriftState(), dice(run).random(HORIZON) < 0.02, 0.02).alarmed for run in range(runs))
+    alarms = sum(
+        observe_samples(DriftState(), generator(run).random(HORIZON) < 0.02, 0.02).alarmed for run in range(runs)
+    )
     yield at_most("drift: false alarm within 20,000 calm samples", alarms / runs, ALPHA, runs, whole=whole, exact=True)
     hours = 100
     alarms = 0
     for run in range(runs):
-        regrets = dice(run).binomial(HORIZON // hours, 0.02, hours)
+        regrets = generator(run).binomial(HORIZON // hours, 0.02, hours)
         alarms += observe_hours(
             DriftState(), [(Moments.of_counts(int(s), HORIZON // hours), 0.02) for s in regrets]
         ).alarmed
@@ -42,20 +44,22 @@ def weekly_wave(whole: bool) -> Iterator[Row]:
     naive = learnt = 0
     delays = []
     for run in range(runs):
-        roll = dice(run)
-        baseline = _after_a_week(roll)
-        calm_run = roll.random(HORIZON) < WEEKLY_WAVE[hour]
+        rng = generator(run)
+        baseline = _after_a_week(rng)
+        calm_run = rng.random(HORIZON) < WEEKLY_WAVE[hour]
         rates = np.array(baseline.cautious)[hour]
         learnt += observe_samples(DriftState(), calm_run, rates).alarmed
         if run < (200 if whole else 10):
             naive += observe_samples(DriftState(), calm_run, 0.02).alarmed
-            risen = roll.random(5_000) < 2.5 * WEEKLY_WAVE[hour[:5_000]]
+            risen = rng.random(5_000) < 2.5 * WEEKLY_WAVE[hour[:5_000]]
             delays.append(observe_samples(DriftState(), risen, rates[:5_000]).alarmed_at or 5_000)
-    yield shown("drift: false alarm in a ±50% weekly wave, one baseline for all hours", f"{naive / len(delays):.3f}")
+    yield comparison(
+        "drift: false alarm in a ±50% weekly wave, one baseline for all hours", f"{naive / len(delays):.3f}"
+    )
     name = "drift: false alarm in a ±50% weekly wave after one week of baseline"
     yield at_most(name, learnt / runs, ALPHA, runs, whole=whole, exact=True)
     text = f"{np.median(delays):.0f} / {np.quantile(delays, 0.9):.0f}"
-    yield shown("drift: delay to ×2.5 in that wave with that baseline, median / p90", text)
+    yield comparison("drift: delay to ×2.5 in that wave with that baseline, median / p90", text)
 
 
 def rise(whole: bool) -> Iterator[Row]:
@@ -64,8 +68,8 @@ def rise(whole: bool) -> Iterator[Row]:
     for name, before in (("at once", 0), ("after 5,000 calm samples", 5_000))[: 2 if whole else 1]:
         delays = []
         for run in range(runs):
-            roll = dice(run)
-            x = np.concatenate([roll.random(before) < 0.02, roll.random(4_000) < 0.05])
+            rng = generator(run)
+            x = np.concatenate([rng.random(before) < 0.02, rng.random(4_000) < 0.05])
             alarmed_at = observe_samples(DriftState(), x, 0.02).alarmed_at or x.size
             if alarmed_at > before:
                 delays.append(alarmed_at - before)
@@ -97,9 +101,9 @@ def gate(whole: bool) -> Iterator[Row]:
     )
 
 
-def _after_a_week(roll: np.random.Generator) -> Baseline:
-    n = roll.multinomial(WEEK, np.full(HOURS, 1 / HOURS))
-    regrets = roll.binomial(n, WEEKLY_WAVE)
+def _after_a_week(rng: np.random.Generator) -> Baseline:
+    n = rng.multinomial(WEEK, np.full(HOURS, 1 / HOURS))
+    regrets = rng.binomial(n, WEEKLY_WAVE)
     weekly = Weekly(rows=tuple((n * MICRO).tolist()), regrets=tuple((regrets * MICRO).tolist()))
     baseline = fit_baseline(weekly)
     assert baseline is not None
@@ -111,7 +115,7 @@ def _openings(truth: float, runs: int, samples: int) -> np.ndarray:
     first = np.full(runs, samples + 1)
     n = np.arange(1, samples + 1, dtype=float)
     for run in range(runs):
-        s = (dice(run).random(samples) < truth).cumsum().astype(float)
+        s = (generator(run).random(samples) < truth).cumsum().astype(float)
         sums = Columns(up=s, weight=n, weight2=n, up_squares=s, up2_low=s, up2_high=s)
         reached = log_wealth(np.array(LIMIT), sums, GATE_BETS, "below") >= np.log(1 / ALPHA)
         if reached.any():

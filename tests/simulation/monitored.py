@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from scoring.monitor.events import Opened
-from tests.simulation.proof import Row, at_most, dice, figure
+from tests.simulation.proof import Row, at_most, figure, generator
 from tests.support.watching import HOUR, MONDAY, WEEK, Rate, an_hour, watched, wave
 
 SEGMENTS = tuple(f"locale={number}" for number in range(10))
@@ -51,9 +51,9 @@ def rises(whole: bool) -> Iterator[Row]:
 
 def _opened(run: int, hours: int, rate: Rate, *, bad: Rate | None = None) -> dict[str, int]:
     """The hour in which each detector opened its first incident."""
-    roll = dice(run)
+    rng = generator(run)
     rates = {name: bad if bad is not None and name == SEGMENTS[3] else rate for name in SEGMENTS}
-    _, found = watched(an_hour(roll, hour, rates, rows=ROWS) for hour in range(hours))
+    _, found = watched(an_hour(rng, hour, rates, rows=ROWS) for hour in range(hours))
     first: dict[str, int] = {}
     for each in found:
         if isinstance(each.event, Opened):

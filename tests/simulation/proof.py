@@ -1,4 +1,4 @@
-"""What a check is, and the page that shows them all."""
+"""A check of the statistical proof, and the page docs/statistics.md that lists all checks."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ import numpy as np
 
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 
-#: What follows it on the page is measured; what is before is written by people.
+#: Everything after this mark on the page is generated; everything before it is written by hand.
 MARK = "<!-- measured -->\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the proof: what was measured, against which bar. Without a bar it is for comparison."""
+    """One line of the proof: a measured figure and its bar. A row without a bar is for comparison."""
 
     check: str
     bar: str
@@ -24,13 +24,13 @@ class Row:
     holds: bool
 
 
-#: Measures and yields its rows. `whole` asks for the full number of runs; otherwise for a seeded slice,
-#: whose bars are wider by the Monte Carlo error of so few runs.
+#: Measures and yields rows. The argument `whole` requests the full number of runs; without it, a seeded
+#: slice of them runs, with bars that are wider by its Monte Carlo error.
 Check: TypeAlias = Callable[[bool], Iterator[Row]]
 
 
 def at_most(check: str, share: float, bar: float, runs: int, *, whole: bool, exact: bool = False) -> Row:
-    """A share of `runs` that must not exceed `bar`: to the letter if `exact`, else within three standard errors."""
+    """A share of `runs` that must not exceed `bar`: exactly if `exact`, else within three standard errors."""
     error = 0.0 if exact and whole else 3 * sqrt(bar * (1 - bar) / runs)
     allowed = f"≤ {bar:g}" if exact else f"≤ {bar:g} + {error:.3f}"
     return Row(check=check, bar=allowed, measured=f"{share:.4f}", holds=share <= bar + error)
@@ -39,14 +39,14 @@ def at_most(check: str, share: float, bar: float, runs: int, *, whole: bool, exa
 def figure(
     check: str, value: float, *, at_most: float | None = None, at_least: float | None = None, digits: int = 4
 ) -> Row:
-    """A figure with bars on either side."""
+    """A figure with a bar on either or both sides."""
     bars = [f"{sign} {bar:g}" for sign, bar in (("≤", at_most), ("≥", at_least)) if bar is not None]
     holds = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
     return Row(check=check, bar=" and ".join(bars), measured=f"{value:.{digits}f}", holds=holds)
 
 
-def shown(check: str, measured: str) -> Row:
-    """Not a bar: what the usual method does in the same simulation."""
+def comparison(check: str, measured: str) -> Row:
+    """A row without a bar: the result of the usual method in the same simulation."""
     return Row(check=check, bar="", measured=measured, holds=True)
 
 
@@ -64,5 +64,5 @@ def write_measured(sections: list[str]) -> None:
     PAGE.write_text("\n".join([head + mark, *sections]), encoding="utf-8")
 
 
-def dice(seed: int) -> np.random.Generator:
+def generator(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)

@@ -1,7 +1,7 @@
-"""Every bar the statistics have to meet, measured.
+"""Measures every bar that the statistics have to meet.
 
-A seeded slice runs with every test. `make simulate` runs the whole, shows its progress, prints
-the table and writes it into docs/statistics.md.
+A seeded slice runs with the other tests. `make simulate` runs the whole proof, shows its progress,
+prints the tables and writes them to docs/statistics.md.
 """
 
 import sys
@@ -13,7 +13,7 @@ import pytest
 from scoring.stats.moments import Moments
 from scoring.stats.weighted import intervals_of_moments
 from tests.simulation import change, many, monitored, watched
-from tests.simulation.proof import Row, dice, table, write_measured
+from tests.simulation.proof import Row, generator, table, write_measured
 
 CHECKS = {
     "Counts, watched": watched.plain,
@@ -66,8 +66,8 @@ def progress(done: int, name: str, started: float) -> None:
 
 
 def seconds_for_many() -> float:
-    """How long the intervals of 10,000 segments take (a figure to read, not to pass)."""
-    regrets = dice(1).binomial(1_000, dice(2).beta(1, 20, 10_000))
+    """Seconds for the intervals of 10,000 segments; informative, without a bar."""
+    regrets = generator(1).binomial(1_000, generator(2).beta(1, 20, 10_000))
     many_moments = [Moments.of_counts(int(s), 1_000) for s in np.asarray(regrets)]
     started = time.perf_counter()
     intervals_of_moments(many_moments)

@@ -1,4 +1,4 @@
-"""Does the interval hold however often one looks? The same harness catches one that does not.
+"""Is the interval valid however often one looks? The same harness detects one that is not.
 
 A seeded slice runs with every test; `make simulate` runs the whole (`slow`) and prints its table.
 """
@@ -34,19 +34,19 @@ def wilson(successes: NDArray[np.int64], n: NDArray[np.int64], share: float) -> 
 
 
 def ever_missed(misses: Misses, share: float, *, runs: int, samples: int, every: int = 1, seed: int = 1) -> float:
-    """The share of runs in which somebody who looks after every `every` samples sees a miss at least once."""
-    dice = np.random.default_rng(seed)
+    """The share of runs in which at least one look, after every `every` samples, misses the truth."""
+    rng = np.random.default_rng(seed)
     looks = np.arange(every, samples + 1, every)
     missed = 0
     for start in range(0, runs, 100):
         count = min(100, runs - start)
-        successes = (dice.random((count, samples)) < share).cumsum(axis=1)[:, looks - 1]
+        successes = (rng.random((count, samples)) < share).cumsum(axis=1)[:, looks - 1]
         missed += int(misses(successes, looks, share).any(axis=1).sum())
     return missed / runs
 
 
 def monte_carlo_error(runs: int) -> float:
-    """Three standard errors of a share of 5% measured in so many runs."""
+    """Three standard errors of a share of 5%, measured in `runs` runs."""
     return float(3 * np.sqrt(ALPHA * (1 - ALPHA) / runs))
 
 
@@ -56,8 +56,8 @@ def test_the_interval_holds_at_every_look(share: float):
 
 
 def test_scores_between_0_and_1_are_covered_too():
-    dice = np.random.default_rng(2)
-    scores = dice.beta(0.4, 1.6, size=(300, 1_500)).cumsum(axis=1)  # mean 0.2, most of it near 0
+    rng = np.random.default_rng(2)
+    scores = rng.beta(0.4, 1.6, size=(300, 1_500)).cumsum(axis=1)  # mean 0.2, most of it near 0
     missed = ours(scores, np.arange(1, 1_501), 0.2).any(axis=1).mean()
     assert missed <= ALPHA + monte_carlo_error(300)
 

@@ -1,4 +1,4 @@
-"""Intervals that are looked at all the time: plain, scored, weighted, and per unit."""
+"""Intervals under continuous looking: counts, scores, unequal sampling, and units."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from scoring.stats.moments import Moments
 from scoring.stats.sequential import ALPHA, Interval, binomial_interval, binomial_intervals
 from scoring.stats.wealth import DEFAULT_BETS, Side, log_mixture, log_wealth_of_rows
 from scoring.stats.weighted import interval_of_moments, weighted_interval
-from tests.simulation.proof import Row, at_most, dice, figure, shown
+from tests.simulation.proof import Row, at_most, comparison, figure, generator
 from tests.simulation.test_sequential import SHARES, ever_missed, ours, wilson
 
 THRESHOLD = np.log(2 / ALPHA)
@@ -28,7 +28,7 @@ def plain(whole: bool) -> Iterator[Row]:
         missed = ever_missed(ours, share, runs=runs, samples=samples)
         yield at_most(f"ever missed, watched at every n ≤ {samples:,}, p = {share}", missed, ALPHA, runs, whole=whole)
     for n, bar in ((200, 0.075), (1_000, 0.035), (5_000, 0.017)):
-        lows, highs = binomial_intervals(dice(3).binomial(n, 0.03, size=2_000), n)
+        lows, highs = binomial_intervals(generator(3).binomial(n, 0.03, size=2_000), n)
         yield figure(f"mean width at p = 0.03, n = {n:,}", float((highs - lows).mean()), at_most=bar)
     peeked = ever_missed(wilson, 0.03, runs=runs, samples=5_000, every=50)
     yield Row(check="a peeked Wilson in the same harness", bar="> 0.30", measured=f"{peeked:.4f}", holds=peeked > 0.30)
@@ -39,9 +39,9 @@ def scored(whole: bool) -> Iterator[Row]:
     runs, samples = (2_000, 2_000) if whole else (60, 500)
     for name, a, b in (("around 0.8 ± 0.09", 16.0, 4.0), ("mostly near 0, mean 0.2", 0.4, 1.6)):
         mean = a / (a + b)
-        missed = sum(_ever_missed(dice(run).beta(a, b, samples), np.ones(samples), mean) for run in range(runs))
+        missed = sum(_ever_missed(generator(run).beta(a, b, samples), np.ones(samples), mean) for run in range(runs))
         yield at_most(f"scores {name}: ever missed, n ≤ {samples:,}", missed / runs, ALPHA, runs, whole=whole)
-    scores = dice(4).beta(16, 4, (20, 1_000))
+    scores = generator(4).beta(16, 4, (20, 1_000))
     betting = np.mean([_width(bounded_interval(each)) for each in scores])
     from_sums = np.mean([_width(interval_of_moments(Moments.of(each))) for each in scores])
     as_counts = float(np.mean([_width(binomial_interval(each.sum(), each.size)) for each in scores]))
@@ -64,7 +64,7 @@ def weighted(whole: bool) -> Iterator[Row]:
         missed += _ever_missed(x, 0.05 / probability, TRUTH)
     bias = float(np.mean(estimates)) - TRUTH
     error = float(np.std(estimates)) / np.sqrt(runs)
-    yield shown(f"unweighted mean where the truth is {TRUTH:.3f}", f"{np.mean(plain_means):.3f}")
+    yield comparison(f"unweighted mean where the truth is {TRUTH:.3f}", f"{np.mean(plain_means):.3f}")
     yield Row(
         check="weighted regret: bias",
         bar=f"0 ± {3 * error:.5f}",
@@ -84,25 +84,25 @@ def units(whole: bool) -> Iterator[Row]:
         strength = 1 / correlation - 1
         by_call = by_unit = 0
         for run in range(runs):
-            roll = dice(run)
-            own = roll.beta(mean * strength, (1 - mean) * strength, users)
+            rng = generator(run)
+            own = rng.beta(mean * strength, (1 - mean) * strength, users)
             user = np.concatenate(
-                [roll.permutation(np.repeat(wave, calls)) for wave in np.arange(users).reshape(-1, 20)]
+                [rng.permutation(np.repeat(wave, calls)) for wave in np.arange(users).reshape(-1, 20)]
             )
-            x = (roll.random(user.size) < own[user]).astype(float)
+            x = (rng.random(user.size) < own[user]).astype(float)
             n = np.arange(1, x.size + 1)
             by_call += bool(ours(x.cumsum().astype(np.int64), n, mean).any())
             by_unit += any(_missed_now(_means(x[:look], user[:look]), mean) for look in range(100, x.size + 1, 100))
-        yield shown(f"correlation {correlation}: ever missed by call", f"{by_call / runs:.3f}")
+        yield comparison(f"correlation {correlation}: ever missed by call", f"{by_call / runs:.3f}")
         yield at_most(f"correlation {correlation}: ever missed by unit", by_unit / runs, ALPHA, runs, whole=whole)
 
 
 def _sampled(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows sampled of 100,000 requests: regret and inclusion probability."""
-    roll = dice(seed)
-    stratum = roll.choice(3, 100_000, p=TRAFFIC)
-    taken = roll.random(stratum.size) < PROBABILITY[stratum]
-    x = roll.random(stratum.size) < REGRET[stratum]
+    rng = generator(seed)
+    stratum = rng.choice(3, 100_000, p=TRAFFIC)
+    taken = rng.random(stratum.size) < PROBABILITY[stratum]
+    x = rng.random(stratum.size) < REGRET[stratum]
     return x[taken].astype(float), PROBABILITY[stratum[taken]]
 
 
@@ -113,7 +113,7 @@ def _log_wealth_over_time(x, weight, mean: float, side: Side) -> np.ndarray:
 
 
 def _ever_missed(x, weight, mean: float) -> bool:
-    """Whether somebody who looks after every row sees the interval miss the mean: its bounds are this wealth."""
+    """Whether the interval misses the mean after any row; its bounds are where this wealth is 2 / alpha."""
     sides: tuple[Side, ...] = ("above", "below")
     return any((_log_wealth_over_time(x, weight, mean, side) >= THRESHOLD).any() for side in sides)
 

@@ -36,7 +36,7 @@ def counted(ones: int, n: int) -> Sums:
 
 
 def an_hour(
-    roll: np.random.Generator,
+    rng: np.random.Generator,
     hour: int,
     rates: Mapping[str, Rate],
     *,
@@ -49,13 +49,13 @@ def an_hour(
     cells: dict[Cell, Tally] = {}
     at = start + hour * HOUR
     for segment, rate in rates.items():
-        n = int(roll.poisson(rows / len(rates)))
-        regrets = int(roll.binomial(n, rate(hour)))
+        n = int(rng.poisson(rows / len(rates)))
+        regrets = int(rng.binomial(n, rate(hour)))
         for dimension, value in (ALL, segment.split("=")):
             cell = Cell("ticket-intent", "small-7b", "shadow", source, dimension, value, at)
             tally = cells.setdefault(cell, Tally())
             tally.pairs += n
-            tally.counts["failure:candidate:timeout"] += int(roll.binomial(n, failures))
+            tally.counts["failure:candidate:timeout"] += int(rng.binomial(n, failures))
             tally.agreement.merge(counted(n - regrets, n))
             tally.regret.merge(counted(regrets, n))
     return cells
@@ -87,15 +87,15 @@ def traffic(
     hours: int, rate: Rate, *, rows: int = 10, seed: int = 1, start: datetime, bad: str | None = None
 ) -> list[Scored]:
     """Pairs with a reference, `rows` an hour. In the segment locale=`bad`, one in four, regret is likely."""
-    roll = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     pairs = []
     for hour in range(hours):
         for row in range(rows):
-            locale = ("de", "en", "fr", "es")[int(roll.integers(4))]
-            is_regret = roll.random() < (0.5 if locale == bad else rate(hour))
+            locale = ("de", "en", "fr", "es")[int(rng.integers(4))]
+            is_regret = rng.random() < (0.5 if locale == bad else rate(hour))
             number = hour * rows + row
             asked = exchange(number, at=start + hour * HOUR + row * (HOUR / rows), segment={"locale": locale})
-            if roll.random() < 0.01:
+            if rng.random() < 0.01:
                 failed = Reply(model="small-7b", failure="timeout")
                 pairs.append(scored(exchange=asked, reply=failed, agreement=None, unscored="candidate_timeout"))
             else:

@@ -19,9 +19,9 @@ LOCALES = ("locale=de", "locale=en", "locale=fr", "locale=es")
 
 
 def hours(count, rate, *, seed=1, bad=None, source="reference"):
-    roll = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rates = {name: (lambda _: 0.15) if name == bad else rate for name in LOCALES}
-    return [an_hour(roll, hour, rates, source=source) for hour in range(count)]
+    return [an_hour(rng, hour, rates, source=source) for hour in range(count)]
 
 
 def rate_drift_state(states, key):

@@ -12,13 +12,13 @@ from tests.support.watching import HOUR, MONDAY
 
 def through(batches, *, state=None, seed=1):
     """The state and events after batches: (labels of each verdict, share of them that contradict it)."""
-    roll = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     state, events = state or JudgeState(), []
     given = DayLabels()
     for number, (n, share) in enumerate(batches):
         given = DayLabels(
-            worse=LabelCounts(n=given.worse.n + n, wrong=given.worse.wrong + int(roll.binomial(n, share))),
-            no_worse=LabelCounts(n=given.no_worse.n + n, wrong=given.no_worse.wrong + int(roll.binomial(n, 0.05))),
+            worse=LabelCounts(n=given.worse.n + n, wrong=given.worse.wrong + int(rng.binomial(n, share))),
+            no_worse=LabelCounts(n=given.no_worse.n + n, wrong=given.no_worse.wrong + int(rng.binomial(n, 0.05))),
         )
         state, now = judge.step(state, {"2026-09-07": given}, MONDAY + number * HOUR, task="t")
         events += now

@@ -22,11 +22,11 @@ WATCHED = WatchedRate(name="regret of small-7b on ticket-intent", subject="refer
 
 def through(rates, *, rows=40, seed=1, state=None, wording=WATCHED, horizon=20_000):
     """The state after hours with these rates, and what happened."""
-    roll = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     state, events = state or RateDriftState(), []
     for hour, rate in enumerate(rates):
-        n = int(roll.poisson(rows))
-        seen = Moments.of_counts(int(roll.binomial(n, rate)), n)
+        n = int(rng.poisson(rows))
+        seen = Moments.of_counts(int(rng.binomial(n, rate)), n)
         state, event = rate_drift.step(state, MONDAY + hour * HOUR, seen, wording, horizon=horizon)
         events += [event] if event else []
     return state, events
@@ -109,8 +109,8 @@ def test_a_busy_task_is_not_alarmed_more_often_for_being_busy():
 @given(st.integers(1, 290), st.integers(0, 2**32))
 def test_stopping_and_starting_again_anywhere_changes_nothing(cut, seed):
     rates = [0.02] * (WEEK + 100) + [0.2] * 30 + [0.01] * 150
-    roll = np.random.default_rng(seed)
-    hours = [(MONDAY + n * HOUR, Moments.of_counts(int(roll.binomial(9, rate)), 9)) for n, rate in enumerate(rates)]
+    rng = np.random.default_rng(seed)
+    hours = [(MONDAY + n * HOUR, Moments.of_counts(int(rng.binomial(9, rate)), 9)) for n, rate in enumerate(rates)]
     whole, parted = RateDriftState(), RateDriftState()
     events, parted_events = [], []
     for number, (hour, seen) in enumerate(hours):
@@ -189,9 +189,9 @@ def test_a_candidate_that_starts_to_fail_is_noticed():
 
 def test_a_frontier_that_starts_to_contradict_itself_is_noticed():
     state, events = RateDriftState(), []
-    roll = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     for hour in range(WEEK + 72):
-        agreed = roll.random(10) < (0.97 if hour < WEEK + 24 else 0.7)
+        agreed = rng.random(10) < (0.97 if hour < WEEK + 24 else 0.7)
         sums = weighted_sums(agreed.astype(float), [0.1] * 10)
         state, event = ceiling.step_agreement(state, MONDAY + hour * HOUR, sums, task="t", frontier="f", horizon=20_000)
         events += [event] if event else []

@@ -15,13 +15,13 @@ NAMES = [f"locale={n}" for n in range(10)]
 
 
 def through(hours, rate_of, *, state=None, first=0, rows=12, seed=1, limit=0.02):
-    roll = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     state, events = state or SegmentsState(), []
     for hour in range(first, first + hours):
         regrets = {}
         for name in NAMES:
             sums = regrets[name] = Sums()
-            for is_regret in roll.random(rows) < rate_of(name, hour):
+            for is_regret in rng.random(rows) < rate_of(name, hour):
                 sums.add(float(is_regret), 1.0)
         state, now = segments.step(
             state,
@@ -100,11 +100,11 @@ def test_where_everything_is_bad_that_is_one_incident_and_a_segment_that_is_wors
         return 0.7 if name == "locale=3" else 0.3
 
     state, events = SegmentsState(), []
-    roll = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     for hour in range(48):
         regrets = {name: Sums() for name in (*NAMES, segments.WHOLE, "plan=pro")}
         for name in NAMES:
-            for is_regret in roll.random(12) < rate(name, hour):
+            for is_regret in rng.random(12) < rate(name, hour):
                 for each in (name, segments.WHOLE, "plan=pro"):
                     regrets[each].add(float(is_regret), 1.0)
         state, now = segments.step(

@@ -18,13 +18,13 @@ def search(
     measure: str = "agreement",
 ) -> WorstCrossings:
     """Pairs that agree 95% of the time, but German long ones less by `bad`; mobile ones are sampled by `rates`."""
-    dice = random.Random(1)
+    rng = random.Random(1)
     rows = []
     for number in range(PAIRS):
-        locale, length, device = dice.choice(("de", "en", "fr")), dice.choice(("long", "short")), dice.choice("md")
+        locale, length, device = rng.choice(("de", "en", "fr")), rng.choice(("long", "short")), rng.choice("md")
         rate = rates[device == "m"]
-        if dice.random() < rate:
-            agrees = dice.random() > 0.05 + (bad if (locale, length) == ("de", "long") else 0)
+        if rng.random() < rate:
+            agrees = rng.random() > 0.05 + (bad if (locale, length) == ("de", "long") else 0)
             rows.append((f"x{number}", f"u{number // 2}", locale, length, device, float(agrees), rate))
     ids, units, locales, lengths, devices, scores, chances = zip(*rows, strict=True)
     return worst_crossings(

@@ -29,7 +29,7 @@ def assert_sound(found, mean=None):
     "empty",
     [bounded_interval([]), weighted_interval([], []), interval_of_moments(Moments()), interval_of(BettingState())],
 )
-def test_without_data_every_interval_says_nothing(empty):
+def test_without_data_every_interval_is_the_whole_range(empty):
     assert (empty.estimate, empty.low, empty.high, empty.n) == (None, 0, 1, 0)
 
 
@@ -66,7 +66,7 @@ def test_the_order_of_rows_does_not_matter(rows, random):
 
 @settings(deadline=None, max_examples=25)
 @given(ROWS, st.integers(0, 60))
-def test_a_stream_cut_anywhere_and_stored_in_between_is_the_same_stream(rows, cut):
+def test_the_state_does_not_depend_on_how_a_stream_is_cut_and_stored(rows, cut):
     x, probability = (np.array(each) for each in zip(*rows, strict=True))
     state = observe(BettingState(), x[:cut], probability[:cut])
     restored = msgspec.json.decode(msgspec.json.encode(state), type=BettingState)
@@ -86,7 +86,7 @@ def test_sums_of_parts_are_the_sums_of_the_whole(rows, cut):
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 50), st.integers(2, 20))
-def test_more_of_the_same_narrows_the_interval(successes, times):
+def test_more_rows_of_the_same_mean_narrow_the_interval(successes, times):
     few, many = (interval_of_moments(Moments.of_counts(k * successes, k * 50)) for k in (1, times))
     assert many.high - many.low < few.high - few.low
 
@@ -97,7 +97,7 @@ def test_scores_that_vary_little_get_a_narrow_interval():
     assert found.high - found.low < (as_counts.high - as_counts.low) / 3
 
 
-def test_marks_lose_next_to_nothing_against_the_scores_themselves():
+def test_the_histogram_is_almost_as_good_as_the_scores_themselves():
     scores = np.random.default_rng(1).random(500)
     marked, exact = bounded_interval(scores), weighted_interval(scores, np.ones(500))
     assert marked.low <= exact.low + 1e-9
@@ -125,7 +125,7 @@ def test_many_segments_at_once_are_the_same_as_one_by_one():
         assert found == interval_of_moments(one)
 
 
-def test_unequal_sampling_is_undone():
+def test_unequal_sampling_is_corrected_by_weights():
     x, probability = np.array([1.0] * 60 + [0.0] * 140), np.array([1.0] * 60 + [0.1] * 140)
     assert weighted_interval(x, probability).estimate == pytest.approx(60 / 1_460)
 
@@ -140,20 +140,20 @@ def test_unequal_sampling_is_undone():
         ([1.0, 0.0, 1.0], [1.0, 0.5], "3 values but 2"),
     ],
 )
-def test_rows_that_cannot_be_weighted_are_an_error(values, probabilities, message):
+def test_invalid_values_or_probabilities_are_an_error(values, probabilities, message):
     for use in (weighted_interval, Moments.of, lambda x, p: observe(BettingState(), x, p)):
         with pytest.raises(ValueError, match=message):
             use(values, probabilities)
 
 
-def test_a_probability_below_the_announced_one_is_an_error():
+def test_a_probability_below_the_configured_smallest_is_an_error():
     with pytest.raises(ValueError, match="smallest_probability"):
         weighted_interval([1.0], [0.1], smallest_probability=0.5)
     with pytest.raises(ValueError, match="smallest_probability"):
         interval_of(observe(BettingState(), [1.0], [0.1]), smallest_probability=0.5)
 
 
-def test_rollups_of_rarer_rows_than_announced_are_an_error():
+def test_rollups_with_a_probability_below_the_configured_smallest_are_an_error():
     rollup = Sums()
     for probability in (1.0, 1.0, 0.5):
         rollup.add(1.0, probability)
@@ -168,7 +168,7 @@ def test_enormous_sums_are_stored_exactly():
     assert json.loads(msgspec.json.encode(moments))["n"] == 10**12 + 1
 
 
-def test_every_unit_counts_the_same_however_many_calls_it_made():
+def test_units_count_equally_however_many_calls_they_made():
     found = unit_interval([1, 1, 1, 1, 0, 0], ["anna", "anna", "anna", "anna", "ben", "cleo"])
     assert found.interval.estimate == pytest.approx(1 / 3, abs=1e-6)
     assert (found.calls, found.units, found.interval.n, found.reason) == (6, 3, 3, None)
@@ -183,7 +183,7 @@ def test_units_with_one_call_each_change_nothing():
     )
 
 
-def test_units_may_come_summed_already():
+def test_units_may_be_given_as_sums():
     by_call = unit_interval([1, 0.5, 0, 0.25], ["anna", "anna", "ben", "cleo"])
     assert unit_interval_of_sums([1.5, 0, 0.25], [2, 1, 1]) == by_call
     assert unit_interval_of_sums([], []).reason == "no_calls"
@@ -193,7 +193,7 @@ def test_units_may_come_summed_already():
         unit_interval_of_sums([1], [1, 1])
 
 
-def test_units_without_calls_say_so():
+def test_units_without_calls_have_a_reason():
     assert unit_interval([], []).reason == "no_calls"
     with pytest.raises(ValueError, match="1 values but 2 units"):
         unit_interval([1.0], ["a", "b"])

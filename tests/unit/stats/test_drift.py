@@ -15,7 +15,7 @@ CHANGED = np.concatenate([np.random.default_rng(1).random(3_000) < 0.02, np.rand
 
 @settings(deadline=None, max_examples=20)
 @given(st.lists(st.integers(0, 5_000), max_size=6))
-def test_however_a_stream_is_cut_and_stored_the_state_is_the_same_to_the_bit(cuts):
+def test_the_state_does_not_depend_to_the_bit_on_how_a_stream_is_cut_and_stored(cuts):
     whole = observe_samples(DriftState(), CHANGED, 0.02)
     state = DriftState()
     for part in np.split(CHANGED, sorted(cuts)):
@@ -27,7 +27,7 @@ def test_however_a_stream_is_cut_and_stored_the_state_is_the_same_to_the_bit(cut
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 50))
-def test_hours_may_be_cut_anywhere_too(cut):
+def test_neither_does_it_depend_on_how_hours_are_cut(cut):
     hours = [(Moments.of_counts(int(part.sum()), part.size), 0.02) for part in np.split(CHANGED, 50)]
     whole = observe_hours(DriftState(), hours)
     assert observe_hours(observe_hours(DriftState(), hours[:cut]), hours[cut:]) == whole
@@ -42,7 +42,7 @@ def test_a_step_of_the_statistic_is_the_one_in_the_paper():
     assert state.evidence[1] == pytest.approx(expected)
 
 
-def test_a_sample_that_stands_for_little_traffic_is_a_smaller_step():
+def test_a_sample_with_a_low_weight_is_a_smaller_step():
     full, light = (observe_samples(DriftState(), [1], 0.1, relative_weights=[w]) for w in (1.0, 0.05))
     assert full == observe_samples(DriftState(), [1], 0.1)
     assert light.evidence[1] == pytest.approx(1 + 0.05 * (2 - 1))
@@ -69,12 +69,12 @@ def test_hours_without_samples_change_nothing():
     assert observe_samples(state, [], 0.1) == state
 
 
-def test_fewer_regrets_than_normal_are_no_drift():
+def test_fewer_regrets_than_the_baseline_are_not_a_drift():
     assert not observe_samples(DriftState(), np.zeros(50_000), 0.02).alarmed
 
 
 @pytest.mark.parametrize("baseline", [0.0, 1.0, float("nan")])
-def test_a_baseline_that_no_bet_can_be_placed_on_is_an_error(baseline):
+def test_a_baseline_outside_0_1_is_an_error(baseline):
     with pytest.raises(ValueError, match="baselines"):
         observe_samples(DriftState(), [1.0], baseline)
     with pytest.raises(ValueError, match="baselines"):
@@ -125,7 +125,7 @@ def test_without_data_there_is_no_baseline_and_without_regrets_it_is_not_0():
 
 
 @pytest.mark.parametrize("rows", [1, 4, 10, 100, 10_000])
-def test_a_week_without_a_single_regret_leaves_a_detector_that_sees(rows):
+def test_after_a_week_without_regret_the_detector_still_works(rows):
     """A rate of 0 has no logarithm, and a fit that runs off towards it would allow anything."""
     calm = fit_baseline(weekly(np.full(HOURS, rows), np.zeros(HOURS)))
     assert calm is not None
@@ -139,7 +139,7 @@ def test_hours_of_several_weeks_add_up():
     assert (both.rows[7], both.regrets[7], sum(both.rows), both.hours_seen) == (30 * MICRO, 3 * MICRO, 30 * MICRO, 1)
 
 
-def test_rows_sampled_at_one_in_twenty_count_as_what_they_are():
+def test_rows_sampled_at_one_in_twenty_count_with_their_effective_size():
     monday = datetime(2026, 8, 31, 7, tzinfo=UTC)
     found = Weekly.of([(monday, Moments.of(np.repeat([0.0, 1.0], [90, 10]), 0.05))])
     assert (found.rows[7], found.regrets[7]) == (100 * MICRO, 10 * MICRO)

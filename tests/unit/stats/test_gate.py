@@ -9,7 +9,7 @@ from scoring.stats.gate import plan_gate, read_gate
 from scoring.stats.moments import Moments
 
 
-def test_a_gate_without_samples_is_undecided_and_says_why():
+def test_a_gate_without_samples_is_undecided_with_a_reason():
     reading = read_gate(Moments(), 0.05)
     assert (reading.status, reading.reason, reading.n) == ("undecided", "no_samples", 0)
 
@@ -39,14 +39,14 @@ def test_one_more_regret_is_never_evidence_for_the_candidate(counts):
     assert more.e_above >= fewer.e_above * (1 - 1e-9)
 
 
-def test_samples_that_stand_for_little_traffic_say_little():
+def test_samples_with_low_weights_are_little_evidence():
     x = np.repeat([0.0, 1.0], [990, 10])
     equal, unequal = (read_gate(Moments.of(x, p), 0.05) for p in (1.0, np.repeat([1.0, 0.05], [990, 10])))
     assert equal.status == "open"
     assert unequal.status != "open"
 
 
-def test_the_plan_tells_samples_and_days():
+def test_the_plan_has_samples_and_days():
     plan = plan_gate(0.05, 0.03, samples_a_day=200)
     assert plan.samples_median is not None
     assert plan.samples_p90 is not None
@@ -60,13 +60,13 @@ def test_a_better_candidate_needs_fewer_samples():
     assert medians == sorted(medians, key=lambda each: each or 0)
 
 
-def test_a_plan_that_cannot_succeed_says_why():
+def test_a_plan_that_cannot_succeed_has_a_reason():
     assert plan_gate(0.05, 0.05, 100).reason == "expected_regret_not_below_limit"
     assert plan_gate(0.05, 0.04999, 100).reason == "longer_than_any_plan"
 
 
 @pytest.mark.parametrize("limit", [0.0, 1.0])
-def test_a_limit_that_is_none_is_an_error(limit):
+def test_a_limit_outside_0_1_is_an_error(limit):
     with pytest.raises(ValueError, match="limit"):
         read_gate(Moments(), limit)
 

@@ -40,7 +40,7 @@ def test_perfect_agreement_is_1_and_independent_answers_are_0():
     assert agreement_of_table([[25, 25], [25, 25]]).kappa == pytest.approx(0)
 
 
-def test_what_cannot_be_computed_is_none_with_a_reason():
+def test_a_figure_that_is_undefined_is_none_with_a_reason():
     assert rater_agreement([], []).reason == "no_labels"
     same = rater_agreement(["tie"] * 5, ["tie"] * 5)
     assert (same.kappa, same.reason, same.observed) == (None, "one_answer_only", 1)
@@ -56,12 +56,12 @@ def test_agreement_does_not_depend_on_who_is_first_nor_on_order(pairs):
     assert -1 <= (found.kappa or 0) <= 1 + 1e-9
 
 
-def test_labels_chosen_by_verdict_do_not_flatter_the_judge():
-    roll = np.random.default_rng(1)
-    worse = roll.random(20_000) < 0.05
-    verdict = roll.random(worse.size) < np.where(worse, 0.6, 0.07)
+def test_labels_selected_by_verdict_do_not_bias_the_judges_quality():
+    rng = np.random.default_rng(1)
+    worse = rng.random(20_000) < 0.05
+    verdict = rng.random(worse.size) < np.where(worse, 0.6, 0.07)
     probability = np.where(verdict, 1.0, 0.1)
-    taken = roll.random(worse.size) < probability
+    taken = rng.random(worse.size) < probability
     naive = judge_quality(worse[taken], verdict[taken])
     found = judge_quality(worse[taken], verdict[taken], probability[taken])
     assert naive.sensitivity.low > 0.75
@@ -104,7 +104,7 @@ def test_half_the_labels_go_to_either_verdict_within_the_budget(worse, fine, bud
         assert share * on_worse + (1 - share) * on_fine == pytest.approx(budget)
 
 
-def test_the_labels_asked_for_are_enough():
+def test_the_number_of_labels_needed_is_enough():
     needed = labels_needed(COUNTS, 0.02)
     assert needed.more is not None
     assert needed.reason in ("enough", "more_labels")
@@ -123,6 +123,6 @@ def test_the_labels_asked_for_are_enough():
     assert (interval.high - interval.low) / 2 == pytest.approx(0.01, rel=0.1)
 
 
-def test_where_labels_cannot_help_more_verdicts_are_asked_for():
+def test_where_labels_cannot_help_more_verdicts_are_needed():
     assert labels_needed(COUNTS, 0.0001).reason == "more_verdicts"
     assert labels_needed(TwoPhase(), 0.01).reason == "more_verdicts"

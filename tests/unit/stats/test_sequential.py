@@ -10,12 +10,12 @@ from scoring.stats.sequential import binomial_interval, binomial_intervals, log_
     ("successes", "n", "t_opt", "low", "high"),
     [(700, 1000, 100, 0.651629, 0.745949), (100, 200, 1, 0.328923, 0.671076)],
 )
-def test_it_gives_the_published_bounds(successes: int, n: int, t_opt: float, low: float, high: float):
+def test_the_bounds_are_the_published_ones(successes: int, n: int, t_opt: float, low: float, high: float):
     found = binomial_interval(successes, n, 0.05, t_opt)
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-6)
 
 
-def test_without_data_it_says_nothing():
+def test_without_data_the_bounds_are_the_whole_range():
     found = binomial_interval(0, 0)
     assert (found.estimate, found.low, found.high, found.n) == (None, 0, 1, 0)
 
@@ -48,7 +48,7 @@ def test_the_estimate_is_inside_and_failures_mirror_successes(counts: tuple[floa
 
 
 @given(COUNTS)
-def test_just_outside_the_bounds_the_game_is_won(counts: tuple[float, int]):
+def test_just_outside_the_bounds_the_bet_is_won(counts: tuple[float, int]):
     found = binomial_interval(*counts)
     for outside in (found.low * (1 - 1e-3), found.high + (1 - found.high) * 1e-3):
         if 0 < outside < 1:

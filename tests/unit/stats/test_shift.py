@@ -13,8 +13,8 @@ MIXES = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 1_000), min_si
 
 
 def texts(seed, n, share_of_new):
-    roll = np.random.default_rng(seed)
-    return [" ".join(roll.choice(WORDS, 8)) + " crypto wallet" * (roll.random() < share_of_new) for _ in range(n)]
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, 8)) + " crypto wallet" * (rng.random() < share_of_new) for _ in range(n)]
 
 
 @settings(deadline=None, max_examples=25)
@@ -47,13 +47,13 @@ def test_the_stability_index_is_the_textbook_one():
     assert stability_index(p * 1e6, q * 1e6) == pytest.approx(float(((p - q) * np.log(p / q)).sum()), rel=1e-4)
 
 
-def test_a_million_rows_do_not_make_a_trifle_a_shift():
+def test_a_small_effect_is_no_shift_even_with_a_million_rows():
     [found] = ranked([mix_shift("plan", {"a": 505_000, "b": 495_000}, {"a": 500_000, "b": 500_000})])
     assert found.p_value == pytest.approx(0.001)
     assert found.status == "too_small_to_matter"
 
 
-def test_the_largest_effect_comes_first_and_says_what_moved():
+def test_the_largest_effect_comes_first_with_its_contributions():
     still = mix_shift("plan", {"pro": 300, "free": 700}, {"pro": 310, "free": 690})
     moved = mix_shift("locale", {"de": 700, "en": 300}, {"de": 400, "en": 600})
     none = mix_shift("gone", {}, {"x": 5})
@@ -65,7 +65,7 @@ def test_the_largest_effect_comes_first_and_says_what_moved():
     assert found[0].q_value == pytest.approx(0.002)
 
 
-def test_more_values_than_can_be_told_apart_are_taken_together():
+def test_values_beyond_the_maximum_are_counted_together():
     one, other = ({f"{side}{i}": 1 for i in range(1_000)} for side in ("u", "v"))
     found = mix_shift("user", one | {"both": 5_000}, other | {"both": 5_000})
     assert found.n_current == 6_000
@@ -74,8 +74,8 @@ def test_more_values_than_can_be_told_apart_are_taken_together():
 
 
 def test_longer_texts_are_found_in_numbers_and_in_buckets_alike():
-    roll = np.random.default_rng(1)
-    now, then = roll.lognormal(3.5, 1, 3_000), roll.lognormal(3, 1, 3_000)
+    rng = np.random.default_rng(1)
+    now, then = rng.lognormal(3.5, 1, 3_000), rng.lognormal(3, 1, 3_000)
     single = number_shift("length", now, then)
     in_buckets = [Counter(np.log2(each).astype(int).tolist()) for each in (now, then)]
     bucketed = histogram_shift("length", in_buckets[0], in_buckets[1])
@@ -86,13 +86,13 @@ def test_longer_texts_are_found_in_numbers_and_in_buckets_alike():
     assert bucketed.wasserstein == pytest.approx(0.5 / np.log(2), rel=0.1)
 
 
-def test_ties_and_constants_are_no_shift():
+def test_ties_and_constants_are_not_a_shift():
     assert number_shift("length", [5.0] * 50, [5.0] * 80).p_value == 1
     assert number_shift("length", [], [1.0]).effect is None
     assert histogram_shift("length", {}, {1: 1}).effect is None
 
 
-def test_new_words_are_found_and_named():
+def test_new_words_are_among_the_contributions():
     found = text_shift("input", texts(1, 600, 0.4), texts(2, 900, 0.0))
     assert found.effect is not None
     assert found.effect > 0.2
@@ -103,19 +103,19 @@ def test_new_words_are_found_and_named():
     assert (found.n_current, found.n_reference) == (600, 900)
 
 
-def test_texts_of_one_kind_are_not_told_apart():
+def test_texts_of_one_distribution_are_not_a_shift():
     p_values = [text_shift("input", texts(seed, 150, 0.1), texts(seed + 100, 150, 0.1)).p_value for seed in range(12)]
     assert sum(p is not None and p <= 0.05 for p in p_values) <= 3
 
 
-def test_too_few_texts_say_nothing():
+def test_too_few_texts_have_no_effect_size():
     assert text_shift("input", ["a"] * 5, ["b"] * 500).effect is None
     assert ranked([text_shift("input", [], [])])[0].status == "no_data"
 
 
-def test_embeddings_may_take_the_place_of_words():
-    roll = np.random.default_rng(1)
-    shift, weights = feature_shift("input", roll.normal(0.8, 1, (300, 4)), roll.normal(0, 1, (300, 4)))
+def test_embeddings_may_replace_words():
+    rng = np.random.default_rng(1)
+    shift, weights = feature_shift("input", rng.normal(0.8, 1, (300, 4)), rng.normal(0, 1, (300, 4)))
     assert shift.p_value is not None
     assert shift.p_value < 1e-6
     assert (weights > 0).all()
