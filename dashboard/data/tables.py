@@ -143,6 +143,15 @@ def with_times(frame: pd.DataFrame, starts: list[datetime], step: Step) -> pd.Da
     return frame
 
 
+def with_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the column `run`: periods that follow each other and have enough data share a number.
+
+    A chart draws one line and one band for each run, and so none across periods without enough data.
+    """
+    frame["run"] = (~frame["enough"]).cumsum() if len(frame) else pd.Series(dtype="int64")
+    return frame
+
+
 def last_message(request: Mapping[str, Any], *, max_length: int = MAX_LINE) -> str:
     """The last message of a request, or the start of the whole request; one line of at most `max_length` characters."""
     messages = request.get("messages") or request.get("input") or ""

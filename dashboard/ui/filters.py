@@ -78,7 +78,7 @@ def choose_window(newest: datetime | None) -> WindowChoice:
         return WindowChoice(label=label, days=selection.days("from", "to", first=first, last=last))
     end = selection.switch(
         "until",
-        "ending",
+        "Ending",
         windows.ENDS,
         help="With *newest data* the window ends with the last hour that has data: "
         "choose it for recorded exchanges, or when traffic has stopped.",

@@ -149,7 +149,7 @@ MEASURES: Final[dict[str, Explanation]] = {
         what="Agreement and regret in what became more frequent, against the rest of the current window.",
         how="The value whose share grew most is compared with all other values of its dimension. It is called "
         "worse, or better, when the 95% interval of the difference excludes 0.",
-        excludes="Latencies and output lengths: scores are not stored by them.",
+        excludes="Latencies and output lengths: agreement and regret are not stored by them.",
     ),
     "unscored": Explanation(
         title="Unscored",

@@ -45,6 +45,17 @@ ENOUGH: Final = "datum.enough"
 
 PERCENT: Final[Spec] = {"format": ".0%", "tickCount": 5}
 
+#: A time axis: days as `Nov 29` and hours as `14:00`. By default Vega mixes `Sat 28`, `Nov 29` and `December`.
+TIME_TICKS: Final[Spec] = {
+    "labelOverlap": True,
+    "grid": False,
+    "tickCount": 8,
+    "format": {
+        **dict.fromkeys(("year", "quarter", "month", "week", "date", "day"), "%b %d"),
+        **dict.fromkeys(("hours", "minutes"), "%H:%M"),
+    },
+}
+
 #: The height of a chart by its rows.
 ROW: Final[Spec] = {"step": 26}
 
@@ -153,9 +164,8 @@ def share_range(frame: pd.DataFrame) -> list[float]:
 
 def time_axis(step: Step | None = None) -> Spec:
     """An axis in UTC, whatever the reader's zone, because rollups are cut at UTC hours. With `step`, bars as wide."""
-    axis = {"labelOverlap": True, "grid": False, "tickCount": 8}
     units: dict[Step, str] = {"day": "utcyearmonthdate", "hour": "utcyearmonthdatehours"}
-    found = field("at:T", title="UTC", axis=axis, scale={"type": "utc"})
+    found = field("at:T", title="UTC", axis=TIME_TICKS, scale={"type": "utc"})
     return found if step is None else found | {"timeUnit": units[step]}
 
 

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 #: Page -> text on it when it shows data.
 PAGES = {
     "Overview": "Where every exchange went",
-    "Segments": "Worst first",
+    "Segments": "Segments, worst first",
     "Regret": "What was sampled",
     "Over time": "Hour and weekday",
     "Shift": "Largest shifts",
@@ -143,14 +143,14 @@ def assert_inert(page: Page) -> None:
 
 def test_a_link_opens_the_page_as_its_sender_saw_it(browser: Browser, dashboard: Served) -> None:
     with open_page(browser, dashboard, "/segments?task=reply-draft") as page:
-        expect(page.get_by_text("Worst first")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("Segments, worst first")).to_be_visible(timeout=30_000)
         page.get_by_text("28 d", exact=True).click()
         wait_until_run(page)
         page.wait_for_url("**window=28*")
         link = urlsplit(page.url)
     assert parse_qs(link.query) == {"task": ["reply-draft"], "window": ["28 d"]}
     with open_page(browser, dashboard, f"{link.path}?{link.query}") as page:
-        expect(page.get_by_text("Worst first")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("Segments, worst first")).to_be_visible(timeout=30_000)
         expect(page.get_by_role("radio", name="28 d")).to_be_checked()
         expect(page.get_by_role("combobox", name="Task")).to_have_value("reply-draft")
 

@@ -54,7 +54,7 @@ def _choose_pairs(scope: Scope) -> PairFilter:
         dimension = selection.choose("dimension", "Segment", [selection.ANY, *dimensions])
         if dimension != selection.ANY:
             values = catalogue.values(scope.task, scope.candidate, scope.window, dimension)
-            segment = dimension, selection.choose("value", "is", values)
+            segment = dimension, selection.choose("value", "Value", values)
         containing = selection.text(
             "text", "Containing", help="Text in the request or in one of the replies, in upper or lower case."
         )
@@ -74,7 +74,7 @@ def _choose_pairs(scope: Scope) -> PairFilter:
 
 def _choose_reason(scope: Scope) -> str:
     reasons = {humanize(reason): reason for reason in reads.unscored(scope.task, scope.candidate, scope.window)}
-    chosen = selection.choose("reason", "because", [selection.ANY, *reasons])
+    chosen = selection.choose("reason", "Reason", [selection.ANY, *reasons])
     return ANY_REASON if chosen == selection.ANY else reasons[chosen]
 
 

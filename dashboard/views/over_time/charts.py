@@ -26,18 +26,22 @@ COLOURS: Final = {
 
 
 def trend(frame: pd.DataFrame, *, title: str) -> Spec:
-    """A share over time (`at, when, estimate, low, high, n, enough`) in the band of its intervals.
+    """A share over time (`at, when, estimate, low, high, n, enough, run`) in the band of its intervals.
 
-    Steps with too few pairs are grey dots, outside line and band.
+    Steps with too few pairs are grey dots, and interrupt line and band.
     """
     shared = {"x": vega.time_axis(), "tooltip": [tooltip_line("when:N", "When"), *vega.estimate_tooltip(title)]}
     scale = {"domain": vega.share_range(frame), "nice": False}
     band = {"y": field("low:Q", title=title, axis=vega.PERCENT, scale=scale), "y2": {"field": "high"}}
     middle = {"y": field("estimate:Q")}
+    run = {"detail": field("run:N")}
+    interval = {"y": field("low:Q"), "y2": {"field": "high"}}
     return vega.chart(
         frame,
-        layer("area", shared | band, where=vega.ENOUGH, color=CANDIDATE, opacity=0.18, clip=True),
-        layer("line", shared | middle, where=vega.ENOUGH, color=CANDIDATE, strokeWidth=2, clip=True),
+        layer("area", shared | band | run, where=vega.ENOUGH, color=CANDIDATE, opacity=0.18, clip=True),
+        # The band of a single step has no width, so each step has a line for its interval too.
+        layer("rule", shared | interval, where=vega.ENOUGH, color=CANDIDATE, opacity=0.35, strokeWidth=3, clip=True),
+        layer("line", shared | middle | run, where=vega.ENOUGH, color=CANDIDATE, strokeWidth=2, clip=True),
         layer("point", shared | middle | vega.dot_style(), filled=True, clip=True, opacity=1),
         height=300,
     )

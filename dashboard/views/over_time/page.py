@@ -26,7 +26,7 @@ def show() -> None:
         )
         if dimension != selection.ANY:
             values = catalogue.values(scope.task, scope.candidate, scope.window, dimension)
-            segment = dimension, selection.choose("value", "is", values)
+            segment = dimension, selection.choose("value", "Value", values)
         failed: Role = (
             "frontier"
             if selection.switch("failed", "Failures of", ("candidate", "frontier")) == "frontier"

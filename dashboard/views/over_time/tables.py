@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 import pandas as pd
 
-from dashboard.data.tables import Step, Tallies, with_intervals, with_times
+from dashboard.data.tables import Step, Tallies, with_intervals, with_runs, with_times
 from shadow.aggregates.derived_dimensions import WEEKDAYS
 from shadow.aggregates.tally import Sums, Tally
 from shadow.records import Role
@@ -32,9 +32,9 @@ def by_start(tallies: Tallies, value: str) -> Buckets:
 
 
 def trend(buckets: Buckets, step: Step) -> pd.DataFrame:
-    """Agreement over time: `at, when, estimate, low, high, n, enough`, one row per step with data."""
+    """Agreement over time: `at, when, estimate, low, high, n, enough, run`, one row per step with data."""
     rows = sorted((at, tally.agreement) for at, tally in buckets.items() if tally.agreement.n)
-    frame = with_intervals([found for _, found in rows])
+    frame = with_runs(with_intervals([found for _, found in rows]))
     return with_times(frame, [at for at, _ in rows], step)
 
 

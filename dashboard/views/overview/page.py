@@ -38,7 +38,7 @@ def _cards(task: str | None, choice: WindowChoice) -> None:
     found = reads.evidence(task, window)
     newest = {entry.task: entry.last_hour for entry in entries}
     shown = [each for each in found if each.n]
-    st.caption(f"{filters.describe(window)} · updates by itself · {incident_banner.monitor_status(now)}")
+    st.caption(f"{filters.describe(window)} · updates automatically · {incident_banner.monitor_status(now)}")
     for evidence in shown:
         task_card.show(evidence, newest.get(evidence.task))
     if not shown:

@@ -164,8 +164,7 @@ def _percent_axis(top: float, ticks: int = 5) -> Spec:
 
 
 def _time_axis() -> Spec:
-    axis = {"labelOverlap": True, "grid": False, "tickCount": 8}
-    return field("at:T", title=None, axis=axis, scale={"type": "utc", "nice": False})
+    return field("at:T", title=None, axis=vega.TIME_TICKS, scale={"type": "utc", "nice": False})
 
 
 def _span_ends(span: Span) -> Spec:

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 import pandas as pd
 
 from dashboard.data.clamp_time import add_clamped
-from dashboard.data.tables import Tallies, is_total, with_intervals, with_times
+from dashboard.data.tables import Tallies, is_total, with_intervals, with_runs, with_times
 from dashboard.ui.text import percent, whole
 from scoring.evidence.verdict import NOT_SAMPLED
 from shadow.aggregates.regret_sources import SOURCES
@@ -49,9 +49,7 @@ def over_time(tallies: Tallies, source: RegretSource, per: Per) -> pd.DataFrame:
     each = [periods[at] for at in starts]
     # All intervals in one call: the cost is by call, not by interval.
     both = with_intervals([*each, *_running(each)])
-    frame, running = both[: len(each)].copy(), both[len(each) :]
-    # Only consecutive periods with enough data form one run, and so one band.
-    frame["run"] = (~frame["enough"]).cumsum() if starts else pd.Series(dtype="int64")
+    frame, running = with_runs(both[: len(each)].copy()), both[len(each) :]
     frame["running"] = running["estimate"].to_numpy()
     for column in ("low", "high", "n"):
         frame[f"running_{column}"] = running[column].to_numpy()

@@ -52,7 +52,7 @@ def _ranking(chosen: Scope, dimension: str, measure: Measure) -> None:
     by_regret = measure == "regret"
     limit = config.regret_limit(scope.task)
     with st.container(border=True):
-        help_texts.heading("Worst first", "segments", measure)
+        help_texts.heading("Segments, worst first", "segments", measure)
         _status_counts(rows)
         st.vega_lite_chart(
             interval_charts.segments(

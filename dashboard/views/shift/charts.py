@@ -16,7 +16,9 @@ _COLOURS = {
 
 def effect_sizes(frame: pd.DataFrame) -> Spec:
     """The effect size of each shift (`name, effect, q_value, status, note`), with a line where it matters."""
-    furthest = min(1.0, 1.25 * max(float(frame["effect"].max()), MIN_EFFECT) + 0.02)
+    # A fifth of the width is left for the notes at the right edge, so that no bar covers them.
+    scale_end = 1.25 * max(float(frame["effect"].max()), MIN_EFFECT) + 0.02
+    ticks = {"values": [part / 5 for part in range(6)]} if scale_end > 1 else {"tickCount": 6}
     shared = {
         "y": field("name:N", sort=list(frame["name"]), title=None, axis=vega.name_axis(220)),
         "tooltip": [
@@ -28,9 +30,9 @@ def effect_sizes(frame: pd.DataFrame) -> Spec:
     }
     x = field(
         "effect:Q",
-        title="Effect size: 0 is the same, 1 has nothing in common",
-        scale={"domain": [0, furthest], "nice": False},
-        axis={"tickCount": 6, "grid": False},
+        title="Effect size, from 0 (the same) to 1 (nothing in common)",
+        scale={"domain": [0, scale_end], "nice": False},
+        axis={**ticks, "grid": False},
     )
     colour = field(
         "status:N",
@@ -38,7 +40,7 @@ def effect_sizes(frame: pd.DataFrame) -> Spec:
         scale={"domain": list(_COLOURS), "range": list(_COLOURS.values())},
         legend=vega.legend_on_top(symbolOpacity=1, labelLimit=300),
     )
-    # In a column at the right edge, so that the numbers are aligned and cover no bar.
+    # In a column at the right edge, so that the numbers are aligned.
     note = {"x": {"value": "width"}, "text": field("note:N")}
     return vega.chart(
         frame,

@@ -115,7 +115,7 @@ def _candidate_there(found: ShiftDetail) -> None:
         if found.see is not None:
             st.caption(f"For the candidate's scores by length see {escape_markdown(found.see)}.")
         elif found.shift.kind == "numbers":
-            st.caption("Scores are not stored by this figure.")
+            st.caption("Agreement and regret are not stored by this value.")
         return
     value, growth = found.grew_most
     if found.shift.kind == "mix":

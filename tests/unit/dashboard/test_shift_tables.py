@@ -98,6 +98,14 @@ def test_the_chart_has_every_status() -> None:
     assert "within chance" in json.dumps(charts.effect_sizes(frame), default=str)
 
 
+def test_no_bar_of_the_chart_reaches_the_notes_at_its_right_edge() -> None:
+    for effect in (0.01, 0.3, 0.997):
+        shift = Shift(name="a", kind="mix", effect=effect, p_value=0.001, n_current=9, n_reference=9)
+        x = charts.effect_sizes(tables.effect_sizes([shift]))["layer"][0]["encoding"]["x"]
+        assert effect <= 0.8 * x["scale"]["domain"][1]
+        assert max(x["axis"].get("values", [1])) <= 1
+
+
 def test_hours_and_weekdays_keep_their_order() -> None:
     assert list(dict.fromkeys(tables.mix({"Tue": 9, "Mon": 1}, {"Sun": 5})["value"])) == ["Mon", "Tue", "Sun"]
     assert list(dict.fromkeys(tables.mix({"13:00": 9, "02:00": 1}, {})["value"])) == ["02:00", "13:00"]

@@ -60,6 +60,17 @@ def test_the_trend_has_one_point_per_step_with_data(tallies: dict[Cell, Tally]) 
     assert frame["when"].iloc[0] == "Mon 2026-09-07 03:00 UTC"
 
 
+def test_a_trend_is_interrupted_where_a_step_has_too_few_pairs() -> None:
+    sums = {MONDAY + timedelta(days=day): agreeing(1.0, n) for day, n in enumerate((40, 40, 3, 40))}
+    frame = tables.trend(sums, "day")
+    runs = list(frame["run"])
+    assert runs[0] == runs[1] != runs[3]
+    spec = charts.trend(frame, title="Agreement")
+    lines = [layer for layer in spec["layer"] if layer["mark"]["type"] in ("area", "line")]
+    assert all(layer["encoding"]["detail"]["field"] == "run" for layer in lines)
+    assert tables.trend({}, "day").empty
+
+
 def test_the_week_has_margins_that_include_every_pair(tallies: dict[Cell, Tally]) -> None:
     frame = tables.week(totals(tallies)).set_index(["weekday", "hour"])
     assert frame.loc[("Mon", "03"), "n"] == 80
