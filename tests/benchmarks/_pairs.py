@@ -1,4 +1,4 @@
-"""Pairs as a scorer meets them, and the least anybody could do to keep them."""
+"""Pairs as a scorer receives them, and the least work that stores them."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ TASK = TaskSettings(
 )
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=21)
 
-#: The columns of both tables, each once.
+#: The columns of `comparisons` and `payloads` in one table without an index.
 BARE = Table(
     "bare",
     MetaData(),
@@ -29,7 +29,7 @@ BARE = Table(
 
 
 def copy_bare(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
-    """The least anybody could do: decode, and COPY the same columns into a table without an index."""
+    """The least work possible: decode, and COPY the same columns in binary into a table without an index."""
     for batch in batches:
         with database.begin() as connection:
             bulk_write.copy(
@@ -38,7 +38,7 @@ def copy_bare(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
 
 
 def copy_bare_as_text(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
-    """The same the way psycopg does it unless told otherwise: in text, which both sides pay for."""
+    """The same in text, psycopg's default, which costs more time on both sides."""
     for batch in batches:
         with database.begin() as connection:
             driver = connection.connection.driver_connection
@@ -97,15 +97,15 @@ def _columns(trial: Trial) -> tuple[object, ...]:
 
 
 def trials(n: int, span: timedelta) -> Iterator[Trial]:
-    """Pairs as a scorer meets them: in order of time, three declared dimensions, questions of some length."""
-    chance = random.Random(7)
+    """`n` pairs in order of time over `span`, with three declared dimensions and prompts of 8 to 120 words."""
+    generator = random.Random(7)
     labels = ("delivery", "refund", "invoice", "complaint", "other")
     words = ("my", "parcel", "did", "not", "arrive", "and", "the", "invoice", "is", "wrong", "please", "help")
     for number in range(n):
-        label = chance.choice(labels)
+        label = generator.choice(labels)
         at = START + span * number / n
         exchange = Exchange(
-            id=f"{number:016x}-{chance.getrandbits(64):016x}",
+            id=f"{number:016x}-{generator.getrandbits(64):016x}",
             task="ticket-intent",
             at=at,
             request={
@@ -113,7 +113,7 @@ def trials(n: int, span: timedelta) -> Iterator[Trial]:
                 "temperature": 0,
                 "messages": [
                     {"role": "system", "content": "Classify the customer's message. " * 10},
-                    {"role": "user", "content": " ".join(chance.choices(words, k=chance.randrange(8, 120)))},
+                    {"role": "user", "content": " ".join(generator.choices(words, k=generator.randrange(8, 120)))},
                 ],
             },
             reply=Reply(
@@ -121,13 +121,13 @@ def trials(n: int, span: timedelta) -> Iterator[Trial]:
                 content=label,
                 finish_reason="stop",
                 usage=Usage(prompt_tokens=120, completion_tokens=2),
-                latency_ms=chance.lognormvariate(6, 0.4),
+                latency_ms=generator.lognormvariate(6, 0.4),
                 cost_usd=0.0011,
             ),
             segment={
-                "locale": chance.choice(("de", "en", "fr", "es", "it")),
-                "plan": chance.choice(("free", "pro")),
-                "channel": chance.choice(("web", "app", "mail")),
+                "locale": generator.choice(("de", "en", "fr", "es", "it")),
+                "plan": generator.choice(("free", "pro")),
+                "channel": generator.choice(("web", "app", "mail")),
             },
         )
         yield Trial(
@@ -136,10 +136,10 @@ def trials(n: int, span: timedelta) -> Iterator[Trial]:
             candidate="small-7b",
             reply=Reply(
                 model="small-7b",
-                content=label if chance.random() < 0.9 else chance.choice(labels),
+                content=label if generator.random() < 0.9 else generator.choice(labels),
                 finish_reason="stop",
                 usage=Usage(prompt_tokens=118, completion_tokens=2),
-                latency_ms=chance.lognormvariate(4.5, 0.3),
+                latency_ms=generator.lognormvariate(4.5, 0.3),
                 cost_usd=0.00004,
             ),
             at=at + timedelta(seconds=2),

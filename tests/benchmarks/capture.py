@@ -1,14 +1,13 @@
 """What mirroring costs the application that is mirrored: time for the caller, and memory.
 
-A mirrored client and a plain one ask the same in-process transport, turn by turn in one run; the
-requests are 4 KB. Between two turns the process is idle for a moment, as a process that waits
-for a model is. What is added is read off twice: as the time the caller spends inside our code,
-and as the difference between whole calls, which also feels the publishing thread at work, and
-the noise of the machine.
+A mirrored client and a plain one call the same in-process transport, taking turns in one run; the
+requests are 4 KB. Between two turns the process is idle for a moment, as a process that waits for a model
+is. The added time is measured in two ways: as the time that the caller spends inside our code, and as the
+difference between whole calls, which includes the work of the publishing thread and the noise of the machine.
 
-Inside our code is all that lies between the caller and the SDK's own methods, as marked on both
-sides of the two methods that `mirror` puts there, and the end of a streamed answer. The plain client
-is marked alike: what it shows is the stopwatch itself, and is taken off.
+Inside our code is everything between the caller and the SDK's own methods: timestamps are taken on both
+sides of the two methods that `mirror` wraps, and around the end of a streamed answer. The plain client is
+instrumented in the same way: its time is that of the stopwatch itself, and is subtracted.
 """
 
 import json
@@ -33,12 +32,12 @@ from tests.support.services import service_folder
 TURNS = 600
 WARM_UP = 100
 PAUSE_S = 0.002
-WORDS = "The customer asks why the invoice of the last month lists the same item twice and wants it mended. "
+WORDS = "The customer asks why the invoice of the last month lists the same item twice and wants it corrected. "
 ASK = {"model": "big", "messages": [{"role": "user", "content": (WORDS * 42)[:4_096]}]}
 MIB = 2**20
 
-#: Offers 4 KB exchanges to a broker that is not there, for longer than the delivery timeout.
-OFFER_TO_NOBODY = """
+#: Offers 4 KB exchanges to a broker that does not exist, for longer than the delivery timeout.
+OFFER_TO_ABSENT_BROKER = """
 import sys, time, psutil
 from tests.support.publishing import Source
 from shadow.publisher import Publisher
@@ -226,7 +225,7 @@ def answer():
 
 
 def memory_of_a_dead_broker(*, seconds):
-    command = [sys.executable, "-W", "ignore", "-c", OFFER_TO_NOBODY, f"127.0.0.1:{free_port()}", str(seconds)]
+    command = [sys.executable, "-W", "ignore", "-c", OFFER_TO_ABSENT_BROKER, f"127.0.0.1:{free_port()}", str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60)
     offers, grown = done.stdout.split()
     return int(offers), int(grown)

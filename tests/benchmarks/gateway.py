@@ -3,6 +3,10 @@
 Upstream, gateway, broker and load generator are a process each. The upstream answers at once, which is
 the worst case for a proxy: all that the gateway adds shows. Requests are 3 KB, answers 1 KB. The rounds
 of a row take turns: direct, through the gateway, direct again.
+
+A request costs the load generator about 65 µs of processor time and the upstream 40 µs: without a proxy
+in between, the load generator is what limits throughput. It is busy for a fifth of the time at 3,000
+requests a second, and for two thirds of it behind nginx.
 """
 
 import json

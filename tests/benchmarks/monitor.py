@@ -1,4 +1,4 @@
-"""A step of the monitor where three weeks hold a million comparisons, and catching up with all of them."""
+"""One step of the monitor over three weeks with a million comparisons, and catching up with all of them."""
 
 import random
 import statistics
@@ -20,9 +20,9 @@ from tests.support.services import fresh_database, service_folder
 from tests.support.store_samples import START, Scored, exchange, scored
 from tests.support.watching import settings_for
 
-#: Pairs that are really ingested; the rollups then count each twenty times.
+#: Pairs that are ingested; the rollups are then multiplied by `FACTOR`.
 PAIRS = 50_000
-TIMES = 20
+FACTOR = 20
 DAYS = 21
 BATCH = 5_000
 TASK = "ticket-intent"
@@ -46,9 +46,9 @@ def _steps(url: str, database: Engine) -> Iterator[tuple[str, str, str]]:
     with locks.dedicated_session(database, idle_timeout=timedelta(minutes=5)) as connection:
 
         def step(now: timedelta) -> tuple[float, monitor_step.StepResult]:
-            begun = time.perf_counter()
+            started = time.perf_counter()
             done = monitor_step.run_step(connection, settings, TASK, {}, now=START + now)
-            return time.perf_counter() - begun, done
+            return time.perf_counter() - started, done
 
         step(timedelta(days=DAYS - 1, hours=1))
         times = []
@@ -62,14 +62,14 @@ def _steps(url: str, database: Engine) -> Iterator[tuple[str, str, str]]:
         hourly = [step(timedelta(days=DAYS - 1, hours=hour, minutes=2)) for hour in range(2, 24)]
         taken = [seconds for seconds, done in hourly if done.hours]
         assert len(taken) > 10
-        yield "a step that takes in one more hour, median / most, s", _two(taken), "≤ 1"
+        yield "a step with one more hour of pairs, median / maximum, s", _median_and_max(taken), "≤ 1"
         idle = [step(timedelta(days=DAYS - 1, hours=23, minutes=3 + look))[0] for look in range(10)]
-        yield "a step without anything new, median / most, s", _two(idle), ""
+        yield "a step without anything new, median / maximum, s", _median_and_max(idle), ""
     with database.connect() as reading:
         yield "rows of rollups and of counts", " / ".join(_counted(reading)), ""
 
 
-def _two(times: list[float]) -> str:
+def _median_and_max(times: list[float]) -> str:
     return f"{statistics.median(times):.3f} / {max(times):.3f}"
 
 
@@ -79,19 +79,19 @@ def _counted(connection: Connection) -> list[str]:
 
 
 def _fill(database: Engine) -> None:
-    sys.stderr.write(f"  filling {PAIRS * TIMES:,} comparisons …\n")
+    sys.stderr.write(f"  filling {PAIRS * FACTOR:,} comparisons …\n")
     pairs = list(_pairs())
     for first in range(0, PAIRS, BATCH):
         with engine.transaction(database) as connection:
             ingest.record_trials(connection, pairs[first : first + BATCH])
     sums = [f"{measure}_{field}" for measure in MEASURES for field in SUMS if field != HEAVIEST]
-    columns = ", ".join(f"{name} = {TIMES} * {name}" for name in ("pairs", *sums))
+    columns = ", ".join(f"{name} = {FACTOR} * {name}" for name in ("pairs", *sums))
     with database.begin() as connection:
         for statement in (
             f"UPDATE rollups SET {columns}",
-            f"UPDATE rollup_counts SET n = {TIMES} * n",
-            f"UPDATE catalogue SET pairs = {TIMES} * pairs",
-            f"UPDATE ledger SET n = {TIMES} * n",
+            f"UPDATE rollup_counts SET n = {FACTOR} * n",
+            f"UPDATE catalogue SET pairs = {FACTOR} * pairs",
+            f"UPDATE ledger SET n = {FACTOR} * n",
         ):
             connection.execute(text(statement))
     with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -99,26 +99,26 @@ def _fill(database: Engine) -> None:
 
 
 def _pairs() -> Iterator[Scored]:
-    """Pairs in order of time, three declared dimensions, half with a reference and all with a judge's word."""
-    chance = random.Random(7)
+    """Pairs in order of time with three declared dimensions: half have a reference, all a judge's verdict."""
+    generator = random.Random(7)
     for number in range(PAIRS):
         asked = exchange(
             number,
             at=START + timedelta(days=DAYS) * number / PAIRS,
             segment={
-                "locale": chance.choice(("de", "en", "fr", "es", "it")),
-                "plan": chance.choice(("free", "pro")),
-                "channel": chance.choice(("web", "app", "mail")),
+                "locale": generator.choice(("de", "en", "fr", "es", "it")),
+                "plan": generator.choice(("free", "pro")),
+                "channel": generator.choice(("web", "app", "mail")),
             },
-            judge="frontier" if chance.random() < 0.02 else "tie",
+            judge="frontier" if generator.random() < 0.02 else "tie",
         )
-        said: dict[str, Any] = {"agreement": float(chance.random() < 0.9)}
-        if chance.random() < 0.5:
-            said |= {"frontier_correct": 1.0, "candidate_correct": float(chance.random() > 0.02)}
-        if chance.random() < 0.1:
-            yield scored(exchange=asked, kind="ceiling", candidate="gpt-x", **said)
+        measures: dict[str, Any] = {"agreement": float(generator.random() < 0.9)}
+        if generator.random() < 0.5:
+            measures |= {"frontier_correct": 1.0, "candidate_correct": float(generator.random() > 0.02)}
+        if generator.random() < 0.1:
+            yield scored(exchange=asked, kind="ceiling", candidate="gpt-x", **measures)
         else:
-            yield scored(exchange=asked, **said)
+            yield scored(exchange=asked, **measures)
 
 
 @contextmanager

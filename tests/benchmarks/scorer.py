@@ -28,10 +28,10 @@ from tests.support.consuming import PARTITIONS, assignments, process, put, runni
 from tests.support.services import fresh_database, service_folder, unique_topics
 
 PAIRS = 60_000
-#: All are measured from here on: joining a group and compiling statements is not throughput.
+#: Measurements begin after these: joining a group and compiling statements is not throughput.
 WARM_UP = 15_000
 PROCESSES = 2
-#: Each way is measured so often, by turns, because a machine's pace changes; medians are compared.
+#: The variants take turns, because the speed of a machine varies; medians are compared.
 ROUNDS = 3
 
 
@@ -50,14 +50,14 @@ def measure() -> list[tuple[str, str, str]]:
         asyncio.run(put(bootstrap, topics.trials, messages))
 
         def settings(group: str) -> Settings:
-            """A group and a database of its own, so that each reads everything."""
+            """Settings with a consumer group and a database of their own, so that each variant reads all pairs."""
             url = stack.enter_context(fresh_database(server))
             migrate.upgrade(url)
             tasks = {"ticket-intent": {"frontier": "big", "kind": "classification"}}
             made = settings_for(bootstrap, topics, postgres={"url": url}, tasks=tasks)
             return made.model_copy(update={"kafka": made.kafka.model_copy(update={"group_prefix": group})})
 
-        collect_less_often()  # as a scorer process does; the bare way has it as easy
+        collect_less_often()  # as a scorer process does; the bare variant profits as well
         rounds = [
             (
                 asyncio.run(_bare(settings(f"bare-{number}"), copy_bare_as_text)),
@@ -95,14 +95,14 @@ async def _one(settings: Settings) -> Throughput:
 
 
 async def _several(settings: Settings, logs: Path) -> float:
-    """Scorers that wait at a lock until all of them have their partitions."""
+    """Pairs a second of several scorers, which wait for a lock until all of them have their partitions."""
     database = connect(settings.postgres_url())
     with ExitStack() as stack:
         with database.begin() as connection:
             connection.execute(text("LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE"))
             for number in range(PROCESSES):
                 stack.enter_context(process("scorer", settings, logs))
-                # Who comes later takes partitions from those that are there, which are told so too.
+                # A later one takes partitions from those before it, which log an assignment again.
                 expected = (number + 1) * (number + 2) // 2
                 await until(lambda: assignments(logs, "scorer") >= expected, timeout_s=120)  # noqa: B023 - awaited at once
         await until(lambda: _compared(database) >= WARM_UP, timeout_s=60)
@@ -119,7 +119,7 @@ def _compared(database: Engine) -> int:
 
 
 async def _bare(settings: Settings, copy: Callable[[Engine, Sequence[Sequence[bytes]]], None]) -> float:
-    """The least anybody could do with a consumer, a decoder and a table without an index."""
+    """Pairs a second of the least work possible: a consumer, a decoder and a table without an index."""
     database = connect(settings.postgres_url())
     with database.begin() as connection:
         BARE.create(connection)

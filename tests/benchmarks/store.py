@@ -1,4 +1,4 @@
-"""Ingest beside a bare COPY of the same rows, and the pages' queries as the exchanges grow a hundredfold."""
+"""Ingest beside a bare COPY of the same rows, and the pages' queries over a hundred times as many exchanges."""
 
 import gc
 import statistics
@@ -26,7 +26,7 @@ from tests.support.services import fresh_database, service_folder
 
 PAIRS = 40_000
 ROUNDS = 3
-#: Batches; what is timed begins behind them.
+#: Batches before the timed ones.
 WARM_UP = 2
 SIZES = (10_000, 100_000, 1_000_000)
 
@@ -50,7 +50,7 @@ def _ingest(server: EmbeddedPostgres) -> Iterator[tuple[str, str, str]]:
         values[first : first + ScorerSettings().batch] for first in range(0, len(values), ScorerSettings().batch)
     ]
     seconds: dict[str, list[float]] = {"text": [], "bare": [], "stored": [], "compared": []}
-    for _ in range(ROUNDS):  # in turn, so that whatever else the machine does falls on all alike
+    for _ in range(ROUNDS):  # taking turns, so that other load on the machine affects all alike
         seconds["text"].append(_timed(server, copy_bare_as_text, batches))
         seconds["bare"].append(_timed(server, copy_bare, batches))
         seconds["stored"].append(_timed(server, _store, batches))
@@ -75,9 +75,9 @@ def _timed(
             partitions.ensure(connection, ("comparisons", "payloads", "exchanges"), [START, START + timedelta(days=1)])
             BARE.create(connection)
         write(database, batches[:WARM_UP])  # statements get compiled and prepared
-        begun = time.perf_counter()
+        started = time.perf_counter()
         write(database, batches[WARM_UP:])
-        return (time.perf_counter() - begun) / sum(map(len, batches[WARM_UP:]))
+        return (time.perf_counter() - started) / sum(map(len, batches[WARM_UP:]))
 
 
 def _store(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
@@ -101,15 +101,15 @@ def _queries(server: EmbeddedPostgres) -> Iterator[tuple[str, str, str]]:
     with _database(server) as database:
         for size in SIZES:
             _grow_to(database, size)
-            for name, ask in _QUESTIONS.items():
-                figures.setdefault(name, []).append(_milliseconds(database, ask))
+            for name, query in _QUERIES.items():
+                figures.setdefault(name, []).append(_milliseconds(database, query))
     sizes = " / ".join(f"{size:,}" for size in SIZES)
     for name, times in figures.items():
         figure = " / ".join(f"{each:.0f}" for each in times)
         yield f"{name}, ms at {sizes} exchanges in three weeks", figure, "flat"
 
 
-_QUESTIONS: dict[str, Callable[[Connection], object]] = {
+_QUERIES: dict[str, Callable[[Connection], object]] = {
     "overview: totals, histograms and ledger of every task": lambda connection: (
         rollup_reads.read(connection, since=START, dimension="all", per="window"),
         ledger.read(connection),
@@ -181,7 +181,7 @@ _TENFOLD = (
     "SET LOCAL statement_timeout = 0",
     _copies("exchanges", outcomes.Row.__struct_fields__),
     _copies("comparisons", encode.PairRow._fields),
-    # Pages show the newest; nobody reads the other payloads here.
+    # Pages show the newest pairs; the queries read no other payloads.
     _copies("payloads", (*names.PairKey._fields, *encode.Payload._fields), _NEWEST),
     "UPDATE rollups SET pairs = 10 * pairs, agreement_n = 10 * agreement_n, agreement_total = 10 * agreement_total",
     "UPDATE rollup_counts SET n = 10 * n",
@@ -191,14 +191,14 @@ _TENFOLD = (
 )
 
 
-def _milliseconds(database: Engine, ask: Callable[[Connection], object]) -> float:
-    """Median of a few runs, the first of which does not count."""
+def _milliseconds(database: Engine, query: Callable[[Connection], object]) -> float:
+    """The median of five runs, after one that is not counted."""
     times = []
     for _ in range(6):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         with engine.snapshot(database) as connection:
-            ask(connection)
-        times.append(1_000 * (time.perf_counter() - begun))
+            query(connection)
+        times.append(1_000 * (time.perf_counter() - started))
     return statistics.median(times[1:])
 
 

@@ -1,8 +1,8 @@
-"""The shadow worker against an endpoint that answers in 200 ms however many ask at once.
+"""The shadow worker against an endpoint that answers in 200 ms, whatever the number of concurrent requests.
 
-What is kept busy is read off the trials, as if each had taken the endpoint 200 ms. It shares two cores
-with worker and broker, so that its answers take longer; how many requests are under way there, on
-average, is told beside it.
+The share of the concurrency that is used is computed from the trials, as if each had taken the endpoint
+200 ms. The endpoint shares two cores with worker and broker, so that its answers take longer; a second row
+gives the average number of requests in flight as the endpoint counts them.
 """
 
 import asyncio
@@ -33,17 +33,15 @@ LIMITS = (16, 64, 128)
 def measure() -> list[tuple[str, str, str]]:
     rows = []
     for limit in LIMITS:
-        under_way, trials = asyncio.run(kept_busy(limit))
+        in_flight, trials = asyncio.run(utilization(limit))
         each = f"{trials.rate:.0f} trials/s, {trials.cpu_ms:.1f} ms of processor each"
-        rows.append(
-            (f"share of concurrency {limit} kept busy ({each})", f"{trials.rate * ANSWER_S / limit:.1%}", "≥ 95%")
-        )
-        rows.append((f"the same as the endpoint sees it, concurrency {limit}", f"{under_way:.1%}", ""))
+        rows.append((f"share of concurrency {limit} in use ({each})", f"{trials.rate * ANSWER_S / limit:.1%}", "≥ 95%"))
+        rows.append((f"the same as the endpoint counts it, concurrency {limit}", f"{in_flight:.1%}", ""))
     return rows
 
 
-async def kept_busy(limit: int) -> tuple[float, Throughput]:
-    """The share of `limit` that is under way at the endpoint while there is always more to ask."""
+async def utilization(limit: int) -> tuple[float, Throughput]:
+    """The share of `limit` in flight at the endpoint while exchanges always wait, and the worker's throughput."""
     with ExitStack() as stack:
         folder = stack.enter_context(service_folder("broker"))
         bootstrap = stack.enter_context(embedded_broker(log=folder / "broker.log")).bootstrap
@@ -58,34 +56,34 @@ async def kept_busy(limit: int) -> tuple[float, Throughput]:
         async with running(settings, worker.build(settings)) as health, aiohttp.ClientSession(url) as observer:
             handled = health.messages.labels(topics.exchanges)
             await until(lambda: handled._value.get() >= 2 * limit)
-            before = await _seen(observer)
-            # Told with each trial, and not a few times a second: answers come in waves.
+            before = await _in_flight(observer)
+            # Counted at each trial, not at each poll: answers come in waves.
             answered: Any = health.registry._names_to_collectors["shadow_worker_trials_total"]
             count = answered.labels("shadow", "small", "answered")._value.get
             trials = await throughput(count, warm_up=2 * limit, total=wanted, seconds=MEASURED_S)
-            after = await _seen(observer)
-        elapsed, under_way = (last - first for first, last in zip(before, after, strict=True))
-        return under_way / elapsed / limit, trials
+            after = await _in_flight(observer)
+        elapsed, in_flight_s = (last - first for first, last in zip(before, after, strict=True))
+        return in_flight_s / elapsed / limit, trials
 
 
-async def _seen(observer: aiohttp.ClientSession) -> tuple[float, float]:
-    """The endpoint's clock, and for how many seconds requests have been under way there in all."""
-    async with observer.get("/seen") as answer:
-        clock, under_way = await answer.json()
-        return clock, under_way
+async def _in_flight(observer: aiohttp.ClientSession) -> tuple[float, float]:
+    """The endpoint's clock (s), and the integral of its requests in flight over time (s)."""
+    async with observer.get("/in-flight") as answer:
+        clock, seconds = await answer.json()
+        return clock, seconds
 
 
-class Counted:
-    """An ASGI app, and how many requests were under way in it for how long; `/seen` tells."""
+class InFlightCounter:
+    """Wraps an ASGI app; `/in-flight` answers with the clock and the integral of its requests in flight."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._under_way = 0
+        self._in_flight = 0
         self._seconds = 0.0
         self._changed = time.perf_counter()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] == "/seen":
+        if scope["type"] == "http" and scope["path"] == "/in-flight":
             self._change(0)
             await JSONResponse([self._changed, self._seconds])(scope, receive, send)
             return
@@ -97,14 +95,14 @@ class Counted:
 
     def _change(self, by: int) -> None:
         now = time.perf_counter()
-        self._seconds += self._under_way * (now - self._changed)
-        self._under_way += by
+        self._seconds += self._in_flight * (now - self._changed)
+        self._in_flight += by
         self._changed = now
 
 
 @contextmanager
 def endpoint() -> Iterator[str]:
-    """An endpoint in a process of its own, so that it takes nothing from the worker's."""
+    """The endpoint's address, in a process of its own, so that it takes no time from the worker's."""
     port = free_port()
     child = multiprocessing.get_context("forkserver").Process(target=_serve, args=(port,), daemon=True)
     child.start()
@@ -118,7 +116,7 @@ def endpoint() -> Iterator[str]:
 
 def _serve(port: int) -> None:
     uvicorn.run(
-        Counted(echo_app(latency_ms=1_000 * ANSWER_S)),
+        InFlightCounter(echo_app(latency_ms=1_000 * ANSWER_S)),
         host="127.0.0.1",
         port=port,
         log_level="critical",
