@@ -1,9 +1,9 @@
-"""The monitor: a loop that reads rollups, and opens and closes incidents.
+"""The monitor: reads rollups round after round, and opens and closes incidents.
 
-One monitor is active, others stand by: the active one holds an advisory lock, and does all its
-work on the session that holds it. Whoever loses the session loses lock and work at once, so two
-monitors can never both write. A frozen one is thrown out by the server after a while, and
-stands by when it wakes.
+One monitor is active, others stand by. The active one holds an advisory lock, and does all its work in the
+database session that holds it. A monitor that loses the session loses the lock and its uncommitted work at
+once, so two monitors never both write. The server ends the session of a frozen monitor after a while; when it
+wakes, it stands by.
 """
 
 import asyncio
@@ -39,28 +39,29 @@ from shadow.store.schema.revision import require_schema
 
 SERVICE: Final = "monitor"
 
-#: Rounds that the active monitor may miss before the server takes its session away.
-ROUNDS_MISSED: Final = 10
-SHORTEST_SILENCE: Final = timedelta(seconds=60)
-#: Longest wait between tries for the lock.
+#: Rounds that the active monitor may miss before the server ends its session.
+MAX_MISSED_ROUNDS: Final = 10
+MIN_IDLE_TIMEOUT: Final = timedelta(seconds=60)
+#: Longest wait between attempts to acquire the lock.
 STANDBY_S: Final = 5.0
 
 log = structlog.get_logger()
 
 
 def run(settings: Settings, *, once: bool = False) -> None:
-    """Watch until SIGTERM or SIGINT; with `once` until there is nothing more to take in.
+    """Monitor until SIGTERM or SIGINT; with `once`, until every complete hour is processed.
 
-    Raises ConfigError where no database is named, and with `once` StoreError where it fails.
+    Raises ConfigError where no database is named, and with `once` StoreError where the database fails.
     """
     settings.postgres_url()
     run_until_signalled(partial(serve, settings, once=once))
 
 
 def reset_detectors(settings: Settings, name: str) -> int:
-    """Have the detectors of a task forget what was usual, and close their incidents; how many detectors did.
+    """Delete the baselines of a task's detectors, so that they learn new ones, and close their incidents.
 
-    May be done while a monitor runs. Raises UsageError for a task of which nothing was learnt.
+    Returns the number of detectors that were reset. May be called while a monitor runs. Raises UsageError for
+    a task without any baseline.
     """
     engine = database.connect(settings.postgres_url(), pool_size=1, application="shadow-monitor-relearn")
     try:
@@ -69,19 +70,23 @@ def reset_detectors(settings: Settings, name: str) -> int:
             for incident in incidents.read(connection, name, open_only=True):
                 if incident.detector in LEARNING_DETECTORS:
                     now = datetime.now(UTC)
-                    incidents.close_incident(connection, incident.id, now, "somebody had it learn anew what is usual")
-            forgotten = detector_state.forget(connection, name, LEARNING_DETECTORS)
+                    incidents.close_incident(
+                        connection, incident.id, now, "the baseline was reset with `shadow monitor --relearn`"
+                    )
+            reset = detector_state.forget(connection, name, LEARNING_DETECTORS)
     finally:
         engine.dispose()
-    if not forgotten:
-        raise UsageError(f"no detector of a task {name!r} has learnt anything yet")
-    return forgotten
+    if not reset:
+        raise UsageError(
+            f"no detector of a task {name!r} has learned a baseline yet; see the task names in shadow.toml"
+        )
+    return reset
 
 
 async def serve(
     settings: Settings, stopping: asyncio.Event, health: HealthState | None = None, *, once: bool = False
 ) -> None:
-    """`run`, until `stopping` is set."""
+    """Monitor until `stopping` is set."""
     monitor = Monitor(settings, health or HealthState(), stopping)
     if once:
         await asyncio.to_thread(monitor.catch_up)
@@ -89,14 +94,14 @@ async def serve(
     endpoint = await monitor.health.serve(settings.monitor.health_host, settings.monitor.health_port)
     log.info("started", action="started", service=SERVICE)
     try:
-        await monitor.watch()
+        await monitor.run()
     finally:
         await endpoint.cleanup()
     log.info("stopped", action="stopped", service=SERVICE)
 
 
 class Monitor:
-    """Rounds over all tasks, for as long as this process is the active one."""
+    """Rounds over all tasks, for as long as this process is the active monitor."""
 
     def __init__(self, settings: Settings, health: HealthState, stopping: asyncio.Event) -> None:
         self.health = health
@@ -106,22 +111,24 @@ class Monitor:
         self._open: Final = health.gauge(
             "shadow_monitor_open_incidents", "Incidents that are open.", "task", "detector"
         )
-        self._active: Final = health.gauge("shadow_monitor_active", "1 for the monitor that watches, 0 standing by.")
+        self._active: Final = health.gauge(
+            "shadow_monitor_active", "1 for the active monitor, 0 for one that stands by."
+        )
         self._last_step: Final = health.gauge(
             "shadow_monitor_last_step_timestamp_seconds", "When the last round of this monitor ended."
         )
         self._ledger: Final = LedgerMetrics(settings.tasks)
         health.registry.register(self._ledger)
 
-    async def watch(self) -> None:
-        """Stand by or watch, whatever becomes of the database, until told to end."""
+    async def run(self) -> None:
+        """Stand by or monitor until stopped, in a new session whenever the database fails."""
         backoff = Backoff()
         while not self._stopping.is_set():
             try:
                 await self._session()
-            except StoreError as fault:
-                self.health.set_problem("database", str(fault))
-                log.warning("no session with the database; standing by", action="session_lost", error=str(fault))
+            except StoreError as error:
+                self.health.set_problem("database", str(error))
+                log.warning("no session with the database; standing by", action="session_lost", error=str(error))
                 await unless_stopping(self._stopping, backoff.wait())
             else:
                 backoff = Backoff()
@@ -130,29 +137,29 @@ class Monitor:
                 self._ledger.clear()
 
     def catch_up(self) -> None:
-        """Take in all there is, waiting as long as the newest hours have to settle, and end.
+        """Process every complete hour, waiting as long as the newest hours take to settle, and return.
 
-        Raises StoreError where another monitor is active, and for a task that cannot be watched.
+        Raises StoreError where another monitor is active, or the step of a task fails.
         """
         settle_s = self._settings.monitor.settle_s
-        with self._connected() as connection:
+        with self._connect() as connection:
             if not locks.try_lock(connection, locks.MONITOR):
-                raise StoreError("another monitor is watching this database")
-            waited_since = time.monotonic()
+                raise StoreError("another monitor is active on this database; stop it first")
+            waiting_since = time.monotonic()
             while not self._stopping.is_set():
-                begun = time.monotonic()
+                started = time.monotonic()
                 if self._round(connection):
-                    waited_since = begun
+                    waiting_since = started
                 elif self.health.problems:
                     raise StoreError("\n".join(self.health.problems))
-                elif begun - waited_since > settle_s + 1:
+                elif started - waiting_since > settle_s + 1:
                     return
                 time.sleep(min(1.0, settle_s / 4))
 
     async def _session(self) -> None:
-        """One session with the database: stand by until the lock is ours, then round after round."""
+        """One database session: stand by until the lock is acquired, then run round after round."""
         async with AsyncExitStack() as stack:
-            session = self._connected()
+            session = self._connect()
             connection = await asyncio.to_thread(session.__enter__)
             stack.push_async_callback(asyncio.to_thread, session.__exit__, None, None, None)
             self.health.set_problem("database", None)
@@ -168,13 +175,13 @@ class Monitor:
                 await pause(self._stopping, every_s)
 
     @contextmanager
-    def _connected(self) -> Iterator[Connection]:
-        """A session of our own with a database that has our schema."""
+    def _connect(self) -> Iterator[Connection]:
+        """A database session that nothing else uses. Raises StoreError for a database without our schema."""
         url = self._settings.postgres_url()
-        silence = max(timedelta(seconds=ROUNDS_MISSED * self._settings.monitor.every_s), SHORTEST_SILENCE)
+        missed = timedelta(seconds=MAX_MISSED_ROUNDS * self._settings.monitor.every_s)
         engine = database.connect(url, pool_size=1, application="shadow-monitor")
         try:
-            with locks.dedicated_session(engine, idle_timeout=silence) as connection:
+            with locks.dedicated_session(engine, idle_timeout=max(missed, MIN_IDLE_TIMEOUT)) as connection:
                 with detector_state.transaction(connection):
                     require_schema(connection)
                 yield connection
@@ -182,58 +189,58 @@ class Monitor:
             engine.dispose()
 
     def _round(self, connection: Connection) -> int:
-        """Every task, as far as its hours are complete; how many hours were taken in."""
+        """Process the complete hours of every task; returns how many hours that were."""
         with detector_state.transaction(connection):
-            beats = incidents.heartbeats(connection)
+            heartbeats = incidents.heartbeats(connection)
             names = sorted({*detector_state.tasks(connection), *self._settings.tasks})
-        taken = 0
+        processed = 0
         details: dict[str, Any] = {}
         for name in names:
             try:
-                hours, details[name] = self._watch_task(connection, name, beats)
-                taken += hours
+                hours, details[name] = self._process_task(connection, name, heartbeats)
+                processed += hours
             except StoreError:
                 raise
-            except Exception as fault:  # one task must not keep the others from being watched
-                details[name] = {"trouble": repr(fault)}
-                trouble = f"task {name} cannot be watched: {fault!r}"
-                if trouble not in self.health.problems:
-                    log.exception(trouble, action="task_failed", task=name)
-                self.health.set_problem(f"task {name}", trouble)
+            except Exception as error:  # an error in one task must not keep the others from being monitored
+                details[name] = {"trouble": repr(error)}
+                problem = f"task {name} cannot be monitored: {error!r}"
+                if problem not in self.health.problems:
+                    log.exception(problem, action="task_failed", task=name)
+                self.health.set_problem(f"task {name}", problem)
         with detector_state.transaction(connection):
             incidents.heartbeat(connection, SERVICE, {"active": self._name, "tasks": details})
-            self._count(incidents.count_open(connection))
+            self._count_incidents(incidents.count_open(connection))
             self._ledger.update(ledger.ended(connection), ledger.captured(connection))
         self._last_step.set_to_current_time()
-        return taken
+        return processed
 
-    def _watch_task(
-        self, connection: Connection, name: str, beats: Mapping[str, Heartbeat]
+    def _process_task(
+        self, connection: Connection, name: str, heartbeats: Mapping[str, Heartbeat]
     ) -> tuple[int, dict[str, Any]]:
-        """Step after step until a task is up to date; the hours taken in, and how it stands."""
-        taken = 0
+        """Run steps until a task is up to date; returns the hours processed, and the task's state."""
+        processed = 0
         while True:
-            step = monitor_step.run_step(connection, self._settings, name, beats, now=datetime.now(UTC))
-            taken += step.hours
-            for found in step.found:
-                _tell(name, found)
-            if not step.more or self._stopping.is_set():
+            result = monitor_step.run_step(connection, self._settings, name, heartbeats, now=datetime.now(UTC))
+            processed += result.hours
+            for found in result.events:
+                _log_event(name, found)
+            if not result.more or self._stopping.is_set():
                 self.health.set_problem(f"task {name}", None)
-                return taken, step.detail
+                return processed, result.detail
 
-    def _count(self, found: dict[tuple[str, str], int]) -> None:
+    def _count_incidents(self, found: dict[tuple[str, str], int]) -> None:
         self._open.clear()
         for (name, detector), n in found.items():
             self._open.labels(task_label(name, self._settings.tasks), detector).inc(n)
 
 
-def _tell(name: str, found: DetectorEvent) -> None:
+def _log_event(name: str, found: DetectorEvent) -> None:
     event = found.event
     candidate, kind, detector, subject = incident_of(found)
-    what, words = ("opened", event.summary) if isinstance(event, Opened) else ("closed", event.reason)
+    change, text = ("opened", event.summary) if isinstance(event, Opened) else ("closed", event.reason)
     log.warning(
-        words,
-        action=f"incident_{what}",
+        text,
+        action=f"incident_{change}",
         task=name,
         candidate=candidate,
         kind=kind,

@@ -1,4 +1,4 @@
-"""Messages read into rows, and rows written together, less those no database can keep."""
+"""Messages as rows of the database: read and compared one by one, written together."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -17,7 +17,7 @@ from shadow.store.write.ingest import Arrival
 
 
 class ScoredPair(NamedTuple):
-    """A trial and what the scorer says of it."""
+    """A trial and its comparison."""
 
     trial: Trial
     comparison: Comparison
@@ -27,7 +27,7 @@ Content: TypeAlias = Arrival | ScoredPair | DeadLetter | CaptureCounts
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What `message` becomes in the database. `id` and `task` name it in a dead letter."""
+    """What `message` adds to the database. `id` and `task` name it in a dead letter."""
 
     message: IncomingMessage
     content: Content
@@ -36,7 +36,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_row(message: IncomingMessage, settings: Settings) -> Row:
-    """The row of a message of any of the three topics. Raises WireError for one that has none."""
+    """The row of a message of any of the three topics. Raises WireError for a message without one."""
     topics = settings.kafka.topics
     if message.topic == topics.trials:
         trial = wire.decode(Trial, message.value)
@@ -49,8 +49,10 @@ def read_row(message: IncomingMessage, settings: Settings) -> Row:
 
 
 def _mirrored(message: IncomingMessage) -> Row:
-    """Whatever is on the exchanges topic has arrived, readable or not; what is not, the worker
-    buries under this same id.
+    """The row of a message of the exchanges topic.
+
+    Every message there has arrived, readable or not. For an unreadable one, the worker writes a dead letter
+    with the same id.
     """
     try:
         read = read_exchange(message)
@@ -68,15 +70,15 @@ def write_rows(connection: Connection, rows: Sequence[Row]) -> None:
     contents = [row.content for row in rows]
     ingest.record(
         connection,
-        arrivals=_those(Arrival, contents),
-        trials=_those(ScoredPair, contents),
-        letters=_those(DeadLetter, contents),
-        counts=_those(CaptureCounts, contents),
+        arrivals=_of_type(Arrival, contents),
+        trials=_of_type(ScoredPair, contents),
+        letters=_of_type(DeadLetter, contents),
+        counts=_of_type(CaptureCounts, contents),
     )
 
 
 C = TypeVar("C")
 
 
-def _those(kind: type[C], contents: Sequence[Content]) -> list[C]:
+def _of_type(kind: type[C], contents: Sequence[Content]) -> list[C]:
     return [content for content in contents if isinstance(content, kind)]

@@ -1,7 +1,7 @@
-"""The scorer: compares the replies of each pair, and commits everything the ledger needs.
+"""The scorer: compares the two replies of each pair, and commits everything that the ledger needs.
 
-It reads all three topics, because the ledger is about all of them: what was mirrored, what
-was compared, what was set aside. A message is acknowledged after its row is committed.
+It consumes all three topics, because the ledger is about all of them: which exchanges were mirrored,
+compared, and dead-lettered. A message's offset is committed after its row.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ from shadow.settings import Settings
 from shadow.store.schema import engine as database
 from shadow.store.write.skip_bad_rows import write_all_but_bad
 
-#: So many batches are being compared or are with the database at once: with fewer one of the two
-#: waits for the other, and more would only hold memory.
-_AT_ONCE: Final = 3
-#: Twice as many, so that the next fill meanwhile.
-BATCHES_IN_HAND: Final = 2 * _AT_ONCE
+#: Batches that are being compared or written to the database at once. With fewer, one of the two waits for
+#: the other; more would only use memory.
+_CONCURRENT_BATCHES: Final = 3
+#: Twice as many, so that the next batches fill in the meantime.
+MAX_BATCHES_IN_FLIGHT: Final = 2 * _CONCURRENT_BATCHES
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ def build(settings: Settings) -> Service:
     return Service(
         name="scorer",
         topics=(names.exchanges, names.trials, names.deadletters),
-        concurrency=BATCHES_IN_HAND * settings.scorer.batch,
+        concurrency=MAX_BATCHES_IN_FLIGHT * settings.scorer.batch,
         health_host=settings.scorer.health_host,
         health_port=settings.scorer.health_port,
         open_handler=open_handler,
@@ -84,65 +84,66 @@ class Scorer:
         self._producer = producer
         self._health = health
         self._batches: BatchWriter[IncomingMessage] = BatchWriter(
-            self._write, size=settings.scorer.batch, linger_s=settings.scorer.linger_ms / 1_000
+            self._write_batch, size=settings.scorer.batch, linger_s=settings.scorer.linger_ms / 1_000
         )
-        self._scored: Final = health.counter(
-            "shadow_scorer_comparisons", "Pairs compared, by what came of it.", "task", "outcome"
+        self._comparisons: Final = health.counter(
+            "shadow_scorer_comparisons", "Comparisons, by outcome.", "task", "outcome"
         )
 
     def handle(self, message: IncomingMessage) -> Awaitable[None]:
-        """Done once `message` is committed, or its dead letter is on its topic."""
+        """Returns what is done once the row of `message` is committed, or its dead letter is on its topic."""
         return self._batches.add(message)
 
     async def write(self, stopping: asyncio.Event) -> None:
-        """Write batches until cancelled: while the database has some, the next is compared.
+        """Write batches until cancelled. While the database writes one, the next is compared.
 
-        Once `stopping` is set nothing more comes that would be worth a wait.
+        Once `stopping` is set, no more messages come, so that batches are written before they are full.
         """
-        await asyncio.gather(*(self._batches.run() for _ in range(_AT_ONCE)), self._hurry(stopping))
+        writers = (self._batches.run() for _ in range(_CONCURRENT_BATCHES))
+        await asyncio.gather(*writers, self._hurry_when(stopping))
 
-    async def _hurry(self, stopping: asyncio.Event) -> None:
+    async def _hurry_when(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
         self._batches.hurry()
 
-    async def _write(self, messages: list[IncomingMessage]) -> None:
+    async def _write_batch(self, messages: list[IncomingMessage]) -> None:
         rows, letters = await asyncio.to_thread(self._read, messages)
-        left_out = await self._commit(rows)
-        letters += [_letter(row.message, fault, row.id, row.task) for row, fault in left_out]
-        await asyncio.gather(*(self._bury(letter) for letter in letters))
-        buried = {id(row) for row, _ in left_out}
-        self._count([row for row in rows if id(row) not in buried])
+        bad_rows = await self._commit(rows)
+        letters += [_letter(row.message, error, row.id, row.task) for row, error in bad_rows]
+        await asyncio.gather(*(self._send_dead_letter(letter) for letter in letters))
+        bad = {id(row) for row, _ in bad_rows}
+        self._count([row for row in rows if id(row) not in bad])
 
     def _read(self, messages: list[IncomingMessage]) -> tuple[list[Row], list[DeadLetter]]:
-        """The rows of `messages`, comparisons made, and the letters of those that have none."""
+        """The rows of `messages`, with their comparisons, and the dead letters of messages without a row."""
         rows: list[Row] = []
         letters: list[DeadLetter] = []
         for message in messages:
             try:
                 rows.append(read_row(message, self._settings))
-            except Exception as fault:  # noqa: BLE001 - whatever it was, it must not stop the partition
-                letters.append(_letter(message, fault, message.location))
+            except Exception as error:  # noqa: BLE001 - whatever the error, it must not stop the partition
+                letters.append(_letter(message, error, message.location))
         return rows, letters
 
     async def _commit(self, rows: list[Row]) -> list[tuple[Row, Exception]]:
-        """Commit `rows`, waiting as long as the database is away; return those it cannot keep."""
+        """Commit `rows`, waiting as long as the database is away; returns those that it cannot store."""
         backoff = Backoff()
         while True:
             try:
-                left_out = await asyncio.to_thread(write_all_but_bad, rows, self._transact)
-            except StoreError as fault:
-                self._health.set_problem("database", str(fault))
-                log.warning("the database does not take rows; trying again", action="store_retry", error=str(fault))
+                bad_rows = await asyncio.to_thread(write_all_but_bad, rows, self._transact)
+            except StoreError as error:
+                self._health.set_problem("database", str(error))
+                log.warning("the database does not accept rows; trying again", action="store_retry", error=str(error))
                 await backoff.wait()
             else:
                 self._health.set_problem("database", None)
-                return left_out
+                return bad_rows
 
     def _transact(self, rows: Sequence[Row]) -> None:
         with database.transaction(self._engine) as connection:
             write_rows(connection, rows)
 
-    async def _bury(self, letter: DeadLetter) -> None:
+    async def _send_dead_letter(self, letter: DeadLetter) -> None:
         await self._producer.send(self._settings.kafka.topics.deadletters, letter)
         self._health.dead_letters.labels(letter.reason).inc()
 
@@ -153,8 +154,8 @@ class Scorer:
             if isinstance(row.content, ScoredPair)
         )
         for (task, outcome), n in outcomes.items():
-            self._scored.labels(task_label(task, self._settings.tasks), outcome).inc(n)
+            self._comparisons.labels(task_label(task, self._settings.tasks), outcome).inc(n)
 
 
-def _letter(message: IncomingMessage, fault: Exception, identity: str, task: str = "") -> DeadLetter:
-    return dead_letter(message, fault, stage="scorer", identity=identity, task=task)
+def _letter(message: IncomingMessage, error: Exception, identity: str, task: str = "") -> DeadLetter:
+    return dead_letter(message, error, stage="scorer", identity=identity, task=task)

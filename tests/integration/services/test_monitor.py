@@ -125,7 +125,7 @@ def test_told_to_learn_anew_it_closes_what_was_open_and_takes_the_new_level_for_
     assert {each.closed_at for each in found(engine) if each.detector == "regret_drift"} == {None}
     assert monitor.reset_detectors(settings, "ticket-intent") >= 2
     (closed,) = [each for each in found(engine) if each.detector == "regret_drift"]
-    assert closed.closed_because == "somebody had it learn anew what is usual"
+    assert closed.closed_because == "the baseline was reset with `shadow monitor --relearn`"
     monitor.run(settings, once=True)
     statuses = {each["detector"]: each["status"] for each in state_of(engine)["detectors"]}
     assert "regret_drift" not in statuses
@@ -345,7 +345,7 @@ def test_however_many_tasks_are_made_up_open_incidents_are_few_series_and_add_up
     one = monitor.Monitor(settings_for(postgres_url), health, asyncio.Event())
     found = {(f"made-up-{n}", "regret_drift"): 1 for n in range(1_000)}
     for _ in range(2):
-        one._count({**found, ("ticket-intent", "regret_drift"): 2})
+        one._count_incidents({**found, ("ticket-intent", "regret_drift"): 2})
     told_now = {("regret_drift", "none"): 1_000, ("regret_drift", "ticket-intent"): 2}
     assert told(health, "shadow_monitor_open_incidents") == told_now
 
@@ -365,6 +365,6 @@ async def test_a_task_that_cannot_be_watched_does_not_keep_the_others_from_it(en
     with transaction(engine) as connection:
         detector_state.save(connection, "invoice-fields", [broken])
     async with watching_loop(settings_for(postgres_url)) as health:
-        await until(lambda: any("invoice-fields cannot be watched" in trouble for trouble in health.problems))
+        await until(lambda: any("invoice-fields cannot be monitored" in trouble for trouble in health.problems))
         await until(lambda: health.registry.get_sample_value(LAST_STEP) > 0)
         await until(lambda: state_of(engine)["scored"]["next_hour"] is not None)
