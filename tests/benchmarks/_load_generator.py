@@ -99,7 +99,7 @@ async def streams(session, url, concurrency, seconds):
 async def ticks(rate, number):
     """`number` moments (`time.perf_counter`), `rate` a second: each one yielded when it has come.
 
-    On a timer of the operating system, because those of event loops are coarser than what is measured.
+    On a timer of the operating system (Linux), because an event loop's are coarser than what is measured.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     timer = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK)
