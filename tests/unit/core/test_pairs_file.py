@@ -62,19 +62,19 @@ def test_a_ceiling_is_a_trial_of_its_own():
 
 @pytest.mark.parametrize("missing", ["frontier", "candidate"])
 @pytest.mark.parametrize("served_by", ["frontier", "candidate"])
-def test_a_reply_that_is_not_there_is_one_nobody_was_asked_for(missing: str, served_by: str):
+def test_a_missing_reply_becomes_a_failure_not_asked(missing: str, served_by: str):
     (trial,) = pairs_file.trials(one(**{missing: None}, served_by=served_by))
     reply = frontier_reply(trial) if missing == "frontier" else candidate_reply(trial)
     assert (reply.failure, reply.failure_detail) == ("not_asked", pairs_file.NOT_RECORDED)
 
 
-def test_ids_are_unique_within_a_task_unless_the_line_says_otherwise():
+def test_ids_are_unique_within_a_task_unless_their_scope_is_global():
     assert one().exchange.id == "t/1"
     assert one(id=7).exchange.id == "t/7"
     assert one(id_scope="global").exchange.id == "1"
 
 
-def test_what_people_write_by_hand_is_understood():
+def test_hand_written_variants_are_accepted():
     found = one(
         segment={"n": 1, "vip": True, "hour": "3"}, reference={"a": 1}, frontier={"content": "x"},
         candidate={"tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}},
@@ -135,7 +135,7 @@ def test_the_size_of_the_pieces_changes_no_line(monkeypatch, chunk, end, compres
     assert read(gzip.compress(content) if compressed else content) == expected
 
 
-def test_gzip_is_recognised_by_its_content_and_a_torn_file_gives_what_it_has():
+def test_gzip_is_recognised_by_its_content_and_a_damaged_file_gives_the_lines_before_the_damage():
     packed = gzip.compress(encoded(*[{**LINE, "id": str(i), "x": str(hash(str(i)))} for i in range(1_000)]))
     assert len(read(packed)) == 1_000
     found = read(packed[: len(packed) // 2])
@@ -160,7 +160,7 @@ REPLIES = st.builds(
     REPLIES, REPLIES, st.sampled_from(["shadow", "reverse", "ceiling"]), st.text(min_size=1), st.floats(0.001, 1),
     st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=64), max_size=3),
 )  # fmt: skip
-def test_what_is_exported_is_read_back_the_same(served, other, kind, candidate, probability, segment):
+def test_an_exported_trial_is_read_back_the_same(served, other, kind, candidate, probability, segment):
     at = datetime(2026, 9, 1, 12, 30, tzinfo=UTC)
     exchange = Exchange(
         id="e", task="t", at=at, request={"messages": [{"content": "hi"}]}, reply=served, unit="u", segment=segment,
@@ -174,7 +174,7 @@ def test_what_is_exported_is_read_back_the_same(served, other, kind, candidate, 
     assert pairs_file.trials(found) == [trial]
 
 
-def test_a_scorers_verdict_on_a_text_is_not_exported_as_the_replys_fault():
+def test_a_failure_set_by_a_scorer_is_not_exported():
     exchange = Exchange(
         id="e", task="t", at=datetime(2026, 9, 1, tzinfo=UTC), request={}, reply=Reply(model="b", content="1")
     )

@@ -30,15 +30,15 @@ def test_a_price_that_depends_on_the_prompts_length_is_looked_up_for_that_length
 
 
 @pytest.mark.parametrize("name", ["small-7b", "gpt-oss-20b", "deepseek-r1-distill-7b", "Qwen/Qwen2.5-7B-Instruct"])
-def test_open_weights_in_ones_own_cellar_have_no_published_price(name: str):
+def test_self_hosted_open_weights_have_no_published_price(name: str):
     assert cost_usd(ModelSettings(base_url="http://127.0.0.1:8000/v1"), name, USAGE) is None
 
 
-def test_a_simulated_model_costs_nothing_known_whatever_its_name():
+def test_a_simulated_model_has_no_known_cost_whatever_its_name():
     assert cost_usd(ModelSettings(base_url="http://127.0.0.1:1/v1", simulated=True), "gpt-4o", USAGE) is None
 
 
-def test_without_a_price_list_a_price_that_nobody_set_is_unknown(monkeypatch: pytest.MonkeyPatch):
+def test_without_a_price_list_a_price_that_is_not_set_is_unknown(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "genai_prices", None)
     assert cost_usd(ModelSettings(base_url="http://no-list.internal/v1"), "gpt-4o", USAGE) is None
 

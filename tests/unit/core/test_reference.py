@@ -8,13 +8,13 @@ from shadow import settings as module
 from shadow.settings import load
 from tests import reference
 
-ANEW = "run `make reference`, and read what it changed"
+OUTDATED = "run `make reference`, and review what it changed"
 
 
 @pytest.mark.parametrize("page", reference.pages(), ids=lambda page: page.name)
-def test_the_page_is_what_the_code_says(page):
-    assert page.exists(), ANEW
-    assert page.read_text(encoding="utf-8") == reference.pages()[page], ANEW
+def test_the_page_is_up_to_date(page):
+    assert page.exists(), OUTDATED
+    assert page.read_text(encoding="utf-8") == reference.pages()[page], OUTDATED
 
 
 def test_every_table_and_every_key_of_the_file_is_on_the_page():
@@ -24,7 +24,7 @@ def test_every_table_and_every_key_of_the_file_is_on_the_page():
     assert {section for _, section in reference.tables()} == set(sections) - {module.Section, module.Settings}
 
 
-def test_every_variable_on_the_page_overrides_the_setting_it_stands_beside(monkeypatch, tmp_path):
+def test_every_variable_on_the_page_overrides_the_setting_it_is_listed_with(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     values = {"SHADOW_KAFKA": "elsewhere:1", "SHADOW_POSTGRES": "postgresql://elsewhere/x", "SHADOW_HEALTH_HOST": "::"}
     overridden = [(setting, setting.variable) for setting in reference.settings() if setting.variable]
@@ -37,7 +37,7 @@ def test_every_variable_on_the_page_overrides_the_setting_it_stands_beside(monke
 
 
 def test_every_metric_in_the_pages_exists_with_its_labels():
-    """Whatever a page writes like a metric of ours, `shadow_…{…}`, is one."""
+    """Everything on a page that looks like a metric, `shadow_…{…}`, exists."""
     names = {shown.name: shown for found in reference.metrics().values() for shown in found}
     assert {"shadow_ledger_exchanges", "shadow_worker_lag", "shadow_gateway_upstream_seconds"} <= set(names)
     for page in sorted(reference.DOCS.glob("*.md")):

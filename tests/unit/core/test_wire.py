@@ -1,4 +1,4 @@
-"""Promises of the wire format: what is sent is what is read, and bad bytes name their fault."""
+"""Promises of the wire format: records are read as they were sent, and bad bytes have a reason."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -45,7 +45,7 @@ def exchange(**changes) -> Exchange:
 
 
 @given(EXCHANGES)
-def test_an_exchange_arrives_as_it_was_sent(sent):
+def test_an_exchange_is_read_as_it_was_sent(sent):
     assert wire.decode(Exchange, wire.encode(sent, source="test").value) == sent
 
 
@@ -101,7 +101,7 @@ def test_dead_letters_keep_the_bytes_that_could_not_be_read():
     assert wire.decode(DeadLetter, wire.encode(letter, source="s").value).payload == b"\xff\x00"
 
 
-def test_counts_travel():
+def test_counts_are_read_as_they_were_sent():
     counts = CaptureCounts(source="host/1", at=NOON, counts={"t": {"accepted": 3, "mirrored": 3}})
     assert wire.decode(CaptureCounts, wire.encode(counts, source="host/1").value) == counts
 
@@ -122,19 +122,19 @@ def test_counts_travel():
         (wire.encode(exchange(), source="s").value.replace(b"12:00:00Z", b"12:00:00"), "wrong_shape"),
     ],
 )
-def test_bytes_that_cannot_be_read_say_why_in_one_word(value, reason):
+def test_unreadable_bytes_have_a_one_word_reason(value, reason):
     with pytest.raises(WireError) as caught:
         wire.decode(Exchange, value)
     assert caught.value.reason == reason
 
 
 @given(st.binary(max_size=200))
-def test_arbitrary_bytes_never_raise_anything_else(value):
+def test_arbitrary_bytes_raise_only_wire_errors(value):
     with pytest.raises(WireError):
         wire.decode(Exchange, value)
 
 
-def test_text_that_utf8_cannot_carry_is_refused_by_name():
+def test_text_that_utf8_cannot_encode_is_unencodable():
     with pytest.raises(WireError) as caught:
         wire.encode(exchange(reply=Reply(model="m", content="\ud800")), source="s")
     assert caught.value.reason == "unencodable"
