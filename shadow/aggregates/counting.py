@@ -1,26 +1,40 @@
-"""What of a scored pair is counted, and into which cells.
+"""What a scored pair adds to the tallies, and to which cells.
 
     the pair itself       agreement, failures, costs, sizes   the cells of its strongest source
-    what a source says    regret, and what is known of it     the cells of that source
-    two answers alike     excess disagreement                 the cells of the kind "excess"
+    each of its sources   regret, and the preference          the cells of that source
+    a pair and a ceiling  excess disagreement                 the cells of the kind "excess"
 
-Every number weighs 1 / the chance of seeing it: that the pair exists, times that its source
-was asked. Opinions that come later are counted, and taken back, by the same functions.
+Every number has the weight 1 / the probability of seeing it: that the pair exists, times that its
+source was asked. Labels and verdicts that come later are added, and removed, by the same functions.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from shadow.aggregates import derived_dimensions
+from shadow.aggregates.derived_dimensions import MAX_DIMENSIONS, MAX_VALUE, input_characters
 from shadow.aggregates.regret_sources import NET, net_by_source
-from shadow.aggregates.tally import ALL, Cell, Combination, Tally, bucket, combination, micros, spread, tally_at
-from shadow.records import Comparison, Preference, RegretSource, Reply, Role, Trial, candidate_reply, frontier_reply
+from shadow.aggregates.tally import (
+    ALL,
+    Cell,
+    Combination,
+    Tally,
+    bucket,
+    combination,
+    hour_of,
+    micros,
+    spread,
+    tally_at,
+    utc,
+)
+from shadow.records import Comparison, Preference, RegretSource, Reply, Role, Trial
 
 
 class _Names:
-    """What is counted of one side's replies, by name. Put together once: it is done for every pair."""
+    """The names of what is counted of one side's replies."""
 
     def __init__(self, role: Role) -> None:
         self.failure = f"failure:{role}:"
@@ -32,57 +46,78 @@ class _Names:
 _FRONTIER: Final = _Names("frontier")
 _CANDIDATE: Final = _Names("candidate")
 
-#: Stands for the judge's preference in the counts of labels, where no judge has looked.
+#: The judge's preference in the counts of labels, for pairs without a verdict.
 NO_JUDGE: Final = "none"
 
 
 class PairFacts(NamedTuple):
-    """What both the row and the cells of a pair need to know, worked out once.
+    """What both the row and the cells of a pair need, computed once.
 
-    `segments` are declared and derived, `input_chars` the length of what was asked, and `nets`
-    the net regret that each source says, strongest first.
+    segments     declared and derived; shared between pairs, so it must not be changed
+    in_order     the same, in alphabetical order
+    input_chars  the length of the request's text
+    nets         the net regret by each source, strongest first
     """
 
     segments: dict[str, str]
+    in_order: tuple[tuple[str, str], ...]
     input_chars: int
     nets: dict[RegretSource, float]
 
 
+Counted: TypeAlias = tuple[Trial, Comparison, PairFacts]
+
+
 def pair_facts(trial: Trial, comparison: Comparison) -> PairFacts:
-    input_chars = derived_dimensions.input_characters(trial.exchange.request)
-    return PairFacts(_segments(trial, input_chars), input_chars, net_by_source(trial, comparison))
+    request = trial.exchange.request
+    input_chars = input_characters(request)
+    segments, in_order = _all_segments(
+        _declared(trial), derived_dimensions.length_bucket(input_chars), bool(request.get("tools"))
+    )
+    return PairFacts(segments, in_order, input_chars, net_by_source(trial, comparison))
 
 
 def count(tallies: dict[Cell, Tally], trial: Trial, comparison: Comparison) -> None:
     """Count one scored pair into every cell it belongs to.
 
-    Calendar dimensions are not cells: they are read off `Cell.hour`.
+    Calendar dimensions have no cells: they are computed from `Cell.hour`.
     """
-    alone: dict[Combination, Tally] = {}
-    count_combination(alone, trial, comparison)
-    spread(tallies, alone)
+    combinations: dict[Combination, Tally] = {}
+    count_combination(combinations, trial, comparison)
+    spread(tallies, combinations)
 
 
-def count_combination(
-    combinations: dict[Combination, Tally], trial: Trial, comparison: Comparison, facts: PairFacts | None = None
-) -> None:
-    """Count one scored pair into the tallies of exactly its segments, to be `spread` later.
+def count_combination(combinations: dict[Combination, Tally], trial: Trial, comparison: Comparison) -> None:
+    """Count one scored pair into the tally of exactly its segments, for a later `spread`.
 
-    For a batch of pairs with few combinations that is several times faster than `count`.
+    For many pairs with few combinations that is several times faster than `count`.
     """
-    segments, input_chars, nets = facts or pair_facts(trial, comparison)
-    exchange = trial.exchange
-    key = combination(exchange.task, trial.candidate, trial.kind, next(iter(nets), ""), segments, exchange.at)
-    tally = tally_at(combinations, key)
-    _count_scores(tally, trial, comparison)
-    _count_sizes(tally, trial, input_chars)
-    if nets:
-        for source, regret in _said(trial, nets):
-            tally_at(combinations, key._replace(source=source)).merge(regret)
+    count_pairs(combinations, [(trial, comparison, pair_facts(trial, comparison))])
+
+
+def count_pairs(combinations: dict[Combination, Tally], pairs: Iterable[Counted]) -> None:
+    """As `count_combination`, for many pairs, which takes a third of the time for each."""
+    groups: dict[Combination, list[Counted]] = {}
+    for pair in pairs:
+        trial, _, facts = pair
+        exchange, nets = trial.exchange, facts.nets
+        strongest = next(iter(nets)) if nets else ""
+        key = Combination(
+            exchange.task, trial.candidate, trial.kind, strongest, facts.in_order, hour_of(utc(exchange.at))
+        )
+        if (group := groups.get(key)) is None:
+            groups[key] = [pair]
+        else:
+            group.append(pair)
+        if nets:
+            for source, regret in _by_source(trial, nets):
+                tally_at(combinations, key._replace(source=source)).merge(regret)
+    for key, group in groups.items():
+        _count_group(tally_at(combinations, key), group, reverse=key.kind == "reverse")
 
 
 def count_excess(combinations: dict[Combination, Tally], pairs: Iterable[tuple[Trial, Comparison]]) -> None:
-    """Count what the trials of one exchange say about excess disagreement, if they say anything."""
+    """Count the excess disagreement of the trials of one exchange, if there is a scored ceiling among them."""
     scored = [(trial, comparison.agreement) for trial, comparison in pairs if comparison.agreement is not None]
     ceiling = next(((trial, agreement) for trial, agreement in scored if trial.kind == "ceiling"), None)
     if ceiling is None:
@@ -97,7 +132,7 @@ def count_excess(combinations: dict[Combination, Tally], pairs: Iterable[tuple[T
 def judged(preference: Preference, probability: float) -> Tally:
     """What a judge's preference adds to the cells of the source `judge`.
 
-    `probability` is the chance of this verdict: that the pair exists, times that a judge was asked.
+    `probability` is that of this verdict: that the pair exists, times that a judge was asked.
     """
     tally = Tally(counts=Counter({f"judged:{preference}": 1, f"judged_weight:{preference}": micros(1 / probability)}))
     return _with_regret(tally, NET[preference], probability)
@@ -106,8 +141,8 @@ def judged(preference: Preference, probability: float) -> Tally:
 def labelled(preference: Preference, probability: float, judge: Preference | None) -> Tally:
     """What people's preference adds to the cells of the source `human`.
 
-    `probability` is the chance of this label: that the pair exists, times that people were asked.
-    `judge` is what a judge says of the same pair, None where none has looked.
+    `probability` is that of this label: that the pair exists, times that people were asked. `judge` is
+    the judge's preference in the same pair, None without a verdict.
     """
     both = f"{judge or NO_JUDGE}:{preference}"
     tally = Tally(counts=Counter({f"labelled:{both}": 1, f"labelled_weight:{both}": micros(1 / probability)}))
@@ -115,10 +150,10 @@ def labelled(preference: Preference, probability: float, judge: Preference | Non
 
 
 def excess(agreement: float, ceiling: float, probability: float) -> Tally:
-    """What one exchange that both were asked about adds to the cells of the kind "excess".
+    """What one exchange with a candidate and a ceiling trial adds to the cells of the kind "excess".
 
-    Its agreement is in [0, 1]: a half where candidate and ceiling agree with the reply equally
-    well, 0 where only the ceiling does. `probability` is the ceiling trial's.
+    The value counted is in [0, 1]: a half if candidate and ceiling agree with the reply equally well,
+    0 if only the ceiling does. `probability` is the ceiling trial's.
     """
     tally = Tally(pairs=1)
     tally.agreement.add((agreement - ceiling + 1) / 2, probability)
@@ -126,21 +161,29 @@ def excess(agreement: float, ceiling: float, probability: float) -> Tally:
 
 
 def dimensions_of(trial: Trial) -> dict[str, str]:
-    """Declared and derived segments of a pair, within the limits on what may be one."""
-    return _segments(trial, derived_dimensions.input_characters(trial.exchange.request))
+    """Declared and derived segments of a pair, within the limits of `derived_dimensions`."""
+    request = trial.exchange.request
+    length = derived_dimensions.length_bucket(input_characters(request))
+    return dict(_all_segments(_declared(trial), length, bool(request.get("tools")))[0])
 
 
-def _segments(trial: Trial, input_chars: int) -> dict[str, str]:
-    declared = {
-        name[: derived_dimensions.MAX_VALUE]: value[: derived_dimensions.MAX_VALUE]
-        for name, value in islice(trial.exchange.segment.items(), derived_dimensions.MAX_DIMENSIONS)
-        if name != ALL[0]  # would be counted among the totals
-    }
-    return declared | derived_dimensions.derived(trial.exchange.request, input_chars)
+def _declared(trial: Trial) -> tuple[tuple[str, str], ...]:
+    segment = trial.exchange.segment
+    return tuple([(name[:MAX_VALUE], value[:MAX_VALUE]) for name, value in islice(segment.items(), MAX_DIMENSIONS)])
 
 
-def _said(trial: Trial, nets: Mapping[RegretSource, float]) -> Iterator[tuple[RegretSource, Tally]]:
-    """What the cells of each source count of a pair."""
+@lru_cache(maxsize=4096)
+def _all_segments(
+    declared: tuple[tuple[str, str], ...], input_length: str, has_tools: bool
+) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """Declared and derived segments, as they come and in alphabetical order. Most pairs share them."""
+    segments = {name: value for name, value in declared if name != ALL[0]}  # "all" would count as the totals
+    segments |= {"input_length": input_length, "has_tools": "yes" if has_tools else "no"}
+    return segments, tuple(sorted(segments.items()))
+
+
+def _by_source(trial: Trial, nets: Mapping[RegretSource, float]) -> Iterator[tuple[RegretSource, Tally]]:
+    """What a pair adds to the cells of each of its sources."""
     exchange, probability = trial.exchange, trial.inclusion_probability
     judge = exchange.judge if "judge" in nets else None
     for source, net in nets.items():
@@ -158,38 +201,60 @@ def _with_regret(tally: Tally, net: float, probability: float) -> Tally:
     return tally
 
 
-def _count_scores(tally: Tally, trial: Trial, comparison: Comparison) -> None:
-    tally.pairs += 1
-    if comparison.agreement is None:
-        tally.counts[f"unscored:{comparison.unscored or 'unknown'}"] += 1
-    else:
-        tally.agreement.add(comparison.agreement, trial.inclusion_probability)
-    _count_reply(tally.counts, _FRONTIER, frontier_reply(trial), comparison.frontier_correct)
-    _count_reply(tally.counts, _CANDIDATE, candidate_reply(trial), comparison.candidate_correct)
+def _count_group(tally: Tally, group: Sequence[Counted], *, reverse: bool) -> None:
+    """Count pairs of one combination; `reverse`: the trial's reply is the frontier's."""
+    counts, agreements = tally.counts, dict[tuple[float, float], int]()
+    inputs = _histogram(tally, "input_chars")
+    tally.pairs += len(group)
+    for trial, comparison, facts in group:
+        inputs[_bucket_of_length(facts.input_chars)] += 1
+        if comparison.agreement is None:
+            counts[f"unscored:{comparison.unscored or 'unknown'}"] += 1
+        else:
+            seen = comparison.agreement, trial.inclusion_probability
+            agreements[seen] = agreements.get(seen, 0) + 1
+        if (grade := comparison.frontier_correct) is not None:
+            _count_grade(counts, _FRONTIER, grade)
+        if (grade := comparison.candidate_correct) is not None:
+            _count_grade(counts, _CANDIDATE, grade)
+    for (agreement, probability), n in agreements.items():
+        tally.agreement.add(agreement, probability, n)
+    served, asked = (_CANDIDATE, _FRONTIER) if reverse else (_FRONTIER, _CANDIDATE)
+    _count_replies(tally, served, [trial.exchange.reply for trial, _, _ in group])
+    _count_replies(tally, asked, [trial.reply for trial, _, _ in group])
 
 
-def _count_reply(counts: Counter[str], names: _Names, reply: Reply, correct: float | None) -> None:
-    if reply.failure is not None:
-        counts[names.failure + reply.failure] += 1
-    if reply.cost_usd is not None:
-        counts[names.costed] += 1
-        counts[names.cost_nanousd] += round(reply.cost_usd * 1e9)
-    if correct is not None:
-        counts[names.graded] += 1
-        counts[names.correct] += micros(correct)
+def _count_grade(counts: Counter[str], names: _Names, grade: float) -> None:
+    counts[names.graded] += 1
+    counts[names.correct] += micros(grade)
 
 
-def _count_sizes(tally: Tally, trial: Trial, input_chars: int) -> None:
-    histograms = tally.histograms
-    _into(histograms, "input_chars", input_chars)
-    for names, reply in ((_FRONTIER, frontier_reply(trial)), (_CANDIDATE, candidate_reply(trial))):
-        if reply.latency_ms is not None:
-            _into(histograms, names.latency_ms, reply.latency_ms)
-        if reply.content is not None:
-            _into(histograms, names.output_chars, len(reply.content))
+def _count_replies(tally: Tally, names: _Names, replies: Iterable[Reply]) -> None:
+    counts, costed, cost_nanousd = tally.counts, 0, 0
+    latencies, lengths = _histogram(tally, names.latency_ms), _histogram(tally, names.output_chars)
+    for reply in replies:
+        if (failure := reply.failure) is not None:
+            counts[names.failure + failure] += 1
+        if (cost_usd := reply.cost_usd) is not None:
+            costed += 1
+            cost_nanousd += round(cost_usd * 1e9)
+        if (latency_ms := reply.latency_ms) is not None:
+            latencies[bucket(latency_ms)] += 1
+        if (content := reply.content) is not None:
+            lengths[_bucket_of_length(len(content))] += 1
+    if costed:
+        counts[names.costed] += costed
+        counts[names.cost_nanousd] += cost_nanousd
+    for measure, histogram in ((names.latency_ms, latencies), (names.output_chars, lengths)):
+        if not histogram:
+            del tally.histograms[measure]
 
 
-def _into(histograms: dict[str, Counter[int]], measure: str, x: float) -> None:
-    if (histogram := histograms.get(measure)) is None:
-        histogram = histograms[measure] = Counter()
-    histogram[bucket(x)] += 1
+def _histogram(tally: Tally, measure: str) -> Counter[int]:
+    if (found := tally.histograms.get(measure)) is None:
+        found = tally.histograms[measure] = Counter()
+    return found
+
+
+#: Lengths repeat, latencies do not.
+_bucket_of_length: Final = lru_cache(maxsize=8192)(bucket)

@@ -27,11 +27,6 @@ MAX_VALUE: Final = 64
 MAX_DIMENSIONS: Final = 16
 
 
-def derived(request: Mapping[str, Any], characters: int) -> dict[str, str]:
-    """The derived dimensions of a request with this many `input_characters`."""
-    return {"input_length": length_bucket(characters), "has_tools": "yes" if request.get("tools") else "no"}
-
-
 def length_bucket(characters: int) -> str:
     for edge, name in LENGTH_EDGES:
         if characters < edge:
@@ -41,7 +36,11 @@ def length_bucket(characters: int) -> str:
 
 def input_characters(request: Mapping[str, Any]) -> int:
     """Number of characters of text in the messages, input items and instructions of a request."""
-    return sum([_characters(request[part]) for part in _TEXTS if part in request])
+    total = 0
+    for part in _TEXTS:
+        if part in request:
+            total += _characters(request[part])
+    return total
 
 
 def _characters(item: Any) -> int:
@@ -53,5 +52,12 @@ def _characters(item: Any) -> int:
         found = len(content) if isinstance(content, str) else _characters(content)
         return found if text is None else found + _characters(text)
     if isinstance(item, _LISTS):
-        return sum([_characters(each) for each in item])
+        total = 0
+        for each in item:
+            # Nearly always a message whose content is one text.
+            if type(each) is dict and type(content := each.get("content")) is str and "text" not in each:
+                total += len(content)
+            else:
+                total += _characters(each)
+        return total
     return 0

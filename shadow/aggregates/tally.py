@@ -88,8 +88,17 @@ class Sums:
             (self.n, self.total, self.squares, self.weight, self.weight_squares, self.weighted, self.weighted_squares)
         )
 
-    def add(self, x: float, probability: float) -> None:
-        self.merge(_one(x, probability))
+    def add(self, x: float, probability: float, times: int = 1) -> None:
+        """Add the number x, sampled with `probability`, so many `times`."""
+        one = _one(x, probability)
+        self.n += times
+        self.total += times * one.total
+        self.squares += times * one.squares
+        self.weight += times * one.weight
+        self.weight_squares += times * one.weight_squares
+        self.weighted += times * one.weighted
+        self.weighted_squares += times * one.weighted_squares
+        self.heaviest = max(self.heaviest, one.heaviest)
 
     def merge(self, other: "Sums") -> None:
         self.n += other.n
@@ -172,9 +181,12 @@ def combination(
     task: str, candidate: str, kind: CellKind, source: str, segments: Mapping[str, str], at: datetime
 ) -> Combination:
     """The combination of a pair of the event time `at`, for what `source` says of it."""
-    at = utc(at)
-    hour = _hour(at.year, at.month, at.day, at.hour)
-    return Combination(task, candidate, kind, source, tuple(sorted(segments.items())), hour)
+    return Combination(task, candidate, kind, source, tuple(sorted(segments.items())), hour_of(utc(at)))
+
+
+def hour_of(at: datetime) -> datetime:
+    """The start of the hour of a moment in UTC."""
+    return _hour(at.year, at.month, at.day, at.hour)
 
 
 def tally_at(tallies: dict[K, Tally], key: K) -> Tally:

@@ -1,8 +1,7 @@
-"""Records as rows, and which records no row can hold.
+"""Scored pairs and dead letters as rows.
 
-PostgreSQL keeps no NUL in text, UTF-8 no lone surrogate, and an index no kilobytes. Names and
-ids are mended, the same way wherever they come from, so that the accounting never loses an
-exchange; content is refused, because mended content would be evidence about something else.
+Names and ids that PostgreSQL cannot store are changed (see `names`). Content that it cannot store is
+refused, because changed content would be evidence about something else.
 """
 
 import re
@@ -14,15 +13,15 @@ import msgspec
 
 from shadow.aggregates.counting import PairFacts, pair_facts
 from shadow.aggregates.tally import utc
-from shadow.records import Comparison, DeadLetter, Trial, candidate_reply, frontier_reply
+from shadow.records import Comparison, DeadLetter, Trial
 from shadow.store.rows.names import PairKey, digest, storable_name, storable_text, unstorable
 from shadow.store.rows.outcome import PLACEHOLDER_REASONS
 
-#: Rarer pairs than one in a billion are a mistake in the rate, and their weights meaningless.
+#: A smaller probability is a mistake in the rate, and the weight would be meaningless.
 SMALLEST_PROBABILITY: Final = 1e-9
 
-#: A reply that costs more is a mistake in its price.
-MOST_USD: Final = 1e6
+#: Maximum cost of a reply; a higher one is a mistake in the price.
+MAX_USD: Final = 1e6
 
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encoder = msgspec.json.Encoder()
@@ -31,10 +30,10 @@ Scored = tuple[Trial, Comparison]
 
 
 class Arrival(NamedTuple):
-    """A message seen on the exchanges topic, and so an exchange that was mirrored.
+    """A message on the exchanges topic: an exchange that was mirrored.
 
-    `id` is the exchange's, or `topic/partition/offset` where it could not be read; `at` its
-    event time, or the message's own time; `task` is empty where unknown.
+    If the message could not be read, `id` is `topic/partition/offset`, `at` the message's own time
+    instead of the event time, and `task` is empty.
     """
 
     id: str
@@ -43,7 +42,7 @@ class Arrival(NamedTuple):
 
 
 class PairRow(NamedTuple):
-    """A row of `comparisons` as it comes."""
+    """A new row of `comparisons`."""
 
     task: str
     at: datetime
@@ -76,7 +75,7 @@ class PairRow(NamedTuple):
 
 
 class Payload(NamedTuple):
-    """What a row of `payloads` holds beside its key, as JSON."""
+    """A row of `payloads` without its key: three JSON documents."""
 
     exchange: bytes
     reply: bytes
@@ -84,7 +83,7 @@ class Payload(NamedTuple):
 
 
 class EncodedPair(NamedTuple):
-    """A scored trial on its way into the tables."""
+    """A scored trial, and its rows."""
 
     trial: Trial
     comparison: Comparison
@@ -96,11 +95,10 @@ class EncodedPair(NamedTuple):
 def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, EncodedPair]:
     """The rows of `scored`, by and in the order of their keys.
 
-    UnstorableError names every exchange that cannot be kept.
+    Raises UnstorableError, with the id of every exchange that cannot be stored.
 
-    Of pairs with the same key the first is taken: a model that was asked again after a crash
-    answers anew, and its first answer is the one that counts. One that nobody was asked for is
-    no answer.
+    Of several pairs with the same key the first one counts: a model that is asked again, after a crash,
+    gives another answer. But a pair that is no placeholder replaces a placeholder.
     """
     pairs: dict[PairKey, EncodedPair] = {}
     refused: dict[str, str] = {}
@@ -108,59 +106,64 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, EncodedPair]:
         try:
             facts = pair_facts(trial, comparison)
             row = pair_row(trial, comparison, facts)
-            key = PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate)
+            key = PairKey._make(row[:5])
             known = pairs.get(key)
             if known is None or (known.row.unscored in PLACEHOLDER_REASONS and row.unscored not in PLACEHOLDER_REASONS):
                 _check_numbers(row)
-                payload = Payload(_encode(trial.exchange), _encode(trial.reply), _encode(comparison.detail))
+                detail = comparison.detail
+                payload = Payload(_encode(trial.exchange), _encode(trial.reply), _encode(detail) if detail else b"{}")
                 pairs[key] = EncodedPair(trial, comparison, facts, row, payload)
-        except ValueError as fault:
-            refused[trial.exchange.id] = str(fault)
+        except ValueError as error:
+            refused[trial.exchange.id] = str(error)
     if refused:
         raise unstorable(refused)
     return {key: pairs[key] for key in sorted(pairs)}
 
 
 def pair_row(trial: Trial, comparison: Comparison, facts: PairFacts) -> PairRow:
-    exchange, frontier, candidate = trial.exchange, frontier_reply(trial), candidate_reply(trial)
-    # What counts for nothing, such as a preference between replies that never came, is not kept
-    # here either: a row says what its cells have counted.
+    """The row of a scored trial."""
+    exchange, reply = trial.exchange, trial.reply
+    frontier, candidate = (reply, exchange.reply) if trial.kind == "reverse" else (exchange.reply, reply)
+    # A preference that is not counted, because one of the replies never came, is not in the row either:
+    # a row has what its cells have counted.
     human = exchange.label if "human" in facts.nets else None
     judge = exchange.judge if "judge" in facts.nets else None
+    judge_rate = comparison.judge_rate
+    # By position, in the order of the fields: by name it takes twice as long.
     return PairRow(
-        task=storable_name(exchange.task),
-        at=utc(exchange.at),
-        exchange_id=storable_name(exchange.id),
-        kind=trial.kind,
-        candidate=storable_name(trial.candidate),
-        answered_at=utc(trial.at),
-        segment=facts.segments,
-        inclusion_probability=trial.inclusion_probability,
-        scorer=comparison.scorer,
-        agreement=comparison.agreement,
-        unscored=comparison.unscored or (None if comparison.agreement is not None else "unknown"),
-        frontier_correct=comparison.frontier_correct,
-        candidate_correct=comparison.candidate_correct,
-        regret=comparison.regret,
-        net_regret=comparison.net_regret,
-        regret_source=comparison.regret_source,
-        frontier_failure=frontier.failure,
-        candidate_failure=candidate.failure,
-        frontier_latency_ms=frontier.latency_ms,
-        candidate_latency_ms=candidate.latency_ms,
-        frontier_cost_usd=frontier.cost_usd,
-        candidate_cost_usd=candidate.cost_usd,
-        unit=None if exchange.unit is None else digest(exchange.unit),
-        human=human,
-        human_probability=None if human is None else exchange.label_probability,
-        judge=judge,
-        judge_probability=comparison.judge_rate if judge is None else exchange.judge_probability,
-        judge_due=True if comparison.judge_rate is not None else None,
+        storable_name(exchange.task),
+        utc(exchange.at),
+        storable_name(exchange.id),
+        trial.kind,
+        storable_name(trial.candidate),
+        utc(trial.at),
+        facts.segments,
+        trial.inclusion_probability,
+        comparison.scorer,
+        comparison.agreement,
+        comparison.unscored or (None if comparison.agreement is not None else "unknown"),
+        comparison.frontier_correct,
+        comparison.candidate_correct,
+        comparison.regret,
+        comparison.net_regret,
+        comparison.regret_source,
+        frontier.failure,
+        candidate.failure,
+        frontier.latency_ms,
+        candidate.latency_ms,
+        frontier.cost_usd,
+        candidate.cost_usd,
+        None if exchange.unit is None else digest(exchange.unit),
+        human,
+        None if human is None else exchange.label_probability,
+        judge,
+        judge_rate if judge is None else exchange.judge_probability,
+        True if judge_rate is not None else None,
     )
 
 
 def dead_letter_row(letter: DeadLetter) -> dict[str, Any]:
-    """A row of `dead_letters`, whatever the letter holds: it must not fail where its message did."""
+    """A row of `dead_letters`, with whatever text: it must not fail like the message it is about."""
     return {
         "id": storable_name(letter.id),
         "topic": storable_name(letter.topic),
@@ -182,7 +185,7 @@ def _check_numbers(row: PairRow) -> None:
         if probability is not None and not SMALLEST_PROBABILITY <= probability <= 1:
             raise ValueError(f"a label's or a verdict's probability {probability} is not in (0, 1]")
     for cost in (row.frontier_cost_usd, row.candidate_cost_usd):
-        if cost is not None and not 0 <= cost <= MOST_USD:
+        if cost is not None and not 0 <= cost <= MAX_USD:
             raise ValueError(f"a cost of {cost} USD")
 
 
@@ -191,8 +194,8 @@ def _encode(value: Any) -> bytes:
         encoded = _encoder.encode(value)
     except UnicodeEncodeError:
         raise ValueError("lone surrogate, which is no text") from None
-    except (TypeError, OverflowError, RecursionError) as fault:
-        raise ValueError(f"not JSON: {fault}") from None
+    except (TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from None
     if b"\\u0000" in encoded and _NUL.search(encoded):
         raise ValueError("NUL character")
     return encoded

@@ -163,8 +163,7 @@ def _counted(
     new: Mapping[PairKey, EncodedPair], replaced: Mapping[PairKey, tuple[Combination, Tally]]
 ) -> dict[Combination, Tally]:
     combinations: dict[Combination, Tally] = {}
-    for pair in new.values():
-        counting.count_combination(combinations, pair.trial, pair.comparison, pair.facts)
+    counting.count_pairs(combinations, ((pair.trial, pair.comparison, pair.facts) for pair in new.values()))
     for where, counted in replaced.values():
         tally_at(combinations, where).subtract(counted)
     return combinations

@@ -55,9 +55,10 @@ def _counted(answer: EncodedPair, segments: dict[str, str], stored: StoredPair) 
     trial = stored.trial
     # The names of the answer, which are counted as they came: those in a row may have been changed to fit.
     where = combination(answer.trial.exchange.task, answer.trial.candidate, trial.kind, "", segments, trial.exchange.at)
-    facts = PairFacts(segments, derived_dimensions.input_characters(trial.exchange.request), {})
+    input_chars = derived_dimensions.input_characters(trial.exchange.request)
+    facts = PairFacts(segments, tuple(sorted(segments.items())), input_chars, {})
     combinations: dict[Combination, Tally] = {}
-    counting.count_combination(combinations, trial, stored.comparison, facts)
+    counting.count_pairs(combinations, [(trial, stored.comparison, facts)])
     (counted,) = combinations.values()
     if not stored.payload_kept:
         counted.histograms.clear()  # the lengths of the texts are no longer known
