@@ -6,7 +6,8 @@ compute regret, see `scoring.compare`.
 scorer        what a scorer is: read an answer, compare two answers
 exact         the same text
 label         one class out of a few
-numeric       the last number in the text
+numeric       the last number (time, date, range, tuple) in the text
+numbers/      the notations of numbers that `numeric` reads
 text          shared wording (ROUGE-L F1)
 json_fields   JSON documents, field by field
 json_schema   whether a document fits its schema

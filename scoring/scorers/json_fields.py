@@ -1,14 +1,14 @@
 """`json`: a document that fits its schema, compared field by field.
 
-Agreement is the share of fields that are equal, of all fields either side has. A field is a
+Agreement is the share of equal fields among all fields of either side. A field is a
 leaf of the document, named by its JSON path (`$.items[0].price`; a name with a dot or a bracket
 in it is quoted, `$["net.price"]`); a missing one is a disagreement about that field. Strings are
 equal without case, in any Unicode form and with white space folded; a number equals the same number written as a
 string. Whole numbers are equal only if they are the same, at any length. `null` and a missing field are the same.
 
 The schema is option `schema`, else the one in the request (`response_format` or
-`text.format`). A reply that is not JSON, or does not fit it, is malformed: it could not have
-been used at all. Which keywords are applied, see `json_schema`.
+`text.format`). A reply that is not JSON, or does not fit the schema, is malformed, because
+the application could not have used it. See `json_schema` for the keywords that are applied.
 
 Options: `schema`; `fields`, the paths to compare (a path includes what is under it); `ignore`,
 paths to leave out; `ignore_order = true`, to compare lists as bags of whole items; `relative`,
@@ -32,11 +32,11 @@ from shadow.records import Reply
 
 Fields: TypeAlias = dict[str, Any]
 
-#: Deeper documents are refused: comparing them would outgrow the stack.
-_DEEPEST: Final = 64
+#: Maximum nesting: deeper documents would overflow the stack.
+_MAX_DEPTH: Final = 64
 
-#: A longer path is shortened before anything is put under it: each of its fields would repeat it.
-_LONGEST_PATH: Final = 500
+#: A longer path is shortened, because each of the fields under it repeats it.
+_MAX_PATH: Final = 500
 
 _SPECIAL: Final = re.compile(r"[.\[\]]")
 _INDEX: Final = re.compile(r"\[\d+\]")
@@ -48,7 +48,7 @@ _ABSENT: Final = object()
 
 def read(reply: Reply, request: Request, options: Options) -> Fields:
     document = parse(text_of(reply))
-    found = fields(document, options)  # first, for it refuses what is too deep to validate
+    found = fields(document, options)  # before validation, because it refuses documents that are too deep
     schema = options.get("schema") or schema_of(request)
     if schema is not None:
         validate(document, schema)
@@ -56,7 +56,7 @@ def read(reply: Reply, request: Request, options: Options) -> Fields:
 
 
 def read_reference(text: str, options: Options) -> Fields:
-    """The right document. It may leave out what the schema asks of a reply."""
+    """The fields of a reference. It need not fit the schema of the request."""
     return fields(parse(text), options)
 
 
@@ -68,7 +68,7 @@ def agree(a: Fields, b: Fields, options: Options) -> float:
 
 
 def differences(a: Fields, b: Fields, options: Options) -> dict[str, Any]:
-    """Each differing field with its two values (absent ones left out); at most 20."""
+    """Each differing field with its two values (without absent ones); at most 20 fields."""
     different = _unequal(a, b, (*a, *(path for path in b if path not in a)), options)
     sides = {"frontier": a, "candidate": b}
     return {
@@ -105,7 +105,7 @@ def same(a: Any, b: Any, relative: float | None) -> bool:
 
 
 def fields(document: Any, options: Options) -> Fields:
-    """The leaves of a document by path. An empty object or list is a leaf of its own; null is none."""
+    """The leaves of a document by path. An empty object or list is a leaf; null is not."""
     chosen, ignored = tuple(options.get("fields", ())), tuple(options.get("ignore", ()))
     found: Fields = {}
     for path, leaf in _leaves(document, "$", bool(options.get("ignore_order")), 0):
@@ -118,8 +118,8 @@ def fields(document: Any, options: Options) -> Fields:
 
 
 def _leaves(value: Any, path: str, unordered: bool, depth: int) -> Iterator[tuple[str, Any]]:
-    if depth > _DEEPEST:
-        raise Unreadable(f"nested deeper than {_DEEPEST}")
+    if depth > _MAX_DEPTH:
+        raise Unreadable(f"nested deeper than {_MAX_DEPTH}")
     match value:
         case dict() if value:
             path = _shortened(path)
@@ -139,11 +139,11 @@ def _leaves(value: Any, path: str, unordered: bool, depth: int) -> Iterator[tupl
 
 
 def _unordered(items: list[Any], path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """List items under a name made from their content, so that equal items meet wherever they stand."""
+    """List items under names made from their content, so that equal items match at any position."""
     seen: Counter[str] = Counter()
     for item in items:
         leaves = tuple(_leaves(item, "", unordered=True, depth=depth + 1))
-        # Shortened, for the name of a list in a list holds the names of its items, and quotes them.
+        # Shortened, because the name of a nested list holds the quoted names of its items.
         name = _shortened(_json(sorted((p, _canonical(v)) for p, v in leaves)))
         seen[name] += 1
         yield f"{path}[{name}#{seen[name]}]", True
@@ -155,7 +155,7 @@ def _step(name: str) -> str:
 
 
 def _shortened(path: str) -> str:
-    if len(path) <= _LONGEST_PATH:
+    if len(path) <= _MAX_PATH:
         return path
     return f"{path[:100]}…{blake2b(path.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
 

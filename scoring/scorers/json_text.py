@@ -12,15 +12,15 @@ from scoring.scorers.scorer import Unreadable
 _FENCE: Final = re.compile(r"```[a-zA-Z]{0,10}[ \t\r]*\n")
 #: Where a document may begin: an object with a name or nothing in it, or a list.
 _START: Final = re.compile(r"\{\s{0,200}[\"}]|\[")
-#: Integers of so many digits do not fit 64 bits, and msgspec would round them.
+#: Integers of this many digits may not fit 64 bits, and msgspec would round them.
 _LONG_DIGITS: Final = re.compile(r"[0-9]{19}")
-#: So many beginnings are tried in prose, so that the work stays proportional to the text.
+#: Number of places in prose that are tried, so that the time stays proportional to the text.
 _MAX_TRIES: Final = 32
 _DECODER: Final = json.JSONDecoder()
 
 
 def decode(text: str) -> Any:
-    """The JSON value that `text` is, with integers exact at any length. Raises ValueError where it is none."""
+    """`text` as JSON, with integers exact at any length. Raises ValueError where it is not JSON."""
     if _LONG_DIGITS.search(text):
         return json.loads(text)
     try:
@@ -52,7 +52,7 @@ def _documents(text: str) -> Iterator[str]:
 
 
 def _in_prose(text: str) -> Any | None:
-    """The longest document that stands in the text; of two as long, the last."""
+    """The longest JSON document in the text; of two with the same length, the last."""
     found, longest, at = None, 0, 0
     for _ in range(_MAX_TRIES):
         if (start := _START.search(text, at)) is None:

@@ -27,10 +27,10 @@ from scoring.scorers.numbers import latex
 from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, text_of, unicode_form
 from shadow.records import Reply
 
-#: No label is longer; what is longer is prose.
+#: Maximum length of a label; longer text is prose.
 _MAX_WORDS: Final = 12
-#: Longest reply that is cached, in characters.
-_SHORT: Final = 100
+#: Maximum length of a reply whose result is cached, in characters.
+_MAX_CACHED_CHARS: Final = 100
 
 _KEYS: Final = ("label", "intent", "class", "category", "classification", "sentiment", "topic", "prediction", "answer")
 _NAMED: Final = re.compile(
@@ -62,7 +62,7 @@ def read(reply: Reply, _request: Request, options: Options) -> str:
     text = text_of(reply)
     labels, key = tuple(options.get("labels", ())), options.get("key")
     # A classifier repeats the same few words.
-    return _read_cached(text, labels, key) if len(text) <= _SHORT else _read(text, labels, key)
+    return _read_cached(text, labels, key) if len(text) <= _MAX_CACHED_CHARS else _read(text, labels, key)
 
 
 def _read(text: str, labels: tuple[str, ...], key: str | None) -> str:

@@ -1,7 +1,7 @@
-"""What a scorer is: a way to read an answer out of a reply, and a way to compare two answers.
+"""A scorer reads the answer in a reply, and compares two answers.
 
-Splitting it so makes agreement and correctness the same thing: the replies are read and
-compared with each other, and each with the reference, which is read as if it were a reply.
+With these two functions, agreement and correctness are computed the same way: the replies are read
+and compared with each other, and each with the reference, which is read as if it were a reply.
 """
 
 import re
@@ -16,41 +16,41 @@ Request: TypeAlias = Mapping[str, Any]
 Options: TypeAlias = Mapping[str, Any]
 
 
-class Unreadable(ValueError):  # noqa: N818 - it names what the reply is, like LookupError
-    """The reply holds no answer of the kind the scorer compares; the message says what is missing."""
+class Unreadable(ValueError):  # noqa: N818 - describes the reply
+    """The reply holds no answer that the scorer can compare; the message says what is missing."""
 
 
-def plainly(a: Any, b: Any, _options: Options) -> dict[str, Any]:
-    """The two answers as short text: what differs, where the answers are small."""
+def as_short_text(a: Any, b: Any, _options: Options) -> dict[str, Any]:
+    """Default `differences`: the two answers as text, truncated."""
     return {"frontier": str(a)[:200], "candidate": str(b)[:200]}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scorer:
-    """One idea of what "the same answer" means.
+    """One definition of "the same answer".
 
-    `read(reply, request, options)` returns the answer, or raises Unreadable. It is total on
-    model text: whatever the model wrote, one of the two happens.
-    `agree(a, b, options)` is in [0, 1], symmetric, and 1 for an answer with itself.
-    `reference(text, options)` reads the right answer where it is not written like a reply.
+    `read(reply, request, options)` returns the answer, or raises Unreadable; it raises nothing else,
+    whatever the model wrote.
+    `agree(a, b, options)` returns a number in [0, 1]; symmetric, and 1 for an answer with itself.
+    `reference(text, options)` reads a reference that is not written like a reply.
     `differences(a, b, options)` describes a disagreement for people, as a small JSON object.
-    `options` names the settings it understands, with the type of each.
+    `options` maps the name of each option to its type.
     """
 
     read: Callable[[Reply, Request, Options], Any]
     agree: Callable[[Any, Any, Options], float]
     reference: Callable[[str, Options], Any] | None = None
-    differences: Callable[[Any, Any, Options], dict[str, Any]] = plainly
+    differences: Callable[[Any, Any, Options], dict[str, Any]] = as_short_text
     options: Mapping[str, type] = field(default_factory=dict)
 
     def read_reference(self, text: str, options: Options) -> Any:
-        """The right answer. Raises Unreadable where the reference holds none."""
+        """The answer in the reference `text`. Raises Unreadable where it has none."""
         if self.reference is not None:
             return self.reference(text, options)
         return self.read(Reply(model="reference", content=text), {}, options)
 
 
-# Normalisation sorts combining marks by insertion, so a "word" of nothing else would cost the square of its length.
+# Normalisation sorts combining marks by insertion, so a word of combining marks alone would take quadratic time.
 _PIECE: Final = re.compile(r"\S{1,256}|\s+")
 
 
@@ -62,7 +62,7 @@ def unicode_form(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
 
 
 def text_of(reply: Reply) -> str:
-    """The reply's text. Raises Unreadable where it has none."""
+    """The text of the reply. Raises Unreadable where it is empty."""
     if not reply.content or reply.content.isspace():
         raise Unreadable("no text in the reply")
     return reply.content

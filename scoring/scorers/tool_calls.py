@@ -1,11 +1,10 @@
 """`tool_calls`: the same tools, called with the same arguments. Nothing is ever executed.
 
-Two calls of one tool agree by the share of equal arguments, the name counting as one more; of
-different tools, not at all. Parallel calls may come in any order: they are paired so that the
-total is best, and what is left without a partner agrees with nothing. A reply in text where
-the other calls a tool disagrees with it wholly. Arguments that are not a JSON object are
-malformed. A `reference` is a JSON list of `{"name": …, "arguments": {…}}`, or of calls as the API
-writes them.
+The agreement of two calls of the same tool is the share of equal arguments, where the name counts as
+one more; of different tools, 0. The order of parallel calls does not matter: they are paired so that
+the total agreement is largest, and calls without a partner count as 0. If one reply is text and the
+other calls a tool, the agreement is 0. Arguments that are not a JSON object are malformed. A
+`reference` is a JSON list of `{"name": …, "arguments": {…}}`, or of calls in the API's format.
 
 Options: those of `json` that say how arguments are compared (`fields`, `ignore`, `relative`,
 `ignore_order`).
@@ -24,21 +23,21 @@ from shadow.records import Reply, ToolCall
 
 Call: TypeAlias = tuple[str, json_fields.Fields]
 
-#: Pairing grows with the cube of the calls; a reply with more is not one any tool loop runs.
-_MOST_CALLS = 64
+#: Pairing takes cubic time in the number of calls, and no tool loop runs this many at once.
+_MAX_CALLS = 64
 
 
 def read(reply: Reply, request: Request, options: Options) -> tuple[Call, ...]:
-    return _read(reply.tool_calls, options, _taking_text(request))
+    return _read(reply.tool_calls, options, _custom_tools(request))
 
 
 def read_reference(text: str, options: Options) -> tuple[Call, ...]:
-    """The calls a reference asks for. Raises Unreadable unless it is a list of calls."""
+    """The calls in a reference. Raises Unreadable unless it is a call or a list of calls."""
     listed = parse(text)
     calls = listed if isinstance(listed, list) else [listed]
     try:
         asked = [tool_call(call) for call in calls]
-        # Nobody's mistake here: whoever wrote text where a function takes an object means a custom tool.
+        # Text instead of an object of arguments is allowed in a reference: it belongs to a custom tool.
         return _read(asked, options, {call.name for call in asked})
     except msgspec.ValidationError:
         raise Unreadable("not a list of tool calls") from None
@@ -61,13 +60,13 @@ def differences(a: tuple[Call, ...], b: tuple[Call, ...], _options: Options) -> 
 
 
 def _read(calls: Sequence[ToolCall], options: Options, taking_text: Collection[str]) -> tuple[Call, ...]:
-    if len(calls) > _MOST_CALLS:
-        raise Unreadable(f"more than {_MOST_CALLS} tool calls")
+    if len(calls) > _MAX_CALLS:
+        raise Unreadable(f"more than {_MAX_CALLS} tool calls")
     return tuple((call.name, _arguments(call, options, text=call.name in taking_text)) for call in calls)
 
 
-def _taking_text(request: Request) -> set[str]:
-    """Names of the custom tools that a request offers, as either API writes them."""
+def _custom_tools(request: Request) -> set[str]:
+    """Names of the custom tools (which take text) that a request offers, in the format of either API."""
     tools = request.get("tools")
     custom = (
         [tool for tool in tools if isinstance(tool, dict) and tool.get("type") == "custom"]

@@ -22,7 +22,7 @@ _PREFIX: Final = re.compile(
     rf"(?:{MONTH}{SPACE}|\bQ|\bv\.?|(?:(?:[-−–+]|\b(?:minus|negative){SPACE}){SPACE}?)?(?:(?:US\$|[$€£¥₹₩]){SPACE}?[-−]?)?\.?)\Z",
     re.IGNORECASE,
 )
-_LONGEST_PREFIX: Final = 16
+_MAX_PREFIX: Final = 16
 _JOINED: Final = re.compile(rf"{SPACE}?(?P<by>[-–—]|to|and|out of|±){SPACE}?")
 _JOINS: Final = frozenset("-–—±tTaAoO")
 _BETWEEN: Final = re.compile(rf"(?:\bbetween{SPACE})\Z", re.IGNORECASE)
@@ -42,7 +42,7 @@ def quantities(text: str) -> Iterator[Found]:
     at = 0
     while digit := _DIGIT.search(text, at):
         start = digit.start()
-        if start and (prefix := _PREFIX.search(text, max(at, start - _LONGEST_PREFIX), start)):
+        if start and (prefix := _PREFIX.search(text, max(at, start - _MAX_PREFIX), start)):
             start = prefix.start()
         match = QUANTITY.match(text, start) or (QUANTITY.match(text, digit.start()) if start < digit.start() else None)
         found = read(text, match) if match else None
