@@ -1,12 +1,12 @@
-"""Addable sufficient statistics: what evidence is computed from, whoever counted it.
+"""Addable sufficient statistics, from which all evidence is computed.
 
-A `Tally` is what the store keeps per (task, candidate, kind, regret source, segment, hour);
-`replay --dry-run` builds the very same tallies in memory. Tallies of hours, segments or
-machines add up to the tally of their union. `shadow.aggregates.counting` says what of a pair goes in.
+The store has a `Tally` for each (task, candidate, kind, regret source, segment, hour), and
+`replay --dry-run` builds the same tallies in memory. The tallies of hours or machines add up to the
+tally of their union. `shadow.aggregates.counting` adds pairs to tallies.
 
-All sums are whole numbers in millionths ("micros"). Floating-point sums depend on the order
-of addition; these do not, so aggregates come out byte-identical however often and in
-whatever order the comparisons are delivered.
+All sums are whole numbers of millionths ("micros"). Floating-point sums depend on the order of
+addition; these do not, so the aggregates are byte-identical however often and in whatever order the
+comparisons are delivered.
 """
 
 from collections import Counter
@@ -22,24 +22,24 @@ from shadow.records import TrialKind
 K = TypeVar("K")
 T = TypeVar("T")
 
-#: What a cell is about: trials of a kind, or how much more often the candidate disagrees with
-#: the frontier than the frontier does with itself.
+#: The kind of trials in a cell, or "excess": how much more often the candidate disagrees with the
+#: frontier than the frontier disagrees with itself.
 CellKind: TypeAlias = TrialKind | Literal["excess"]
 
 MICRO: Final = 1_000_000
 
-#: The dimension and value that stand for "everything".
+#: The dimension and value of the totals.
 ALL: Final = ("all", "all")
 
-#: The value of a segment that stands for all those that there were too many of.
+#: The value under which the values beyond a limit are counted together (see `cardinality`).
 OVERFLOW: Final = "overflow"
 
-#: Histogram buckets per doubling: an upper edge is 2^(1/8), 9%, above the one before.
+#: Histogram buckets per doubling: each upper edge is 2^(1/8) times, 9% above, the edge before it.
 BUCKETS_PER_DOUBLING: Final = 8
 
 
 class Cell(NamedTuple):
-    """What one tally is about. `hour` is the event time cut to the hour, UTC."""
+    """The key of a tally. `hour` is the start of the hour (UTC) of the event times."""
 
     task: str
     candidate: str
@@ -51,7 +51,7 @@ class Cell(NamedTuple):
 
 
 class Combination(NamedTuple):
-    """A cell for each of its segments, and one for the totals: all that a pair belongs to.
+    """All segments of a pair together. `spread` turns it into cells: one per segment, and the totals.
 
     `segments` are in alphabetical order; see `combination`.
     """
@@ -68,9 +68,9 @@ class Combination(NamedTuple):
 class Sums:
     """Sufficient statistics of numbers x with weights w = 1 / inclusion probability.
 
-    `n` counts; the rest is in micros: Σx, Σx², Σw, Σw², Σwx, Σ(wx)² (squares of micros are
-    cut back to micros term by term, so that every term is the same in any order). `heaviest`
-    is the largest w: it does not add up, the largest counts.
+    `n` is the number of them; the other fields are in micros: Σx, Σx², Σw, Σw², Σwx, Σ(wx)². Each
+    term is rounded to micros before it is added, so that the sum is the same in any order. `heaviest`
+    is the largest w: the maximum of two tallies, not their sum.
     """
 
     n: int = 0
@@ -83,7 +83,7 @@ class Sums:
     heaviest: int = MICRO
 
     def __bool__(self) -> bool:
-        """Whether anything was counted, or is to be taken back."""
+        """Whether anything was added or subtracted."""
         return any(
             (self.n, self.total, self.squares, self.weight, self.weight_squares, self.weighted, self.weighted_squares)
         )
@@ -111,7 +111,7 @@ class Sums:
         self.heaviest = max(self.heaviest, other.heaviest)
 
     def subtract(self, other: "Sums") -> None:
-        """Take back what was merged. `heaviest` stays: it bounds what was seen."""
+        """Undo a `merge`. `heaviest` stays, as an upper bound."""
         self.n -= other.n
         self.total -= other.total
         self.squares -= other.squares
@@ -125,17 +125,17 @@ class Sums:
 class Tally:
     """The statistics of one cell.
 
-    `pairs`, `agreement`, `histograms` and most counts of a pair are in the cells of one source,
-    the strongest that it had when it came; `regret` and `net_regret` of a cell are what its own
-    source says, and pairs that have several sources are in several.
+    A pair adds `pairs`, `agreement`, `histograms` and most counts to the cells of one source: the
+    strongest that it had when it came. It adds `regret` and `net_regret` to the cells of each of its
+    sources, so the regret in a cell is that by the cell's own source.
 
-    `counts` holds open-ended counters: `unscored:<reason>`, `failure:<role>:<kind>`,
-    `cost_nanousd:<role>`, `costed:<role>`, `correct:<role>` (micros), `graded:<role>`. In cells
-    of judges, `judged:<preference>`; in those of people, `labelled:<preference of the judge, or
-    none>:<preference>`; and of both the weights, in micros: `judged_weight:…`, `labelled_weight:…`.
-    `histograms[measure][bucket]` counts values per logarithmic bucket, see `bucket`; measures
-    are `latency_ms:<role>`, `output_chars:<role>` and `input_chars`. Only the `ALL` cell of an
-    hour carries histograms.
+    `counts` has counters by name: `unscored:<reason>`, `failure:<role>:<kind>`,
+    `cost_nanousd:<role>`, `costed:<role>`, `correct:<role>` (micros), `graded:<role>`. Cells of the
+    source `judge` also have `judged:<preference>`, those of `human` `labelled:<the judge's
+    preference, or none>:<preference>`, and both have the weights in micros, `judged_weight:…` and
+    `labelled_weight:…`. `histograms[measure][bucket]` counts values per logarithmic bucket (see
+    `bucket`) of the measures `latency_ms:<role>`, `output_chars:<role>` and `input_chars`. Only
+    totals (`ALL`) have histograms.
     """
 
     pairs: int = 0
@@ -147,7 +147,7 @@ class Tally:
 
     def merge(self, other: "Tally") -> None:
         self.pairs += other.pairs
-        # Every pair is merged into every cell it belongs to, and most pairs have no regret.
+        # Most pairs have no regret.
         if other.agreement:
             self.agreement.merge(other.agreement)
         if other.regret:
@@ -163,7 +163,7 @@ class Tally:
                 _add_up(known, buckets)
 
     def subtract(self, other: "Tally") -> None:
-        """Take back what was merged, of a pair of which something else is true now."""
+        """Undo a `merge`, for a pair whose label, verdict or reply has changed."""
         self.pairs -= other.pairs
         self.agreement.subtract(other.agreement)
         self.regret.subtract(other.regret)
@@ -180,7 +180,7 @@ def micros(x: float) -> int:
 def combination(
     task: str, candidate: str, kind: CellKind, source: str, segments: Mapping[str, str], at: datetime
 ) -> Combination:
-    """The combination of a pair of the event time `at`, for what `source` says of it."""
+    """The combination of a pair with the event time `at`, for the cells of `source`."""
     return Combination(task, candidate, kind, source, tuple(sorted(segments.items())), hour_of(utc(at)))
 
 
@@ -190,7 +190,7 @@ def hour_of(at: datetime) -> datetime:
 
 
 def tally_at(tallies: dict[K, Tally], key: K) -> Tally:
-    """The tally of `key`, empty at first."""
+    """The tally at `key`; a new one if there is none."""
     found = tallies.get(key)
     if found is None:
         found = tallies[key] = Tally()
@@ -198,7 +198,7 @@ def tally_at(tallies: dict[K, Tally], key: K) -> Tally:
 
 
 def spread(tallies: dict[Cell, Tally], combinations: Mapping[Combination, Tally]) -> None:
-    """Add the tallies of combinations to those of the cells they belong to."""
+    """Add the tallies of combinations to the cells of their segments and to the totals."""
     for (task, candidate, kind, source, segments, hour), counted in combinations.items():
         tally_at(tallies, Cell(task, candidate, kind, source, *ALL, hour)).merge(counted)
         scores = replace(counted, histograms={})
@@ -207,7 +207,7 @@ def spread(tallies: dict[Cell, Tally], combinations: Mapping[Combination, Tally]
 
 
 def utc(moment: datetime) -> datetime:
-    """`moment` in UTC, also where that would fall out of the calendar."""
+    """`moment` in UTC; if that is outside the range of `datetime`, with its clock time unchanged."""
     if moment.tzinfo is UTC:
         return moment
     try:
@@ -217,7 +217,7 @@ def utc(moment: datetime) -> datetime:
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
-    """The tally of the union."""
+    """The sum of tallies."""
     result = Tally()
     for tally in tallies:
         result.merge(tally)
@@ -225,17 +225,17 @@ def total(tallies: Iterable[Tally]) -> Tally:
 
 
 def bucket(x: float) -> int:
-    """The histogram bucket of x: bucket b holds [2^(b/8), 2^((b+1)/8)); below 1 all is bucket 0."""
+    """The histogram bucket of x: bucket b is [2^(b/8), 2^((b+1)/8)); numbers below 1 are in bucket 0."""
     return int(log2(x) * BUCKETS_PER_DOUBLING) if x > 1 else 0
 
 
 def bucket_value(index: int) -> float:
-    """A bucket's representative value (its geometric middle): within 4.5% of what it holds."""
+    """The geometric middle of a bucket: within 4.5% of every value in it."""
     return float(2 ** ((index + 0.5) / BUCKETS_PER_DOUBLING))
 
 
 def quantile(histogram: Mapping[int, int], q: float) -> float | None:
-    """The q-quantile of a histogram, within 4.5%; None where it is empty."""
+    """The q-quantile of a histogram, within 4.5%; None if it is empty."""
     remaining = q * sum(histogram.values())
     last: int | None = None
     for index, n in sorted(histogram.items()):
@@ -248,13 +248,13 @@ def quantile(histogram: Mapping[int, int], q: float) -> float | None:
 
 @lru_cache(maxsize=4096)
 def _hour(year: int, month: int, day: int, hour: int) -> datetime:
-    """That hour, UTC: the same object each time, which knows its hash by then."""
+    """The start of an hour (UTC). Cached, because a `datetime` caches its hash."""
     return datetime(year, month, day, hour, tzinfo=UTC)
 
 
 @lru_cache(maxsize=4096)
 def _one(x: float, probability: float) -> Sums:
-    """The sums of one number. Most numbers are 0 or 1 and most rates the same."""
+    """The sums of one number. Cached, because most numbers are 0 or 1 and most rates the same."""
     weight = 1 / probability
     return Sums(
         n=1,
@@ -269,6 +269,6 @@ def _one(x: float, probability: float) -> Sums:
 
 
 def _add_up(counts: Counter[T], others: Counter[T]) -> None:
-    # What Counter.update does, without its overhead for the few entries there are.
+    # Like Counter.update, without its overhead: there are few entries.
     for key, n in others.items():
         counts[key] += n

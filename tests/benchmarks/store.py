@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from scoring.compare import compare
 from shadow import wire
 from shadow.devstack.services.postgres import EmbeddedPostgres
+from shadow.garbage_collection import collect_less_often
 from shadow.records import Comparison, Trial
 from shadow.settings import ScorerSettings
 from shadow.store.read import ledger, rollup_reads
@@ -34,13 +35,15 @@ SIZES = (10_000, 100_000, 1_000_000)
 def measure() -> list[tuple[str, str, str]]:
     """(what, figure, goal) for each line of the benchmark table."""
     with service_folder("postgres") as folder:
-        server = EmbeddedPostgres(folder)  # with fsync: a throwaway server would flatter us
+        server = EmbeddedPostgres(folder)  # with fsync: without it, ingest would look faster than it is
         server.start()
+        thresholds = gc.get_threshold()
         try:
-            gc.freeze()  # as a service does once it is up: what was imported is not searched for garbage again
+            collect_less_often()  # as every service does once it is up
             return [*_ingest(server), *_queries(server)]
         finally:
             gc.unfreeze()
+            gc.set_threshold(*thresholds)
             server.stop()
 
 
@@ -60,7 +63,7 @@ def _ingest(server: EmbeddedPostgres) -> Iterator[tuple[str, str, str]]:
     yield "bare decode + COPY of them in binary, as ingest does it, pairs a second", f"{1 / bare:,.0f}", ""
     yield "decode + ingest (rows, rollups, ledger), pairs a second", f"{1 / stored:,.0f}", ""
     yield "decode + compare + ingest, pairs a second", f"{1 / compared:,.0f}", ""
-    yield "ingest beside bare COPY as text", f"{as_text / stored:.2f}", "≥ 0.4"
+    yield "ingest beside bare COPY as text", f"{as_text / stored:.2f}", "≥ 0.5"
     yield "ingest beside bare COPY in binary", f"{bare / stored:.2f}", "≥ 0.4"
 
 

@@ -16,7 +16,7 @@ from dashboard.views.segments.reads import CrossingSearch
 from scoring.evidence.worst_slices import Reason
 from shadow.aggregates.derived_dimensions import CALENDAR
 from shadow.records import RegretSource
-from shadow.store.read.slices import MOST
+from shadow.store.read.slices import MAX_ROWS as MAX_SEARCHED
 
 #: Rows of the chart; the table below it has all of them.
 MAX_ROWS: Final = 30
@@ -103,7 +103,7 @@ def _worst_crossings(scope: Scope, measure: Measure) -> None:
         if not selection.toggle("crossings", "Search all crossings of this window"):
             st.caption(
                 "A weakness is often limited to a combination of dimensions. The search reads up to "
-                f"{MOST:,} of the newest pairs and takes a few seconds."
+                f"{MAX_SEARCHED:,} of the newest pairs and takes a few seconds."
             )
             return
         with st.spinner("Searching one half of the pairs, confirming on the other …"):

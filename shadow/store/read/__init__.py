@@ -1,10 +1,10 @@
 """Reads for pages, reports, judges and export.
 
-catalogue     which tasks, candidates and dates there are
-rollup_reads  tallies, from rollups alone
-ledger        how every captured exchange ended
+catalogue     tasks with their candidates and dates
+rollup_reads  tallies, from rollups only
+ledger        counts of how the captured exchanges ended
 pairs         stored pairs, one by one
-scores        the scores of stored comparisons, as SQL
-slices        rows in which to search for bad crossings of segments
+scores        scores of stored comparisons, as SQL expressions
+slices        rows for the search for the worst crossings of segments
 unit_reads    scores per unit
 """

@@ -1,4 +1,4 @@
-"""What there is evidence about: the tasks, candidates and dates a page can offer."""
+"""The tasks that have evidence, with their candidates and dates."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from shadow.store.schema.tables import catalogue
 
 
 class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A task with the candidates it has pairs of (any kind but ceilings), and its first and last hour."""
+    """A task, the candidates of its pairs (ceilings excepted), and the hours of its first and last pair."""
 
     task: str
     candidates: tuple[str, ...]
@@ -25,7 +25,7 @@ class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def tasks(connection: Connection) -> list[TaskEntry]:
-    """Every task with stored pairs, in order of name."""
+    """Every task with stored pairs, sorted by name."""
     query = select(catalogue).order_by(catalogue.c.task, catalogue.c.candidate, catalogue.c.kind)
     with explained(connection.engine.url):
         rows = connection.execute(query).all()

@@ -1,4 +1,4 @@
-"""Read tallies back, from rollups alone: what a page costs does not grow with the traffic."""
+"""Tallies, read from rollups only: the time a page takes does not grow with the traffic."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,9 +24,9 @@ from shadow.store.schema.tables import (
 
 Per: TypeAlias = Literal["hour", "day", "window", "hour_of_week"]
 
-#: A Monday. With `per="hour_of_week"` a cell's hour lies in the week that starts here.
+#: A Monday. With `per="hour_of_week"` a cell's hour is in the week that starts here.
 WEEK: Final = datetime(2001, 1, 1, tzinfo=UTC)
-#: With `per="window"` and no `since`, every cell's hour.
+#: The hour of every cell with `per="window"` and no `since`.
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,25 +46,28 @@ def read(
 ) -> dict[Cell, Tally]:
     """Tallies of the hours that start in [since, until), added up in the database per bucket of time.
 
-    `per` is the bucket: each hour or day (UTC) by itself, the whole `window`, or each of the
-    168 hours of the week. `Cell.hour` is then the bucket's start: the hour or day, `since` (or
-    EPOCH), or the hour in the week of WEEK. `task`, `candidate` or `dimension` None means all of
-    them, the totals (`shadow.aggregates.tally.ALL`) included; `dimension="all"` reads the totals only. Only
-    totals have histograms. `counts=False` and `histograms=False` leave those out where nobody
-    asks: there are several times as many rows of them as of sums; `counts` may also name the few
-    that somebody does ask for. Regret is what the cell's own source says of it, so it is never
-    summed over `sources` (None: all of them, "" for pairs that had none); everything else is.
+    per         the bucket: an hour, a day (UTC), the whole window, or one of the 168 hours of the
+                week. `Cell.hour` is the start of the bucket: the hour or day, `since` (or EPOCH), or
+                the hour in the week that starts at WEEK
+    task, candidate, dimension
+                None: all of them, including the totals (`shadow.aggregates.tally.ALL`).
+                `dimension="all"` reads only the totals
+    sources     None: all of them, including "" for pairs without a source. Tallies of different
+                sources are separate cells, because regret must not be summed over sources
+    counts      False leaves the counters out, names read only those: there are several times as
+                many rows of counters as of sums
+    histograms  False leaves the histograms out. Only totals have them
 
-    Read in `engine.snapshot`, or counts may be a moment newer than sums.
+    Use a connection of `engine.snapshot`, or counts may be newer than sums.
     """
-    question = _Question(task, candidate, kinds, sources, since, until, dimension, per)
+    query = _Query(task, candidate, kinds, sources, since, until, dimension, per)
     found: dict[Cell, Tally] = {}
     with explained(connection.engine.url):
-        # All rows at once: one by one each goes through as many layers as the whole.
-        for row in connection.execute(question.of(rollups, (), _SUMS)).all():
+        # `all`: iterating over the result goes through several layers for every row.
+        for row in connection.execute(query.select(rollups, (), _SUMS)).all():
             found[_cell(row)] = _tally(row[_KEY:])
         if counts:
-            counters = question.of(rollup_counts, ("name",), ("n",))
+            counters = query.select(rollup_counts, ("name",), ("n",))
             if counts is not True:
                 counters = counters.where(rollup_counts.c.name.in_(counts))
             for row in connection.execute(counters).all():
@@ -72,7 +75,7 @@ def read(
                     name, n = row[_KEY:]
                     tally.counts[name] = int(n)
         if histograms and dimension in (None, ALL[0]):
-            for row in connection.execute(question.of(rollup_histograms, ("measure", "bucket"), ("n",))).all():
+            for row in connection.execute(query.select(rollup_histograms, ("measure", "bucket"), ("n",))).all():
                 if tally := found.get(_cell(row)):
                     measure, bucket, n = row[_KEY:]
                     tally.histograms.setdefault(measure, Counter())[bucket] = int(n)
@@ -91,9 +94,9 @@ def crossing(
 ) -> dict[tuple[str, str], Tally]:
     """Tallies per pair of values of two dimensions, over the days (UTC) that start in [since, until).
 
-    `since` is cut to its day. Pairs without either dimension are left out. Where a day had more
-    combinations of segments than are kept, the rest shows as (OVERFLOW, OVERFLOW). These
-    tallies have sums, and neither counts nor histograms.
+    `since` is rounded down to its day. Pairs without one of the dimensions are left out. The
+    combinations beyond a day's limit are counted under (OVERFLOW, OVERFLOW). These tallies have sums,
+    but no counts and no histograms.
     """
     first, second = (crossings.c.segments[name].astext for name in dimensions)
     values = [func.coalesce(first, OVERFLOW).label("first"), func.coalesce(second, OVERFLOW).label("second")]
@@ -114,8 +117,8 @@ def crossing(
 
 
 @dataclass(frozen=True)
-class _Question:
-    """What `read` was asked, put to one table after the other."""
+class _Query:
+    """The arguments of `read`, as a query of each table."""
 
     task: str | None
     candidate: str | None
@@ -126,24 +129,24 @@ class _Question:
     dimension: str | None
     per: Per
 
-    def of(self, table: Table, details: Sequence[str], sums: Iterable[str]) -> Select[Any]:
-        """The fields of `Cell` in their order, then `details`, then the totals of `sums`."""
-        # Histograms belong to totals, and have no columns to say so.
+    def select(self, table: Table, details: Sequence[str], sums: Iterable[str]) -> Select[Any]:
+        """Selects the fields of `Cell` in order, then `details`, then the totals of `sums`."""
+        # Histograms are those of totals; their table has no columns for the segment.
         segment = [table.c[name] if name in table.c else literal(ALL[0]).label(name) for name in ("dimension", "value")]
         key = [*(table.c[name] for name in ("task", "candidate", "kind", "source")), *segment]
         further = [table.c[name] for name in details]
-        if self.per == "hour":  # That is what a row is: there is nothing to add up.
+        if self.per == "hour":  # a row is an hour: there is nothing to add up
             rows = [table.c[name] for name in sums]
             return select(*key, table.c.hour.label("start"), *further, *rows).where(*self._conditions(table))
         return (
             select(*key, self._bucket(table).label("start"), *further, *_totals(table, sums))
             .where(*self._conditions(table))
-            # By name: PostgreSQL would not see that two bound parameters hold the same.
+            # By name: PostgreSQL does not know that two bound parameters have the same value.
             .group_by(*(part.name for part in key), "start", *details)
         )
 
     def _conditions(self, table: Table) -> list[ColumnElement[bool]]:
-        # The key starts with the task, so all tasks are named rather than none.
+        # With a condition on the task PostgreSQL can use the primary key, which starts with it.
         wanted = table.c.task.in_(select(ledger.c.task)) if self.task is None else table.c.task == self.task
         conditions = [wanted, table.c.kind.in_(self.kinds)]
         if self.candidate is not None:
@@ -163,14 +166,14 @@ class _Question:
             case "hour":
                 return table.c.hour
             case "day":
-                return _cut("day", table)
+                return _start_of("day", table)
             case "hour_of_week":
-                return literal(WEEK, TIMESTAMP(timezone=True)) + (table.c.hour - _cut("week", table))
+                return literal(WEEK, TIMESTAMP(timezone=True)) + (table.c.hour - _start_of("week", table))
             case "window":
                 return literal(self.since or EPOCH, TIMESTAMP(timezone=True))
 
 
-def _cut(unit: Literal["day", "week"], table: Table) -> ColumnElement[Any]:
+def _start_of(unit: Literal["day", "week"], table: Table) -> ColumnElement[Any]:
     return func.date_trunc(unit, table.c.hour, "UTC")
 
 

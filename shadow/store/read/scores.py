@@ -1,4 +1,4 @@
-"""The scores of stored comparisons as SQL: a measure, and the chance with which it was seen."""
+"""Scores of stored comparisons as SQL expressions: a measure, and the probability with which it was sampled."""
 
 from typing import Any, NamedTuple
 
@@ -10,24 +10,24 @@ from shadow.store.schema.tables import comparisons
 
 
 class Score(NamedTuple):
-    """`x` is in [0, 1], and NULL where nothing is known; `probability` is in (0, 1]."""
+    """`x` is in [0, 1], or NULL if the pair has no such score; `probability` is in (0, 1]."""
 
     x: ColumnElement[Any]
     probability: ColumnElement[Any]
 
 
 def score(measure: Measure) -> Score:
-    """Agreement, or the regret that one source gives."""
+    """Agreement, or the regret by one source."""
     columns = comparisons.c
     match measure:
         case "agreement":
             return Score(columns.agreement, columns.inclusion_probability)
         case "reference":
             net = columns.frontier_correct - columns.candidate_correct
-            # Unlike in Python, NULL makes GREATEST fall back to the other value.
+            # GREATEST ignores NULL: it would give 0 for a pair without a reference.
             regret = case((net.is_not(None), func.greatest(net, literal(0.0, Double))))
             return Score(regret, columns.inclusion_probability)
         case "human" | "judge":
-            worth = {preference: max(0.0, net) for preference, net in NET.items()}
-            chance = func.coalesce(columns[f"{measure}_probability"], literal(1.0, Double))
-            return Score(case(worth, value=columns[measure]), columns.inclusion_probability * chance)
+            by_preference = {preference: max(0.0, net) for preference, net in NET.items()}
+            asked = func.coalesce(columns[f"{measure}_probability"], literal(1.0, Double))
+            return Score(case(by_preference, value=columns[measure]), columns.inclusion_probability * asked)

@@ -1,4 +1,4 @@
-"""Rows in which to search for bad crossings of segments: which dimensions they have, and one score."""
+"""Rows for the search for the worst crossings of segments: their segments and one score."""
 
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -11,17 +11,21 @@ from shadow.store.read.scores import score
 from shadow.store.schema.engine import explained
 from shadow.store.schema.tables import comparisons
 
-#: Most rows that a search reads: memory and time stay bounded, and more would find the same.
-MOST: Final = 200_000
+#: Maximum number of rows that a search reads. It bounds memory and time; more rows would find the same.
+MAX_ROWS: Final = 200_000
 
 _segment = msgspec.json.Decoder(dict[str, str])
 
 
 class SliceRows(NamedTuple):
-    """Columns of one length: of each pair its exchange, and its unit where one is known.
+    """Columns of equal length, a row per pair.
 
-    `dimensions` holds each row's value, "" where it has none; `scores` are agreements or
-    regrets in [0, 1] seen with `probabilities`. `cut` says that there were older rows.
+    ids            the exchange's id
+    units          the unit; None if it is not known
+    dimensions     each dimension's value, "" if the row has none
+    scores         agreement or regret, in [0, 1]
+    probabilities  the probability with which the score was sampled
+    cut            whether there are older rows that were not read
     """
 
     ids: list[str]
@@ -40,9 +44,9 @@ def rows_for_slices(
     since: datetime | None = None,
     until: datetime | None = None,
     measure: Measure = "agreement",
-    most: int = MOST,
+    limit: int = MAX_ROWS,
 ) -> SliceRows:
-    """The newest pairs, at most `most`, of exchanges made in [since, until) that have `measure`."""
+    """The newest pairs with a `measure` and an event time in [since, until), at most `limit`."""
     columns = comparisons.c
     x, probability = score(measure)
     conditions = [
@@ -54,16 +58,16 @@ def rows_for_slices(
     conditions += [columns.at >= since] if since is not None else []
     conditions += [columns.at < until] if until is not None else []
     query = (
-        # As text, for the few different ones are read once each.
+        # As text: there are few different ones, and each is decoded only once.
         select(columns.exchange_id, columns.unit, cast(columns.segment, Text), x, probability)
         .where(*conditions)
         .order_by(columns.at.desc(), columns.exchange_id.desc(), columns.kind.desc())
-        .limit(most + 1)
+        .limit(limit + 1)
     )
     with explained(connection.engine.url):
         rows = connection.execute(query).all()
-    cut = len(rows) > most
-    ids, units, segments, scores, probabilities = ([row[place] for row in rows[:most]] for place in range(5))
+    cut = len(rows) > limit
+    ids, units, segments, scores, probabilities = ([row[place] for row in rows[:limit]] for place in range(5))
     known = {text: _segment.decode(text) for text in {*segments}}
     names = sorted({name for segment in known.values() for name in segment})
     dimensions = {name: [known[text].get(name, "") for text in segments] for name in names}

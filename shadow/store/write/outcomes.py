@@ -56,11 +56,12 @@ class Outcomes:
         """
         others = connection.execute(_EXCHANGES, {"ids": new}) if new else ()
         tasks = {Key(row.id, row.at): row.task for row in others}
-        tasks |= {key: task for key, (task, _) in self._best.items()}
-        letters = connection.execute(_LETTERS, {"ids": json_rows.document([key.id for key in tasks])}) if tasks else ()
+        ids = [key.id for key in (*tasks, *self._best)]
+        letters = connection.execute(_LETTERS, {"ids": json_rows.document(ids)}) if ids else ()
         reasons = {letter.id: letter.reason for letter in letters}
         if not reasons:
             return
+        tasks |= {key: task for key, (task, _) in self._best.items()}
         for key, task in tasks.items():
             if key.id in reasons:
                 self.add(key, task, dead_lettered(reasons[key.id]))

@@ -1,4 +1,4 @@
-"""Add tallies to the rollups. Whole numbers only, so that order never shows in the result."""
+"""Add tallies to the rollups. All numbers are whole, so the result does not depend on the order."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,14 +26,14 @@ from shadow.store.schema.tables import (
 )
 from shadow.store.write import bulk_write, cardinality
 
-#: Most combinations of segments kept for a task and day. Below it crossings do not depend on
-#: the order of delivery; what comes above it is counted together, as OVERFLOW.
+#: Maximum number of combinations of segments of a task and day. Up to it, crossings do not depend on
+#: the order of delivery; later combinations are counted together, as OVERFLOW.
 MAX_COMBINATIONS: Final = 2_000
 OVERFLOW: Final = tally.OVERFLOW
 
 
 class Crossing(NamedTuple):
-    """What one row of `crossings` is about."""
+    """The key of `crossings`."""
 
     task: str
     day: datetime
@@ -44,11 +44,11 @@ class Crossing(NamedTuple):
 
 
 def add_combinations(connection: Connection, combinations: Mapping[Combination, Tally]) -> None:
-    """Add tallies to every rollup: to the cells of their segments, and to the crossings.
+    """Add tallies to every rollup: to the cells of their segments, to the totals, and to the crossings.
 
-    Tallies may be negative, where an opinion is taken back; a cell that counts nothing any more
-    stays, and does no harm. Rollups are the last that a transaction locks (see `ingest`), all of
-    them in one call: a second would start the order of locks anew.
+    Tallies may be negative, if a label or verdict has changed. A cell whose counts are 0 afterwards
+    stays. Rollups are the last rows that a transaction locks (see `ingest`). Call this once per
+    transaction, with all tallies: a second call would start the order of locks again.
     """
     cells: dict[Cell, Tally] = {}
     tally.spread(cells, cardinality.cap_segments(connection, combinations))
@@ -82,7 +82,7 @@ def _catalogue_rows(cells: Mapping[Cell, Tally]) -> list[dict[str, Any]]:
     hours: dict[tuple[str, str, str], list[datetime]] = {}
     pairs: Counter[tuple[str, str, str]] = Counter()
     for cell, found in cells.items():
-        if (cell.dimension, cell.value) == tally.ALL and cell.kind != "excess":  # which is no trial of its own
+        if (cell.dimension, cell.value) == tally.ALL and cell.kind != "excess":  # excess is not a kind of trial
             key = (storable_name(cell.task), storable_name(cell.candidate), cell.kind)
             hours.setdefault(key, []).append(cell.hour)
             pairs[key] += found.pairs
@@ -125,7 +125,7 @@ def _crossing(combination: Combination) -> Crossing:
 
 
 def _within_limits(connection: Connection, crossed: Mapping[Crossing, Tally]) -> Mapping[Crossing, Tally]:
-    """`crossed`, with what would exceed MAX_COMBINATIONS of a task and day put together."""
+    """`crossed`, with the combinations beyond MAX_COMBINATIONS of a task and day counted together."""
     groups: dict[tuple[str, datetime], list[Crossing]] = {}
     for crossing in sorted(crossed):
         groups.setdefault((crossing.task, crossing.day), []).append(crossing)
@@ -135,10 +135,10 @@ def _within_limits(connection: Connection, crossed: Mapping[Crossing, Tally]) ->
         room = MAX_COMBINATIONS - known.get(group, 0)
         if len(members) <= room:
             continue
-        there = {Crossing(*row) for row in connection.execute(_CROSSINGS_OF, {"task": group[0], "day": group[1]})}
-        for crossing in [member for member in members if member not in there][max(room, 0) :]:
-            together = crossing._replace(combination=OVERFLOW)
-            kept.setdefault(together, Tally()).merge(kept.pop(crossing))
+        stored = {Crossing(*row) for row in connection.execute(_CROSSINGS_OF, {"task": group[0], "day": group[1]})}
+        for crossing in [member for member in members if member not in stored][max(room, 0) :]:
+            overflow = crossing._replace(combination=OVERFLOW)
+            kept.setdefault(overflow, Tally()).merge(kept.pop(crossing))
     return kept
 
 

@@ -87,7 +87,7 @@ def test_rows_for_slices_are_the_newest_with_a_score(connection: Connection):
     assert len({*found.units} - {None}) == 3
     assert found.scores[-5:] == [1.0, 0.75, 0.5, 0.25, 0.0]
     assert (found.probabilities[4:8], found.cut) == ([0.1] * 4, False)
-    few = slices.rows_for_slices(connection, task="ticket-intent", candidate="small-7b", most=5)
+    few = slices.rows_for_slices(connection, task="ticket-intent", candidate="small-7b", limit=5)
     assert (few.ids, few.cut) == (found.ids[:5], True)
 
 
