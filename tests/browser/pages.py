@@ -38,8 +38,10 @@ def rerun_fragments(app: AppTest) -> AppTest:
 
 
 def page_text(app: AppTest) -> str:
-    """All text on the page."""
-    parts = (app.subheader, app.markdown, app.text, app.code, app.caption, app.info, app.metric, app.warning)
+    """All text on the page, which must have run without an exception."""
+    assert not app.exception
+    messages = (app.info, app.success, app.warning, app.error)
+    parts = (app.subheader, app.markdown, app.text, app.code, app.caption, app.metric, *messages)
     return "\n".join(f"{getattr(each, 'label', '')} {each.value}" for part in parts for each in part)
 
 

@@ -1,19 +1,14 @@
 """Every page in a real browser: complete, without outside requests, and inert to what models write."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
-from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser import seed
+from tests.browser.chromium import SCHEMES, assert_inert, assert_layout, open_in_browser, wait_until_run
 from tests.browser.conftest import Served
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -31,64 +26,9 @@ PAGES = {
 #: The newest exchange of `world`, with markup in every text field.
 HOSTILE = f"exchange-{seed.COUNT:06d}"
 
-SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
-
-
-@dataclass
-class PageMonitor:
-    """Requests to other servers, and errors, while a page is open."""
-
-    base: str
-    outbound: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def attach(self, page: Page) -> None:
-        page.on("request", lambda request: self._request(request.url))
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("dialog", self._dialog)
-        page.on("websocket", lambda socket: self._request(socket.url.replace("ws:", "http:", 1)))
-
-    def _request(self, url: str) -> None:
-        if not url.startswith((self.base, "data:", f"blob:{self.base}")):
-            self.outbound.append(url)
-
-    def _dialog(self, dialog: Dialog) -> None:
-        self.errors.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def _console(self, message: ConsoleMessage) -> None:
-        # Opened at a page's own address, Streamlit first looks for its server below that address.
-        health_check = "/_stcore/" in message.location.get("url", "")
-        if message.type == "error" and not health_check:
-            self.errors.append(message.text)
-
-
-@contextmanager
-def open_page(browser: Browser, served: Served, path: str = "/", **context: Any) -> Iterator[Page]:
-    """A page at `path`; fails where it sent a request to another server or reported an error."""
-    # A zone far from UTC, so that a time in the reader's own zone would be noticed.
-    session = browser.new_context(timezone_id="America/New_York", **context)
-    monitor, page = PageMonitor(served.url), session.new_page()
-    monitor.attach(page)
-    page.goto(served.url + path)
-    try:
-        yield page
-    finally:
-        session.close()
-    assert monitor.outbound == []
-    assert monitor.errors == []
-
-
-def wait_until_run(page: Page) -> None:
-    """Wait until the page's script has run, and check that it raised no exception."""
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=30_000)
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=30_000)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-
 
 def test_every_page_is_complete_on_every_screen(browser: Browser, dashboard: Served) -> None:
-    with open_page(browser, dashboard, "/?task=ticket-intent") as page:
+    with open_in_browser(browser, dashboard, "/?task=ticket-intent") as page:
         for name, words in PAGES.items():
             page.get_by_role("link", name=name).click()
             expect(page.get_by_text(words).first).to_be_visible(timeout=30_000)
@@ -99,23 +39,8 @@ def test_every_page_is_complete_on_every_screen(browser: Browser, dashboard: Ser
                 assert_layout(page, name, width, scheme)
 
 
-def assert_layout(page: Page, name: str, width: int, scheme: Literal["light", "dark"]) -> None:
-    """The page has the colours of `scheme`, and is not wider than the screen."""
-    page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)
-    expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", scheme)
-    page_width = page.evaluate("document.documentElement.scrollWidth")
-    assert page_width <= width, f"{name} is {page_width} px wide on a screen of {width}"
-    if folder := os.environ.get("SHADOW_SCREENSHOTS"):  # for people to look at
-        page.wait_for_timeout(1_500)  # charts are drawn after the script has run
-        height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-        page.set_viewport_size({"width": width, "height": max(900, height)})
-        page.wait_for_timeout(500)
-        page.screenshot(path=Path(folder) / f"{name.lower().replace(' ', '-')}-{width}-{scheme}.png")
-
-
 def test_text_of_models_and_callers_is_shown_and_stays_inert(browser: Browser, dashboard: Served) -> None:
-    with open_page(browser, dashboard, f"/exchanges?task=ticket-intent&exchange={HOSTILE}") as page:
+    with open_in_browser(browser, dashboard, f"/exchanges?task=ticket-intent&exchange={HOSTILE}") as page:
         replies = page.locator(".shadow-reply")
         expect(replies).to_have_count(2, timeout=30_000)
         wait_until_run(page)
@@ -136,27 +61,22 @@ def test_text_of_models_and_callers_is_shown_and_stays_inert(browser: Browser, d
         assert_inert(page)
 
 
-def assert_inert(page: Page) -> None:
-    """No text of the attacker has become an image, a frame or a link."""
-    assert page.locator("main img[src*=attacker], main iframe, a[href*=attacker], a[href^=javascript]").count() == 0
-
-
 def test_a_link_opens_the_page_as_its_sender_saw_it(browser: Browser, dashboard: Served) -> None:
-    with open_page(browser, dashboard, "/segments?task=reply-draft") as page:
+    with open_in_browser(browser, dashboard, "/segments?task=reply-draft") as page:
         expect(page.get_by_text("Segments, worst first")).to_be_visible(timeout=30_000)
         page.get_by_text("28 d", exact=True).click()
         wait_until_run(page)
         page.wait_for_url("**window=28*")
         link = urlsplit(page.url)
     assert parse_qs(link.query) == {"task": ["reply-draft"], "window": ["28 d"]}
-    with open_page(browser, dashboard, f"{link.path}?{link.query}") as page:
+    with open_in_browser(browser, dashboard, f"{link.path}?{link.query}") as page:
         expect(page.get_by_text("Segments, worst first")).to_be_visible(timeout=30_000)
         expect(page.get_by_role("radio", name="28 d")).to_be_checked()
         expect(page.get_by_role("combobox", name="Task")).to_have_value("reply-draft")
 
 
 def test_chosen_days_are_in_the_address_and_carried_to_other_pages(browser: Browser, dashboard: Served) -> None:
-    with open_page(browser, dashboard, "/regret?task=ticket-intent&window=dates") as page:
+    with open_in_browser(browser, dashboard, "/regret?task=ticket-intent&window=dates") as page:
         expect(page.get_by_text("What was sampled").first).to_be_visible(timeout=30_000)
         wait_until_run(page)
         page.wait_for_url("**from=*")
@@ -170,7 +90,7 @@ def test_chosen_days_are_in_the_address_and_carried_to_other_pages(browser: Brow
 
 
 def test_an_open_incident_leads_to_the_regret_of_its_task(browser: Browser, dashboard: Served) -> None:
-    with open_page(browser, dashboard) as page:
+    with open_in_browser(browser, dashboard) as page:
         expect(page.get_by_text("regret rose from 8.1% to 14.0%")).to_be_visible(timeout=30_000)
         expect(page.get_by_text("monitor last ran").or_(page.get_by_text("monitor has not reported"))).to_be_visible()
         page.get_by_role("link", name="View regret").first.click()
@@ -179,7 +99,7 @@ def test_an_open_incident_leads_to_the_regret_of_its_task(browser: Browser, dash
 
 
 def test_a_number_has_a_popover_on_how_it_is_computed(browser: Browser, dashboard: Served) -> None:
-    with open_page(browser, dashboard, "/regret?task=ticket-intent") as page:
+    with open_in_browser(browser, dashboard, "/regret?task=ticket-intent") as page:
         expect(page.get_by_text("What was sampled").first).to_be_visible(timeout=30_000)
         wait_until_run(page)
         page.get_by_role("button", name="How this is computed").first.click()
@@ -188,7 +108,7 @@ def test_a_number_has_a_popover_on_how_it_is_computed(browser: Browser, dashboar
 
 
 def test_the_worst_crossing_is_confirmed_on_the_other_half(browser: Browser, dashboard: Served) -> None:
-    with open_page(
+    with open_in_browser(
         browser, dashboard, "/segments?task=invoice-fields&window=28+d&crossings=true&measure=regret"
     ) as page:
         expect(page.get_by_text("found on one half, confirmed on the other")).to_be_visible(timeout=30_000)
@@ -200,7 +120,7 @@ def test_the_worst_crossing_is_confirmed_on_the_other_half(browser: Browser, das
 def test_a_selected_row_shows_both_replies_and_is_in_the_address_until_deselected(
     browser: Browser, dashboard: Served
 ) -> None:
-    with open_page(browser, dashboard, "/exchanges?task=invoice-fields&window=28+d") as page:
+    with open_in_browser(browser, dashboard, "/exchanges?task=invoice-fields&window=28+d") as page:
         grid = page.get_by_test_id("stDataFrame")
         expect(grid).to_be_visible(timeout=30_000)
         wait_until_run(page)
@@ -214,7 +134,7 @@ def test_a_selected_row_shows_both_replies_and_is_in_the_address_until_deselecte
 
 
 def test_the_server_connects_to_the_database_alone(browser: Browser, dashboard: Served) -> None:
-    with open_page(browser, dashboard) as page:
+    with open_in_browser(browser, dashboard) as page:
         expect(page.get_by_text("Where every exchange went")).to_be_visible(timeout=30_000)
         wait_until_run(page)
         peers = {c.raddr.ip for c in psutil.Process(dashboard.pid).net_connections(kind="inet") if c.raddr}

@@ -18,8 +18,8 @@ from shadow.store.read import rollup_reads
 from shadow.store.read.pairs import StoredPair
 from shadow.store.schema import engine
 from tests.browser import review_world, world
+from tests.browser.chromium import SCHEMES, assert_inert, assert_layout, open_in_browser, wait_until_run
 from tests.browser.conftest import Served, serving
-from tests.browser.test_dashboard_in_chromium import SCHEMES, assert_inert, assert_layout, open_page, wait_until_run
 from tests.support import services
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -125,8 +125,8 @@ def test_pairs_are_labelled_and_undone_by_keyboard_alone_and_regret_changes_at_o
 ) -> None:
     pairs = pairs_in(url, "by-keyboard")
     with (
-        open_page(browser, served, "/regret?task=by-keyboard") as regret,
-        open_page(browser, served, "/review?task=by-keyboard") as page,
+        open_in_browser(browser, served, "/regret?task=by-keyboard") as regret,
+        open_in_browser(browser, served, "/review?task=by-keyboard") as page,
     ):
         expect(regret.get_by_text("Regret is unknown in this window")).to_be_visible(timeout=30_000)
         begin(page, "Ada")
@@ -166,7 +166,7 @@ def test_pairs_are_labelled_and_undone_by_keyboard_alone_and_regret_changes_at_o
 def test_keys_are_letters_while_a_note_is_written_and_a_held_key_labels_once(
     browser: Browser, served: Served, url: str
 ) -> None:
-    with open_page(browser, served, "/review?task=with-notes") as page:
+    with open_in_browser(browser, served, "/review?task=with-notes") as page:
         begin(page, "Ada")
         page.keyboard.press("n")
         page.keyboard.type("1 2 t s u 0: ask ada@example.com")
@@ -203,7 +203,7 @@ def test_the_page_does_not_reveal_which_model_wrote_which_reply(browser: Browser
     for reviewer in ("Ada", "Ben"):
         seen = cards.setdefault(reviewer, {})
         # The address of another page names the candidate: it must not stay in this page's address.
-        with open_page(browser, served) as page:
+        with open_in_browser(browser, served) as page:
             page.on("websocket", listen)
             page.goto(f"{served.url}/review?task=blind&candidate={world.CANDIDATE}")
             begin(page, reviewer)
@@ -246,7 +246,7 @@ def neutral(left: str, right: str, html: str) -> str:
 
 
 def test_the_page_fits_every_screen(browser: Browser, served: Served) -> None:
-    with open_page(browser, served, "/review?task=on-screens") as page:
+    with open_in_browser(browser, served, "/review?task=on-screens") as page:
         begin(page, "Ada")
         expect(page.get_by_text("Pairs chosen for labelling")).to_be_visible(timeout=30_000)
         expect(page.get_by_text("simulated").first).to_be_visible()

@@ -22,7 +22,7 @@ from shadow.store.read import pairs as stored_pairs
 from shadow.store.schema import engine
 from shadow.store.write import ingest
 from tests.browser import review_world, world
-from tests.browser.pages import open_page
+from tests.browser.pages import open_page, page_text
 
 pytestmark = pytest.mark.usefixtures("empty_page_caches")
 
@@ -49,16 +49,11 @@ def review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str) -
     return open_review
 
 
-def page_text(app: AppTest) -> str:
-    """All text on the page."""
-    assert not app.exception
-    parts = (app.markdown, app.text, app.caption, app.info, app.success, app.warning, app.error)
-    return "\n".join(str(each.value) for part in parts for each in part)
-
-
 def press(app: AppTest, name: str) -> AppTest:
     (button,) = (button for button in app.button if re.fullmatch(rf"review-{name}-\d+", button.key or ""))
-    return button.click().run()
+    button.click().run()
+    assert not app.exception
+    return app
 
 
 def can_label(app: AppTest) -> bool:
