@@ -1,7 +1,7 @@
 """Every error the platform raises on purpose.
 
     ShadowError                  what a user can act on; the CLI prints it as one line
-    ├── ConfigError              shadow.toml or the environment is wrong (file, key, mend)
+    ├── ConfigError              shadow.toml or the environment is wrong (file, key, fix)
     ├── WireError                bytes on a topic, or a line of a file, that cannot be read
     ├── StoreError               the database refuses or cannot be reached
     │   ├── SchemaError          the database is there but its schema is not ours, or not yet
@@ -26,7 +26,7 @@ class ShadowError(Exception):
 
 
 class ConfigError(ShadowError):
-    """The configuration cannot be used; the message names file, key and mend."""
+    """The configuration cannot be used; the message names file, key and fix."""
 
 
 class WireError(ShadowError):
