@@ -131,13 +131,13 @@ def _wrap_sync(sdk_request: Callable[..., Any], sdk_process: Callable[..., Any],
 
     Requests in flight are kept by thread: a ContextVar would cost as much as all the rest of `request`.
     """
-    now, caller_id, api_of, on_response = perf_counter, _caller_id(), APIS.get, recorder.on_response
+    now, caller_id, api_of, begin, on_response = perf_counter, _caller_id(), APIS.get, InFlight, recorder.on_response
     in_flight = _in_threads
 
     def request(cast_to: Any, options: Any, **kwargs: Any) -> Any:
         caller = caller_id()
         outer = in_flight.get(caller)
-        in_flight[caller] = this = InFlight(api_of(options.url), now())
+        in_flight[caller] = this = begin(api_of(options.__dict__["url"]), now())
         try:
             answer = sdk_request(cast_to, options, **kwargs)
         except BaseException as error:

@@ -16,10 +16,12 @@ import msgspec
 from shadow.capture import call_context
 from shadow.capture.process import report_bug
 from shadow.capture.sdk_errors import failure_of
-from shadow.capture.stream_recorder import StreamRecorder, record
+from shadow.capture.stream_recorder import LIMIT_BYTES, recorder_for
 from shadow.capture.tags import NO_HEADERS, Tagger
+from shadow.openai_api.content_encoding import Piece
 from shadow.policy import identify
 from shadow.recording import CapturedCall, PublisherPort, Tags
+from shadow.recording.captured_call import CLIENT_DISCONNECTED
 from shadow.records import Api
 
 #: The paths that are mirrored, as the SDK names them.
@@ -83,7 +85,7 @@ class Recorder:
         publisher, offer = self._publisher, self._publisher.offer
         constant = None if self._default_headers else self._tagger.constant
         now, length, call_of, contexts = perf_counter, len, CapturedCall, call_context.contexts_used
-        no_headers = NO_HEADERS
+        no_headers, limit, disconnected = NO_HEADERS, LIMIT_BYTES, CLIENT_DISCONNECTED
 
         def on_response(in_flight: InFlight, arguments: Mapping[str, Any]) -> None:
             in_flight.recorded = True
@@ -93,7 +95,8 @@ class Recorder:
                 options, response = arguments["options"], arguments["response"]
                 tags: Tags | None = constant
                 headers = no_headers
-                if tags is None or api != "chat" or options.headers or options.method != "post" or contexts:
+                fields = options.__dict__  # past pydantic's `__getattr__`, which slows every attribute
+                if tags is None or api != "chat" or fields["headers"] or fields["method"] != "post" or contexts:
                     tags, headers = self._tags(api, options)
                     if api is None or tags is None:
                         return
@@ -107,9 +110,15 @@ class Recorder:
                     size = length(request) + length(body)
                     offer(call_of(tags, api, request, headers, started, ended, size, status, ((body, ended),)))
                 else:
-                    size = length(request)
-                    call = call_of(tags, api, request, headers, started, ended, size, status, (), response.headers)
-                    record(response, StreamRecorder(call, publisher))
+                    pieces: list[Piece] = []
+                    # fmt: off
+                    call = call_of(
+                        tags, api, request, headers, started, ended, length(request), status,
+                        pieces, response.headers, limit, disconnected,
+                    )
+                    # fmt: on
+                    stream = response.stream
+                    response.stream = recorder_for(stream.__class__)(stream, call, pieces, publisher, offer)
             except Exception as bug:  # noqa: BLE001 - as in on_error()
                 report_bug(bug)
 

@@ -7,13 +7,13 @@ is read ahead.
 """
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from functools import cache
 from typing import Any, Final
 
 from shadow.capture.process import report_bug
+from shadow.openai_api.content_encoding import Piece
 from shadow.recording import BodyBuffer, CapturedCall, PublisherPort
-from shadow.recording.captured_call import CLIENT_DISCONNECTED
 
 #: Only the beginning of a longer answer is kept. Some models stream tens of thousands of pieces.
 LIMIT_BYTES: Final = 16 * 2**20
@@ -25,100 +25,104 @@ _forks: Final = [0]
 class StreamRecorder(BodyBuffer):
     """Keeps the pieces of one answer, in the encoding they come in, and offers `call` when the stream closes.
 
-    `call` is complete but for the answer's body. What was reserved of the publisher's byte budget
-    is released before the offer.
+    `call` is complete but for the answer's body; its `pieces` are this buffer's. The request counts
+    against the byte budget from the first piece on. An answer that does not fit is counted as
+    dropped at once.
+
+    The application waits for whatever must be fetched from memory when the stream ends. So the
+    attributes are set here, and not by the base class or as defaults of the class; and `offer`,
+    which is `publisher.offer`, is one of them.
     """
 
-    limit = LIMIT_BYTES
-    error: str = CLIENT_DISCONNECTED
-
-    def __init__(self, call: CapturedCall, publisher: PublisherPort) -> None:
-        self.pieces = []  # as the base class does, without another call
+    def __init__(
+        self,
+        stream: Any,
+        call: CapturedCall,
+        pieces: list[Piece],
+        publisher: PublisherPort,
+        offer: Callable[[CapturedCall, int], object],
+    ) -> None:
+        self.pieces = pieces
+        self.size = call.size
+        self.limit = call.limit + call.size  # the request is part of `size`
+        self._reserved = 0
         self._publisher = publisher
+        self._stream = stream
         self._call: CapturedCall | None = call
-        self._forks = _forks[0]
+        self._offer = offer
+        self._forks = _forks
+        self._fork = _forks[0]
 
     def on_error(self, error: BaseException) -> None:
         """The stream raised. GeneratorExit means that its reader closed it, and is no error of the stream."""
-        if not isinstance(error, GeneratorExit):
-            self.error = type(error).__name__
+        if self._call is not None and not isinstance(error, GeneratorExit):
+            self._call.error = type(error).__name__
 
     def end(self) -> None:
         """The stream was closed, or is no longer referenced. Only the first call does something."""
-        call, self._call = self._call, None
-        if call is None or self._forks != _forks[0]:
+        call = self._call
+        if call is None or self._forks[0] != self._fork:
             return
+        self._call = None
         try:
-            self.release()
-            if self.refused:
-                self._publisher.refuse(call.tags.task, "byte_budget")
-                return
-            pieces = self.pieces
-            if pieces:
-                call.ended = pieces[-1][1]
-            call.pieces = pieces
-            call.size += self.size
-            call.limit = self.limit
-            call.cut = self.cut
-            call.error = self.error
-            self._publisher.offer(call)
+            call.size = self.size
+            self._offer(call, self._reserved)
         except Exception as bug:  # noqa: BLE001 - nothing of ours may raise into the application
             report_bug(bug)
 
     def __del__(self) -> None:
         self.end()
 
+    @property
+    def elapsed(self) -> Any:
+        """What a response of `httpx2` asks its stream for. No `__getattr__`: it would slow every other access."""
+        return self._stream.elapsed
 
-def record(response: Any, recorder: StreamRecorder) -> None:
-    """Put `recorder` in front of the byte stream of an HTTP response that was not read yet."""
-    stream = response.stream
-    response.stream = _recorded(stream.__class__)(stream, recorder)
+    def on_cut(self) -> None:
+        if self._call is not None:
+            self._call.cut = True
+
+    def on_refused(self) -> None:
+        call, self._call = self._call, None
+        if call is not None and self._forks[0] == self._fork:
+            self._publisher.refuse(call.tags.task, "byte_budget")
 
 
 @cache
-def _recorded(kind: type[Any]) -> Any:
-    """The class of byte streams like `kind`, synchronous or not, that pass through a recorder.
+def recorder_for(kind: type[Any]) -> Any:
+    """The class of recorders for byte streams of this kind, synchronous or not, which replaces them in the response.
 
-    Made at run time because the HTTP library is the application's (`httpx2`, or `httpx` with an
-    older client), and it checks the type.
+    Its arguments are those of `StreamRecorder`. Made at run time because the HTTP library is the
+    application's (`httpx2`, or `httpx` with an older client), and it checks the type.
     """
     base: Any = next(base for base in kind.__mro__ if base.__name__ in ("SyncByteStream", "AsyncByteStream"))
 
-    class SyncRecorded(base):  # type: ignore[misc] # the base is known only at run time
-        def __init__(self, stream: Any, recorder: StreamRecorder) -> None:
-            self._stream, self._recorder = stream, recorder
-
+    class SyncRecorder(StreamRecorder, base):  # type: ignore[misc] # the base is known only at run time
         def __iter__(self) -> Iterator[bytes]:
-            recorder = self._recorder
+            add = self.add
             try:
                 for piece in self._stream:
-                    recorder.add(piece)
+                    add(piece)
                     yield piece
             except BaseException as error:
-                recorder.on_error(error)
+                self.on_error(error)
                 raise
 
         def close(self) -> None:
             try:
                 self._stream.close()
             finally:
-                self._recorder.end()
+                self.end()
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._stream, name)  # `elapsed`, which the response looks up here
-
-    class AsyncRecorded(base):  # type: ignore[misc] # as above
-        def __init__(self, stream: Any, recorder: StreamRecorder) -> None:
-            self._stream, self._recorder = stream, recorder
-
+    class AsyncRecorder(StreamRecorder, base):  # type: ignore[misc] # as above
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            recorder, pieces = self._recorder, self._stream.__aiter__()
+            add, pieces = self.add, self._stream.__aiter__()
             try:
                 async for piece in pieces:
-                    recorder.add(piece)
+                    add(piece)
                     yield piece
             except BaseException as error:
-                recorder.on_error(error)
+                self.on_error(error)
                 raise
             finally:
                 if isinstance(pieces, AsyncGenerator):
@@ -128,12 +132,9 @@ def _recorded(kind: type[Any]) -> Any:
             try:
                 await self._stream.aclose()
             finally:
-                self._recorder.end()
+                self.end()
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._stream, name)
-
-    return SyncRecorded if base.__name__ == "SyncByteStream" else AsyncRecorded
+    return SyncRecorder if base.__name__ == "SyncByteStream" else AsyncRecorder
 
 
 def _count_fork() -> None:

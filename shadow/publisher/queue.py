@@ -112,18 +112,19 @@ class Accounts:
         self._in_flight = 0
         self._in_flight_bytes = 0
 
-    def offer(self, call: ExchangeSource) -> bool:
+    def offer(self, call: ExchangeSource, reserved: int = 0) -> bool:
         """Take a call whose exchange will be made on another thread. Never blocks, never raises.
 
-        `call.size` bytes are charged until the exchange is delivered or dropped. False means
-        dropped, and counted.
+        `call.size` bytes are charged until the exchange is delivered or dropped, and `reserved`
+        bytes, reserved for it before, are returned. False means dropped, and counted.
 
         The application waits for this, so it takes no lock. CPython changes threads only where
         something is called or a loop begins again, which is nowhere between finding room and
         having taken it.
         """
-        charge = call.size + OVERHEAD_BYTES
+        charge = call.size + OVERHEAD_BYTES - reserved
         if charge > self._bytes_left or self._places_left <= 0:
+            self._bytes_left += reserved
             return self._begin_or_refuse(call)
         self._bytes_left -= charge
         self._places_left -= 1

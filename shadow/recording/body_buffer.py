@@ -48,6 +48,12 @@ class BodyBuffer:
         if reserved:
             self._publisher.release(reserved)
 
+    def on_cut(self) -> None:
+        """Called once, when the answer proves longer than the limit."""
+
+    def on_refused(self) -> None:
+        """Called once, when the budget is exhausted."""
+
     def _reserve(self, size: int, piece: bytes) -> bool:
         """Whether all of `piece` may be kept, which makes `size` in all. Once it may not, no later piece may."""
         if self.cut or self.refused:
@@ -57,7 +63,9 @@ class BodyBuffer:
             if -left < len(piece):
                 self.add(piece[:left])
             self._free_until = 0
-            self.cut = not self.refused
+            if not self.refused:
+                self.cut = True
+                self.on_cut()
             return False
         missing = max(0, size - self._reserved)
         step = (missing + _STEP_BYTES - 1) // _STEP_BYTES * _STEP_BYTES
@@ -65,6 +73,7 @@ class BodyBuffer:
             self.refused = True
             self.pieces.clear()
             self.release()
+            self.on_refused()
             return False
         self._reserved += step
         self._free_until = min(self._reserved, size + left)

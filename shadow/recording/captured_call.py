@@ -47,8 +47,9 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
     `request_headers` are the request's headers that concern us (`x-shadow-*`, `traceparent`),
     `response_headers` those of the answer; both are looked up by names in lower case. `pieces` are
     the answer's bytes as they came, at most `limit` of them, and `cut` says that the answer was
-    longer. `started`, `ended` and the times of the pieces are seconds of `time.perf_counter()`;
-    `at` is the Unix time of the start (None: worked out from `started`, in the same process).
+    longer. `started`, `ended` and the times of the pieces are seconds of `time.perf_counter()`; the
+    call ends no earlier than its last piece. `at` is the Unix time of the start (None: worked out
+    from `started`, in the same process).
     `size` is the memory in bytes that all of it takes.
 
     `error` is the name of the exception that ended the answer, or CLIENT_DISCONNECTED; it counts
@@ -69,8 +70,8 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
     pieces: Sequence[Piece] = ()
     response_headers: Mapping[str, str] = {}
     limit: int = 0
-    cut: bool = False
     error: str | None = None
+    cut: bool = False
     failure: Failure | None = None
     detail: str = ""
     endpoint: str = ""
@@ -88,6 +89,7 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
         requested = settings.sent_name(self.endpoint) if self.endpoint else request.get("model")
         requested = requested if isinstance(requested, str) else ""
         reply, cut = _reply(self, requested)
+        ended = max(self.ended, self.pieces[-1][1]) if self.pieces else self.ended
         at = time() - (perf_counter() - self.started) if self.at is None else self.at
         return Exchange(
             id=tags.id or new_id(at),
@@ -96,7 +98,7 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
             request=request,
             reply=msgspec.structs.replace(
                 reply,
-                latency_ms=(self.ended - self.started) * 1_000,
+                latency_ms=(ended - self.started) * 1_000,
                 cost_usd=_cost(settings, (self.endpoint,) if self.endpoint else (requested, reply.model), reply),
                 status=self.status,
             ),

@@ -31,8 +31,8 @@ class PublisherPort(Protocol):
 
     settings: Settings
 
-    def offer(self, call: CapturedCall) -> bool:
-        """Publish `call`, or drop it and count why. False: dropped."""
+    def offer(self, call: CapturedCall, reserved: int = 0) -> bool:
+        """Publish `call`, or drop it and count why (False). Returns bytes `reserved` for it and charges `call.size`."""
         ...
 
     def reserve(self, size: int) -> bool:
@@ -40,7 +40,7 @@ class PublisherPort(Protocol):
         ...
 
     def release(self, size: int) -> None:
-        """Return reserved bytes, before the call is offered, which is charged for its own."""
+        """Return reserved bytes of an answer that is not offered, or before it is."""
 
     def refuse(self, task: str, reason: str) -> None:
         """Count an exchange that was wanted and could not be recorded as `dropped:<reason>`."""

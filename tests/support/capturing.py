@@ -36,7 +36,8 @@ class Collected:
         self.dropped = []
         self.lock = threading.Lock()
 
-    def offer(self, call):
+    def offer(self, call, reserved=0):
+        self.release(reserved)
         assert call.task
         assert call.size > 0
         with self.lock:

@@ -31,7 +31,8 @@ class RecordingPublisher:
     room: int = 10**9
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def offer(self, call: CapturedCall) -> bool:
+    def offer(self, call: CapturedCall, reserved: int = 0) -> bool:
+        self.release(reserved)
         with self._lock:
             self.exchanges.append(call.to_exchange(self.settings))
             self.sizes.append(call.size)

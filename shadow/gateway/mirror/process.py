@@ -89,7 +89,8 @@ class MirrorProcess:
                 await asyncio.wait_for(self._child_ended.wait(), drain_s)
         await self._end_child()
 
-    def offer(self, call: CapturedCall) -> bool:
+    def offer(self, call: CapturedCall, reserved: int = 0) -> bool:
+        self._unreserved_bytes += reserved
         if self._transport is None:
             self._count_dropped(call.tags.task, _LOST)
             return False

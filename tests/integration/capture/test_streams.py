@@ -8,7 +8,7 @@ import pytest
 from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 from shadow import mirror
-from shadow.capture.stream_recorder import StreamRecorder
+from shadow.capture import recorder
 from shadow.devstack.services.processes import poll_until
 from tests.support import services
 from tests.support.capturing import Collected, Upstream
@@ -184,8 +184,8 @@ def test_a_packed_stream_is_mirrored_as_the_application_read_it(client, publishe
 
 
 def test_a_stream_that_unpacks_to_more_than_we_keep_is_cut_by_us(client, published, monkeypatch):
-    monkeypatch.setattr(StreamRecorder, "limit", 450)
-    assert len(list(client.chat.completions.create(**{**ASK, "model": "zipped"}))) == 5
+    monkeypatch.setattr(recorder, "LIMIT_BYTES", 450)
+    assert len(list(client.copy().chat.completions.create(**{**ASK, "model": "zipped"}))) == 5
     exchange = published.only()
     assert exchange.truncated
     assert (exchange.reply.failure, exchange.reply.content) == ("truncated", "bil")
@@ -200,8 +200,8 @@ def test_an_answer_read_to_its_end_is_judged_as_a_whole(client, published, model
 
 
 def test_of_an_endless_stream_only_the_beginning_is_kept(client, published, monkeypatch):
-    monkeypatch.setattr(StreamRecorder, "limit", 300)
-    assert len(list(client.chat.completions.create(**ASK))) == 5
+    monkeypatch.setattr(recorder, "LIMIT_BYTES", 300)
+    assert len(list(client.copy().chat.completions.create(**ASK))) == 5
     exchange = published.only()
     assert exchange.truncated
     assert exchange.reply.failure == "truncated"

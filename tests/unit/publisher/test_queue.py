@@ -199,3 +199,11 @@ def test_threads_that_offer_at_once_share_the_budget_exactly(hurry):
     counts = accounts.counts()["intent"]
     assert counts["accepted"] == offered * threads == counts["mirrored"] + counts["dropped:byte_budget"]
     assert accounts.offer(Source(nothing, size=BUDGET - OVERHEAD_BYTES)), "all of the budget is free again"
+
+
+def test_an_offer_returns_what_was_reserved_for_it_whether_it_is_taken_or_not():
+    accounts = Accounts(max_bytes=BUDGET, max_waiting=1)
+    for taken in (True, False):
+        assert accounts.reserve(5_000)
+        assert accounts.offer(Source(nothing, size=6_000), reserved=5_000) == taken
+        assert accounts.snapshot().bytes == 6_000 + OVERHEAD_BYTES

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.capture.stream_recorder import StreamRecorder
+from shadow.openai_api.content_encoding import Piece
 from shadow.recording import BodyBuffer, CapturedCall, Tags
 from tests.support.capturing import Collected
 
@@ -71,18 +72,43 @@ def test_an_answer_for_which_there_is_no_room_takes_none():
     assert (copy.refused, copy.cut, copy.pieces, budget.left) == (True, False, [], 2**14)
 
 
-def test_a_stream_recorder_returns_its_reservation_before_it_offers_the_call():
+def recorder(publisher: Budget) -> StreamRecorder:
+    pieces: list[Piece] = []
+    call = CapturedCall(Tags("intent", None, {}, 1.0), "chat", b"{}", {}, 0.0, 0.0, 2, 200, pieces, {}, limit=10**9)
+    return StreamRecorder(None, call, pieces, publisher, publisher.offer)
+
+
+def test_a_stream_recorder_returns_its_reservation_with_the_offer_and_offers_once():
     class Watched(Budget):
-        def offer(self, call):
-            offered.append((call, self.left))
+        def offer(self, call, reserved=0):
+            offered.append((len(call.pieces), call.size))
+            self.release(reserved)
             return True
 
     budget = Watched(2**16)
-    offered: list[tuple[CapturedCall, int]] = []
-    call = CapturedCall(Tags("intent", None, {}, 1.0), "chat", b"{}", {}, 0.0, 0.0, 2)
-    recorder = StreamRecorder(call, budget)
-    recorder.add(b"a" * 10_000)
+    offered: list[tuple[int, int]] = []
+    stream = recorder(budget)
+    stream.add(b"a" * 10_000)
     assert budget.left < 2**16
-    recorder.end()
-    recorder.end()
-    assert [(offer, left, len(offer.pieces)) for offer, left in offered] == [(call, 2**16, 1)]
+    stream.end()
+    stream.end()
+    assert (offered, budget.left) == ([(1, 2 + 10_000 + 128)], 2**16)
+
+
+def test_a_streamed_answer_without_room_is_counted_once_and_not_offered():
+    budget = Budget(2**13)
+    stream = recorder(budget)
+    for piece in (b"a" * 10_000, b"b" * 10_000):
+        stream.add(piece)
+    stream.end()
+    assert (budget.dropped, budget.exchanges, budget.left) == (["byte_budget"], [], 2**13)
+
+
+def test_a_streamed_answer_beyond_the_limit_is_offered_as_cut():
+    budget = Budget(2**20)
+    stream = recorder(budget)
+    stream.limit = 2 + 1_000
+    stream.add(b"a" * 2_000)
+    stream.end()
+    (exchange,) = budget.exchanges
+    assert (exchange.truncated, exchange.reply.failure) == (True, "truncated")

@@ -32,10 +32,12 @@ def by_sdk(
 ) -> Exchange:
     tags = Tags(task="intent", segment={}, unit=None, rate=1.0)
     publisher = Collected()
-    call = CapturedCall(tags, api, REQUEST, {}, 0.0, 9.0, len(REQUEST), 200, (), headers or {})
-    recorder = StreamRecorder(call, publisher)
-    recorder.pieces = list(pieces)
-    recorder.error = error or CLIENT_DISCONNECTED
+    call = CapturedCall(
+        tags, api, REQUEST, {}, 0.0, 9.0, len(REQUEST), 200, list(pieces), headers or {}, LIMIT, CLIENT_DISCONNECTED
+    )
+    recorder = StreamRecorder(None, call, list(pieces), publisher, publisher.offer)
+    if error is not None:
+        recorder.on_error(type(error, (Exception,), {})())
     recorder.end()
     if publisher.dropped:
         raise DroppedError(*publisher.dropped)
