@@ -58,16 +58,22 @@ def scored(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None
         frontier, candidate, scores = _score(SCORERS[name], trial, frontier, candidate, _options(name, task))
         reason = _unscored_reason(frontier, candidate)
     read_trial = _with_replies(trial, frontier, candidate)
+    nets = net_by_source(read_trial, scores)
+    source = next(iter(nets), None)  # sources are ordered, strongest first
+    net = None if source is None else nets[source]
     comparison = Comparison(
         scorer=name,
         agreement=scores.agreement,
         unscored=reason,
         frontier_correct=scores.frontier_correct,
         candidate_correct=scores.candidate_correct,
+        regret=None if net is None else max(0.0, net),
+        net_regret=net,
+        regret_source=source,
         judge_rate=_judge_rate(read_trial, task),
         detail=scores.detail,
     )
-    return read_trial, _with_regret(read_trial, comparison)
+    return read_trial, comparison
 
 
 def _scorer_name(frontier: Reply, candidate: Reply, task: TaskSettings | None, override: str | None) -> str:
@@ -140,12 +146,6 @@ def _unscored_reason(frontier: Reply, candidate: Reply) -> str | None:
             case failure, _:
                 return f"{side}_{failure}"
     return "not_asked" if "not_asked" in (frontier.failure, candidate.failure) else None
-
-
-def _with_regret(trial: Trial, comparison: Comparison) -> Comparison:
-    for source, net in net_by_source(trial, comparison).items():  # sources are ordered, strongest first
-        return msgspec.structs.replace(comparison, regret=max(0.0, net), net_regret=net, regret_source=source)
-    return comparison
 
 
 def _judge_rate(trial: Trial, task: TaskSettings | None) -> float | None:

@@ -56,6 +56,8 @@ _END: Final = 96
 
 def read(reply: Reply, _request: Request, _options: Options) -> Quantity:
     text = text_of(reply)
+    if len(text) <= _SIMPLE_END_LENGTH and (simple := _SIMPLE_MARK.match(text)):
+        return _simple(simple)  # a number and nothing else, as references are
     if "<<" in text:
         text = _NOTE.sub("", text)
     if (marked := _marked(text)) is not None:
@@ -137,6 +139,8 @@ def _last_of(line: str) -> Quantity | None:
 
 
 def agree(a: Quantity, b: Quantity, options: Options) -> float:
+    if a == b:
+        return 1.0
     is_whole = all(isinstance(value, int) for value in (*a.values, *b.values))
     absolute = float(options.get("absolute", 0.0 if is_whole else 1e-6))
     relative = float(options.get("relative", 0.0 if is_whole else 1e-9))

@@ -12,9 +12,9 @@ there were two replies to look at.
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
-from shadow.records import Comparison, Preference, RegretSource, Trial, TrialKind, candidate_reply, frontier_reply
+from shadow.records import Preference, RegretSource, Trial, TrialKind, candidate_reply, frontier_reply
 
 #: Strongest first.
 SOURCES: Final[tuple[RegretSource, ...]] = ("human", "reference", "judge")
@@ -51,7 +51,16 @@ def net_regrets(
     return found
 
 
-def net_by_source(trial: Trial, comparison: Comparison) -> dict[RegretSource, float]:
+class Graded(Protocol):
+    """A comparison, or what a scorer knows before there is one: how right each reply is, if that is known."""
+
+    @property
+    def frontier_correct(self) -> float | None: ...
+    @property
+    def candidate_correct(self) -> float | None: ...
+
+
+def net_by_source(trial: Trial, comparison: Graded) -> dict[RegretSource, float]:
     """`net_regrets` of a scored trial, with the label and the judge's preference that came with its exchange."""
     human, judge = trial.exchange.label, trial.exchange.judge
     if (human is not None or judge is not None) and not were_seen(trial):

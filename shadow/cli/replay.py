@@ -48,8 +48,10 @@ def command(
     from scoring.scorers import SCORERS
     from shadow.cli.output import evidence_table, replay_summary
     from shadow.cli.runtime import replay_run
+    from shadow.garbage_collection import collect_less_often
     from shadow.settings import load
 
+    collect_less_often()
     settings = load(config)
     ask: dict[Role, str] = {}
     if frontier:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scoring.evidence.report import TaskEvidence, evidence
 from scoring.replay import Replay, Scoring, score
@@ -113,12 +113,11 @@ def run(
 def _chunks(streams: Sequence[tuple[Path, BinaryIO]], progress: Progress) -> Iterator[NamedChunk]:
     """The chunks of all files. The progress bar moves by the bytes that are read."""
     for file, stream in streams:
-        bar = _bar(progress, file)
-        lines = 0
+        bar = _Bar(progress, file, stream)
         for chunk in pairs_file.chunks(stream):
             lines = chunk.number + (0 if isinstance(chunk, BadLine) else chunk.content.count(b"\n") - 1)
             yield str(file), chunk
-            _update(progress, bar, file, stream, lines)
+            bar.update(lines)
 
 
 def _completed(
@@ -137,11 +136,11 @@ def _completed(
 def _watched(
     lines: Iterable[RecordedPair | BadLine], stream: BinaryIO, file: Path, progress: Progress
 ) -> Iterator[RecordedPair | BadLine]:
-    bar = _bar(progress, file)
+    bar = _Bar(progress, file, stream)
     for line in lines:
         yield line
         if line.number % _UPDATE_EVERY == 0:
-            _update(progress, bar, file, stream, line.number)
+            bar.update(line.number)
 
 
 def _progress() -> Progress:
@@ -152,10 +151,14 @@ def _progress() -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _bar(progress: Progress, file: Path) -> TaskID:
-    size = None if file == STANDARD else file.stat().st_size or None
-    return progress.add_task(plain(file.name), total=size, lines=0)
+class _Bar:
+    """A file's line of the progress bar. The size of a pipe is not known, so only its lines are shown."""
 
+    def __init__(self, progress: Progress, file: Path, stream: BinaryIO) -> None:
+        self._progress = progress
+        self._stream = stream
+        self._size = None if file == STANDARD else file.stat().st_size or None
+        self._task = progress.add_task(plain(file.name), total=self._size, lines=0)
 
-def _update(progress: Progress, bar: TaskID, file: Path, stream: BinaryIO, lines: int) -> None:
-    progress.update(bar, completed=None if file == STANDARD else stream.tell(), lines=lines)
+    def update(self, lines: int) -> None:
+        self._progress.update(self._task, completed=self._stream.tell() if self._size else None, lines=lines)

@@ -11,12 +11,14 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from multiprocessing import get_context
+from itertools import chain
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Final, Self, TypeAlias
 
 from scoring.replay import Batch, Scoring, score
 from shadow.errors import UsageError
+from shadow.garbage_collection import collect_less_often
 from shadow.pairs_file import BadLine, Chunk, read_chunk
 
 #: A piece of a file, and the name of that file.
@@ -44,15 +46,10 @@ def score_chunks(
     Raises UsageError if a worker is killed.
     """
     coming = iter(chunks)
-    for name, chunk in coming:
-        yield name, score(read_chunk(chunk), how)
-        head -= 1
-        if head <= 0:
-            break
-    if processes > 1:
-        yield from _score_in_workers(coming, how, processes)
-    else:
-        for name, chunk in coming:
+    for count, (name, chunk) in enumerate(coming):
+        if count >= head and processes > 1:
+            yield from _score_in_workers(chain([(name, chunk)], coming), how, processes)
+        else:
             yield name, score(read_chunk(chunk), how)
 
 
@@ -74,13 +71,20 @@ class _Workers:
         context = get_context("spawn")
         self._pipes: list[Connection] = []
         self._processes = []
-        for _ in range(count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, how), daemon=True)
-            process.start()
-            theirs.close()  # so that our read ends when the worker does
-            self._pipes.append(ours)
-            self._processes.append(process)
+        # Ctrl-C reaches all processes of a terminal. Workers inherit that it is blocked; we end them.
+        # The tracker goes first, because starting it unblocks the signal.
+        resource_tracker.ensure_running()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            for _ in range(count):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_work, args=(theirs, how), daemon=True)
+                process.start()
+                theirs.close()  # so that our read ends when the worker does
+                self._pipes.append(ours)
+                self._processes.append(process)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._starting = set(self._pipes)
         #: The workers that have a chunk, oldest chunk first, each with the name of the chunk's file.
         self._busy: deque[tuple[Connection, str]] = deque()
@@ -139,7 +143,7 @@ def _killed() -> UsageError:
 
 def _work(pipe: Connection, how: Scoring) -> None:
     """A worker: scores chunks until the parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, and the parent ends us
+    collect_less_often()
     try:
         pipe.send_bytes(b"")
         while True:
