@@ -9,6 +9,9 @@ from it. Required are id, task, at (with its time zone), request, and one of fro
 Reading takes constant memory, whatever the size of the file. A broken line does not stop the rest: it
 is returned as a `BadLine` among the pairs.
 
+A reply may be written in our own fields, as `message.model_dump()` writes it, or as an API's whole answer; null means
+absent. A key that is nearly one of ours is an error, any other one is not read.
+
 Where only some pairs were selected for people or a judge, `label_probability` and
 `judge_probability` give the probability with which this one was.
 
@@ -29,7 +32,9 @@ from typing import Annotated, Any, BinaryIO, Final, Literal, NamedTuple, TypeAli
 import msgspec
 
 from shadow.aggregates import derived_dimensions
-from shadow.records import Api, Exchange, Preference, Reply, Role, ToolCall, Trial, candidate_reply, frontier_reply
+from shadow.openai_api import recorded_reply
+from shadow.openai_api.recorded_reply import refuse_misspelled, tool_call
+from shadow.records import Api, Exchange, Preference, Reply, Role, Trial, candidate_reply, frontier_reply
 
 #: A longer line is a BadLine, because it could take any amount of memory. In bytes.
 MAX_LINE: Final = 32 * 2**20
@@ -47,15 +52,15 @@ _Probability: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1)]
 _Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class _Reply(Reply, frozen=True, kw_only=True, omit_defaults=True):
+class _Reply(Reply, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A reply as it may be recorded: without a model, or with tool calls in the API's shape."""
 
     model: str = ""
     tool_calls: tuple[Any, ...] = ()
 
 
-class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The object of one line."""
+class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A line in the form that needs no conversion; see `_converted` for the others."""
 
     id: _Named | int
     task: _Named
@@ -231,9 +236,34 @@ def _trial(exchange: Exchange, kind: Literal["shadow", "reverse", "ceiling"], ca
 
 def _read_line(number: int, line: bytes) -> RecordedPair | BadLine:
     try:
-        return _pair(number, _decoder.decode(line))
+        return _pair(number, _decoded(line))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return BadLine(number=number, reason=str(error)[:300] or type(error).__name__)
+
+
+def _decoded(line: bytes) -> _Line:
+    try:
+        return _decoder.decode(line)
+    except msgspec.ValidationError:
+        raw = msgspec.json.decode(line)
+        if not isinstance(raw, dict):
+            raise
+        return msgspec.convert(_converted(raw), _Line)
+
+
+def _converted(raw: dict[str, Any]) -> dict[str, Any]:
+    """A line without its nulls, without keys that are not ours, and with replies in our own fields.
+
+    Raises msgspec.ValidationError for a key that is nearly one of ours: what it says would not be read.
+    """
+    refuse_misspelled(raw, _LINE_KEYS, (), "a line")
+    line = {name: value for name, value in raw.items() if name in _LINE_KEYS and value is not None}
+    for role in _ROLES:
+        if isinstance(line.get(role), dict):
+            line[role] = recorded_reply.fields_of(line[role])
+    if isinstance(line.get("segment"), dict):
+        line["segment"] = {name: value for name, value in line["segment"].items() if value is not None}
+    return line
 
 
 def _pair(number: int, line: _Line) -> RecordedPair:
@@ -271,6 +301,8 @@ def _pair(number: int, line: _Line) -> RecordedPair:
 
 _RESERVED: Final = (*derived_dimensions.DERIVED, *derived_dimensions.CALENDAR)
 _REPLY_FIELDS: Final = Reply.__struct_fields__
+_LINE_KEYS: Final = frozenset(_Line.__struct_fields__)
+_ROLES: Final = ("frontier", "candidate", "ceiling")
 
 
 def _segment(value: str | float) -> str:
@@ -289,24 +321,8 @@ def _recorded(reply: _Reply | None, model: str) -> Reply | None:
     fields = {name: getattr(reply, name) for name in _REPLY_FIELDS}
     fields["model"] = reply.model or model
     if reply.tool_calls:
-        fields["tool_calls"] = tuple(tool_call(call) for call in reply.tool_calls)
+        fields["tool_calls"] = tuple(map(tool_call, reply.tool_calls))
     return Reply(**fields)
-
-
-def tool_call(call: Any) -> ToolCall:
-    """A recorded tool call: `{"name", "arguments"}`, or the API's `{"function": {…}}` and `{"custom": {…}}`.
-
-    Arguments (of a custom tool: `input`) are text or an object; null is the same as no arguments.
-    Raises msgspec.ValidationError for anything else.
-    """
-    function = call.get("function", call.get("custom", call)) if isinstance(call, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise msgspec.ValidationError("`tool_calls` holds something that is not a tool call")
-    arguments = function.get("arguments", function.get("input"))
-    if arguments is None:
-        return ToolCall(name=function["name"])
-    text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
-    return ToolCall(name=function["name"], arguments=text)
 
 
 def _written(reply: Reply) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import msgspec
 from scoring.scorers import json_fields
 from scoring.scorers.json_text import decode, parse
 from scoring.scorers.scorer import Options, Request, Scorer, Unreadable
-from shadow.pairs_file import tool_call
+from shadow.openai_api.recorded_reply import tool_call
 from shadow.records import Reply, ToolCall
 
 Call: TypeAlias = tuple[str, json_fields.Fields]

@@ -106,6 +106,61 @@ def test_a_broken_line_says_what_is_wrong(changes: dict[str, object], reason: st
     assert reason in why_bad(**changes)
 
 
+def chat(**message: object) -> dict[str, object]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "4", **message}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+    return {"id": "c", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage}
+
+
+DUMPED = {"role": "assistant", "content": "4", "refusal": None, "tool_calls": None, "audio": None, "annotations": None}
+RESPONSE = {
+    "object": "response", "status": "completed", "model": "m",
+    "output": [{"type": "message", "content": [{"type": "output_text", "text": "4"}]}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        DUMPED,
+        chat(),
+        RESPONSE,
+        {"message": DUMPED},
+        {"content": [{"type": "text", "text": "4"}]},
+        {"model": "m", "content": "4", "latency_ms": None},
+    ],
+    ids=["a dumped message", "a chat completion", "a response", "a choice", "parts", "nulls"],
+)  # fmt: skip
+def test_a_reply_may_be_recorded_as_the_api_gives_it(reply: dict[str, object]):
+    found = one(frontier=reply).frontier
+    assert found is not None
+    assert (found.content, found.failure, found.tool_calls) == ("4", None, ())
+
+
+def test_of_an_apis_whole_answer_model_usage_and_calls_are_read_and_what_stands_beside_it():
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    found = one(frontier={**chat(content=None, tool_calls=[call]), "latency_ms": 812}).frontier
+    assert found is not None
+    assert (found.model, found.tool_calls, found.latency_ms) == ("m", (ToolCall(name="f", arguments="{}"),), 812)
+    assert found.usage == Usage(prompt_tokens=5, completion_tokens=1)
+
+
+def test_null_is_absent():
+    (found,) = read(
+        encoded({**LINE, "segment": {"locale": None, "plan": "pro"}, "unit": None, "label": None, "candidate": None})
+    )
+    assert isinstance(found, RecordedPair)
+    assert (found.exchange.segment, found.candidate) == ({"plan": "pro"}, None)
+    (without,) = read(encoded({**LINE, "segment": None}))
+    assert isinstance(without, RecordedPair)
+
+
+def test_a_key_that_is_nearly_one_of_ours_is_an_error_and_any_other_is_not_read():
+    assert "unknown key `refrence` of a line; did you mean `reference`?" in why_bad(refrence="42")
+    assert "unknown key `contents` of a reply; did you mean `content`?" in why_bad(frontier={"contents": "x"})
+    assert one(ticket_number=7).frontier == one().frontier
+
+
 def test_broken_lines_keep_their_number_and_do_not_stop_the_rest():
     content = b"\xef\xbb\xbf" + encoded(LINE) + b"\n{\n\xff\n[1]\n   \n" + encoded(LINE).strip()
     found = read(content)

@@ -1,0 +1,81 @@
+"""A reply as people record it, read into the fields of a `Reply`.
+
+Three forms: our own fields; a message as the official client dumps it (`message.model_dump()`, with its nulls); an
+API's whole answer (`response.model_dump()` of Chat Completions or Responses, or `{"message": …}`).
+"""
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+import msgspec
+
+from shadow.openai_api import replies
+from shadow.records import Reply, ToolCall
+
+#: What an API's message and a log's record hold beside our fields; not read.
+_OTHER_KEYS: Final = frozenset({
+    "role", "id", "object", "type", "created", "annotations", "audio", "function_call", "reasoning",
+    "reasoning_content", "logprobs", "index", "name", "parsed", "system_fingerprint", "service_tier",
+})  # fmt: skip
+#: What is recorded beside an API's answer, because no answer says it of itself.
+_MEASURED: Final = frozenset({"latency_ms", "ttft_ms", "cost_usd"})
+_REPLY_KEYS: Final = frozenset(Reply.__struct_fields__)
+
+
+def fields_of(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a reply that `recorded` has, null ones left out. Raises msgspec.ValidationError."""
+    answer = _answer(recorded)
+    if answer is not None:
+        measured = {name: value for name, value in recorded.items() if name in _MEASURED and value is not None}
+        return {**msgspec.to_builtins(answer), **measured}
+    refuse_misspelled(recorded, _REPLY_KEYS, _OTHER_KEYS, "a reply")
+    found = {name: value for name, value in recorded.items() if name in _REPLY_KEYS and value is not None}
+    if isinstance(found.get("content"), list):  # parts of text, as the API takes and some servers give them
+        found["content"] = "".join(_text(part) for part in found["content"])
+    return found
+
+
+def _text(part: Any) -> str:
+    text = part.get("text") if isinstance(part, Mapping) else part
+    return text if isinstance(text, str) else ""
+
+
+def _answer(recorded: Mapping[str, Any]) -> Reply | None:
+    """The reply in an API's whole answer; None where `recorded` is none."""
+    model = recorded.get("model")
+    name = model if isinstance(model, str) else ""
+    if isinstance(recorded.get("choices"), list):
+        return replies.read("chat", recorded, model=name)
+    if isinstance(recorded.get("output"), list):
+        return replies.read("responses", recorded, model=name)
+    if isinstance(message := recorded.get("message"), Mapping):
+        choice = {"message": message, "finish_reason": recorded.get("finish_reason") or "stop"}
+        return replies.read("chat", {"choices": [choice], "usage": recorded.get("usage")}, model=name)
+    return None
+
+
+def refuse_misspelled(found: Collection[str], known: Collection[str], others: Collection[str], what: str) -> None:
+    """Raise msgspec.ValidationError for a key that is none of `known` and nearly one of them.
+
+    Any other key is somebody's own and is not read.
+    """
+    for key in found:
+        if key not in known and key not in others and (near := get_close_matches(key, known, n=1, cutoff=0.75)):
+            raise msgspec.ValidationError(f"unknown key `{key}` of {what}; did you mean `{near[0]}`?")
+
+
+def tool_call(call: Any) -> ToolCall:
+    """A call as people record it: `{"name", "arguments"}`, or the API's `{"function": {…}}` and `{"custom": {…}}`.
+
+    Arguments (of a custom tool: `input`) are text or an object; null and a missing key are the same.
+    Raises msgspec.ValidationError.
+    """
+    function = call.get("function") or call.get("custom") or call if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise msgspec.ValidationError("`tool_calls` has an item that is not a tool call")
+    arguments = function.get("arguments", function.get("input"))
+    if arguments is None:
+        return ToolCall(name=function["name"])
+    text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+    return ToolCall(name=function["name"], arguments=text)
