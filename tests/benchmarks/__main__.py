@@ -9,6 +9,7 @@ with the others.
 `python -m tests.benchmarks gateway store` runs the named ones and does not write the page.
 """
 
+import logging
 import os
 import pkgutil
 import platform
@@ -20,6 +21,8 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from timeit import timeit
+
+import structlog
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
@@ -52,6 +55,8 @@ def main(names):
 
 
 def measure(name):
+    # Services report that they start and stop; here only warnings are of interest.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     module = import_module(f"tests.benchmarks.{name}")
     with redirect_stdout(sys.stderr):  # what the measured code prints does not belong on the page
         rows = module.measure()
