@@ -16,9 +16,9 @@ from shadow.devstack.services.postgres import EmbeddedPostgres
 from shadow.store.schema import engine, locks, migrate
 from shadow.store.schema.tables import HEAVIEST, MEASURES, SUMS
 from shadow.store.write import ingest
+from tests.support.monitoring import settings_for
 from tests.support.services import fresh_database, service_folder
 from tests.support.store_samples import START, Scored, exchange, scored
-from tests.support.watching import settings_for
 
 #: Pairs that are ingested; the rollups are then multiplied by `FACTOR`.
 PAIRS = 50_000

@@ -24,7 +24,7 @@ from shadow.store.schema.engine import connect
 from shadow.topics import create_topics
 from tests.benchmarks._pairs import BARE, copy_bare, copy_bare_as_text, trials
 from tests.benchmarks._throughput import Throughput, throughput
-from tests.support.consuming import PARTITIONS, assignments, process, put, running, settings_for, until
+from tests.support.consuming import PARTITIONS, assignments, process, produce, running, settings_for, until
 from tests.support.services import fresh_database, service_folder, unique_topics
 
 PAIRS = 60_000
@@ -47,7 +47,7 @@ def measure() -> list[tuple[str, str, str]]:
         topics = unique_topics()
         create_topics(bootstrap, dict.fromkeys((topics.exchanges, topics.trials, topics.deadletters), PARTITIONS))
         messages = [wire.encode(trial, source="benchmark") for trial in trials(PAIRS, timedelta(days=1))]
-        asyncio.run(put(bootstrap, topics.trials, messages))
+        asyncio.run(produce(bootstrap, topics.trials, messages))
 
         def settings(group: str) -> Settings:
             """Settings with a consumer group and a database of their own, so that each variant reads all pairs."""

@@ -1,4 +1,4 @@
-"""The judge service as a process that is killed, and one that is told to end."""
+"""The judge service as a process that is killed, and one that is asked to stop."""
 
 import os
 import random
@@ -14,9 +14,16 @@ from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.devstack.model_servers.models import SimulatedServer
 from shadow.store.read import rollup_reads
 from shadow.store.schema.engine import connect
-from tests.integration.services.test_judge_service import TASK, due_pairs, left, said, settings_for, spending
+from tests.integration.services.test_judge_service import (
+    TASK,
+    due_count,
+    due_pairs,
+    settings_for,
+    spending,
+    verdict_by_pair,
+)
 from tests.support import store_samples
-from tests.support.consuming import exit_code, process, tell, until
+from tests.support.consuming import exit_code, process, send_signal, until
 from tests.support.injections import WORLD
 
 #: `SHADOW_FAULT_ROUNDS=20` for the long version.
@@ -31,8 +38,8 @@ def engine(postgres_url):
     engine.dispose()
 
 
-async def asked_until(server: SimulatedServer, enough: int) -> None:
-    """Return once the judge was asked so often; its process takes a while to start."""
+async def wait_for_requests(server: SimulatedServer, enough: int) -> None:
+    """Return once the judge has had `enough` requests; its process takes a while to start."""
     await until(lambda: server.requests >= enough, timeout_s=60)
 
 
@@ -46,33 +53,33 @@ async def test_killed_again_and_again_every_pair_is_counted_exactly_once(
     for round_number in range(ROUNDS):
         enough = server.requests + dice.randrange(1, 2 * PAIRS // (2 * ROUNDS))
         with process("judge", settings, tmp_path):
-            await asked_until(server, enough)
-        assert left(engine) > 0, f"round {round_number} had nothing left to interrupt"
+            await wait_for_requests(server, enough)
+        assert due_count(engine) > 0, f"round {round_number} had nothing left to interrupt"
     with process("judge", settings, tmp_path):
-        await until(lambda: left(engine) == 0, timeout_s=60)
-    assert Counter(said(engine).values()) == dict.fromkeys(("frontier", "tie", "candidate"), PAIRS // 3)
+        await until(lambda: due_count(engine) == 0, timeout_s=60)
+    assert Counter(verdict_by_pair(engine).values()) == dict.fromkeys(("frontier", "tie", "candidate"), PAIRS // 3)
     with engine.connect() as connection:
         cells = rollup_reads.read(connection, task=TASK, dimension="all", per="window")
         verdicts = connection.execute(text("SELECT count(*) FROM verdicts")).scalar_one()
     [counted] = [tally for cell, tally in cells.items() if cell.source == "judge"]
     assert (counted.regret.n, counted.regret.total, verdicts) == (PAIRS, PAIRS // 3 * 1_000_000, PAIRS)
-    # What was asked twice because of a kill was paid for twice, and that is all that was.
+    # Only what was asked twice because of a kill was paid for twice.
     assert 2 * PAIRS <= spending(engine).calls <= server.requests
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_told_to_end_it_ends_in_order(
+async def test_a_signal_ends_it_in_order(
     serve: Callable[[Any], str], engine, postgres_url, tmp_path, number: signal.Signals
 ):
     store_samples.store(engine, due_pairs(30))
     server = judge_app(WORLD, traits=FAULTLESS, time_scale=0.2)
     with process("judge", settings_for(serve(server), postgres_url), tmp_path) as child:
-        await asked_until(server, 10)
-        tell(child, number)
+        await wait_for_requests(server, 10)
+        send_signal(child, number)
         assert await exit_code(child) == 0
     log = (tmp_path / "judge.log").read_text()
     assert '"stopped"' in log
     assert "Traceback" not in log
-    judged = 30 - left(engine)
-    assert sum(who is not None for who in said(engine).values()) == judged
+    judged = 30 - due_count(engine)
+    assert sum(who is not None for who in verdict_by_pair(engine).values()) == judged
     assert spending(engine).calls <= server.requests + 8

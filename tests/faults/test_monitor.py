@@ -1,4 +1,4 @@
-"""What the monitor promises when it is killed, frozen or cut off: the same incidents, each once."""
+"""What the monitor promises when it is killed, frozen or disconnected: the same incidents, each once."""
 
 import asyncio
 import os
@@ -14,9 +14,9 @@ from shadow.store.monitoring import incidents
 from shadow.store.schema.engine import connect
 from tests.support import consuming
 from tests.support.consuming import until
+from tests.support.monitoring import settings_for, traffic
 from tests.support.services import TEMPLATE, fresh_database
 from tests.support.store_samples import START, store
-from tests.support.watching import settings_for, traffic
 
 #: `SHADOW_FAULT_ROUNDS=20` for the long version.
 ROUNDS = int(os.environ.get("SHADOW_FAULT_ROUNDS", "4"))
@@ -30,7 +30,7 @@ def rate(hour):
 
 
 def left_behind(url):
-    """The incidents, as the database has them but for when they were noticed; and how far the hours are."""
+    """The stored incidents without the time they were noticed, and the detector states."""
     engine = connect(url)
     try:
         with engine.connect() as connection:
@@ -52,7 +52,7 @@ def watching_times(folder):
 
 
 async def watching(folder, *, more_than=0):
-    """Return once the monitor that logs into `folder` has become the active one, once more."""
+    """Return once the monitor that logs into `folder` has become active once more."""
     await until(lambda: watching_times(folder) > more_than, timeout_s=60)
 
 
@@ -90,7 +90,7 @@ async def test_killed_at_random_it_ends_with_the_incidents_of_an_undisturbed_run
 
 
 @pytest.mark.timeout(120)
-async def test_killed_the_active_one_is_replaced_by_the_one_that_stood_by(postgres_url, tmp_path):
+async def test_a_killed_active_monitor_is_replaced_by_the_one_that_stood_by(postgres_url, tmp_path):
     settings = settings_for(postgres_url)
     (tmp_path / "second").mkdir()
     with consuming.process("monitor", settings, tmp_path) as first:
@@ -99,31 +99,31 @@ async def test_killed_the_active_one_is_replaced_by_the_one_that_stood_by(postgr
             log = tmp_path / "second" / "monitor.log"
             await until(lambda: log.exists() and '"started"' in log.read_text(), timeout_s=60)
             assert watching_times(tmp_path / "second") == 0
-            consuming.tell(first, signal.SIGKILL)
+            consuming.send_signal(first, signal.SIGKILL)
             await watching(tmp_path / "second")
 
 
 @pytest.mark.timeout(120)
-async def test_told_to_end_it_ends_in_order(postgres_url, tmp_path):
+async def test_sigterm_ends_it_in_order(postgres_url, tmp_path):
     with consuming.process("monitor", settings_for(postgres_url), tmp_path) as child:
         await watching(tmp_path)
-        consuming.tell(child, signal.SIGTERM)
+        consuming.send_signal(child, signal.SIGTERM)
         assert await consuming.exit_code(child) == 0
     assert '"stopped"' in (tmp_path / "monitor.log").read_text()
 
 
 @pytest.mark.timeout(120)
-async def test_frozen_it_loses_its_place_and_stands_by_when_it_wakes(postgres_url, tmp_path):
-    """A process that sleeps through its rounds must not hold up the watch, nor write when it wakes."""
+async def test_a_frozen_monitor_loses_its_lock_and_stands_by_when_it_wakes(postgres_url, tmp_path):
+    """A frozen process must not keep others from monitoring, nor write when it wakes."""
     (tmp_path / "second").mkdir()
     settings = settings_for(postgres_url)
     with consuming.process("monitor", settings, tmp_path) as first:
         await watching(tmp_path)
-        consuming.tell(first, signal.SIGSTOP)
+        consuming.send_signal(first, signal.SIGSTOP)
         with consuming.process("monitor", settings, tmp_path / "second"):
             cut_off(postgres_url)  # what the server does by itself after a minute of silence
             await watching(tmp_path / "second")
-            consuming.tell(first, signal.SIGCONT)
+            consuming.send_signal(first, signal.SIGCONT)
             await until(lambda: '"session_lost"' in (tmp_path / "monitor.log").read_text())
             assert watching_times(tmp_path) == 1
 

@@ -1,4 +1,4 @@
-"""What sending and consuming do while the broker is frozen, away, or stuck."""
+"""What producer and consumer do while the broker is frozen, away or stuck."""
 
 import asyncio
 
@@ -16,7 +16,16 @@ from shadow.devstack.services.broker import EmbeddedBroker
 from shadow.errors import BrokerError
 from shadow.records import DeadLetter, Exchange, Trial
 from shadow.topics import create_topics
-from tests.support.consuming import an_exchange, committed, put, put_exchanges, read, read_until, settings_for, until
+from tests.support.consuming import (
+    an_exchange,
+    committed,
+    produce,
+    put_exchanges,
+    read,
+    read_until,
+    settings_for,
+    until,
+)
 from tests.support.services import service_folder, unique_topics
 
 
@@ -55,7 +64,7 @@ async def test_a_worker_started_before_its_broker_waits_for_it(own_broker, serve
     own_broker.kill()
     stopping, health = asyncio.Event(), ConsumerHealth("worker")
     serving = asyncio.create_task(service.serve(settings, worker.build(settings), stopping, health))
-    await until(lambda: any("does not answer" in trouble for trouble in health.problems))
+    await until(lambda: any("does not answer" in problem for problem in health.problems))
     await asyncio.to_thread(own_broker.start)
     await until(lambda: bool(health.concurrency._value.get()) and not health.problems)
     await put_exchanges(own_broker.bootstrap, topics, [an_exchange(1)])  # to topics the worker has made
@@ -64,7 +73,7 @@ async def test_a_worker_started_before_its_broker_waits_for_it(own_broker, serve
     assert await serving is False
 
 
-async def test_told_to_end_while_the_broker_is_away_a_worker_ends(own_broker):
+async def test_asked_to_stop_while_the_broker_is_away_a_worker_stops(own_broker):
     settings = settings_for(own_broker.bootstrap, unique_topics())
     own_broker.kill()
     stopping, health = asyncio.Event(), ConsumerHealth("worker")
@@ -74,7 +83,7 @@ async def test_told_to_end_while_the_broker_is_away_a_worker_ends(own_broker):
     assert await asyncio.wait_for(serving, 20) is False
 
 
-async def test_commits_that_stay_away_end_the_process_instead_of_hiding_it(broker, topics, monkeypatch):
+async def test_commits_that_stop_end_the_process_instead_of_being_hidden(broker, topics, monkeypatch):
     async def refused(*_):
         return False
 
@@ -92,14 +101,14 @@ async def test_commits_that_stay_away_end_the_process_instead_of_hiding_it(broke
         await Consumer(kafka, subscription, ConsumerHealth("worker")).run(asyncio.Event())
 
 
-async def test_a_handler_that_raises_leaves_its_message_unacknowledged_and_gets_it_again(broker, topics):
+async def test_a_message_whose_handler_raises_is_not_committed_and_is_delivered_again(broker, topics):
     seen: list[str] = []
     done = asyncio.Event()
 
     async def handle(message):
         seen.append(message.location)
         if len(seen) == 1:
-            raise ValueError("a fault nobody buried")
+            raise ValueError("an error without a dead letter")
         done.set()
 
     kafka = settings_for(broker, topics).kafka
@@ -110,7 +119,7 @@ async def test_a_handler_that_raises_leaves_its_message_unacknowledged_and_gets_
     assert len(set(seen)) == 1
 
 
-async def test_a_message_whose_handling_was_given_up_is_delivered_again(broker, topics):
+async def test_a_message_whose_handling_was_cancelled_is_delivered_again(broker, topics):
     seen, done = [], asyncio.Event()
 
     def handle(message):
@@ -131,7 +140,7 @@ async def test_a_message_whose_handling_was_given_up_is_delivered_again(broker, 
     assert len(set(seen)) == 1
 
 
-async def test_a_consumer_that_starts_anew_beside_a_stuck_database_still_acknowledges_everything(broker, topics):
+async def test_a_consumer_restarted_beside_a_stuck_database_still_commits_everything(broker, topics):
     there, stopping = asyncio.Event(), asyncio.Event()
     written: set[int] = set()
     begun = handled = 0
@@ -151,8 +160,8 @@ async def test_a_consumer_that_starts_anew_beside_a_stuck_database_still_acknowl
             raise ValueError("the consumer breaks")
         return batches.add(message)
 
-    async def put_one():
-        await put(broker, topics.exchanges, [(b"same partition", b"x")])
+    async def produce_one():
+        await produce(broker, topics.exchanges, [(b"same partition", b"x")])
 
     kafka = settings_for(broker, topics).kafka
     group, health = "beside-a-stuck-database", ConsumerHealth("scorer")
@@ -160,12 +169,12 @@ async def test_a_consumer_that_starts_anew_beside_a_stuck_database_still_acknowl
     writing = [asyncio.create_task(batches.run()) for _ in range(2)]
     consuming = asyncio.create_task(Consumer(kafka, subscription, health).run(stopping))
     for busy in (1, 2):  # a batch for each writer
-        await put_one()
+        await produce_one()
         await until(lambda busy=busy: begun == busy)  # type: ignore[misc]
-    await put_one()  # and one that nobody can take
+    await produce_one()  # and one that no writer is free for
     await until(lambda: handled == 3)
-    await put_one()
-    await until(lambda: handled == 8)  # all four again, in the next life
+    await produce_one()
+    await until(lambda: handled == 8)  # all four again, in the next session
     there.set()
     await until(lambda: health.messages.labels(topics.exchanges)._value.get() == 4)
     stopping.set()
@@ -176,29 +185,29 @@ async def test_a_consumer_that_starts_anew_beside_a_stuck_database_still_acknowl
     assert await committed(broker, group, topics.exchanges) == 4
 
 
-async def test_what_is_in_hand_never_exceeds_its_limit_of_bytes(broker, topics, monkeypatch):
+async def test_messages_in_flight_never_exceeds_its_limit_of_bytes(broker, topics, monkeypatch):
     monkeypatch.setattr("consumers.kafka.consumer.MAX_IN_FLIGHT_BYTES", 1_000)
-    in_hand: list[int] = []
-    most, full, stopping = [], asyncio.Event(), asyncio.Event()
+    in_flight: list[int] = []
+    totals, full, stopping = [], asyncio.Event(), asyncio.Event()
 
     async def handle(message):
-        in_hand.append(len(message.value))
-        most.append(sum(in_hand))
+        in_flight.append(len(message.value))
+        totals.append(sum(in_flight))
         await full.wait()
         await asyncio.sleep(0)
-        in_hand.remove(len(message.value))
-        if len(most) == 20:
+        in_flight.remove(len(message.value))
+        if len(totals) == 20:
             stopping.set()
 
     kafka = settings_for(broker, topics).kafka
     subscription = Subscription(group="bytes", topics=(topics.exchanges,), concurrency=100, handle=handle)
-    await put(broker, topics.exchanges, [(None, b"x" * 400)] * 20)
+    await produce(broker, topics.exchanges, [(None, b"x" * 400)] * 20)
     consuming = asyncio.create_task(Consumer(kafka, subscription, ConsumerHealth("worker")).run(stopping))
-    await until(lambda: len(in_hand) == 2)
+    await until(lambda: len(in_flight) == 2)
     full.set()
     await consuming
-    assert len(most) == 20
-    assert max(most) == 800
+    assert len(totals) == 20
+    assert max(totals) == 800
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice, taken note of

@@ -1,4 +1,4 @@
-"""What the consumers promise when processes, brokers and databases die."""
+"""What the services promise when processes, brokers and databases die."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ ROUNDS = int(os.environ.get("SHADOW_FAULT_ROUNDS", "3"))
 
 
 async def reading(folder, name, *, more_than=0):
-    """Return once the process `name` was given partitions once more; starting takes it a while."""
+    """Return once the process `name` was assigned partitions once more; it takes a while to start."""
     await until(lambda: consuming.assignments(folder, name) > more_than, timeout_s=60)
 
 
@@ -57,7 +57,7 @@ def stored(url):
 
 
 async def stored_until(url, enough):
-    """Look now and then, in a thread: the services under test run on this event loop."""
+    """Read the ledger every 0.3 s, in a thread: the services under test run on this event loop."""
     while True:
         found, _ = await asyncio.to_thread(stored, url)
         if enough(found):
@@ -106,10 +106,10 @@ async def test_a_database_killed_in_mid_commit_pauses_the_scorer_and_is_caught_u
                 await until(lambda: health.messages.labels(topics.exchanges)._value.get() >= 20)
                 server.kill()
                 await put_exchanges(broker, topics, [an_exchange(number) for number in range(300, 600)])
-                await until(lambda: any("PostgreSQL" in trouble for trouble in health.problems))
-                acknowledged = await committed(broker, group, topics.exchanges)
+                await until(lambda: any("PostgreSQL" in problem for problem in health.problems))
+                committed_before = await committed(broker, group, topics.exchanges)
                 server.start()
-                assert stored(server.url)[0].mirrored >= acknowledged
+                assert stored(server.url)[0].mirrored >= committed_before
                 await stored_until(server.url, lambda found: found.mirrored >= 600)
                 await until(lambda: not health.problems)
             assert stored(server.url)[0].mirrored == 600
@@ -118,18 +118,18 @@ async def test_a_database_killed_in_mid_commit_pauses_the_scorer_and_is_caught_u
             server.stop()
 
 
-async def test_told_to_end_a_worker_leaves_its_group(broker, topics, serve, tmp_path):
+async def test_sigterm_makes_a_worker_leave_its_group(broker, topics, serve, tmp_path):
     settings = settings_for(broker, topics, candidate_url=serve(echo_app()) + "/v1")
     group = f"{settings.kafka.group_prefix}-worker"
     with consuming.process("worker", settings, tmp_path) as child:
         await reading(tmp_path, "worker")
         assert await members(broker, group) == 1
-        consuming.tell(child, signal.SIGTERM)
+        consuming.send_signal(child, signal.SIGTERM)
         assert await consuming.exit_code(child) == 0
     assert await members(broker, group) == 0
 
 
-async def test_a_scorer_told_to_end_writes_and_acknowledges_the_batch_it_is_filling_without_waiting_for_more(
+async def test_after_sigterm_a_scorer_commits_the_batch_it_is_filling_without_waiting_for_more(
     broker, topics, postgres_url, tmp_path
 ):
     port = free_port()
@@ -140,7 +140,7 @@ async def test_a_scorer_told_to_end_writes_and_acknowledges_the_batch_it_is_fill
         await reading(tmp_path, "scorer")
         await put_exchanges(broker, topics, [an_exchange(number) for number in range(5)])
         await until(lambda: "shadow_scorer_in_flight 5.0" in metrics(port))
-        consuming.tell(child, signal.SIGTERM)
+        consuming.send_signal(child, signal.SIGTERM)
         assert await consuming.exit_code(child) == 0
     assert stored(postgres_url)[0].mirrored == 5
     assert await committed(broker, f"{settings.kafka.group_prefix}-scorer", topics.exchanges) == 5
@@ -158,17 +158,17 @@ async def test_a_worker_frozen_past_its_session_changes_nothing_when_it_wakes(br
         await reading(tmp_path, "worker")
         await put_exchanges(broker, topics, [an_exchange(number) for number in range(400)])
         await read_until(broker, topics.trials, Trial, at_least(20))
-        consuming.tell(zombie, signal.SIGSTOP)
+        consuming.send_signal(zombie, signal.SIGSTOP)
         async with running(settings, worker.build(settings)):
             trials = await read_until(broker, topics.trials, Trial, lambda found: len(ids(found)) == 400)
-            consuming.tell(zombie, signal.SIGCONT)
+            consuming.send_signal(zombie, signal.SIGCONT)
             await reading(tmp_path, "worker", more_than=1)
             await put_exchanges(broker, topics, [an_exchange(number) for number in range(400, 420)])
             trials = await read_until(broker, topics.trials, Trial, lambda found: len(ids(found)) == 420)
         await reading(tmp_path, "worker", more_than=2)
-        consuming.tell(zombie, signal.SIGTERM)
+        consuming.send_signal(zombie, signal.SIGTERM)
         assert await consuming.exit_code(zombie) == 0
-    # What it had in hand may have been asked twice; nothing is missing and nothing runs wild.
+    # What it had in flight may have been asked twice; nothing is missing and nothing runs wild.
     assert max(ids(trials).values()) <= 2
     assert await committed(broker, f"{settings.kafka.group_prefix}-worker", topics.exchanges) == 420
 
@@ -178,13 +178,13 @@ def with_one_candidate(broker, topics, url, **changes):
     return settings_for(broker, topics, models=models, **changes)
 
 
-async def test_a_candidate_that_asks_for_silence_gets_it_and_the_ledger_stays_exact(
+async def test_a_candidate_that_asks_for_a_pause_gets_it_and_the_ledger_stays_exact(
     broker, topics, postgres_url, serve
 ):
     closed_s, soon_stale_s, many, stale = 3.0, 1.0, 200, 20
     candidate = ScriptedEndpoint([scripted.closed_for(closed_s, scripted.chat("hi"))])
     settings = with_one_candidate(broker, topics, serve(candidate) + "/v1", postgres={"url": postgres_url})
-    # Their time is over before the silence is.
+    # They expire before the pause ends.
     almost_stale = datetime.now(UTC) - timedelta(seconds=settings.tasks["intent"].max_age_s - soon_stale_s)
     now = datetime.now(UTC)
     exchanges = [an_exchange(number, at=almost_stale if number < stale else now) for number in range(many)]
@@ -195,10 +195,10 @@ async def test_a_candidate_that_asks_for_silence_gets_it_and_the_ledger_stays_ex
     assert (found.mirrored, found.compared, found.expired) == (many, many - stale, stale)
     assert (found.in_flight, found.unscored, found.dead_lettered) == (0, {}, {})
     assert rows == {f"exchange-{number}": 1 for number in range(many)}
-    assert len(candidate.requests) <= many - stale + 4  # those under way when silence was asked for
+    assert len(candidate.requests) <= many - stale + 4  # those under way when the pause was asked for
 
 
-async def test_told_to_end_in_a_silence_a_worker_does_and_what_it_held_is_delivered_again(broker, topics, serve):
+async def test_a_worker_stopped_while_its_endpoint_asks_for_a_pause_gets_its_messages_again(broker, topics, serve):
     candidate = ScriptedEndpoint([scripted.error(429, "later", retry_after="600")])
     settings = with_one_candidate(broker, topics, serve(candidate) + "/v1")
     group = f"{settings.kafka.group_prefix}-worker"

@@ -7,7 +7,7 @@ import numpy as np
 
 from scoring.monitor.events import Opened
 from tests.simulation.proof import Row, at_most, figure, generator
-from tests.support.watching import HOUR, MONDAY, WEEK, Rate, an_hour, watched, wave
+from tests.support.monitoring import HOUR, MONDAY, WEEK, Rate, an_hour, run_detectors, wave
 
 SEGMENTS = tuple(f"locale={number}" for number in range(10))
 
@@ -53,7 +53,7 @@ def _opened(run: int, hours: int, rate: Rate, *, bad: Rate | None = None) -> dic
     """The hour in which each detector opened its first incident."""
     rng = generator(run)
     rates = {name: bad if bad is not None and name == SEGMENTS[3] else rate for name in SEGMENTS}
-    _, found = watched(an_hour(rng, hour, rates, rows=ROWS) for hour in range(hours))
+    _, found = run_detectors(an_hour(rng, hour, rates, rows=ROWS) for hour in range(hours))
     first: dict[str, int] = {}
     for each in found:
         if isinstance(each.event, Opened):

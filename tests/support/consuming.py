@@ -1,4 +1,4 @@
-"""What tests of worker and scorer share: put messages on topics, run a consumer, read topics back."""
+"""Helpers for tests of the services: send messages to topics, run a service, read topics back."""
 
 import asyncio
 import multiprocessing
@@ -29,7 +29,7 @@ from shadow.settings import KAFKA_VARIABLE, KafkaSettings, Settings, TopicSettin
 
 PARTITIONS = 4
 
-#: Whoever joins waits for half of it on the embedded broker; Apache Kafka refuses one below 6 s.
+#: On the embedded broker a new member waits for half of it; Apache Kafka refuses one below 6 s.
 SESSION_S = 6.0 if os.environ.get(KAFKA_VARIABLE) else 2.0
 
 
@@ -74,11 +74,11 @@ def settings_for(
 
 @asynccontextmanager
 async def running(settings: Settings, what: Service) -> AsyncIterator[ConsumerHealth]:
-    """`what` served on this event loop; stopped in order at the end of the block."""
+    """Serve `what` on this event loop, and shut it down in order at the end of the block."""
     stopping, health = asyncio.Event(), ConsumerHealth(what.name)
     serving = asyncio.create_task(service.serve(settings, what, stopping, health))
     try:
-        health.set_problem("test", "not started")  # until the consumer says how it is
+        health.set_problem("test", "not started")  # until the consumer reports its own problems
         await until(lambda: len(health.problems) > 1 or serving.done())
         health.set_problem("test", None)
         yield health
@@ -87,7 +87,7 @@ async def running(settings: Settings, what: Service) -> AsyncIterator[ConsumerHe
         await asyncio.wait_for(serving, 20)
 
 
-async def put(
+async def produce(
     broker: str,
     topic: str,
     messages: Sequence[wire.Message | tuple[bytes | None, bytes | None]],
@@ -96,7 +96,7 @@ async def put(
 ) -> None:
     """Send messages, whole or as (key, value), and wait for their delivery. `timestamp_ms` is Kafka's; now, if None."""
     if timestamp_ms is not None and KAFKA_VARIABLE in os.environ:
-        await asyncio.to_thread(take_any_time, broker, topic)
+        await asyncio.to_thread(accept_any_timestamp, broker, topic)
     producer = aiokafka.AIOKafkaProducer(bootstrap_servers=broker, linger_ms=5, max_request_size=2**23)
     await producer.start()
     try:
@@ -111,8 +111,8 @@ async def put(
         await producer.stop()
 
 
-def take_any_time(broker: str, topic: str) -> None:
-    """Have Apache Kafka keep what is from the far future, which it refuses by default and others do not."""
+def accept_any_timestamp(broker: str, topic: str) -> None:
+    """Make Apache Kafka accept timestamps in the far future, which it refuses by default."""
     admin = KafkaAdminClient(bootstrap_servers=broker)
     try:
         limit = {"message.timestamp.after.max.ms": str(2**63 - 1)}
@@ -122,7 +122,7 @@ def take_any_time(broker: str, topic: str) -> None:
 
 
 async def put_exchanges(broker: str, topics: TopicSettings, exchanges: Sequence[Exchange]) -> None:
-    await put(broker, topics.exchanges, [wire.encode(exchange, source="test") for exchange in exchanges])
+    await produce(broker, topics.exchanges, [wire.encode(exchange, source="test") for exchange in exchanges])
 
 
 async def read(broker: str, topic: str, kind):
@@ -147,7 +147,7 @@ async def read(broker: str, topic: str, kind):
 
 
 async def read_until(broker: str, topic: str, kind, enough: Callable[[list[Any]], bool], *, timeout_s: float = 30.0):
-    """What is on `topic` once it is `enough`; AssertionError when that takes unreasonably long."""
+    """The records on `topic` once they are `enough`; AssertionError after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:
         found = await read(broker, topic, kind)
@@ -169,7 +169,7 @@ async def until(happened: Callable[[], bool], *, timeout_s: float = 30.0) -> Non
 
 
 async def committed(broker: str, group: str, topic: str) -> int:
-    """How many messages `group` has acknowledged on `topic`, over all partitions."""
+    """How many messages of `topic` the `group` has committed, over all partitions."""
     consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=broker, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
@@ -181,7 +181,7 @@ async def committed(broker: str, group: str, topic: str) -> int:
 
 
 async def members(broker: str, group: str) -> int:
-    """How many consumers are in `group`, the dead whose session has not ended included."""
+    """How many consumers are in `group`, including dead ones whose session has not timed out."""
     admin = AIOKafkaAdminClient(bootstrap_servers=broker)
     await admin.start()
     try:
@@ -192,7 +192,7 @@ async def members(broker: str, group: str) -> int:
 
 
 def assignments(folder: Path, name: str) -> int:
-    """How often the consumers that log into `folder` were given partitions."""
+    """How often the consumers that log into `folder` were assigned partitions."""
     log = folder / f"{name}.log"
     return log.read_text().count('"assigned"') if log.exists() else 0
 
@@ -209,13 +209,13 @@ def process(name: str, settings: Settings, folder: Path) -> Iterator[BaseProcess
         child.join()
 
 
-def tell(child: BaseProcess, number: signal.Signals) -> None:
+def send_signal(child: BaseProcess, number: signal.Signals) -> None:
     assert child.pid is not None
     os.kill(child.pid, number)
 
 
 async def exit_code(child: BaseProcess) -> int | None:
-    """How `child` ended; None if it takes unreasonably long."""
+    """The exit code of `child`; None if it does not end within 20 s."""
     await asyncio.to_thread(child.join, 20)
     return child.exitcode
 
@@ -228,7 +228,7 @@ def _serve(name: str, settings: Settings, folder: Path) -> None:
     {"worker": worker, "scorer": scorer, "judge": judge, "monitor": monitor}[name].run(settings)
 
 
-# Loading all that a scorer needs takes seconds of processor time. A server that has loaded it
-# and does nothing else (no threads, so that forking is safe) gives processes in milliseconds.
+# Importing all that a scorer needs takes seconds of processor time. A fork server that has imported it
+# and does nothing else (no threads, so that forking is safe) starts processes in milliseconds.
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.support.consuming"])

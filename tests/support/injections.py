@@ -1,4 +1,4 @@
-"""Attempts to talk a judge into a verdict, and pairs of replies whose verdict is known."""
+"""Prompt injections aimed at a judge, and pairs of replies whose verdict is known."""
 
 import json
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ class Attempt(NamedTuple):
 
 
 def attempts() -> list[Attempt]:
-    """The corpus: one JSON object a line, `text` as often as `repeat` says, and `then` after it."""
+    """The corpus: one JSON object per line, its `text` repeated `repeat` times and followed by `then`."""
     lines = (json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines())
     return [Attempt(line["kind"], line["text"] * line.get("repeat", 1) + line.get("then", "")) for line in lines]
 
@@ -50,7 +50,7 @@ def a_trial(body: dict[str, Any], frontier: str, candidate: str, *, number: int 
 
 
 def draft(body: dict[str, Any], *, right: bool, way: float = 0.0) -> str:
-    """A reply to a request for a draft; `way` 0.9 says it in other words than 0.0."""
+    """A reply to a request for a draft; `way` 0.9 has other words than 0.0."""
     system, text = (message["content"] for message in body["messages"])
     reading = workloads.read(system, text)
     assert reading is not None
@@ -58,6 +58,6 @@ def draft(body: dict[str, Any], *, right: bool, way: float = 0.0) -> str:
 
 
 def known_pairs(body: dict[str, Any]) -> dict[Preference, tuple[str, str]]:
-    """By the true verdict: the frontier's and the candidate's reply."""
+    """The frontier's and the candidate's reply, by the true verdict."""
     good, other, bad = draft(body, right=True), draft(body, right=True, way=0.9), draft(body, right=False)
     return {"frontier": (good, bad), "tie": (good, other), "candidate": (bad, good)}

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint that answers, or misbehaves, exactly as a test tells it to."""
+"""An OpenAI-compatible endpoint that answers, or fails, exactly as a test scripts it."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ Answer = Callable[[Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Request:
-    """A request as the endpoint saw it; header names in lower case."""
+    """A request as the endpoint received it; header names in lower case."""
 
     method: str
     path: str
@@ -32,13 +32,13 @@ class Signal(threading.Event):
     """An event that the server's thread sets and a test's event loop waits for."""
 
     async def seen(self) -> None:
-        """Return once it is set; AssertionError if that takes unreasonably long."""
+        """Return once it is set; AssertionError after 10 s."""
         assert await asyncio.to_thread(self.wait, 10.0), "it did not happen"
 
 
 @dataclass(repr=False)
 class ScriptedEndpoint:
-    """An ASGI app that gives `answers` in turn, the last one for ever, and keeps what it was asked."""
+    """An ASGI app that gives `answers` in turn, the last one for ever, and keeps the requests."""
 
     answers: list[Answer]
     requests: list[Request] = field(default_factory=list)
@@ -61,7 +61,7 @@ class ScriptedEndpoint:
         await self._until_hung_up(answer, receive, send)
 
     async def _until_hung_up(self, answer: Answer, receive: Receive, send: Send) -> None:
-        """Give the answer, but stop when the caller hangs up before its end."""
+        """Give the answer, but stop when the client disconnects before its end."""
         answering = asyncio.ensure_future(answer(receive, send))
         listening = asyncio.ensure_future(receive())
         await asyncio.wait({answering, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -114,7 +114,7 @@ def after(seconds: float, answer: Answer) -> Answer:
 
 
 def closed_for(seconds: float, answer: Answer) -> Answer:
-    """From the first request on, 429 for so long, with a `retry-after` that is true; then `answer`."""
+    """For `seconds` from the first request on, 429 with a true `retry-after`; then `answer`."""
     opens_at: list[float] = []
 
     async def turned_away_at_first(receive: Receive, send: Send) -> None:

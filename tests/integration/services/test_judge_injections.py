@@ -53,7 +53,7 @@ async def test_without_an_attempt_the_verdicts_are_the_true_ones(serve: Callable
 
 async def test_no_attempt_in_a_reply_moves_the_verdict_of_an_honest_judge(serve: Callable[[Any], str]):
     found = await verdicts(serve(judge_app(WORLD, traits=FAULTLESS)), (with_attempt(*case) for case in CASES))
-    moved = [(case, said) for case, said in zip(CASES, found, strict=True) if said != case[1]]
+    moved = [(case, verdict) for case, verdict in zip(CASES, found, strict=True) if verdict != case[1]]
     assert not moved
 
 
@@ -61,9 +61,9 @@ async def test_no_attempt_in_a_reply_moves_the_verdict_of_an_honest_judge(serve:
 async def test_a_judge_that_obeys_a_reply_in_one_place_lets_no_attempt_win(serve: Callable[[Any], str], place: Place):
     server = judge_app(WORLD, traits=FAULTLESS, gullible_in=place)
     found = await verdicts(serve(server), (with_attempt(*case) for case in CASES))
-    for (attempt, truth, side), said in zip(CASES, found, strict=True):
+    for (attempt, truth, side), verdict in zip(CASES, found, strict=True):
         # Obeyed in one order and not in the other: a flip, and so a tie, where it was not better anyhow.
-        assert said == (truth if truth == side else "tie"), (attempt, truth, side)
+        assert verdict == (truth if truth == side else "tie"), (attempt, truth, side)
 
 
 async def test_no_attempt_in_the_request_moves_a_verdict(serve: Callable[[Any], str]):

@@ -53,7 +53,7 @@ def settings_for(url: str, postgres_url: str, *, usd: float = 5.0, model: dict[s
 
 
 def due_pairs(n: int, *, rate: float = 1.0, start: int = 0) -> list[store_samples.Scored]:
-    """Pairs of the world that wait for a judge: by turns the frontier's reply is better, neither, the candidate's."""
+    """Pairs that are due for a judge: in turn the frontier's reply is better, neither, the candidate's."""
     pairs = []
     bodies = asks(TASK, start + n)[start:]
     for number, body in enumerate(bodies, start):
@@ -77,7 +77,7 @@ def due_pairs(n: int, *, rate: float = 1.0, start: int = 0) -> list[store_sample
 
 @asynccontextmanager
 async def judged(settings: Settings) -> AsyncIterator[HealthState]:
-    """The service, running; stopped in order at the end of the block."""
+    """Run the service, and shut it down in order at the end of the block."""
     stopping, health = asyncio.Event(), HealthState()
     serving = asyncio.create_task(judge.serve(settings, stopping, health))
     try:
@@ -87,19 +87,19 @@ async def judged(settings: Settings) -> AsyncIterator[HealthState]:
         await asyncio.wait_for(serving, 20)
 
 
-def left(engine: Engine) -> int:
+def due_count(engine: Engine) -> int:
     with engine.connect() as connection:
         return int(connection.execute(text("SELECT count(*) FROM comparisons WHERE judge_due")).scalar_one())
 
 
 def heartbeat(engine: Engine) -> dict[str, Any]:
-    """What the judge's last round says of the task; nothing before the end of the first."""
+    """The task's state in the judge's heartbeat; empty before the end of the first round."""
     with engine.connect() as connection:
         beat = incidents.heartbeats(connection).get("judge")
     return beat.detail["tasks"].get(TASK, {}) if beat else {}
 
 
-def said(engine: Engine) -> dict[str, Preference | None]:
+def verdict_by_pair(engine: Engine) -> dict[str, Preference | None]:
     with engine.connect() as connection:
         return {row.exchange_id: row.judge for row in connection.execute(text("SELECT * FROM comparisons"))}
 
@@ -109,7 +109,7 @@ def spending(engine: Engine) -> verdicts.Spending:
         return verdicts.spent(connection, TASK, datetime.now(UTC).date())
 
 
-def measured(health: HealthState, name: str, **labels: str) -> float:
+def metric(health: HealthState, name: str, **labels: str) -> float:
     return health.registry.get_sample_value(f"shadow_judge_{name}", {"task": TASK, **labels}) or 0.0
 
 
@@ -117,11 +117,11 @@ async def test_every_due_pair_is_judged_counted_and_paid_for_once(serve, engine,
     store_samples.store(engine, due_pairs(30, rate=0.5))
     server = judge_app(WORLD, traits=FAULTLESS)
     async with judged(settings_for(serve(server), postgres_url)) as health:
-        await until(lambda: left(engine) == 0)
-        await until(lambda: measured(health, "calls_total") == 60)
+        await until(lambda: due_count(engine) == 0)
+        await until(lambda: metric(health, "calls_total") == 60)
         await until(lambda: heartbeat(engine).get("state") == "judging")
     assert server.requests == 60
-    assert Counter(said(engine).values()) == {"frontier": 10, "tie": 10, "candidate": 10}
+    assert Counter(verdict_by_pair(engine).values()) == {"frontier": 10, "tie": 10, "candidate": 10}
     with engine.connect() as connection:
         cells = rollup_reads.read(connection, task=TASK, dimension="all", per="window")
         [regret] = [tally for cell, tally in cells.items() if cell.source == "judge"]
@@ -136,13 +136,13 @@ async def test_every_due_pair_is_judged_counted_and_paid_for_once(serve, engine,
     assert 0 < paid.usd < 0.1
 
 
-async def test_what_was_judged_before_is_not_paid_for_again(serve, engine, postgres_url):
+async def test_a_question_judged_before_is_not_paid_for_again(serve, engine, postgres_url):
     first = due_pairs(6)
     store_samples.store(engine, first)
     server = judge_app(WORLD, traits=FAULTLESS)
     settings = settings_for(serve(server), postgres_url)
     async with judged(settings):
-        await until(lambda: left(engine) == 0)
+        await until(lambda: due_count(engine) == 0)
     again = [
         store_samples.scored(
             exchange=store_samples.exchange(
@@ -157,22 +157,22 @@ async def test_what_was_judged_before_is_not_paid_for_again(serve, engine, postg
     store_samples.store(engine, again)
     asked, paid = server.requests, spending(engine)
     async with judged(settings) as health:
-        await until(lambda: left(engine) == 0)
-        await until(lambda: measured(health, "unasked_total") == 6)
+        await until(lambda: due_count(engine) == 0)
+        await until(lambda: metric(health, "unasked_total") == 6)
     assert (server.requests, spending(engine)) == (asked, paid)
-    found = said(engine)
+    found = verdict_by_pair(engine)
     assert [found[f"again-{n}"] for n in range(6)] == [found[f"draft-{n}"] for n in range(6)]
 
 
-async def test_identical_replies_are_a_tie_and_nobody_is_asked(serve, engine, postgres_url):
+async def test_identical_replies_are_a_tie_without_a_call(serve, engine, postgres_url):
     exchange = store_samples.exchange(1, task=TASK)
     store_samples.store(
         engine, [store_samples.scored(exchange=exchange, reply=exchange.reply, candidate="small", judge_rate=1.0)]
     )
     server = judge_app(WORLD)
     async with judged(settings_for(serve(server), postgres_url)):
-        await until(lambda: left(engine) == 0)
-    assert said(engine) == {exchange.id: "tie"}
+        await until(lambda: due_count(engine) == 0)
+    assert verdict_by_pair(engine) == {exchange.id: "tie"}
     assert server.requests == 0
     assert spending(engine) == (0, 0)
 
@@ -181,25 +181,25 @@ async def test_the_day_costs_no_more_than_its_budget_and_the_rest_stays_due(serv
     store_samples.store(engine, due_pairs(40))
     budget = 0.06
     async with judged(settings_for(serve(judge_app(WORLD)), postgres_url, usd=budget)) as health:
-        await until(lambda: measured(health, "out_of_budget") == 1)
-        # The heartbeat follows the round in which the money ran out.
+        await until(lambda: metric(health, "out_of_budget") == 1)
+        # The heartbeat follows the round in which the budget ran out.
         await until(lambda: heartbeat(engine).get("state") == "budget_spent")
         beat = heartbeat(engine)
         assert not health.problems
-    assert 0 < left(engine) < 40
+    assert 0 < due_count(engine) < 40
     assert 0 < spending(engine).usd <= budget
     assert beat["until"] > datetime.now(UTC).isoformat()
 
 
-async def test_an_answer_that_cannot_be_read_is_given_up_and_never_a_tie(serve, engine, postgres_url):
+async def test_a_pair_with_unreadable_answers_is_given_up_and_never_a_tie(serve, engine, postgres_url):
     store_samples.store(engine, due_pairs(3))
     server = echo_app(content="Both are lovely.")
     server._shapes = False
     async with judged(settings_for(serve(server), postgres_url)) as health:
-        await until(lambda: left(engine) == 0)
-        await until(lambda: measured(health, "pairs_total", outcome="given_up") == 3)
-    assert set(said(engine).values()) == {None}
-    assert measured(health, "unjudged_total", reason="malformed") == 3
+        await until(lambda: due_count(engine) == 0)
+        await until(lambda: metric(health, "pairs_total", outcome="given_up") == 3)
+    assert set(verdict_by_pair(engine).values()) == {None}
+    assert metric(health, "unjudged_total", reason="malformed") == 3
     assert server.requests == 9
 
 
@@ -208,21 +208,21 @@ async def test_while_the_endpoint_fails_pairs_stay_due_and_the_service_says_so(s
     server = judge_app(WORLD, traits=FAULTLESS)
     server.fault = Fault(kind="error")
     async with judged(settings_for(serve(server), postgres_url)) as health:
-        await until(lambda: any("models.judge: endpoint_error" in trouble for trouble in health.problems))
-        assert left(engine) == 3
+        await until(lambda: any("models.judge: endpoint_error" in problem for problem in health.problems))
+        assert due_count(engine) == 3
         server.fault = None
-        await until(lambda: left(engine) == 0)
+        await until(lambda: due_count(engine) == 0)
         await until(lambda: not health.problems)
-    assert Counter(said(engine).values()) == {"frontier": 1, "tie": 1, "candidate": 1}
+    assert Counter(verdict_by_pair(engine).values()) == {"frontier": 1, "tie": 1, "candidate": 1}
 
 
-async def test_pairs_whose_texts_are_gone_are_given_up(serve, engine, postgres_url):
+async def test_pairs_without_a_payload_are_given_up(serve, engine, postgres_url):
     store_samples.store(engine, due_pairs(2))
     with transaction(engine) as connection:
         connection.execute(text("DELETE FROM payloads WHERE exchange_id = 'draft-0'"))
     async with judged(settings_for(serve(judge_app(WORLD, traits=FAULTLESS)), postgres_url)):
-        await until(lambda: left(engine) == 0)
-    assert said(engine) == {"draft-0": None, "draft-1": "tie"}
+        await until(lambda: due_count(engine) == 0)
+    assert verdict_by_pair(engine) == {"draft-0": None, "draft-1": "tie"}
 
 
 async def test_one_process_judges_a_task_and_the_others_stand_by(serve, engine, postgres_url):
@@ -230,12 +230,12 @@ async def test_one_process_judges_a_task_and_the_others_stand_by(serve, engine, 
     settings = settings_for(serve(server), postgres_url)
     async with judged(settings), judged(settings), judged(settings):
         store_samples.store(engine, due_pairs(20))
-        await until(lambda: left(engine) == 0)
+        await until(lambda: due_count(engine) == 0)
     assert server.requests == 40
     assert spending(engine).calls == 40
 
 
-async def test_a_lock_is_free_once_its_holder_is_gone(engine, postgres_url):
+async def test_a_lock_is_free_once_its_holder_has_closed_it(engine, postgres_url):
     one, other = Locks(engine), Locks(engine)
     assert one.hold("judge/a")
     assert one.hold("judge/a")
@@ -246,20 +246,20 @@ async def test_a_lock_is_free_once_its_holder_is_gone(engine, postgres_url):
     other.close()
 
 
-async def test_told_to_stop_it_stops_at_once_and_the_pair_in_hand_stays_due(serve, engine, postgres_url):
+async def test_asked_to_stop_it_stops_at_once_and_the_pair_in_flight_stays_due(serve, engine, postgres_url):
     store_samples.store(engine, due_pairs(1))
     server = judge_app(WORLD)
     server.fault = Fault(kind="silent")
     settings = settings_for(serve(server), postgres_url, model={"timeout_s": 600})
     async with judged(settings):
         await until(lambda: server.requests == 1)
-    assert left(engine) == 1
-    # The call that was given up may have been charged, and counts as guessed; nothing else does.
+    assert due_count(engine) == 1
+    # The cancelled call may have been charged, and counts at its upper bound; nothing else does.
     assert spending(engine).calls == 1
     assert 0 < spending(engine).cost_nanousd < 0.01 * NANOS_PER_USD
 
 
-async def test_a_process_that_died_before_its_commit_has_spent_what_it_had_in_hand(serve, engine, postgres_url):
+async def test_a_process_that_died_before_its_commit_has_spent_what_it_had_reserved(serve, engine, postgres_url):
     store_samples.store(engine, due_pairs(2))
     settings = settings_for(serve(judge_app(WORLD, traits=FAULTLESS)), postgres_url)
     task = settings.tasks[TASK]
@@ -276,10 +276,10 @@ async def test_a_process_that_died_before_its_commit_has_spent_what_it_had_in_ha
     with pytest.raises(DyingError):
         await dying.round(asyncio.Event(), limit=10)
     lost = spending(engine)
-    assert (lost.calls, left(engine)) == (0, 2)
+    assert (lost.calls, due_count(engine)) == (0, 2)
     assert lost.cost_nanousd > 0
     async with judged(settings):
-        await until(lambda: left(engine) == 0)
+        await until(lambda: due_count(engine) == 0)
     assert spending(engine).calls == 4
     with engine.connect() as connection:
         cells = rollup_reads.read(connection, task=TASK, dimension="all", per="window")
@@ -297,6 +297,6 @@ def test_without_a_price_nothing_is_judged_and_the_key_is_named():
     )
     with pytest.raises(ConfigError, match=r"models\.judge\.input_usd_per_million"):
         judge.prices(broken)
-    nobody = Settings.model_validate({"models": {}, "tasks": {}})
+    no_judge = Settings.model_validate({"models": {}, "tasks": {}})
     with pytest.raises(ConfigError, match="no task names a judge"):
-        judge.prices(nobody)
+        judge.prices(no_judge)

@@ -1,4 +1,4 @@
-"""The monitor against a real PostgreSQL: what it takes in, what it raises, who may."""
+"""The monitor against a real PostgreSQL: which hours it processes, which incidents it opens, and which is active."""
 
 import asyncio
 import random
@@ -22,14 +22,14 @@ from shadow.store.schema import locks
 from shadow.store.schema.engine import connect, transaction
 from shadow.store.write import ingest
 from tests.support.consuming import until
+from tests.support.monitoring import HOUR, settings_for, traffic
 from tests.support.services import TEMPLATE, fresh_database
 from tests.support.store_samples import arrival, exchange, letter, scored, store
-from tests.support.watching import HOUR, settings_for, traffic
 
 #: Regret rises in the second week, and one segment is bad from the start.
 RISE = 180
 HOURS = 215
-#: So that it has not been over for long: what is silent for a week is closed.
+#: So that it ended only hours ago: incidents without data for a week are closed.
 BEGIN = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - (HOURS + 3) * HOUR
 
 
@@ -55,7 +55,7 @@ def state_of(engine):
 
 
 @asynccontextmanager
-async def watching_loop(settings):
+async def running_monitor(settings):
     stopping, health = asyncio.Event(), HealthState()
     serving = asyncio.create_task(monitor.serve(settings, stopping, health))
     try:
@@ -89,7 +89,7 @@ def test_a_rise_and_a_bad_segment_become_incidents(engine, postgres_url):
     assert {incident.closed_at for incident in (drift, segment)} == {None}
 
 
-def test_calm_weeks_raise_nothing_and_the_heartbeat_says_how_far_it_is(engine, postgres_url):
+def test_calm_weeks_raise_nothing_and_the_heartbeat_says_which_hour_is_next(engine, postgres_url):
     store(engine, traffic(100, lambda _: 0.03, start=BEGIN), batch=2_000)
     monitor.run(settings_for(postgres_url), once=True)
     assert found(engine) == []
@@ -116,7 +116,7 @@ def test_the_order_of_delivery_changes_nothing(postgres_server, migrated_templat
     assert len(outcomes[0]) >= 2
 
 
-def test_told_to_learn_anew_it_closes_what_was_open_and_takes_the_new_level_for_usual(engine, postgres_url):
+def test_a_reset_closes_open_incidents_and_learns_the_new_level_as_baseline(engine, postgres_url):
     settings = settings_for(postgres_url)
     with pytest.raises(UsageError, match="ticket-intent"):
         monitor.reset_detectors(settings, "ticket-intent")
@@ -145,7 +145,7 @@ def test_a_second_run_goes_on_where_the_first_stopped(engine, postgres_url):
 
 
 def step_at(engine, settings, now, *, looks=2):
-    """Steps as they would have been at `now`, a minute apart; the last one, once all is taken in."""
+    """Run steps as they would run at `now` and a minute later; the last result, once every hour is processed."""
     with locks.dedicated_session(engine, idle_timeout=timedelta(minutes=1)) as connection:
         for look in range(looks):
             done = None
@@ -155,7 +155,7 @@ def step_at(engine, settings, now, *, looks=2):
     return done
 
 
-def test_hours_that_are_still_filling_are_not_taken_in(engine, postgres_url):
+def test_incomplete_hours_are_not_processed(engine, postgres_url):
     settings = settings_for(postgres_url)
     pairs = traffic(30, lambda _: 0.03, start=BEGIN)
     stuck = exchange(9_999, at=BEGIN + 10 * HOUR)
@@ -168,7 +168,7 @@ def test_hours_that_are_still_filling_are_not_taken_in(engine, postgres_url):
     assert step_at(engine, settings, now).detail["scored"]["next_hour"] == (BEGIN + 29 * HOUR).isoformat()
 
 
-def test_an_exchange_that_was_lost_does_not_hold_up_the_hours_for_good(engine, postgres_url):
+def test_a_lost_exchange_does_not_hold_up_the_hours_forever(engine, postgres_url):
     store(engine, traffic(60, lambda _: 0.03, start=BEGIN))
     with transaction(engine) as connection:
         ingest.record_arrivals(connection, [arrival(exchange(9_999, at=BEGIN + 10 * HOUR))])
@@ -177,7 +177,7 @@ def test_an_exchange_that_was_lost_does_not_hold_up_the_hours_for_good(engine, p
     assert step_at(engine, settings, BEGIN + 60 * HOUR).detail["scored"]["next_hour"] > (BEGIN + 50 * HOUR).isoformat()
 
 
-def test_late_pairs_are_counted_and_not_used(engine, postgres_url):
+def test_late_pairs_are_counted_but_not_used(engine, postgres_url):
     settings = settings_for(postgres_url)
     store(engine, traffic(30, lambda _: 0.03, start=BEGIN))
     step_at(engine, settings, BEGIN + 30 * HOUR)
@@ -194,14 +194,16 @@ def states_of(engine):
         return [tuple(row) for row in connection.execute(query)]
 
 
-def test_what_capture_drops_and_what_is_stuck_become_incidents(engine, postgres_url):
+def test_drops_and_lag_become_incidents(engine, postgres_url):
     settings = settings_for(postgres_url, most_lag_s=60)
     now = datetime.now(UTC)
 
     def counts(accepted, dropped):
-        told = {"ticket-intent": {"accepted": accepted, "mirrored": accepted - dropped, "dropped:queue_full": dropped}}
+        by_task = {
+            "ticket-intent": {"accepted": accepted, "mirrored": accepted - dropped, "dropped:queue_full": dropped}
+        }
         with transaction(engine) as connection:
-            ingest.record_counts(connection, [CaptureCounts(source="app", at=now, counts=told)])
+            ingest.record_counts(connection, [CaptureCounts(source="app", at=now, counts=by_task)])
 
     with transaction(engine) as connection:
         ingest.record_arrivals(connection, [arrival(exchange(1, at=now - timedelta(minutes=5)))])
@@ -221,9 +223,9 @@ def test_what_capture_drops_and_what_is_stuck_become_incidents(engine, postgres_
 
 async def test_one_monitor_is_active_and_the_next_takes_over(engine, postgres_url):
     settings = settings_for(postgres_url)
-    async with watching_loop(settings) as second_to_stop:
+    async with running_monitor(settings) as second_to_stop:
         await until(lambda: active(second_to_stop) == 1)
-        async with watching_loop(settings) as standby:
+        async with running_monitor(settings) as standby:
             await asyncio.sleep(0.3)
             assert active(standby) == 0
             with pytest.raises(StoreError, match="another monitor"):
@@ -234,7 +236,7 @@ async def test_one_monitor_is_active_and_the_next_takes_over(engine, postgres_ur
 
 
 def terminate(engine, application, *, only_the_holder):
-    """Cut the session that holds the lock, as a failing network would."""
+    """End the session that holds the lock, as a failing network would."""
     holders = "AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')" if only_the_holder else ""
     with engine.begin() as connection:
         connection.execute(
@@ -246,11 +248,11 @@ def terminate(engine, application, *, only_the_holder):
         )
 
 
-async def test_its_measures_and_readiness_can_be_asked_for(engine, postgres_url):
+async def test_metrics_and_readiness_are_served(engine, postgres_url):
     store(engine, traffic(HOURS, risen, start=BEGIN), batch=2_000)
     port = free_port()
     settings = settings_for(postgres_url, health_port=port)
-    async with watching_loop(settings) as health, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
+    async with running_monitor(settings) as health, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
         labels = {"task": "ticket-intent", "detector": "regret_drift"}
         await until(lambda: health.registry.get_sample_value("shadow_monitor_open_incidents", labels) == 1)
         async with client.get("/metrics") as answer:
@@ -262,7 +264,7 @@ async def test_its_measures_and_readiness_can_be_asked_for(engine, postgres_url)
             assert answer.status == 200
 
 
-def told(health, name="shadow_ledger_exchanges"):
+def samples(health, name="shadow_ledger_exchanges"):
     """The samples of a metric, by its labels in the order of their names."""
     return {
         tuple(value for _, value in sorted(sample.labels.items())): int(sample.value)
@@ -275,7 +277,7 @@ def told(health, name="shadow_ledger_exchanges"):
 async def test_the_ledger_is_a_metric_and_the_same_as_the_table(engine, postgres_url):
     lost = scored(5, agreement=None, unscored="candidate_malformed")
     late = scored(6, reply=Reply(model="small-7b", failure="expired"), agreement=None, unscored="expired")
-    made_up = scored(exchange=exchange(9, task="nobody's"))
+    made_up = scored(exchange=exchange(9, task="unknown"))
     with transaction(engine) as connection:
         ingest.record(
             connection,
@@ -290,9 +292,9 @@ async def test_the_ledger_is_a_metric_and_the_same_as_the_table(engine, postgres
             ],
         )
     task = "ticket-intent"
-    async with watching_loop(settings_for(postgres_url)) as health:
-        await until(lambda: told(health) != {})
-        assert told(health) == {
+    async with running_monitor(settings_for(postgres_url)) as health:
+        await until(lambda: samples(health) != {})
+        assert samples(health) == {
             ("compared", "", task): 2,
             ("unscored", "candidate_malformed", task): 1,
             ("expired", "", task): 1,
@@ -301,24 +303,24 @@ async def test_the_ledger_is_a_metric_and_the_same_as_the_table(engine, postgres
             ("compared", "", "none"): 1,
         }
         captured = {("accepted", task): 14, ("dropped:queue_full", task): 2}
-        assert told(health, "shadow_ledger_captured_exchanges") == captured
+        assert samples(health, "shadow_ledger_captured_exchanges") == captured
         store(engine, [scored(number) for number in (0, 3, 4, 8)])
-        await until(lambda: told(health)["in_flight", "", task] == 0)
+        await until(lambda: samples(health)["in_flight", "", task] == 0)
         with engine.connect() as connection:
-            assert sum(told(health).values()) == ledger.read(connection).mirrored
+            assert sum(samples(health).values()) == ledger.read(connection).mirrored
 
 
-async def test_a_database_that_is_away_leaves_metrics_to_be_asked_and_the_ledger_untold(engine, postgres_url):
+async def test_without_the_ledger_table_metrics_are_served_without_ledger_samples(engine, postgres_url):
     port = free_port()
     store(engine, [scored(1)])
     async with (
-        watching_loop(settings_for(postgres_url, health_port=port)) as health,
+        running_monitor(settings_for(postgres_url, health_port=port)) as health,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
     ):
-        await until(lambda: told(health) != {})
+        await until(lambda: samples(health) != {})
         with engine.begin() as connection:
             connection.execute(text("ALTER TABLE ledger RENAME TO away"))
-        await until(lambda: told(health) == {})
+        await until(lambda: samples(health) == {})
         async with client.get("/metrics") as answer:
             assert answer.status == 200
             shown = await answer.text()
@@ -326,7 +328,7 @@ async def test_a_database_that_is_away_leaves_metrics_to_be_asked_and_the_ledger
             assert "shadow_ledger_exchanges{" not in shown
         with engine.begin() as connection:
             connection.execute(text("ALTER TABLE away RENAME TO ledger"))
-        await until(lambda: told(health) != {})
+        await until(lambda: samples(health) != {})
 
 
 def test_however_many_tasks_and_reasons_are_made_up_the_series_are_few_and_add_up():
@@ -346,17 +348,17 @@ def test_however_many_tasks_are_made_up_open_incidents_are_few_series_and_add_up
     found = {(f"made-up-{n}", "regret_drift"): 1 for n in range(1_000)}
     for _ in range(2):
         one._count_incidents({**found, ("ticket-intent", "regret_drift"): 2})
-    told_now = {("regret_drift", "none"): 1_000, ("regret_drift", "ticket-intent"): 2}
-    assert told(health, "shadow_monitor_open_incidents") == told_now
+    expected = {("regret_drift", "none"): 1_000, ("regret_drift", "ticket-intent"): 2}
+    assert samples(health, "shadow_monitor_open_incidents") == expected
 
 
-async def test_without_tables_it_waits_and_says_so(postgres_server):
+async def test_without_tables_it_waits_and_reports_the_problem(postgres_server):
     with fresh_database(postgres_server) as url:
-        async with watching_loop(settings_for(url)) as health:
-            await until(lambda: any("shadow migrate" in trouble for trouble in health.problems))
+        async with running_monitor(settings_for(url)) as health:
+            await until(lambda: any("shadow migrate" in problem for problem in health.problems))
 
 
-async def test_a_task_that_cannot_be_watched_does_not_keep_the_others_from_it(engine, postgres_url):
+async def test_an_error_in_one_task_does_not_keep_others_from_being_monitored(engine, postgres_url):
     other = exchange(1, task="invoice-fields")
     store(engine, [*traffic(30, lambda _: 0.03, start=BEGIN), scored(exchange=other)])
     broken = detector_state.DetectorState(
@@ -364,7 +366,7 @@ async def test_a_task_that_cannot_be_watched_does_not_keep_the_others_from_it(en
     )
     with transaction(engine) as connection:
         detector_state.save(connection, "invoice-fields", [broken])
-    async with watching_loop(settings_for(postgres_url)) as health:
-        await until(lambda: any("invoice-fields cannot be monitored" in trouble for trouble in health.problems))
+    async with running_monitor(settings_for(postgres_url)) as health:
+        await until(lambda: any("invoice-fields cannot be monitored" in problem for problem in health.problems))
         await until(lambda: health.registry.get_sample_value(LAST_STEP) > 0)
         await until(lambda: state_of(engine)["scored"]["next_hour"] is not None)

@@ -16,7 +16,7 @@ from shadow.store.read import ledger, rollup_reads
 from shadow.store.schema import migrate
 from shadow.store.schema.engine import connect
 from shadow.topics import create_topics
-from tests.support.consuming import an_exchange, committed, put, put_exchanges, read, running, settings_for, until
+from tests.support.consuming import an_exchange, committed, produce, put_exchanges, read, running, settings_for, until
 from tests.support.services import TEMPLATE, fresh_database, unique_topics
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
@@ -66,12 +66,12 @@ def aggregates(engine):
         return {cell: repr(tally) for cell, tally in found.items()}, ledger.read(connection)
 
 
-async def test_pairs_are_compared_stored_and_then_acknowledged(broker, topics, engine, postgres_url):
+async def test_pairs_are_compared_and_stored_and_then_committed(broker, topics, engine, postgres_url):
     mirrored = exchanges(60)
     trials = [a_trial(exchange, "something else" if number % 3 else None) for number, exchange in enumerate(mirrored)]
     counts = CaptureCounts(source="here", at=START, counts={"intent": {"accepted": 61, "mirrored": 60}})
-    await put(broker, topics.exchanges, messages([*mirrored, counts]))
-    await put(broker, topics.trials, messages(trials))
+    await produce(broker, topics.exchanges, messages([*mirrored, counts]))
+    await produce(broker, topics.trials, messages(trials))
     settings = scoring(broker, topics, postgres_url)
     async with running(settings, scorer.build(settings)) as health:
         await drained(health, topics, exchanges=61, trials=60)
@@ -97,7 +97,7 @@ async def test_everything_three_times_and_shuffled_gives_the_same_aggregates(bro
                 many = messages(records) * times
                 random.Random(times).shuffle(many)
                 create_topics(broker, {topic: 4})
-                await put(broker, topic, many)
+                await produce(broker, topic, many)
             settings = scoring(broker, names, url)
             async with running(settings, scorer.build(settings)) as health:
                 await drained(health, names, exchanges=40 * times, trials=40 * times, deadletters=5 * times)
@@ -109,17 +109,19 @@ async def test_everything_three_times_and_shuffled_gives_the_same_aggregates(bro
     assert once[1].compared == 40
 
 
-async def test_a_poison_row_is_set_aside_and_the_rest_of_its_batch_is_kept(broker, topics, engine, postgres_url):
+async def test_a_bad_row_becomes_a_dead_letter_and_the_rest_of_its_batch_is_stored(
+    broker, topics, engine, postgres_url
+):
     mirrored = exchanges(30)
     trials = [a_trial(exchange) for exchange in mirrored]
     trials[7] = a_trial(mirrored[7], "a \0 in the middle")
     value = wire.encode(trials[9], source="test").value
-    await put(broker, topics.exchanges, messages(mirrored))
-    await put(broker, topics.trials, messages(trials))
-    await put(broker, topics.trials, [(b"x", b"{"), (b"x", None), (b"x", value.replace(b'"v":1', b'"v":7'))])
+    await produce(broker, topics.exchanges, messages(mirrored))
+    await produce(broker, topics.trials, messages(trials))
+    await produce(broker, topics.trials, [(b"x", b"{"), (b"x", None), (b"x", value.replace(b'"v":1', b'"v":7'))])
     in_nanoseconds = 1_790_000_000_000_000_000
-    await put(broker, topics.trials, [(b"x", b"{")], timestamp_ms=in_nanoseconds)
-    await put(broker, topics.exchanges, [(b"x", b"{")], timestamp_ms=in_nanoseconds)
+    await produce(broker, topics.trials, [(b"x", b"{")], timestamp_ms=in_nanoseconds)
+    await produce(broker, topics.exchanges, [(b"x", b"{")], timestamp_ms=in_nanoseconds)
     settings = scoring(broker, topics, postgres_url)
     async with running(settings, scorer.build(settings)) as health:
         # The letters come back to the scorer by their own topic, and it records them.
@@ -132,7 +134,7 @@ async def test_a_poison_row_is_set_aside_and_the_rest_of_its_batch_is_kept(broke
     assert found.mirrored == 31
     assert found.compared == 29
     assert found.dead_lettered == {"unstorable": 1}
-    assert found.in_flight == 1  # the one nobody could read: its letter is the worker's to write
+    assert found.in_flight == 1  # the unreadable one, whose dead letter the worker writes
 
 
 async def test_names_as_long_as_they_come_never_stop_the_scorer(broker, topics, engine, postgres_url):
@@ -144,8 +146,8 @@ async def test_names_as_long_as_they_come_never_stop_the_scorer(broker, topics, 
     asked = an_exchange(1, id=long("exchange"), task=long("task"), at=START)
     trial = Trial(exchange=asked, kind="shadow", candidate=long("candidate"), reply=asked.reply, at=START)
     counts = CaptureCounts(source=long("source"), at=START, counts={long("task"): {long("outcome"): 1, "accepted": 1}})
-    await put(broker, topics.exchanges, messages([counts, *exchanges(3)]))
-    await put(broker, topics.trials, messages([trial]))
+    await produce(broker, topics.exchanges, messages([counts, *exchanges(3)]))
+    await produce(broker, topics.trials, messages([trial]))
     settings = scoring(broker, topics, postgres_url)
     async with running(settings, scorer.build(settings)) as health:
         await drained(health, topics, exchanges=4, trials=1)
@@ -155,7 +157,7 @@ async def test_names_as_long_as_they_come_never_stop_the_scorer(broker, topics, 
 
 async def test_however_many_tasks_are_made_up_comparisons_are_few_series_and_add_up(broker, topics, postgres_url):
     made_up = [a_trial(an_exchange(number, task=f"made-up-{number}", at=START)) for number in range(30)]
-    await put(broker, topics.trials, messages([*made_up, *map(a_trial, exchanges(5))]))
+    await produce(broker, topics.trials, messages([*made_up, *map(a_trial, exchanges(5))]))
     settings = scoring(broker, topics, postgres_url)
     async with running(settings, scorer.build(settings)) as health:
         await drained(health, topics, trials=35)
@@ -172,7 +174,7 @@ async def test_worker_and_scorer_together_account_for_everything(broker, topics,
     await put_exchanges(broker, topics, [an_exchange(number, at=now - timedelta(days=3)) for number in (50, 51)])
     await put_exchanges(broker, topics, [an_exchange(52, task="unknown")])
     await put_exchanges(broker, topics, [an_exchange(53, reply=Reply(model="big", failure="timeout"))])
-    await put(broker, topics.exchanges, [(b"k", b"{not json"), (b"k", b"{not json")])
+    await produce(broker, topics.exchanges, [(b"k", b"{not json"), (b"k", b"{not json")])
     async with running(settings, worker.build(settings)), running(settings, scorer.build(settings)) as health:
         await drained(health, topics, exchanges=56, trials=53, deadletters=3)
     found = read_ledger(engine)
@@ -181,11 +183,13 @@ async def test_worker_and_scorer_together_account_for_everything(broker, topics,
     assert found.unscored == {"frontier_timeout": 1}
 
 
-async def test_without_tables_it_waits_and_says_so_and_is_ready_once_they_are_there(broker, topics, postgres_server):
+async def test_without_tables_it_waits_and_reports_the_problem_and_is_ready_once_they_exist(
+    broker, topics, postgres_server
+):
     with fresh_database(postgres_server) as url:
         settings = scoring(broker, topics, url)
         async with running(settings, scorer.build(settings)) as health:
-            await until(lambda: any("shadow migrate" in trouble for trouble in health.problems))
+            await until(lambda: any("shadow migrate" in problem for problem in health.problems))
             assert await committed(broker, f"{settings.kafka.group_prefix}-scorer", topics.trials) == 0
             migrate.upgrade(url)
             await until(lambda: not health.problems)

@@ -24,7 +24,7 @@ from tests.support.consuming import (
     an_exchange,
     at_least,
     committed,
-    put,
+    produce,
     put_exchanges,
     read,
     read_until,
@@ -39,7 +39,7 @@ def ids(records):
     return Counter(record.exchange.id for record in records)
 
 
-async def test_every_exchange_becomes_a_trial_and_is_then_acknowledged(broker, topics, serve):
+async def test_every_exchange_becomes_a_trial_and_is_then_committed(broker, topics, serve):
     settings = settings_for(broker, topics, candidate_url=serve(echo_app()) + "/v1")
     await put_exchanges(broker, topics, [an_exchange(number) for number in range(200)])
     async with running(settings, worker.build(settings)):
@@ -50,7 +50,7 @@ async def test_every_exchange_becomes_a_trial_and_is_then_acknowledged(broker, t
     assert await committed(broker, f"{settings.kafka.group_prefix}-worker", topics.exchanges) == 200
 
 
-async def test_what_was_acknowledged_is_not_asked_again(broker, topics, serve):
+async def test_a_committed_exchange_is_not_asked_again(broker, topics, serve):
     endpoint = echo_app()
     settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
     for start in (0, 20):
@@ -99,7 +99,7 @@ async def test_several_candidates_and_the_ceiling_answer_the_same_exchange(broke
     }
 
 
-async def test_what_the_candidate_served_is_put_to_the_frontier(broker, topics, serve):
+async def test_an_exchange_served_by_the_candidate_is_asked_of_the_frontier(broker, topics, serve):
     settings = settings_for(
         broker,
         topics,
@@ -131,7 +131,7 @@ async def test_an_endpoint_that_is_away_is_a_failure_and_not_a_disagreement(brok
     assert trial.reply.content is None
 
 
-async def test_what_is_too_old_expires_and_nobody_is_asked(broker, topics, serve):
+async def test_an_exchange_that_is_too_old_expires_without_a_call(broker, topics, serve):
     endpoint = echo_app()
     settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
     (trial,) = await trials_of(an_exchange(1, at=datetime.now(UTC) - timedelta(days=2)), settings)
@@ -139,7 +139,7 @@ async def test_what_is_too_old_expires_and_nobody_is_asked(broker, topics, serve
     assert endpoint.requests == 0
 
 
-async def test_what_production_could_not_answer_is_not_asked(broker, topics, serve):
+async def test_an_exchange_that_failed_in_production_is_not_asked(broker, topics, serve):
     endpoint = echo_app()
     settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
     (trial,) = await trials_of(an_exchange(1, reply=Reply(model="big", failure="timeout")), settings)
@@ -153,7 +153,7 @@ async def test_secrets_a_model_makes_up_do_not_reach_the_topic(broker, topics, s
     assert trial.reply.content == "write to [email]"
 
 
-async def test_a_trial_no_topic_would_take_becomes_a_dead_letter(broker, topics, serve):
+async def test_a_trial_too_large_for_its_topic_becomes_a_dead_letter(broker, topics, serve):
     settings = settings_for(broker, topics, candidate_url=serve(echo_app(content="long " * 300_000)) + "/v1")
     assert await trials_of(an_exchange(1), settings) == []
     (letter,) = await read(broker, topics.deadletters, DeadLetter)
@@ -173,7 +173,7 @@ POISON = {
     "a NUL in the id": (an_encoded({"id": "a\0b"}), "wrong_shape"),
     "a lone surrogate": (an_encoded({"id": "SURROGATE"}).replace(b"SURROGATE", rb"\ud800"), "not_json"),
     "not UTF-8": (an_encoded({"id": "BYTES"}).replace(b"BYTES", b"\xff\xfe"), "not_json"),
-    "a task nobody knows": (an_encoded({"task": "other"}), "unknown_task"),
+    "an unknown task": (an_encoded({"task": "other"}), "unknown_task"),
     "deep nesting": (b'{"v":1,"request":{"a":' + b"[" * 100_000, "not_json"),
 }
 
@@ -185,10 +185,10 @@ NO_TIMES = (1_790_000_000_000_000, 1_790_000_000_000_000_000, -(2**60))
 async def test_each_poison_message_becomes_one_dead_letter_and_the_partition_goes_on(broker, topics, serve):
     settings = settings_for(broker, topics, candidate_url=serve(echo_app()) + "/v1")
     counts = CaptureCounts(source="here", at=datetime.now(UTC), counts={"intent": {"accepted": 1}})
-    await put(broker, topics.exchanges, [(b"poison", value) for value, _ in POISON.values()])
+    await produce(broker, topics.exchanges, [(b"poison", value) for value, _ in POISON.values()])
     for timestamp_ms in NO_TIMES:
-        await put(broker, topics.exchanges, [(b"poison", b"{not json")], timestamp_ms=timestamp_ms)
-    await put(broker, topics.exchanges, [wire.encode(counts, source="test")])
+        await produce(broker, topics.exchanges, [(b"poison", b"{not json")], timestamp_ms=timestamp_ms)
+    await produce(broker, topics.exchanges, [wire.encode(counts, source="test")])
     await put_exchanges(broker, topics, [an_exchange(number) for number in range(20)])
     poison = [*POISON.values(), *[POISON["bad JSON"]] * len(NO_TIMES)]
     total = len(poison) + 1 + 20
@@ -239,7 +239,7 @@ async def test_two_workers_share_the_partitions_and_ask_each_exchange_once(broke
             await until(lambda: not second.problems and not first.problems)
             await put_exchanges(broker, topics, [an_exchange(number) for number in range(200)])
             trials = await read_until(broker, topics.trials, Trial, at_least(200))
-            await until(lambda: sum(handled(first, second)) >= 200)  # told a moment after it was done
+            await until(lambda: sum(handled(first, second)) >= 200)  # counted a moment after it was done
     # Both have ended: no more can come.
     assert ids(trials) == {f"exchange-{number}": 1 for number in range(200)}
     assert sum(handled(first, second)) == 200

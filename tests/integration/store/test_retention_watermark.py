@@ -18,7 +18,7 @@ from shadow.store.read import ledger
 from shadow.store.schema import engine
 from shadow.store.write import ingest, retention_watermark
 from shadow.store.write.prune import prune
-from tests.support.consuming import put, read, running, settings_for, until
+from tests.support.consuming import produce, read, running, settings_for, until
 from tests.support.store_samples import arrival, count, dump, exchange, scored, store
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -113,8 +113,8 @@ async def test_the_scorer_sets_it_aside_and_the_ledger_stays_exact(broker, topic
     before = dump(pruned)
     old, new = at(LONG_AGO, 1)[0], at(TODAY, 9)[0]
     settings = settings_for(broker, topics, postgres={"url": postgres_url})
-    await put(broker, topics.exchanges, [wire.encode(trial.exchange, source="test") for trial in (old, new)])
-    await put(broker, topics.trials, [wire.encode(trial, source="test") for trial in (old, new)])
+    await produce(broker, topics.exchanges, [wire.encode(trial.exchange, source="test") for trial in (old, new)])
+    await produce(broker, topics.trials, [wire.encode(trial, source="test") for trial in (old, new)])
     async with running(settings, scorer.build(settings)) as health:
         # The two letters come back to the scorer by their own topic.
         await until(lambda: health.messages.labels(topics.deadletters)._value.get() == 2)

@@ -9,7 +9,7 @@ from scoring.monitor.events import Closed, Opened
 from scoring.monitor.flow import FlowSnapshot, FlowState
 from scoring.monitor.unscored import UnscoredState
 from shadow.aggregates.tally import Tally
-from tests.support.watching import HOUR, MONDAY
+from tests.support.monitoring import HOUR, MONDAY
 
 MINUTE = timedelta(minutes=1)
 LAG = timedelta(minutes=15)

@@ -13,7 +13,7 @@ from scoring.monitor.judge import JudgeState
 from scoring.monitor.rate_drift import RateDriftState
 from shadow.aggregates.tally import ALL, Cell, Tally
 from shadow.settings import Settings
-from tests.support.watching import HOUR, MONDAY, RULES, WEEK, an_hour, through_json, watched
+from tests.support.monitoring import HOUR, MONDAY, RULES, WEEK, an_hour, run_detectors, through_json
 
 LOCALES = ("locale=de", "locale=en", "locale=fr", "locale=es")
 
@@ -36,7 +36,7 @@ def opened(found):
 
 @pytest.mark.parametrize("source", ["reference", "judge"])
 def test_a_rise_and_a_bad_segment_are_found_by_either_source(source):
-    _, found = watched(
+    _, found = run_detectors(
         hours(WEEK + 48, lambda hour: 0.01 if hour < WEEK + 10 else 0.08, bad="locale=fr", source=source)
     )
     assert {("regret_drift", source), ("bad_segment", "locale=fr")} <= opened(found)
@@ -46,15 +46,15 @@ def test_the_cells_of_an_hour_may_come_in_any_order():
     rolled = hours(WEEK + 30, lambda hour: 0.01 if hour < WEEK else 0.2, bad="locale=fr")
     chance = random.Random(1)
     shuffled = [dict(chance.sample(list(cells.items()), len(cells))) for cells in rolled]
-    assert watched(shuffled) == watched(rolled)
+    assert run_detectors(shuffled) == run_detectors(rolled)
 
 
 def test_states_survive_json_and_continue_the_same():
     rolled = hours(WEEK + 60, lambda hour: 0.01 if hour < WEEK + 20 else 0.2)
-    whole, found = watched(rolled)
-    states, first = watched(rolled[: WEEK + 25])
+    whole, found = run_detectors(rolled)
+    states, first = run_detectors(rolled[: WEEK + 25])
     assert through_json(states) == states
-    assert watched(rolled[WEEK + 25 :], through_json(states)) == (whole, found[len(first) :])
+    assert run_detectors(rolled[WEEK + 25 :], through_json(states)) == (whole, found[len(first) :])
 
 
 def test_the_judged_part_follows_its_own_hours():
@@ -96,7 +96,7 @@ def test_pairs_count_once_though_their_cells_are_parted_by_source():
 
 def test_an_incident_without_data_closes_after_a_week_whatever_other_candidates_do():
     """A withdrawn candidate cannot recover."""
-    states, found = watched(hours(WEEK + 40, lambda hour: 0.01 if hour < WEEK else 0.3))
+    states, found = run_detectors(hours(WEEK + 40, lambda hour: 0.01 if hour < WEEK else 0.3))
     assert ("regret_drift", "reference") in opened(found)
     last = MONDAY + (WEEK + 39) * HOUR
     early, nothing = detectors.close_stale("scored", states, last + (WEEK - 1) * HOUR)
@@ -116,7 +116,7 @@ def test_a_task_without_configuration_has_the_default_rules():
 
 
 def test_every_detector_has_a_status():
-    states, _ = watched(hours(3, lambda _: 0.01))
+    states, _ = run_detectors(hours(3, lambda _: 0.01))
     described = {(each["detector"], each["subject"]): each["status"] for each in detectors.describe(states)}
     assert described["regret_drift", "reference"] == "learning"
     assert described["coverage", "unscored"] == "watching"
@@ -127,7 +127,7 @@ def test_every_detector_has_a_status():
 def test_the_names_in_saved_states_are_those_of_earlier_versions():
     """Databases hold them, whatever the fields are called in the code."""
     state = rate_drift_state(
-        watched(hours(3, lambda _: 0.01))[0], Key("small-7b", "shadow", "regret_drift", "reference")
+        run_detectors(hours(3, lambda _: 0.01))[0], Key("small-7b", "shadow", "regret_drift", "reference")
     )
     assert {"usual", "lately", "weekly", "rows", "since", "drift", "heaviest", "opened_at", "recovery"} == set(
         msgspec.to_builtins(state)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scoring.monitor import hours
 from scoring.monitor.hours import StoreProgress, Watermark
-from tests.support.watching import HOUR, MONDAY
+from tests.support.monitoring import HOUR, MONDAY
 
 MINUTE = timedelta(minutes=1)
 NOON = MONDAY + 12 * HOUR

@@ -7,7 +7,7 @@ import numpy as np
 from scoring.monitor import judge
 from scoring.monitor.events import Closed, Opened
 from scoring.monitor.judge import DayLabels, JudgeState, LabelCounts, day_labels
-from tests.support.watching import HOUR, MONDAY
+from tests.support.monitoring import HOUR, MONDAY
 
 
 def through(batches, *, state=None, seed=1):

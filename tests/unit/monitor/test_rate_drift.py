@@ -15,7 +15,7 @@ from scoring.monitor.rate_drift import RateDriftState, WatchedRate
 from scoring.monitor.recovery import Recovery
 from scoring.stats.moments import MICRO, Moments
 from shadow.aggregates.tally import Sums, Tally
-from tests.support.watching import HOUR, MONDAY, WEEK, wave
+from tests.support.monitoring import HOUR, MONDAY, WEEK, wave
 
 WATCHED = WatchedRate(name="regret of small-7b on ticket-intent", subject="reference", critical_above=0.02)
 

@@ -9,7 +9,7 @@ from scoring.monitor import segments
 from scoring.monitor.events import Closed, Event, Opened
 from scoring.monitor.segments import SegmentsState
 from shadow.aggregates.tally import Sums
-from tests.support.watching import HOUR, MONDAY, WEEK
+from tests.support.monitoring import HOUR, MONDAY, WEEK
 
 NAMES = [f"locale={n}" for n in range(10)]
 

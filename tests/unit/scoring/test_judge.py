@@ -1,4 +1,4 @@
-"""What a judge is asked, how its answer is read, and what becomes of answers that are none."""
+"""What a judge is asked, how its answer is read, and what failures and costs follow."""
 
 import json
 import re
@@ -23,16 +23,16 @@ MODEL = ModelSettings(base_url="http://judge/v1", input_usd_per_million=3.0, out
 PRICE = price_of("judge", MODEL)
 
 
-def said(content: str | None, **changes: Any) -> Reply:
+def a_reply(content: str | None, **changes: Any) -> Reply:
     return Reply(**{"model": "judge", "content": content, "finish_reason": "stop", "status": 200, **changes})
 
 
 def better(which: str, reason: str = "because") -> Reply:
-    return said(json.dumps({"reason": reason, "better": which}))
+    return a_reply(json.dumps({"reason": reason, "better": which}))
 
 
-class Asked:
-    """An endpoint that gives `replies` in turn, the last one for ever, and keeps what it was asked."""
+class FakeEndpoint:
+    """An endpoint that answers with `replies` in turn, the last one for ever, and keeps the bodies of its requests."""
 
     def __init__(self, *replies: Reply) -> None:
         self._replies = list(replies)
@@ -98,7 +98,7 @@ def test_the_simulated_judge_reads_the_prompt_that_real_ones_get():
     assert asked == (QUESTION.request, {"A": "5", "B": "4"})
 
 
-def test_tool_calls_refusals_and_pictures_are_shown_as_data():
+def test_tool_calls_refusals_and_images_are_rendered_as_data():
     request = {
         "messages": [
             {"role": "user", "content": [{"type": "text", "text": "what is it?"}, {"type": "image_url"}]},
@@ -121,23 +121,23 @@ def test_tool_calls_refusals_and_pictures_are_shown_as_data():
     "request_body",
     [{}, {"messages": 7}, {"messages": [1, {"content": 3}, {"role": None}]}, {"input": [{"type": "x", "output": {}}]}],
 )
-def test_any_request_can_be_shown(request_body):
+def test_any_request_can_be_rendered(request_body):
     assert isinstance(build_question(a_trial(request_body, "a", "b")).request, str)
 
 
-def test_a_responses_request_is_shown_with_its_instructions():
+def test_a_responses_request_is_rendered_with_its_instructions():
     trial = a_trial({"instructions": "be kind", "input": "hello"}, "a", "b")
     assert build_question(trial).request == "system: be kind\n\nuser: hello"
 
 
-def test_what_people_cannot_see_is_made_visible():
+def test_invisible_characters_are_made_visible():
     hidden = "fine" + "".join(chr(0xE0000 + ord(c)) for c in "hi") + "\u202e\x1b[2K\x00\u2028end\ud800"
     shown = build_question(a_trial({}, hidden, "x")).frontier
     assert shown == "fine[U+E0068][U+E0069][U+202E]\ufffd[2K\ufffd\nend?"
     json.dumps(shown).encode()
 
 
-def test_a_very_long_text_loses_its_middle_and_says_so():
+def test_a_very_long_text_is_shortened_in_the_middle_with_a_note():
     trial = a_trial({"messages": [{"role": "user", "content": "q" * 100_000}]}, "a" * 50_000 + "END", "b")
     shown = build_question(trial)
     assert len(shown.request) < MAX_REQUEST_CHARS + 100
@@ -146,7 +146,7 @@ def test_a_very_long_text_loses_its_middle_and_says_so():
     assert shown.frontier.endswith("END")
 
 
-# --- by what a verdict is remembered
+# --- under which digest a verdict is cached
 
 
 def test_the_digest_covers_all_that_is_shown_and_no_marker_word():
@@ -162,10 +162,10 @@ def test_the_digest_covers_all_that_is_shown_and_no_marker_word():
     assert len({same, swapped, *changed}) == 7
 
 
-def test_whoever_changes_what_a_judge_is_told_raises_the_version():
-    # Else verdicts given under the old words would be found under the new ones.
-    told = prompt.messages(QUESTION, None, swapped=False, new_word=lambda: "0123456789abcdef")
-    found = blake2b(json.dumps([told, prompt.RESPONSE_FORMAT]).encode(), digest_size=8).hexdigest()
+def test_a_change_of_the_prompt_comes_with_a_new_version():
+    # Otherwise cached verdicts on the old prompt would be used for the new one.
+    chat = prompt.messages(QUESTION, None, swapped=False, new_word=lambda: "0123456789abcdef")
+    found = blake2b(json.dumps([chat, prompt.RESPONSE_FORMAT]).encode(), digest_size=8).hexdigest()
     assert (prompt.VERSION, found) == (1, "b93155b956ca9a28")
 
 
@@ -181,8 +181,8 @@ def test_whoever_changes_what_a_judge_is_told_raises_the_version():
         '<think>\nB? No.\n</think>\n\n{"better": "A"}',
     ],
 )
-def test_an_answer_that_is_the_object_alone_is_read(text):
-    found = answer.read(said(text))
+def test_an_answer_that_is_only_the_object_is_read(text):
+    found = answer.read(a_reply(text))
     assert isinstance(found, answer.Answer)
     assert found.better == "A"
 
@@ -204,8 +204,8 @@ def test_an_answer_that_is_the_object_alone_is_read(text):
         "[" * 50_000,
     ],
 )
-def test_an_answer_that_leaves_room_for_doubt_is_none(text):
-    found = answer.read(said(text))
+def test_an_answer_that_leaves_room_for_doubt_is_unreadable(text):
+    found = answer.read(a_reply(text))
     assert isinstance(found, answer.UnreadableAnswer)
     assert found.reason == "malformed"
 
@@ -231,8 +231,8 @@ def test_a_reason_is_kept_short_and_on_one_line():
         ("tie", "A", "tie"),
     ],
 )
-async def test_a_verdict_is_what_both_orders_say_and_a_flip_is_a_tie(first, second, preference):
-    endpoint = Asked(better(first), better(second))
+async def test_a_verdict_needs_both_orders_and_a_flip_is_a_tie(first, second, preference):
+    endpoint = FakeEndpoint(better(first), better(second))
     judged = await Judge(endpoint, PRICE).judge(QUESTION, None)
     assert isinstance(judged.outcome, JudgeVerdict)
     assert judged.outcome.preference == preference
@@ -244,72 +244,72 @@ async def test_a_verdict_is_what_both_orders_say_and_a_flip_is_a_tie(first, seco
     assert endpoint.bodies[0]["response_format"]["json_schema"]["strict"]
 
 
-async def test_identical_replies_are_a_tie_and_nobody_is_asked():
-    endpoint = Asked(better("A"))
+async def test_identical_replies_are_a_tie_without_a_call():
+    endpoint = FakeEndpoint(better("A"))
     question = build_question(a_trial({}, "the same  words\n", " the same words"))
     judged = await Judge(endpoint, PRICE).judge(question, None)
     assert isinstance(judged.outcome, JudgeVerdict)
     assert (judged.outcome.preference, judged.calls, endpoint.bodies) == ("tie", 0, [])
 
 
-async def test_replies_that_differ_only_in_what_is_not_shown_are_not_judged():
+async def test_replies_that_differ_only_in_what_is_left_out_are_not_judged():
     question = build_question(a_trial({}, "a" * 50_000 + "1" + "a" * 50_000, "a" * 50_000 + "2" + "a" * 50_000))
-    judged = await Judge(Asked(better("A")), PRICE).judge(question, None)
+    judged = await Judge(FakeEndpoint(better("A")), PRICE).judge(question, None)
     assert isinstance(judged.outcome, JudgeFailure)
     assert (judged.outcome.reason, judged.outcome.retryable, judged.calls) == ("too_long", False, 0)
 
 
-# --- answers that are none
+# --- failures
 
 
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (said("no idea"), "malformed"),
-        (said(None, refusal="no", failure="refusal"), "refusal"),
-        (said("{", failure="truncated"), "truncated"),
-        (said(None, failure="empty"), "empty"),
+        (a_reply("no idea"), "malformed"),
+        (a_reply(None, refusal="no", failure="refusal"), "refusal"),
+        (a_reply("{", failure="truncated"), "truncated"),
+        (a_reply(None, failure="empty"), "empty"),
     ],
 )
-async def test_what_cannot_be_read_is_asked_a_bounded_number_of_times_and_never_a_tie(reply, reason):
-    endpoint = Asked(better("tie"), reply)
+async def test_an_unreadable_answer_is_asked_for_a_bounded_number_of_times_and_never_a_tie(reply, reason):
+    endpoint = FakeEndpoint(better("tie"), reply)
     judged = await Judge(endpoint, PRICE).judge(QUESTION, None)
     assert isinstance(judged.outcome, JudgeFailure)
     assert (judged.outcome.reason, judged.outcome.retryable) == (reason, False)
     assert judged.calls == len(endpoint.bodies) == 1 + MAX_ATTEMPTS
 
 
-async def test_an_answer_that_can_be_read_at_last_counts():
-    endpoint = Asked(said("?"), said("?"), better("A"), better("B"))
+async def test_a_readable_answer_after_unreadable_ones_counts():
+    endpoint = FakeEndpoint(a_reply("?"), a_reply("?"), better("A"), better("B"))
     judged = await Judge(endpoint, PRICE).judge(QUESTION, None)
     assert isinstance(judged.outcome, JudgeVerdict)
     assert (judged.outcome.preference, judged.calls) == ("frontier", 4)
 
 
 @pytest.mark.parametrize("failure", ["timeout", "endpoint_error", "rate_limited"])
-async def test_a_fault_that_may_pass_leaves_the_pair_to_be_judged_later(failure):
-    endpoint = Asked(Reply(model="judge", failure=failure, failure_detail="later"))
+async def test_a_transient_failure_is_retryable(failure):
+    endpoint = FakeEndpoint(Reply(model="judge", failure=failure, failure_detail="later"))
     judged = await Judge(endpoint, PRICE).judge(QUESTION, None)
     assert isinstance(judged.outcome, JudgeFailure)
     assert (judged.outcome.retryable, judged.calls) == (True, 1)
 
 
-async def test_a_refused_request_is_the_pairs_fault_only_of_a_judge_that_has_answered_before():
+async def test_a_rejected_request_is_final_only_from_a_judge_that_has_answered_before():
     refused = Reply(model="judge", failure="rejected", status=400, failure_detail="too long")
-    never = await Judge(Asked(refused), PRICE).judge(QUESTION, None)
-    judge = Judge(Asked(better("A"), better("B"), refused), PRICE)
+    never = await Judge(FakeEndpoint(refused), PRICE).judge(QUESTION, None)
+    judge = Judge(FakeEndpoint(better("A"), better("B"), refused), PRICE)
     await judge.judge(QUESTION, None)
     proven = await judge.judge(QUESTION, None)
     unknown_key = Reply(model="judge", failure="rejected", status=401)
-    judge = Judge(Asked(better("A"), better("B"), unknown_key), PRICE)
+    judge = Judge(FakeEndpoint(better("A"), better("B"), unknown_key), PRICE)
     await judge.judge(QUESTION, None)
     locked_out = await judge.judge(QUESTION, None)
     retryable = [isinstance(j.outcome, JudgeFailure) and j.outcome.retryable for j in (never, proven, locked_out)]
     assert retryable == [True, False, True]
 
 
-async def test_the_first_way_of_asking_that_is_accepted_is_remembered():
-    class Simple(Asked):
+async def test_the_first_parameters_that_are_accepted_are_remembered():
+    class Simple(FakeEndpoint):
         async def __call__(self, body: Any) -> Reply:
             self.bodies.append(body)
             if "response_format" in body or "temperature" in body:
@@ -324,26 +324,26 @@ async def test_the_first_way_of_asking_that_is_accepted_is_remembered():
     assert "response_format" not in endpoint.bodies[-1]
 
 
-# --- money
+# --- cost
 
 
-async def test_what_was_counted_is_what_it_costs_and_a_guess_where_nothing_was():
+async def test_the_cost_is_that_of_the_counted_tokens_or_else_an_upper_estimate():
     counted = msgspec.structs.replace(better("A"), usage=Usage(prompt_tokens=9, completion_tokens=9), cost_usd=0.001)
-    judged = await Judge(Asked(counted), PRICE).judge(QUESTION, None)
+    judged = await Judge(FakeEndpoint(counted), PRICE).judge(QUESTION, None)
     assert judged.cost_nanousd == 2_000_000
-    judge = Judge(Asked(better("A")), PRICE)
+    judge = Judge(FakeEndpoint(better("A")), PRICE)
     guessed = await judge.judge(QUESTION, None)
     assert guessed.cost_nanousd > 2 * 400 * 30_000
     assert judge.estimated_cost(QUESTION, None) == guessed.cost_nanousd
 
 
-async def test_an_error_costs_nothing_and_an_answer_that_came_too_late_does():
-    faults = (
+async def test_an_error_costs_nothing_but_a_timeout_does():
+    failures = (
         Reply(model="judge", failure="endpoint_error"),
         Reply(model="judge", failure="endpoint_error", status=500),
         Reply(model="judge", failure="timeout"),
     )
-    judged = [await Judge(Asked(reply), PRICE).judge(QUESTION, None) for reply in faults]
+    judged = [await Judge(FakeEndpoint(reply), PRICE).judge(QUESTION, None) for reply in failures]
     assert [judgement.cost_nanousd > 0 for judgement in judged] == [False, False, True]
 
 

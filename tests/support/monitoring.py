@@ -21,7 +21,7 @@ WEEK = 168
 
 RULES = Rules(regret_limit=0.02, false_flag_rate=0.1, horizon=20_000, most_unscored=0.2)
 
-#: The rate in an hour of the watch, counted from 0.
+#: The rate in an hour, counted from 0 at the start.
 Rate = Callable[[int], float]
 
 
@@ -61,10 +61,10 @@ def an_hour(
     return cells
 
 
-def watched(
+def run_detectors(
     hours: Iterator[dict[Cell, Tally]] | list[dict[Cell, Tally]], states: States | None = None, rules: Rules = RULES
 ) -> tuple[States, list[DetectorEvent]]:
-    """What the detectors of a task make of hours, each `an_hour`; states go through JSON between them."""
+    """The states and events of a task's detectors after hours made by `an_hour`."""
     states, found = dict(states or {}), []
     for cells in hours:
         if cells:
@@ -76,7 +76,7 @@ def watched(
 
 
 def through_json(states: States) -> States:
-    """As the database gives them back."""
+    """The states as the database returns them."""
     return {
         key: detectors.restore(key, msgspec.json.decode(msgspec.json.encode(state), type=dict[str, Any]))
         for key, state in states.items()
@@ -105,7 +105,7 @@ def traffic(
 
 
 def settings_for(url: str, **monitor: Any) -> Settings:
-    """One task, and a monitor that hurries."""
+    """One task, and a monitor with short waits."""
     hurried = {"every_s": 0.05, "settle_s": 0.2, "health_port": 0, **monitor}
     return Settings.model_validate(
         {
