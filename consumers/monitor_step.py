@@ -116,14 +116,14 @@ class MonitorStep:
             accepted=counted.accepted,
             dropped=counted.dropped,
             judge_due_at=due if self._task is not None and self._task.judge else None,
-            judge_trouble=_judge_problem(heartbeats.get("judge"), self._name, self._now),
+            judge_problem=_judge_problem(heartbeats.get("judge"), self._name, self._now),
         )
         flow_state, events = flow.step(
             state if isinstance(state, FlowState) else FlowState(),
             snapshot,
             task=self._name,
-            most_lag=timedelta(seconds=self._settings.monitor.most_lag_s),
-            most_dropped=self._settings.monitor.most_dropped,
+            max_lag=timedelta(seconds=self._settings.monitor.most_lag_s),
+            max_dropped=self._settings.monitor.most_dropped,
         )
         self._states[FLOW_KEY] = flow_state
         self._events += [DetectorEvent(FLOW_KEY, event) for event in events]

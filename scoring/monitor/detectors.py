@@ -230,7 +230,7 @@ class _HourStep:
             whole,
             task=self._task,
             candidate=candidate,
-            most=self._rules.most_unscored,
+            max_share=self._rules.most_unscored,
         )
         self._keep(key, coverage, event)
 

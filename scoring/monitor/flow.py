@@ -35,7 +35,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a task's pipeline at `now`. `accepted` and `dropped` (by reason) are cumulative.
 
     `oldest_in_flight_at` leaves out exchanges that are too old to be answered: those are lost.
-    `judge_trouble` says what keeps the judge from judging; None if nothing does.
+    `judge_problem` says what keeps the judge from judging; None if nothing does.
     """
 
     now: datetime
@@ -43,7 +43,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     accepted: int = 0
     dropped: Mapping[str, int] = {}
     judge_due_at: datetime | None = None
-    judge_trouble: str | None = None
+    judge_problem: str | None = None
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,47 +74,47 @@ class FlowState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def step(
-    state: FlowState, snapshot: FlowSnapshot, *, task: str, most_lag: timedelta, most_dropped: float
+    state: FlowState, snapshot: FlowSnapshot, *, task: str, max_lag: timedelta, max_dropped: float
 ) -> tuple[FlowState, list[Event]]:
     """The state after a snapshot, and its events."""
-    lag, lag_event = _lag(state.lag, snapshot, task, most_lag)
-    drops, drops_event = _dropped(state.drops, snapshot, task, most_dropped)
+    lag, lag_event = _lag(state.lag, snapshot, task, max_lag)
+    drops, drops_event = _dropped(state.drops, snapshot, task, max_dropped)
     judge, judge_event = _judge(state.judge, snapshot, task)
     events = [event for event in (lag_event, drops_event, judge_event) if event is not None]
     return FlowState(lag=lag, drops=drops, judge=judge), events
 
 
-def _lag(state: Condition, snapshot: FlowSnapshot, task: str, most: timedelta) -> tuple[Condition, Event | None]:
+def _lag(state: Condition, snapshot: FlowSnapshot, task: str, max_lag: timedelta) -> tuple[Condition, Event | None]:
     oldest = snapshot.oldest_in_flight_at
     age = timedelta() if oldest is None else snapshot.now - oldest
     if state.opened_at is not None:
         # Half of the limit, so that an age around the limit does not open and close incidents in turn.
-        if age > most / 2:
+        if age > max_lag / 2:
             return state, None
         reason = "no exchange that can still be answered is stuck"
         return Condition(), Closed(subject=LAG, opened_at=state.opened_at, at=snapshot.now, reason=reason)
-    if oldest is None or age <= most:
+    if oldest is None or age <= max_lag:
         return Condition(), None
     since = state.since or snapshot.now
-    if snapshot.now - since < LAG_HOLD_SHARE * most:
+    if snapshot.now - since < LAG_HOLD_SHARE * max_lag:
         return Condition(since=since), None
     opened = Opened(
         subject=LAG,
-        at=oldest + most,
+        at=oldest + max_lag,
         severity="critical",
         summary=f"an exchange of {task} from {oldest:%Y-%m-%d %H:%M} has been in flight for {_duration(age)}, longer "
-        f"than the accepted {_duration(most)}; the detectors wait for it before they read its hour and later ones",
-        detail={"oldest_in_flight_at": oldest.isoformat(), "most_lag_s": most.total_seconds()},
+        f"than the accepted {_duration(max_lag)}; the detectors wait for it before they read its hour and later ones",
+        detail={"oldest_in_flight_at": oldest.isoformat(), "most_lag_s": max_lag.total_seconds()},
     )
     return Condition(since=since, opened_at=opened.at), opened
 
 
-def _dropped(state: DropState, snapshot: FlowSnapshot, task: str, most: float) -> tuple[DropState, Event | None]:
-    begun = msgspec.structs.replace(
+def _dropped(state: DropState, snapshot: FlowSnapshot, task: str, max_share: float) -> tuple[DropState, Event | None]:
+    next_period = msgspec.structs.replace(
         state, since=snapshot.now, accepted=snapshot.accepted, dropped=dict(snapshot.dropped)
     )
     if state.since is None or snapshot.accepted < state.accepted:
-        return begun, None
+        return next_period, None
     accepted = snapshot.accepted - state.accepted
     dropped = {reason: n - state.dropped.get(reason, 0) for reason, n in sorted(snapshot.dropped.items())}
     share = sum(dropped.values()) / accepted if accepted else 0.0
@@ -122,26 +122,26 @@ def _dropped(state: DropState, snapshot: FlowSnapshot, task: str, most: float) -
     if accepted < MIN_EXCHANGES:
         # Too few exchanges: the period continues until there are enough.
         return state, None
-    if state.opened_at is None and share > most:
+    if state.opened_at is None and share > max_share:
         opened = Opened(
             subject=DROPPED,
             at=state.since,
             summary=f"capture dropped {percent(share)} of {accepted:,} exchanges of {task} "
             f"({', '.join(f'{reason} {n:,}' for reason, n in dropped.items() if n)}); "
-            f"at most {percent(most)} an hour is accepted",
-            detail={"share": share, "accepted": accepted, "dropped": dropped, "most": most},
+            f"at most {percent(max_share)} an hour is accepted",
+            detail={"share": share, "accepted": accepted, "dropped": dropped, "most": max_share},
         )
-        return msgspec.structs.replace(begun, opened_at=state.since), opened
-    if state.opened_at is not None and is_over and share <= most / 2:
+        return msgspec.structs.replace(next_period, opened_at=state.since), opened
+    if state.opened_at is not None and is_over and share <= max_share / 2:
         reason = f"{percent(share)} of {accepted:,} exchanges were dropped in the last period"
         closed = Closed(subject=DROPPED, opened_at=state.opened_at, at=snapshot.now, reason=reason)
-        return msgspec.structs.replace(begun, opened_at=None), closed
-    return (begun if is_over else state), None
+        return msgspec.structs.replace(next_period, opened_at=None), closed
+    return (next_period if is_over else state), None
 
 
 def _judge(state: Condition, snapshot: FlowSnapshot, task: str) -> tuple[Condition, Event | None]:
     due = snapshot.judge_due_at
-    is_behind = due is not None and (snapshot.judge_trouble is not None or snapshot.now - due > MAX_JUDGE_LAG)
+    is_behind = due is not None and (snapshot.judge_problem is not None or snapshot.now - due > MAX_JUDGE_LAG)
     if not is_behind:
         if state.opened_at is None:
             return Condition(), None
@@ -155,8 +155,8 @@ def _judge(state: Condition, snapshot: FlowSnapshot, task: str) -> tuple[Conditi
         subject=JUDGE,
         at=since,
         summary=f"pairs of {task} wait for the judge, the oldest since {due:%Y-%m-%d %H:%M}: "
-        + (snapshot.judge_trouble or "it judges fewer pairs than arrive"),
-        detail={"oldest_due_at": due.isoformat(), "trouble": snapshot.judge_trouble},
+        + (snapshot.judge_problem or "it judges fewer pairs than arrive"),
+        detail={"oldest_due_at": due.isoformat(), "trouble": snapshot.judge_problem},
     )
     return Condition(since=since, opened_at=since), opened
 

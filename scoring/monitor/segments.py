@@ -58,7 +58,7 @@ class SegmentHistory(msgspec.Struct, frozen=True, kw_only=True):
     recovery: Recovery = Recovery()
 
     @property
-    def fresh(self) -> Moments:
+    def recent(self) -> Moments:
         return self.last_week + self.week
 
 
@@ -75,13 +75,13 @@ class SegmentsState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def open(self) -> list[str]:
-        return sorted(name for name, watched in self.segments.items() if watched.opened_at is not None)
+        return sorted(name for name, history in self.segments.items() if history.opened_at is not None)
 
 
 class _Recovered(NamedTuple):
     """A segment after an hour of its incident; `reason` says why the incident is over, and is empty if it is not."""
 
-    watched: SegmentHistory
+    history: SegmentHistory
     reason: str = ""
 
 
@@ -112,18 +112,18 @@ def step(
     events: list[Event] = []
     # The whole first, because an incident of the whole decides about the others.
     for name in sorted(segments, key=_whole_first):
-        watched, reading = segments[name], readings.get(name)
-        if watched.opened_at is not None and name in seen:
-            recovered = _recovering(watched, hour, seen[name], limit)
-            segments[name] = recovered.watched
+        history, reading = segments[name], readings.get(name)
+        if history.opened_at is not None and name in seen:
+            recovered = _recovering(history, hour, seen[name], limit)
+            segments[name] = recovered.history
             if recovered.reason:
-                closed = Closed(subject=name, opened_at=watched.opened_at, at=hour + HOUR, reason=recovered.reason)
+                closed = Closed(subject=name, opened_at=history.opened_at, at=hour + HOUR, reason=recovered.reason)
                 events.append(closed)
-        elif watched.opened_at is None and reading is not None and _deserves_incident(name, segments, reading, limit):
-            segments[name] = msgspec.structs.replace(watched, opened_at=hour)
+        elif history.opened_at is None and reading is not None and _deserves_incident(name, segments, reading, limit):
+            segments[name] = msgspec.structs.replace(history, opened_at=hour)
             what = f"regret of {candidate} on {task}" + (" by its judge" if source == "judge" else "")
             what += "" if name == WHOLE else f" where {name}"
-            opened = _opened(name, hour, what, watched, reading, limit)
+            opened = _opened(name, hour, what, history, reading, limit)
             events.append(msgspec.structs.replace(opened, detail=opened.detail | {"source": source}))
     left_out = state.left_out + max(0, len(new) - free)
     return SegmentsState(monday=monday, heaviest=heaviest, left_out=left_out, segments=segments), events
@@ -132,10 +132,10 @@ def step(
 def close_stale(state: SegmentsState, until: datetime) -> tuple[SegmentsState, list[Event]]:
     """Closes the incident of each segment without rows for a week before `until`."""
     segments, events = dict(state.segments), list[Event]()
-    for name, watched in sorted(state.segments.items()):
-        if watched.opened_at is not None and until >= watched.last + STALE_AFTER:
-            segments[name] = SegmentHistory(last=watched.last)
-            closed = Closed(subject=name, opened_at=watched.opened_at, at=watched.last + STALE_AFTER, reason=STALE)
+    for name, history in sorted(state.segments.items()):
+        if history.opened_at is not None and until >= history.last + STALE_AFTER:
+            segments[name] = SegmentHistory(last=history.last)
+            closed = Closed(subject=name, opened_at=history.opened_at, at=history.last + STALE_AFTER, reason=STALE)
             events.append(closed)
     return msgspec.structs.replace(state, segments=segments) if events else state, events
 
@@ -157,14 +157,14 @@ def _in_week(state: SegmentsState, monday: datetime) -> dict[str, SegmentHistory
         return state.segments
     is_next = monday - state.monday == WEEK
     return {
-        name: msgspec.structs.replace(watched, last_week=watched.week if is_next else Moments(), week=Moments())
-        for name, watched in state.segments.items()
-        if watched.opened_at is not None or watched.last >= monday - WEEK
+        name: msgspec.structs.replace(history, last_week=history.week if is_next else Moments(), week=Moments())
+        for name, history in state.segments.items()
+        if history.opened_at is not None or history.last >= monday - WEEK
     }
 
 
-def _with_hour(watched: SegmentHistory | None, seen: Moments, hour: datetime) -> SegmentHistory:
-    known = watched or SegmentHistory(last=hour)
+def _with_hour(history: SegmentHistory | None, seen: Moments, hour: datetime) -> SegmentHistory:
+    known = history or SegmentHistory(last=hour)
     return msgspec.structs.replace(known, last=hour, whole=known.whole + seen, week=known.week + seen)
 
 
@@ -172,7 +172,7 @@ def _readings(segments: Mapping[str, SegmentHistory], limit: float, rate: float)
     """The reading of each segment whose dimension has more than one value, and of the WHOLE."""
     values = Counter(name.partition("=")[0] for name in segments)
     judged = {name: each for name, each in segments.items() if name == WHOLE or values[name.partition("=")[0]] > 1}
-    e_values: Floats = e_values_above(limit, [each for one in judged.values() for each in (one.whole, one.fresh)])
+    e_values: Floats = e_values_above(limit, [each for one in judged.values() for each in (one.whole, one.recent)])
     means = e_values.reshape(-1, 2).mean(axis=1)
     readings = judge_segments(means, [one.whole.n for one in judged.values()], rate)
     return dict(zip(judged, readings, strict=True))
@@ -187,13 +187,13 @@ def _deserves_incident(
     whole = segments.get(WHOLE)
     if name == WHOLE or whole is None or whole.opened_at is None:
         return True
-    return interval(segments[name].fresh).low > (whole.fresh.estimate or 0.0)
+    return interval(segments[name].recent).low > (whole.recent.estimate or 0.0)
 
 
 def _opened(
-    name: str, hour: datetime, what: str, watched: SegmentHistory, reading: SegmentReading, limit: float
+    name: str, hour: datetime, what: str, history: SegmentHistory, reading: SegmentReading, limit: float
 ) -> Opened:
-    worse, since = _strongest(watched)
+    worse, since = _strongest(history)
     return Opened(
         subject=name,
         at=hour,
@@ -201,23 +201,23 @@ def _opened(
         summary=f"{what} is above the accepted {percent(limit)}; {since} {format_interval(worse)}",
         detail={
             "limit": limit,
-            "whole_watch": as_detail(interval(watched.whole)),
-            "since_last_week": as_detail(interval(watched.fresh)),
+            "whole_watch": as_detail(interval(history.whole)),
+            "since_last_week": as_detail(interval(history.recent)),
             "e_value": reading.e_value,
             "q_value": reading.q_value,
         },
     )
 
 
-def _strongest(watched: SegmentHistory) -> tuple[Interval, str]:
+def _strongest(history: SegmentHistory) -> tuple[Interval, str]:
     """The interval with the highest lower bound, and the time it covers as text."""
-    candidates = ((interval(watched.whole), "since the start"), (interval(watched.fresh), "since last week"))
+    candidates = ((interval(history.whole), "since the start"), (interval(history.recent), "since last week"))
     return max(candidates, key=lambda each: each[0].low)
 
 
-def _recovering(watched: SegmentHistory, hour: datetime, seen: Moments, limit: float) -> _Recovered:
-    period_now, period = recovery.step(watched.recovery, hour, seen, limit)
+def _recovering(history: SegmentHistory, hour: datetime, seen: Moments, limit: float) -> _Recovered:
+    period_now, period = recovery.step(history.recovery, hour, seen, limit)
     if period is None or not period.is_recovered:
-        return _Recovered(msgspec.structs.replace(watched, recovery=period_now))
+        return _Recovered(msgspec.structs.replace(history, recovery=period_now))
     rate = f"over {period.hours} h it was {percent(period.rate)}, n {period.n:,}"
     return _Recovered(SegmentHistory(last=hour), f"{rate}: within the accepted {percent(limit)}")

@@ -44,7 +44,7 @@ class UnscoredState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def step(
-    state: UnscoredState, hour: datetime, tally: Tally, *, task: str, candidate: str, most: float
+    state: UnscoredState, hour: datetime, tally: Tally, *, task: str, candidate: str, max_share: float
 ) -> tuple[UnscoredState, Event | None]:
     """One hour of a candidate's pairs of one kind."""
     reasons = Counter(state.reasons)
@@ -56,7 +56,7 @@ def step(
     if pairs < MIN_PAIRS:
         return msgspec.structs.replace(state, last=hour, since=since, pairs=pairs, reasons=dict(reasons)), None
     share = reasons.total() / pairs
-    is_above = share > most
+    is_above = share > max_share
     in_a_row = max(state.in_a_row, 0) + 1 if is_above else min(state.in_a_row, 0) - 1
     # If this row of periods opens an incident, the incident starts where the row starts.
     first = since if abs(in_a_row) == 1 else state.first
@@ -67,8 +67,8 @@ def step(
             subject=UNSCORED,
             at=first,
             summary=f"{percent(share)} of the pairs of {candidate} on {task} could not be scored "
-            f"({_most_frequent(reasons)}), n {pairs:,}; at most {percent(most)} is accepted",
-            detail={"share": share, "pairs": pairs, "reasons": dict(reasons), "most": most},
+            f"({_most_frequent(reasons)}), n {pairs:,}; at most {percent(max_share)} is accepted",
+            detail={"share": share, "pairs": pairs, "reasons": dict(reasons), "most": max_share},
         )
         return msgspec.structs.replace(ended, opened_at=first), opened
     if state.opened_at is not None and in_a_row <= -IN_A_ROW:

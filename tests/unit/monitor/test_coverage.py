@@ -20,7 +20,7 @@ def through_hours(shares, *, pairs=100, reason="candidate_timeout"):
     for hour, share in enumerate(shares):
         tally = Tally(pairs=pairs)
         tally.counts[f"unscored:{reason}"] = round(share * pairs)
-        state, event = unscored.step(state, MONDAY + hour * HOUR, tally, task="t", candidate="c", most=0.2)
+        state, event = unscored.step(state, MONDAY + hour * HOUR, tally, task="t", candidate="c", max_share=0.2)
         events += [event] if event else []
     return state, events
 
@@ -49,12 +49,12 @@ def test_pairs_left_out_by_sampling_count_neither_as_pairs_nor_as_unscored():
     assert through_hours([0.9] * 5, reason="not_sampled")[1] == []
 
 
-def after_snapshots(*given, most_dropped=0.01):
+def after_snapshots(*given, max_dropped=0.01):
     """The state and events after snapshots, each given by its minute and its figures."""
     state, events = FlowState(), []
     for minute, figures in given:
         snapshot = FlowSnapshot(now=MONDAY + minute * MINUTE, **figures)
-        state, now = flow.step(state, snapshot, task="t", most_lag=LAG, most_dropped=most_dropped)
+        state, now = flow.step(state, snapshot, task="t", max_lag=LAG, max_dropped=max_dropped)
         events += now
     return state, events
 
@@ -111,7 +111,7 @@ def test_counts_of_a_restarted_capture_start_a_new_period():
 
 @pytest.mark.parametrize("trouble", ["the budget of the day is spent", None])
 def test_a_judge_that_is_behind_opens_an_incident_after_an_hour(trouble):
-    behind = {"judge_due_at": MONDAY - timedelta(days=2), "judge_trouble": trouble}
+    behind = {"judge_due_at": MONDAY - timedelta(days=2), "judge_problem": trouble}
     _, events = after_snapshots((0, behind), (59, behind), (61, behind), (70, behind), (71, {}))
     opened, closed = events
     assert opened.subject == "judge"
@@ -122,5 +122,5 @@ def test_a_judge_that_is_behind_opens_an_incident_after_an_hour(trouble):
 
 def test_a_judge_without_due_pairs_may_be_down():
     assert (
-        after_snapshots(*((minute, {"judge_trouble": "no judge service has ever run"}) for minute in (0, 90)))[1] == []
+        after_snapshots(*((minute, {"judge_problem": "no judge service has ever run"}) for minute in (0, 90)))[1] == []
     )

@@ -148,6 +148,6 @@ def test_evidence_of_weeks_long_past_is_not_fresh():
     state, _ = through(24, lambda _, __: 0.01)
     for week in (1, 2):
         state, _ = through(24, lambda _, __: 0.01, state=state, first=week * WEEK)
-    watched = state.segments["locale=1"]
-    assert watched.whole.n == 3 * watched.last_week.n
-    assert watched.fresh.n == 2 * watched.last_week.n
+    history = state.segments["locale=1"]
+    assert history.whole.n == 3 * history.last_week.n
+    assert history.recent.n == 2 * history.last_week.n
