@@ -203,7 +203,7 @@ class _HourStep:
             regrets = {**group.segments.get(source, {}), segments.WHOLE: sums}
             key = Key(candidate, kind, segments.DETECTOR, source)
             known = self.states.get(key)
-            watched, events = segments.step(
+            segments_state, events = segments.step(
                 known if isinstance(known, SegmentsState) else SegmentsState(),
                 self._hour,
                 regrets,
@@ -213,7 +213,7 @@ class _HourStep:
                 limit=rules.regret_limit,
                 false_flag_rate=rules.false_flag_rate,
             )
-            self._keep(key, watched, *events)
+            self._keep(key, segments_state, *events)
 
     def pairs(self, candidate: str, kind: str, whole: Tally) -> None:
         """Failures of the candidate, and pairs that could not be scored."""
@@ -255,10 +255,10 @@ class _HourStep:
         """
         groups = _grouped({cell: found for cell, found in cells.items() if cell.kind == "shadow"})
         if groups:
-            most = max(groups.items(), key=lambda each: (each[1].whole.pairs, each[0]))[1].whole
+            largest = max(groups.items(), key=lambda each: (each[1].whole.pairs, each[0]))[1].whole
             key = Key("", "shadow", ceiling.DETECTOR, ceiling.FAILURES)
             state, event = ceiling.step_failures(
-                self._rate_drift(key), self._hour, most, task=self._task, horizon=self._rules.horizon
+                self._rate_drift(key), self._hour, largest, task=self._task, horizon=self._rules.horizon
             )
             self._keep(key, state, event)
 

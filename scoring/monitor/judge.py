@@ -123,12 +123,12 @@ def _step(state: Stratum, name: StratumName, at: datetime, task: str) -> tuple[S
         return (Stratum(baseline=_cautious(wrong, n)) if n >= CALIBRATION_LABELS else state), None
     if n < MIN_BATCH:
         return state, None
-    usual, batch = state.baseline, Moments.of_counts(wrong, n)
+    baseline, batch = state.baseline, Moments.of_counts(wrong, n)
     recent = batch if state.recent.n >= MAX_RECENT_LABELS else state.recent + batch
     state = msgspec.structs.replace(state, pending=LabelCounts(), recent=recent)
     if state.opened_at is not None:
-        return _recovering(state, name, at, state.opened_at, usual)
-    drift = observe_hours(state.drift, [(batch, usual)], alarm_level(HORIZON, ALPHA / 2))
+        return _recovering(state, name, at, state.opened_at, baseline)
+    drift = observe_hours(state.drift, [(batch, baseline)], alarm_level(HORIZON, ALPHA / 2))
     state = msgspec.structs.replace(state, drift=drift)
     if not drift.alarmed:
         return state, None
@@ -137,24 +137,24 @@ def _step(state: Stratum, name: StratumName, at: datetime, task: str) -> tuple[S
         subject=name,
         at=at,
         summary=f"people contradict the judge of {task} where it says {name}: {format_interval(found)}; "
-        f"when it was calibrated, at most {percent(usual)}",
-        detail={"usual": usual, "lately": as_detail(found), "evidence": drift.level},
+        f"when it was calibrated, at most {percent(baseline)}",
+        detail={"usual": baseline, "lately": as_detail(found), "evidence": drift.level},
     )
     return msgspec.structs.replace(state, opened_at=at, recent=Moments()), opened
 
 
 def _recovering(
-    state: Stratum, name: StratumName, at: datetime, opened_at: datetime, usual: float
+    state: Stratum, name: StratumName, at: datetime, opened_at: datetime, baseline: float
 ) -> tuple[Stratum, Event | None]:
     n, rate = state.recent.n, state.recent.estimate
     if rate is None or n < MIN_RECOVERY_LABELS:
         return state, None
-    calm = msgspec.structs.replace(state, recent=Moments())
-    if rate > usual:
-        return calm, None
+    cleared = msgspec.structs.replace(state, recent=Moments())
+    if rate > baseline:
+        return cleared, None
     reason = f"people contradicted {percent(rate)} of {n} verdicts, no more than usual"
     closed = Closed(subject=name, opened_at=opened_at, at=at, reason=reason)
-    return msgspec.structs.replace(calm, drift=DriftState(), opened_at=None), closed
+    return msgspec.structs.replace(cleared, drift=DriftState(), opened_at=None), closed
 
 
 def _cautious(wrong: int, n: int) -> float:
