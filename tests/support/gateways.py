@@ -6,8 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
-
 from shadow.devstack.services.processes import poll_until
 from shadow.gateway.app import build
 from shadow.gateway.http import serving
@@ -16,6 +14,7 @@ from shadow.records import Exchange
 from shadow.settings import Settings
 from shadow.wire import event_type
 from tests.support import services
+from tests.support.publishing import messages
 from tests.support.scripted import ScriptedEndpoint
 
 
@@ -104,20 +103,8 @@ def settings_for(endpoint: str, *, gateway: dict[str, Any] | None = None, **task
 
 def kafka_messages(settings: Settings) -> list[tuple[str | None, bytes]]:
     """`(ce_type, value)` of every message on the exchanges topic."""
-    topic = settings.kafka.topics.exchanges
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers, enable_auto_commit=False)
-    try:
-        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
-        consumer.assign(partitions)
-        ends = consumer.end_offsets(partitions)
-        consumer.seek_to_beginning()
-        found: list[tuple[str | None, bytes]] = []
-        while sum(consumer.position(partition) for partition in partitions) < sum(ends.values()):
-            for records in consumer.poll(timeout_ms=500).values():
-                found += [(event_type(list(record.headers)), record.value) for record in records]
-        return found
-    finally:
-        consumer.close()
+    found = messages(settings.kafka.bootstrap_servers, settings.kafka.topics.exchanges)
+    return [(event_type(list(record.headers)), record.value) for record in found]
 
 
 def run(stack: ExitStack, *answers: Any, gateway: dict[str, Any] | None = None, **task: Any) -> Running:

@@ -64,15 +64,23 @@ def assert_accounted_for(publisher: Publisher):
 
 
 def messages(bootstrap, topic, *, quiet_s=0.6):
-    """Every message now on `topic`, until none comes for a while."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    """Every message now on `topic`: up to its end, and on until none comes for a while.
+
+    The embedded broker's end offsets may lag behind what it has acknowledged, and an Apache Kafka
+    may take longer than that while for its first answer.
+    """
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     try:
-        consumer.assign([TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()])
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+        consumer.assign(partitions)
+        ends = consumer.end_offsets(partitions)
         consumer.seek_to_beginning()
         found = []
-        while batch := consumer.poll(timeout_ms=round(quiet_s * 1000)):
+        while True:
+            batch = consumer.poll(timeout_ms=round(quiet_s * 1000))
             found += [record for records in batch.values() for record in records]
-        return found
+            if not batch and all(consumer.position(partition) >= end for partition, end in ends.items()):
+                return found
     finally:
         consumer.close()
 
