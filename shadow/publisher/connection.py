@@ -1,72 +1,67 @@
-"""The way to the broker: a producer made when there is something to send, and made anew."""
+"""The connection to the broker: a producer, made when there is something to send, and made again after a failure."""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
-from shadow.publisher.kafka_producer import Courier, Done, Unreachable
-from shadow.publisher.reporting import Reporter
+from shadow.errors import BrokerError
+from shadow.publisher.kafka_producer import DeliveryCallback, KafkaProducer
+from shadow.publisher.rate_limited_log import RateLimitedLog
 from shadow.settings import Settings
 from shadow.wire import Message
 
-#: Pause before trying a broker again that could not be reached.
+#: Pause before the next attempt to connect.
 _RETRY_S: Final = 0.25
 
 
-class Connection:
-    """One topic of one cluster. Belongs to the publisher's thread; `made` runs after each connecting."""
+class BrokerConnection:
+    """Sends to one topic of one cluster. Used by the publisher's thread; calls `on_connect` for each new producer."""
 
-    def __init__(self, settings: Settings, report: Reporter, made: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, log: RateLimitedLog, on_connect: Callable[[], None]) -> None:
         self._kafka = settings.kafka
         self._limits = settings.publisher
-        self._report = report
-        self._made = made
+        self._log = log
+        self._on_connect = on_connect
         self._try_again_at = 0.0
-        self.courier: Courier | None = None
+        self.producer: KafkaProducer | None = None
 
-    def send(self, message: Message, done: Done) -> bool:
-        """Hand `message` to the producer. False: no broker, or not yet; try again later.
+    def send(self, message: Message, on_done: DeliveryCallback) -> bool:
+        """Hand `message` to the producer. False: it did not accept it, because no broker answers; try again later.
 
-        Blocks for at most a second or two. Raises Dropped where trying again is no use.
+        Blocks for at most two seconds. Raises DroppedError where another attempt is useless.
         """
-        courier = self._connected()
-        if courier is None:
-            return False
-        topic = self._kafka.topics.exchanges
         try:
-            courier.send(topic, message, done)
-        except Unreachable as fault:
-            self._report.warn("broker_unreachable", f"no answer about topic {topic}", fault=fault.__cause__)
+            producer = self._connected()
+            if producer is None:
+                return False
+            producer.send(self._kafka.topics.exchanges, message, on_done)
+        except BrokerError as error:
+            self._log.warning("broker_unreachable", f"{error}; exchanges wait in the queue", error=error.__cause__)
             return False
         return True
 
-    def give_up(self) -> None:
-        """Abandon a producer that does not deliver; the next send makes another."""
-        courier, self.courier = self.courier, None
-        if courier is not None:
-            courier.abandon()
+    def discard_producer(self) -> None:
+        """Abandon a producer that does not deliver; the next `send` makes another."""
+        producer, self.producer = self.producer, None
+        if producer is not None:
+            producer.abandon()
 
     def close(self, timeout_s: float) -> None:
-        courier, self.courier = self.courier, None
-        if courier is not None:
-            courier.close(timeout_s)
+        producer, self.producer = self.producer, None
+        if producer is not None:
+            producer.close(timeout_s)
 
     def leave_to_parent(self) -> None:
         """In a child process after a fork."""
-        if self.courier is not None:
-            self.courier.leave_to_parent()
+        if self.producer is not None:
+            self.producer.leave_to_parent()
 
-    def _connected(self) -> Courier | None:
-        if self.courier is None and time.monotonic() >= self._try_again_at:
+    def _connected(self) -> KafkaProducer | None:
+        if self.producer is None and time.monotonic() >= self._try_again_at:
             try:
-                self.courier = Courier(self._kafka, self._limits)
-            except Unreachable as fault:
+                self.producer = KafkaProducer(self._kafka, self._limits)
+            except BrokerError:
                 self._try_again_at = time.monotonic() + _RETRY_S
-                self._report.warn(
-                    "broker_unreachable",
-                    f"no broker at {self._kafka.bootstrap_servers}; exchanges wait, then are dropped",
-                    fault=fault.__cause__,
-                )
-            else:
-                self._made()
-        return self.courier
+                raise
+            self._on_connect()
+        return self.producer

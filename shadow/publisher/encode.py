@@ -1,8 +1,8 @@
-"""From what was offered to what is sent: build the exchange, redact it, encode it.
+"""From an offered exchange to the message that is sent: build it, redact it, encode it.
 
-Exchanges go through these stages together, as many as are given at once. Each stage then finds
-its code and data in the processor's caches, where one exchange after the other would find those
-of the stage before: a fifth of the time.
+Exchanges pass through these stages together, as many as are given at once. Each stage then finds
+its code and data in the processor's caches: this takes a fifth less time than one exchange after
+the other.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,69 +10,60 @@ from typing import TypeAlias, TypeVar
 
 from shadow.errors import DroppedError, RedactionError
 from shadow.publisher import truncate
-from shadow.publisher.queue import Accounts, Ticket
-from shadow.publisher.reporting import Reporter
-from shadow.records import Exchange
+from shadow.publisher.queue import ExchangeQueue, QueuedExchange
+from shadow.publisher.rate_limited_log import RateLimitedLog
 from shadow.redact import Redactor
 from shadow.settings import Settings
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-Stage: TypeAlias = list[tuple[Ticket, A]]
+_Stage: TypeAlias = list[tuple[QueuedExchange, A]]
 
 
-class Preparer:
-    """Gives tickets their messages. Whatever an exchange holds, it stops neither the others nor us.
+class Encoder:
+    """Makes the messages of queued exchanges. One that cannot be mirrored is dropped and counted.
 
-    One that cannot be mirrored is dropped and counted; `on_bug` hears of faults of ours.
+    An unexpected exception drops the exchange that caused it, and is passed to `on_internal_error`.
     """
 
     def __init__(
         self,
-        accounts: Accounts,
+        queue: ExchangeQueue,
         settings: Settings,
         redactor: Redactor,
-        report: Reporter,
+        log: RateLimitedLog,
         *,
-        on_bug: Callable[[Exception], None],
+        on_internal_error: Callable[[Exception], None],
     ) -> None:
-        self._accounts = accounts
+        self._queue = queue
         self._settings = settings
         self._redactor = redactor
-        self._report = report
-        self._on_bug = on_bug
+        self._log = log
+        self._on_internal_error = on_internal_error
 
-    def prepare(self, tickets: Iterable[Ticket], *, source: str, limit: int) -> None:
-        """Each ticket has its message afterwards, at most `limit` bytes of it, or has settled."""
-        fresh: Stage[Ticket] = [(ticket, ticket) for ticket in tickets if ticket.call is not None]
-        clean = self._each(self._each(fresh, self._build), self._redactor.exchange)
-        for ticket, message in self._each(
-            clean, lambda exchange: truncate.encode(exchange, source=source, limit=limit)
+    def encode(self, entries: Iterable[QueuedExchange], *, source: str, limit: int) -> None:
+        """Afterwards each entry has its `message`, of at most `limit` bytes, or an outcome."""
+        offered = [(entry, entry.call) for entry in entries if entry.call is not None]
+        built = self._each(offered, lambda call: call.to_exchange(self._settings))
+        redacted = self._each(built, self._redactor.exchange)
+        for entry, message in self._each(
+            redacted, lambda exchange: truncate.encode_within(exchange, source=source, limit=limit)
         ):
-            ticket.keep_only(message)
+            entry.keep_only(message)
 
-    def _each(self, before: Iterable[tuple[Ticket, A]], stage: Callable[[A], B]) -> Stage[B]:
-        done: Stage[B] = []
-        for ticket, given in before:
+    def _each(self, before: Iterable[tuple[QueuedExchange, A]], stage: Callable[[A], B]) -> _Stage[B]:
+        after: _Stage[B] = []
+        for entry, value in before:
             try:
-                done.append((ticket, stage(given)))
+                after.append((entry, stage(value)))
             except DroppedError as outcome:
-                self._drop(ticket, outcome.reason)
-            except RedactionError as fault:
-                self._drop(ticket, "not_redacted")
-                self._report.warn("not_redacted", f"an exchange is dropped: {fault}")
-            except Exception as bug:  # noqa: BLE001 - whatever a request holds, the next one must go on
-                self._on_bug(bug)
-                self._drop(ticket, "build_failed")
-                self._report.warn("build_failed", "an exchange could not be built and is dropped", fault=bug)
-        return done
-
-    def _drop(self, ticket: Ticket, reason: str) -> None:
-        self._accounts.dropped(ticket, reason)
-        ticket.keep_only(None)
-
-    def _build(self, ticket: Ticket) -> Exchange:
-        if ticket.call is None:
-            raise DroppedError("nothing_to_mirror")
-        return ticket.call.to_exchange(self._settings)
+                self._queue.dropped(entry, outcome.reason)
+            except RedactionError as error:
+                self._queue.dropped(entry, "not_redacted")
+                self._log.warning("not_redacted", f"an exchange is dropped: {error}")
+            except Exception as error:  # noqa: BLE001 - whatever a request holds, the next one must go on
+                self._on_internal_error(error)
+                self._queue.dropped(entry, "build_failed")
+                self._log.warning("build_failed", "an exchange could not be built and is dropped", error=error)
+        return after

@@ -1,4 +1,4 @@
-"""A publisher through the ends and forks of its process."""
+"""What a publisher does when its process ends or forks."""
 
 import atexit
 import os
@@ -9,25 +9,25 @@ from typing import Final, Protocol
 
 
 class Closable(Protocol):
-    """What this needs of a publisher."""
+    """The part of a publisher that is used here."""
 
     def close(self) -> None: ...
     def after_fork(self) -> None: ...
 
 
-_living: Final[weakref.WeakSet[Closable]] = weakref.WeakSet()
+_publishers: Final[weakref.WeakSet[Closable]] = weakref.WeakSet()
 
 
 def reset_after_fork(publisher: Closable) -> None:
-    """Have `publisher` begin anew in every child that is forked from now on."""
-    _living.add(publisher)
+    """Call `publisher.after_fork` in every child that is forked from now on."""
+    _publishers.add(publisher)
 
 
 def close_at_exit(publisher: Closable) -> None:
     """Close `publisher` when the interpreter ends, before any handler registered until now.
 
     Exit handlers run last in, first out. A Kafka producer registers its own when it is made,
-    which throws away what is queued; so this is called again after each.
+    which discards what is queued; so this is called again after each.
     """
     atexit.unregister(publisher.close)
     atexit.register(publisher.close)
@@ -39,8 +39,8 @@ def close_with_multiprocessing(publisher: Closable) -> None:
         util.Finalize(publisher, _close_if_alive, args=(weakref.ref(publisher),), exitpriority=10)
 
 
-def closed(publisher: Closable) -> None:
-    """`publisher` has been closed; the exit need not do it."""
+def cancel_close_at_exit(publisher: Closable) -> None:
+    """`publisher` has been closed already."""
     atexit.unregister(publisher.close)
 
 
@@ -50,8 +50,8 @@ def _close_if_alive(reference: "weakref.ref[Closable]") -> None:
 
 
 def _reset_all() -> None:
-    for publisher in list(_living):
-        with suppress(Exception):  # a child must start, whatever state the fork caught us in
+    for publisher in list(_publishers):
+        with suppress(Exception):  # a child must start, whatever the parent was doing
             publisher.after_fork()
 
 

@@ -1,4 +1,4 @@
-"""An exchange as a Kafka message no larger than allowed: the longest texts give way first."""
+"""An exchange as a Kafka message no larger than allowed: the longest texts are cut first."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -10,13 +10,16 @@ from shadow.errors import DroppedError, WireError
 from shadow.records import Exchange, Reply
 from shadow.wire import Message
 
-#: Never cut a text below this many characters; if that does not do, the message cannot be saved.
-_SHORTEST: Final = 200
+#: No text is cut below this many bytes; an exchange that is still too large then is dropped.
+_MIN_TEXT_BYTES: Final = 200
+#: Room for the note at the end of a text that was cut.
+_MARK_BYTES: Final = 64
+#: JSON escapes make a text longer than its UTF-8, so that cutting may need several rounds.
 _MAX_ROUNDS: Final = 8
 
 
-def encode(exchange: Exchange, *, source: str, limit: int) -> Message:
-    """The message of `exchange`, its value at most `limit` bytes, truncated and flagged if need be.
+def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
+    """The message of `exchange`. A value above `limit` bytes is truncated, and flagged `truncated`.
 
     Raises DroppedError("unencodable") for text that UTF-8 cannot carry, and DroppedError("too_large")
     where not even cutting every long text helps.
@@ -24,39 +27,40 @@ def encode(exchange: Exchange, *, source: str, limit: int) -> Message:
     for _ in range(_MAX_ROUNDS):
         try:
             message = wire.encode(exchange, source=source)
-        except WireError as fault:
-            raise DroppedError("unencodable", str(fault)) from None
+        except WireError as error:
+            raise DroppedError("unencodable", str(error)) from None
         excess = len(message.value) - limit
         if excess <= 0:
             return message
         lengths = sorted((len(text.encode()) for text in _texts(exchange)), reverse=True)
-        cap = _cap(lengths, excess + 64 * len(lengths))
-        if cap <= _SHORTEST and (not lengths or lengths[0] <= _SHORTEST * 4):
+        max_bytes = _max_text_bytes(lengths, excess + _MARK_BYTES * len(lengths))
+        if max_bytes <= _MIN_TEXT_BYTES and (not lengths or lengths[0] <= _MIN_TEXT_BYTES * 4):
             break
-        exchange = shortened(exchange, max(cap, _SHORTEST))
+        exchange = truncated(exchange, max(max_bytes, _MIN_TEXT_BYTES))
     raise DroppedError("too_large", f"more than {limit} bytes even without its long texts")
 
 
-def shortened(exchange: Exchange, cap: int) -> Exchange:
-    """`exchange` with every text cut to about `cap` bytes of UTF-8, and `truncated` set."""
+def truncated(exchange: Exchange, max_bytes: int) -> Exchange:
+    """`exchange` with every text cut to about `max_bytes` of UTF-8, and `truncated` set."""
     reply = exchange.reply
     return msgspec.structs.replace(
         exchange,
-        request=_shorten(exchange.request, cap),
+        request=_truncate_strings(exchange.request, max_bytes),
         reply=msgspec.structs.replace(
             reply,
-            content=_shorten(reply.content, cap),
-            refusal=_shorten(reply.refusal, cap),
+            content=_truncate_strings(reply.content, max_bytes),
+            refusal=_truncate_strings(reply.refusal, max_bytes),
             tool_calls=tuple(
-                msgspec.structs.replace(call, arguments=_cut(call.arguments, cap)) for call in reply.tool_calls
+                msgspec.structs.replace(call, arguments=_truncate(call.arguments, max_bytes))
+                for call in reply.tool_calls
             ),
         ),
         truncated=True,
     )
 
 
-def _cap(lengths: list[int], excess: int) -> int:
-    """The length to which the longest must be cut so that all together lose `excess`."""
+def _max_text_bytes(lengths: list[int], excess: int) -> int:
+    """The length to which the longest must be cut so that together they lose `excess` bytes; 0: they cannot."""
     saved = 0
     for index, length in enumerate(lengths):
         following = lengths[index + 1] if index + 1 < len(lengths) else 0
@@ -86,21 +90,21 @@ def _strings(value: Any) -> Iterator[str]:
                 yield from _strings(item)
 
 
-def _shorten(value: Any, cap: int) -> Any:
+def _truncate_strings(value: Any, max_bytes: int) -> Any:
     match value:
         case str():
-            return _cut(value, cap)
+            return _truncate(value, max_bytes)
         case Mapping():
-            return {key: _shorten(item, cap) for key, item in value.items()}
+            return {key: _truncate_strings(item, max_bytes) for key, item in value.items()}
         case list():
-            return [_shorten(item, cap) for item in value]
+            return [_truncate_strings(item, max_bytes) for item in value]
         case _:
             return value
 
 
-def _cut(text: str, cap: int) -> str:
+def _truncate(text: str, max_bytes: int) -> str:
     raw = text.encode("utf-8", "surrogatepass")
-    if len(raw) <= cap:
+    if len(raw) <= max_bytes:
         return text
-    kept = raw[:cap].decode("utf-8", "ignore")
+    kept = raw[:max_bytes].decode("utf-8", "ignore")
     return f"{kept}… [{len(text) - len(kept)} characters cut]"

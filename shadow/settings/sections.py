@@ -150,14 +150,22 @@ class PublisherSettings(Section):
     """`[publisher]`: limits for capture in the host application."""
 
     queue_bytes: int = Field(
-        64 * 2**20, ge=2**16, description="Maximum size in bytes of the exchanges that are queued or in flight."
+        64 * 2**20,
+        ge=2**16,
+        description="Maximum size in bytes of the exchanges that are queued or in flight; "
+        "if one more needs room, the oldest in the queue are dropped.",
     )
-    queue_items: int = Field(50_000, ge=1, description="Maximum number of exchanges in the queue.")
+    queue_items: int = Field(
+        50_000,
+        ge=1,
+        description="Maximum number of exchanges that were not sent yet; one more makes the oldest drop.",
+    )
     max_message_bytes: int = Field(
         900_000, ge=1_000, description="Maximum size of a message; larger exchanges are truncated and flagged."
     )
     delivery_timeout_s: Positive = Field(
-        10.0, description="Time after which an undelivered exchange counts as dropped."
+        10.0,
+        description="Time after which the Kafka client gives up an exchange; it is then sent again.",
     )
     drain_timeout_s: Positive = Field(5.0, description="Maximum time for delivering the rest of the queue at exit.")
     stalled_after_s: Positive = Field(15.0, description="Time without a delivery after which the producer is rebuilt.")

@@ -83,7 +83,7 @@ def measure():
 
 def added(state, bootstrap, *, stream=False, at_half=None):
     """What mirroring adds for the caller, in µs."""
-    publisher = Publisher(Settings(kafka=KafkaSettings(bootstrap_servers=bootstrap)), raise_bugs=False)
+    publisher = Publisher(Settings(kafka=KafkaSettings(bootstrap_servers=bootstrap)), raise_internal_errors=False)
     watch = Stopwatch()
     with watch, watch.below(OpenAI)(api_key="k", base_url="http://nobody/v1", http_client=http_client()) as plain:
         mirrored = watch.above(mirror(plain, task="t", publisher=publisher))

@@ -129,7 +129,7 @@ def counts(mirrored: dict[str, int], at: datetime) -> CaptureCounts:
                 "mirrored": n,
                 "sampled_out": n // 5,
                 "dropped:queue_full": 3,
-                "dropped:delivery_timeout": 1,
+                "dropped:closed": 1,
             }
             for task, n in mirrored.items()
         },

@@ -32,7 +32,7 @@ def serve(connection: socket.socket) -> None:
     with connection, connection.makefile("rb") as stream:
         messages = ipc.read_frames(stream)
         settings = Settings.model_validate_json(next(messages))
-        publisher = Publisher(settings, is_guest=False)
+        publisher = Publisher(settings, in_application=False)
         counts = _Counts(publisher)
         finished = threading.Event()
         reporting = threading.Thread(target=_report, args=(connection, counts, finished), daemon=True)
@@ -59,7 +59,7 @@ class _Counts:
 
     def add(self, left_out: LeftOut) -> None:
         with self._lock:
-            self._publisher.count_elsewhere(left_out.counts)
+            self._publisher.add_counts(left_out.counts)
             for task, outcomes in left_out.counts.items():
                 self._left_out[task].update(outcomes)
 

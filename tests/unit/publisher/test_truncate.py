@@ -30,11 +30,11 @@ def sent(message):
 
 def test_what_fits_is_sent_as_it_is():
     whole = exchange("short", "x" * 3_000)
-    assert sent(truncate.encode(whole, source="s", limit=LIMIT)) == whole
+    assert sent(truncate.encode_within(whole, source="s", limit=LIMIT)) == whole
 
 
 def test_the_longest_text_gives_way_first():
-    cut = sent(truncate.encode(exchange("short", "x" * 100_000), source="s", limit=LIMIT))
+    cut = sent(truncate.encode_within(exchange("short", "x" * 100_000), source="s", limit=LIMIT))
     assert cut.truncated
     assert cut.request["messages"][0]["content"] == "short"
     assert cut.request["messages"][1]["content"].startswith("xxx")
@@ -45,23 +45,23 @@ def test_the_longest_text_gives_way_first():
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=3_000), max_size=8), st.text(max_size=9_000))
 def test_no_message_is_larger_than_the_limit(texts, content):
-    message = truncate.encode(exchange(*texts, content=content, arguments=content), source="s", limit=LIMIT)
+    message = truncate.encode_within(exchange(*texts, content=content, arguments=content), source="s", limit=LIMIT)
     assert len(message.value) <= LIMIT
 
 
 @pytest.mark.parametrize("text", ['"' * 20_000, "\x01" * 20_000, "ü" * 20_000, "😀" * 20_000])
 def test_text_that_grows_in_json_is_cut_enough(text):
-    assert len(truncate.encode(exchange(text), source="s", limit=LIMIT).value) <= LIMIT
+    assert len(truncate.encode_within(exchange(text), source="s", limit=LIMIT).value) <= LIMIT
 
 
 def test_what_no_cut_can_save_is_dropped_as_too_large():
     crowd = exchange(*("x" * 100 for _ in range(500)))
     with pytest.raises(DroppedError) as outcome:
-        truncate.encode(crowd, source="s", limit=LIMIT)
+        truncate.encode_within(crowd, source="s", limit=LIMIT)
     assert outcome.value.reason == "too_large"
 
 
 def test_a_lone_surrogate_is_dropped_as_unencodable():
     with pytest.raises(DroppedError) as outcome:
-        truncate.encode(exchange("\ud800"), source="s", limit=LIMIT)
+        truncate.encode_within(exchange("\ud800"), source="s", limit=LIMIT)
     assert outcome.value.reason == "unencodable"
