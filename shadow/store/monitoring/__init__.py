@@ -1,5 +1,5 @@
-"""What the monitor keeps.
+"""What the monitor stores.
 
 incidents       open and closed incidents, and the heartbeats of services
-detector_state  the state of each detector, and how far each has read
+detector_state  the state of each detector, and the hours that it has yet to read
 """

@@ -1,4 +1,4 @@
-"""What the monitor keeps and asks: its lock, its detectors' states, and how far the hours have come."""
+"""The states of detectors, and reads of the hours that a detector has yet to process."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +16,12 @@ from shadow.store.rows.outcome import IN_FLIGHT
 from shadow.store.schema.engine import explained
 from shadow.store.schema.tables import catalogue, detectors, exchanges, rollup_counts, rollups
 
-#: The kinds of pairs; other cells are made of these.
+#: The kinds of pairs. Cells of other kinds are derived from these.
 KINDS: Final[tuple[TrialKind, ...]] = ("shadow", "reverse", "ceiling")
 
 
 class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `detectors`: all hours before `next_hour` are in `state`."""
+    """A row of `detectors`: `state` is computed from all hours before `next_hour`."""
 
     candidate: str
     kind: str
@@ -32,7 +32,7 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stored(NamedTuple):
-    """The hours of a task's first and newest pair, and how many pairs there are."""
+    """The hours of a task's first and last pair, and the number of its pairs."""
 
     first_hour: datetime
     last_hour: datetime
@@ -41,20 +41,20 @@ class Stored(NamedTuple):
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """One transaction of a session, committed at the end of the block; StoreError for every fault."""
+    """One transaction of `locks.dedicated_session`, committed at the end. Errors are raised as StoreError."""
     with explained(connection.engine.url), connection.begin():
         yield
 
 
 def load(connection: Connection, task: str) -> list[DetectorState]:
-    """Every state of `task`."""
+    """All states of `task`."""
     query = select(*(detectors.c[name] for name in DetectorState.__struct_fields__)).where(detectors.c.task == task)
     with explained(connection.engine.url):
         return [DetectorState(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - see `incidents`
 
 
 def save(connection: Connection, task: str, states: Sequence[DetectorState]) -> None:
-    """Keep states, in place of those there are of the same detectors."""
+    """Store states, replacing those of the same detectors."""
     if not states:
         return
     statement = insert(detectors)
@@ -67,7 +67,7 @@ def save(connection: Connection, task: str, states: Sequence[DetectorState]) -> 
 
 
 def forget(connection: Connection, task: str, names: Sequence[str]) -> int:
-    """Remove the states of these detectors of `task`, so that they learn anew; how many there were."""
+    """Delete the states of these detectors of `task`, so that they start again; returns how many there were."""
     statement = delete(detectors).where(detectors.c.task == task, detectors.c.detector.in_(names))
     with explained(connection.engine.url):
         return connection.execute(statement).rowcount
@@ -80,7 +80,7 @@ def tasks(connection: Connection) -> list[str]:
 
 
 def stored(connection: Connection, task: str) -> Stored | None:
-    """What there is of a task; None where there is nothing."""
+    """The extent of a task's pairs; None if it has none."""
     query = select(func.min(catalogue.c.first_hour), func.max(catalogue.c.last_hour), func.sum(catalogue.c.pairs))
     with explained(connection.engine.url):
         first, last, pairs = connection.execute(
@@ -90,7 +90,7 @@ def stored(connection: Connection, task: str) -> Stored | None:
 
 
 def oldest_in_flight(connection: Connection, task: str, since: datetime) -> datetime | None:
-    """When the oldest exchange that is still on its way was made, of those made at `since` or after."""
+    """The event time of the oldest exchange in flight, of those with an event time of `since` or later."""
     query = select(func.min(exchanges.c.at)).where(
         exchanges.c.task == task, exchanges.c.at >= since, exchanges.c.outcome == IN_FLIGHT
     )
@@ -99,14 +99,14 @@ def oldest_in_flight(connection: Connection, task: str, since: datetime) -> date
 
 
 def hours(connection: Connection, task: str, since: datetime, until: datetime, limit: int) -> list[datetime]:
-    """The first `limit` hours in [since, until) that have any pairs, oldest first."""
+    """The first `limit` hours in [since, until) that have pairs, oldest first."""
     query = select(rollups.c.hour).distinct().where(*_totals(task), rollups.c.hour >= since, rollups.c.hour < until)
     with explained(connection.engine.url):
         return list(connection.execute(query.order_by(rollups.c.hour).limit(limit)).scalars())
 
 
 def pairs_from(connection: Connection, task: str, hour: datetime, until: datetime | None = None) -> int:
-    """How many pairs there are in `hour` and later, before `until`."""
+    """Number of pairs in the hours from `hour` to `until`, exclusive."""
     query = select(func.coalesce(func.sum(rollups.c.pairs), 0)).where(*_totals(task), rollups.c.hour >= hour)
     if until is not None:
         query = query.where(rollups.c.hour < until)
@@ -115,7 +115,7 @@ def pairs_from(connection: Connection, task: str, hour: datetime, until: datetim
 
 
 def labels_by_day(connection: Connection, task: str, since: datetime) -> Mapping[str, Counter[str]]:
-    """Counts `labelled:<judge>:<human>` of the pairs of each day (UTC) from `since` on."""
+    """The counters `labelled:<judge>:<human>` of each day (UTC) from `since` on."""
     day = func.date_trunc("day", rollup_counts.c.hour, "UTC").label("day")
     query = (
         select(day, rollup_counts.c.name, func.sum(rollup_counts.c.n).label("n"))

@@ -1,4 +1,4 @@
-"""Periods in which something was wrong, and the signs of life of those who watch."""
+"""Incidents, and the heartbeats of services."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,11 +19,11 @@ _ID_BYTES: Final = 12
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """A period in which something was wrong; open while `closed_at` is None.
+    """A period for which a detector raised an alarm; open while `closed_at` is None.
 
-    `opened_at` and `closed_at` are event times, `noticed_at` is the clock's when the monitor saw it.
-    `subject` is what within the candidate it is about (a segment, a source, a reason). `summary` is
-    one sentence with its numbers, `detail` holds the figures.
+    `opened_at` and `closed_at` are event times, `noticed_at` is the time at which the monitor noticed.
+    `subject` is the part of the candidate's traffic that it is about (a segment, a source, a reason).
+    `summary` is one sentence with numbers, `detail` has the figures.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
-    """When a loop last did its round, and what it had to say."""
+    """The time of a service's last round, and its report."""
 
     service: str
     at: datetime
@@ -50,22 +50,22 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def identity(*parts: str, opened_at: datetime) -> str:
-    """The id of an incident: made of what it is about and when it opened, so the same input names it the same."""
+    """The id of an incident: a digest of its subject and opening time, so that the same input gives the same id."""
     whole = msgspec.json.encode([*parts, opened_at.isoformat()])
     return blake2b(whole, digest_size=_ID_BYTES).hexdigest()
 
 
 def open_incident(connection: Connection, incident: Incident) -> None:
-    """Enter an incident, or open it again where it had been closed."""
+    """Insert an incident, or open it again if it is closed."""
     row = msgspec.structs.asdict(incident)
-    again = {"closed_at": None, "closed_because": None}
-    statement = insert(incidents).on_conflict_do_update(index_elements=["id"], set_=again)
+    reopened = {"closed_at": None, "closed_because": None}
+    statement = insert(incidents).on_conflict_do_update(index_elements=["id"], set_=reopened)
     with explained(connection.engine.url):
         connection.execute(statement, row)
 
 
 def close_incident(connection: Connection, identifier: str, closed_at: datetime, because: str) -> None:
-    """Close an incident; one that is closed stays as it is."""
+    """Close an incident, unless it is closed already."""
     statement = (
         update(incidents)
         .where(incidents.c.id == identifier, incidents.c.closed_at.is_(None))
@@ -78,7 +78,7 @@ def close_incident(connection: Connection, identifier: str, closed_at: datetime,
 def read(
     connection: Connection, task: str | None = None, since: datetime | None = None, *, open_only: bool = False
 ) -> list[Incident]:
-    """Incidents of `task`, or of all, newest first; with `since` those that were open at or after it."""
+    """Incidents of `task`, or of all tasks, newest first; with `since`, those that were open at or after it."""
     query = select(incidents).order_by(incidents.c.opened_at.desc(), incidents.c.id)
     if task is not None:
         query = query.where(incidents.c.task == task)
@@ -91,7 +91,7 @@ def read(
 
 
 def count_open(connection: Connection) -> dict[tuple[str, str], int]:
-    """How many incidents are open, per task and detector."""
+    """Number of open incidents, by task and detector."""
     key = (incidents.c.task, incidents.c.detector)
     query = select(*key, func.count().label("n")).where(incidents.c.closed_at.is_(None)).group_by(*key)
     with explained(connection.engine.url):
@@ -99,7 +99,7 @@ def count_open(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 def heartbeat(connection: Connection, service: str, detail: Mapping[str, Any]) -> None:
-    """Say that `service` is alive now, and what it has to say."""
+    """Store that `service` is alive now, with its report."""
     statement = insert(heartbeat_rows)
     new = statement.excluded
     statement = statement.on_conflict_do_update(index_elements=["service"], set_={"at": new.at, "detail": new.detail})
@@ -108,7 +108,7 @@ def heartbeat(connection: Connection, service: str, detail: Mapping[str, Any]) -
 
 
 def heartbeats(connection: Connection) -> dict[str, Heartbeat]:
-    """The newest heartbeat of each service, by its name."""
+    """The last heartbeat of each service, by name."""
     with explained(connection.engine.url):
         rows = connection.execute(select(heartbeat_rows).order_by(heartbeat_rows.c.service))
         return {row.service: Heartbeat(service=row.service, at=row.at, detail=row.detail) for row in rows}

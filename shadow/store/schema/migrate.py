@@ -1,6 +1,6 @@
-"""Bring the schema to a revision, and tell where the live one differs from the declared one.
+"""Bring the schema to a revision, and list where the live schema differs from the declared one.
 
-The migrations live in `migrations/` of a checkout and in `shadow/_migrations` of a wheel.
+The migrations are in `migrations/` of a checkout and in `shadow/_migrations` of a wheel.
 """
 
 import io
@@ -34,36 +34,36 @@ def upgrade(url: str, revision: str = HEAD) -> None:
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Take the schema back to `revision` (`base`: no tables). What newer tables held is lost."""
+    """Take the schema back to `revision` (`base`: no tables). Deletes the data of newer tables."""
     with _connection(url) as (connection, config):
         _run(command.downgrade, _over(connection, config), revision)
 
 
 def current(url: str) -> str | None:
-    """The revision the database is at; None before the first migration."""
+    """The database's revision; None before the first migration."""
     with _connection(url) as (connection, _):
         return _current(connection)
 
 
 def newest() -> str:
-    """The revision this version of the program brings."""
+    """The newest revision of this version of the program."""
     return ScriptDirectory.from_config(_config()).get_current_head() or BASE
 
 
 def sql(start: str | None = None, revision: str = HEAD) -> str:
-    """The statements from `start` (default: an empty database) up to `revision`, to be run by hand."""
-    written = io.StringIO()
+    """The SQL statements from `start` (default: an empty database) up to `revision`, to be run by hand."""
+    output = io.StringIO()
     config = _config()
-    config.output_buffer = written
+    config.output_buffer = output
     _run(command.upgrade, config, f"{start or BASE}:{revision}", sql=True)
-    return written.getvalue()
+    return output.getvalue()
 
 
 def drift(url: str) -> list[str]:
-    """What differs between the live schema and the declared one, a line each; empty when nothing does.
+    """The differences between the live schema and the declared one, a line each.
 
-    Looks at tables, columns, types, nullability, primary keys and indexes. Daily partitions
-    are not drift. Raises SchemaError when the schema is not at this version's revision at all.
+    Compares tables, columns, types, nullability, primary keys and indexes, but not daily partitions.
+    Raises SchemaError if the schema is not at this version's revision.
     """
     with _connection(url) as (connection, _):
         require_schema(connection)
@@ -98,7 +98,7 @@ def _partitions(connection: Connection) -> set[str]:
 
 
 def _line(difference: Any) -> str:
-    # Alembic gives a tuple per table, and a list of tuples per changed column.
+    # Alembic returns a tuple per table, and a list of tuples per changed column.
     operation, *subjects = difference[0] if isinstance(difference, list) else difference
     return " ".join([operation.replace("_", " "), *(str(subject) for subject in subjects if subject is not None)])
 
@@ -123,7 +123,7 @@ def _over(connection: Connection, config: Config) -> Config:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         raise SchemaError(f"the database is at revision {found}, which this version does not know: update it first")
-    connection.commit()  # the migrations open their own transaction, after taking their lock
+    connection.commit()  # the migrations start their own transaction with their lock
     config.attributes["connection"] = connection
     return config
 
@@ -131,13 +131,13 @@ def _over(connection: Connection, config: Config) -> Config:
 def _run(action: Any, config: Config, revision: str, **options: Any) -> None:
     try:
         action(config, revision, **options)
-    except CommandError as fault:
-        raise StoreError(f"cannot migrate to {revision!r}: {fault}") from None
+    except CommandError as error:
+        raise StoreError(f"cannot migrate to {revision!r}: {error}") from None
 
 
 def _config() -> Config:
     config = Config()
-    # Set apart from the interpolating option parser, for a path may hold a `%`.
+    # `%` is doubled because the option parser interpolates.
     config.set_main_option("script_location", str(_location()).replace("%", "%%"))
     return config
 

@@ -2,17 +2,17 @@
 
 Five kinds of table:
 
-    rows       exchanges, comparisons, payloads     one partition a day, dropped by `shadow prune`
-    rollups    rollups, their counts and            small, kept for good; what the pages read
-               histograms, crossings, the
-               ledger, the catalogue, capture counts,
-               and up to when rows were dropped
-    opinions   labels, verdicts, judge_spending     what people and judges said, and what it cost
-    watch      detectors, incidents, heartbeats     what the monitor knows and has raised
-    letters    dead_letters                         kept until somebody looks
+    rows        exchanges, comparisons, payloads     one partition a day, dropped by `shadow prune`
+    rollups     rollups, their counts and            small, kept for good; read by the pages
+                histograms, crossings, ledger,
+                catalogue, capture_counts, and
+                forgotten, the retention watermark
+    feedback    labels, verdicts, judge_spending     labels of people, verdicts of judges and their cost
+    monitoring  detectors, incidents, heartbeats     states of detectors, incidents, signs of life
+    letters     dead_letters                         messages that could not be processed
 
-Names and ids compare byte by byte (collation "C"): keyset paging and the order in which rows
-are locked must not depend on how a server was installed.
+Names and ids are compared byte by byte (collation "C"): keyset paging and the order in which rows are
+locked must not depend on the server's locale.
 """
 
 from typing import Any, Final
@@ -44,9 +44,9 @@ metadata: Final = MetaData(
 
 _BYTEWISE: Final = Text(collation="C")
 _MOMENT: Final = DateTime(timezone=True)
-# Rollups of hostile input (a weight of 1e9, squared) must be too large for nobody.
+# Unbounded: weights go up to 1e9, and their squares do not fit 64 bits.
 _WHOLE: Final = Numeric()
-# Rollup rows change many times; room beside them keeps those updates off the index.
+# Rows that change often: with free space in their page, an update need not touch the index.
 _BUSY: Final = {"fillfactor": 70}
 
 
@@ -58,8 +58,9 @@ def _name(name: str) -> Column[str]:
     return Column(name, _BYTEWISE, nullable=False)
 
 
-#: One row for each mirrored exchange: its entry in the ledger, open until `outcome` says how it
-#: ended. `was_…` is what it moved from, so that one statement can move it and tell the ledger.
+#: One row for each mirrored exchange: its entry in the ledger. `outcome` shows how it ended, or that it
+#: is in flight. `was_…` is the outcome before, so that one statement can change the outcome and return
+#: the change for the ledger.
 exchanges: Final = Table(
     "exchanges",
     metadata,
@@ -75,11 +76,11 @@ exchanges: Final = Table(
 )
 Index("exchanges_in_flight", exchanges.c.task, exchanges.c.at, postgresql_where=exchanges.c.outcome == "in_flight")
 
-#: One row for each (exchange, kind, candidate): who was asked, what came of it, the scores.
-#: `unit` is a digest of who asked. `human` is what people agree on and `judge` the judge's
-#: verdict, each with the probability with which the pair was chosen to be looked at; `judge_due`
-#: says that a judge has yet to look. `ceiling_agreement`: where the frontier answered twice, how
-#: well it agreed with itself. `regret` is what the strongest source says.
+#: One row for each (exchange, kind, candidate): a trial, its outcome and its scores. `unit` is a digest
+#: of the exchange's unit. `human` is the consensus of people's labels and `judge` the judge's preference,
+#: each with the probability with which the pair was chosen to be looked at; `judge_due`: a judge has yet
+#: to look. `ceiling_agreement`: the frontier's agreement with itself, if it was asked a second time.
+#: `regret` is that by the strongest source.
 comparisons: Final = Table(
     "comparisons",
     metadata,
@@ -121,14 +122,14 @@ Index(
     comparisons.c.at,
     postgresql_where=comparisons.c.frontier_failure.is_not(None) | comparisons.c.candidate_failure.is_not(None),
 )
-#: Pairs that could not be scored. Not those that sampling left out: there are many, and nothing to read.
+#: Pairs that could not be scored. Without those that sampling left out: they are many, and have nothing to show.
 UNSCORED: Final = and_(
     comparisons.c.unscored.is_not(None), comparisons.c.unscored != literal_column("'not_sampled'", Text())
 )
 Index("comparisons_unscored", comparisons.c.task, comparisons.c.at, postgresql_where=UNSCORED)
 
-#: What was asked and answered, word for word. Apart from the scores, so that it can go earlier.
-#: `json`, not `jsonb`: a request must come out as the application wrote it, keys in its order.
+#: The content of requests and replies, unchanged. Apart from the scores, so that it can be deleted
+#: earlier. `json`, not `jsonb`: a request must come out as the application wrote it, in the order of its keys.
 payloads: Final = Table(
     "payloads",
     metadata,
@@ -143,9 +144,9 @@ payloads: Final = Table(
     postgresql_partition_by="RANGE (at)",
 )
 
-#: The fields of `shadow.aggregates.tally.Sums` that add up, and of `Tally` the sums that rollups keep.
+#: The fields of `shadow.aggregates.tally.Sums` that are added up, and the fields of `Tally` that are `Sums`.
 SUMS: Final = ("n", "total", "squares", "weight", "weight_squares", "weighted", "weighted_squares")
-#: The field of `Sums` of which the largest counts.
+#: The field of `Sums` that is a maximum.
 HEAVIEST: Final = "heaviest"
 MEASURES: Final = ("agreement", "regret", "net_regret")
 
@@ -163,7 +164,7 @@ def _sums() -> list[Column[Any]]:
 
 
 def _cell() -> list[Column[Any]]:
-    """The key of `shadow.aggregates.tally.Cell`. The hour stands second: pages ask for a task and a window."""
+    """The fields of `shadow.aggregates.tally.Cell`. The hour is the second: pages read a window of one task."""
     return [
         _key("task"),
         Column("hour", _MOMENT, primary_key=True),
@@ -174,12 +175,12 @@ def _cell() -> list[Column[Any]]:
 #: Addable sufficient statistics per cell and hour.
 rollups: Final = Table("rollups", metadata, *_cell(), *_sums(), postgresql_with=_BUSY)
 
-#: Open-ended counters of a cell, see `shadow.aggregates.tally.Tally.counts`.
+#: Counters of a cell by name, see `shadow.aggregates.tally.Tally.counts`.
 rollup_counts: Final = Table(
     "rollup_counts", metadata, *_cell(), _key("name"), Column("n", _WHOLE, nullable=False), postgresql_with=_BUSY
 )
-# The key is in the order in which traffic comes, so a page that wants the totals alone, or one
-# counter of them, would read every segment's.
+# The primary key is in the order in which traffic comes: with it alone, a page that needs the totals, or
+# one counter of them, would read those of every segment.
 Index(
     "rollup_counts_by_name",
     rollup_counts.c.task,
@@ -188,7 +189,7 @@ Index(
     rollup_counts.c.hour,
 )
 
-#: Histograms of lengths and latencies, of all of a candidate's traffic in an hour.
+#: Histograms of lengths and latencies of all of a candidate's traffic in an hour.
 rollup_histograms: Final = Table(
     "rollup_histograms",
     metadata,
@@ -200,7 +201,7 @@ rollup_histograms: Final = Table(
     postgresql_with=_BUSY,
 )
 
-#: Statistics per day and full combination of segments, for crossing any two dimensions.
+#: Statistics per day and whole combination of segments, from which any two dimensions can be crossed.
 #: `combination` is a digest of `segments`, which may be too long for an index.
 crossings: Final = Table(
     "crossings",
@@ -213,7 +214,7 @@ crossings: Final = Table(
     postgresql_with=_BUSY,
 )
 
-#: How many exchanges ended how, including `in_flight`. Always the counts of `exchanges` ever written.
+#: Numbers of exchanges by outcome, including `in_flight`: of all rows of `exchanges` ever written.
 ledger: Final = Table(
     "ledger",
     metadata,
@@ -222,11 +223,11 @@ ledger: Final = Table(
     postgresql_with=_BUSY,
 )
 
-#: The moment `before` which rows were dropped, and with them the memory of what they had counted.
-#: No row of it: none were.
+#: The retention watermark: the moment `before` which rows were deleted, so that it is no longer known
+#: what they had counted. No row: none were deleted.
 forgotten: Final = Table("forgotten", metadata, _key("what"), Column("before", _MOMENT, nullable=False))
 
-#: Which candidates a task has evidence about, and from when to when.
+#: The candidates that a task has evidence about, with the hours of their first and last pair.
 catalogue: Final = Table(
     "catalogue",
     metadata,
@@ -247,7 +248,7 @@ capture_counts: Final = Table(
     postgresql_with=_BUSY,
 )
 
-#: Messages nobody could process, by where they stood on their topic.
+#: Messages that could not be processed, by their position on their topic.
 dead_letters: Final = Table(
     "dead_letters",
     metadata,
@@ -263,8 +264,8 @@ dead_letters: Final = Table(
     Column("payload", LargeBinary, nullable=False),
 )
 
-#: What one person said of one pair; the newest word counts. `probability` is the chance with
-#: which the pair was chosen to be labelled, `stratum` what it was chosen from. Kept for good.
+#: One person's newest label of one pair. `probability` is that with which the pair was chosen to be
+#: labelled, `stratum` the stratum it was chosen from. Kept for good.
 labels: Final = Table(
     "labels",
     metadata,
@@ -278,8 +279,8 @@ labels: Final = Table(
     Column("labelled_at", _MOMENT, nullable=False),
 )
 
-#: What a judge said of a question and two replies, by a digest of all it was shown. `first` and
-#: `second` are its answers before and after the replies changed places.
+#: A judge's cached verdict on a question and two replies, by a digest of all it was shown. `first` and
+#: `second` are its answers before and after the replies exchanged places.
 verdicts: Final = Table(
     "verdicts",
     metadata,
@@ -291,7 +292,7 @@ verdicts: Final = Table(
 )
 Index("verdicts_at", verdicts.c.at)
 
-#: What a task's judge cost on a day (UTC).
+#: The spending on a task's judge on a day (UTC).
 judge_spending: Final = Table(
     "judge_spending",
     metadata,
@@ -303,8 +304,8 @@ judge_spending: Final = Table(
     postgresql_with=_BUSY,
 )
 
-#: What a detector remembers. All hours before `next_hour` are in its `state`. `subject` is the
-#: segment or the reason it watches, empty for the whole task.
+#: The state of a detector, from all hours before `next_hour`. `subject` is the segment or the reason that
+#: it watches; empty: the whole task.
 detectors: Final = Table(
     "detectors",
     metadata,
@@ -315,8 +316,8 @@ detectors: Final = Table(
     postgresql_with=_BUSY,
 )
 
-#: Periods in which something was wrong. `opened_at` and `closed_at` are event times; `id` is made
-#: of what it is about and when it opened, so that the same input names it the same.
+#: Incidents. `opened_at` and `closed_at` are event times. `id` is computed from the subject and
+#: `opened_at`, so that the same input gives the same id.
 incidents: Final = Table(
     "incidents",
     metadata,
@@ -331,7 +332,7 @@ incidents: Final = Table(
 Index("incidents_open", incidents.c.task, incidents.c.opened_at, postgresql_where=incidents.c.closed_at.is_(None))
 Index("incidents_task", incidents.c.task, incidents.c.opened_at)
 
-#: When a loop last did its round, and what it has to say.
+#: The time of the last round of each service, and its report.
 heartbeats: Final = Table(
     "heartbeats",
     metadata,
