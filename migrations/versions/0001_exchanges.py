@@ -86,7 +86,7 @@ def upgrade() -> None:
         postgresql_partition_by="RANGE (at)",
     )
 
-    # What carries a date no clock could have shown is kept too, but gets no partition of its own.
+    # Rows with an impossible date are stored too, but get no partition of their own.
     for table in PARTITIONED:
         op.execute(f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT")
 

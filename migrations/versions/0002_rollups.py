@@ -1,4 +1,4 @@
-"""Addable statistics per hour and segment, which every page reads."""
+"""Addable statistics per hour and segment."""
 
 from collections.abc import Sequence
 from datetime import datetime

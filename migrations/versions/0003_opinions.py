@@ -1,4 +1,4 @@
-"""Who said that a reply is worse, how likely they were to be asked, and what the monitor knows."""
+"""Labels and verdicts with their probabilities, and the tables of the monitor."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -48,7 +48,7 @@ def upgrade() -> None:
         for measure in MEASURES:
             op.add_column(table, sa.Column(f"{measure}_heaviest", sa.Numeric, nullable=False, server_default="1000000"))
             op.alter_column(table, f"{measure}_heaviest", server_default=None)
-            # Of n rows none weighs more than all of them do, less the lightest that the others can be.
+            # The largest weight is at most the sum of all n weights minus n - 1 times the smallest possible one.
             most = f"greatest(1000000, {measure}_weight - 1000000 * ({measure}_n - 1))"
             op.execute(f"UPDATE {table} SET {measure}_heaviest = {most}")  # noqa: S608 - names made from constants
     for column in LOOKED_AT:

@@ -1,4 +1,4 @@
-"""A way to one counter of one dimension that does not lead past all the others."""
+"""An index for reads of one counter of one dimension."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Up to when rows were dropped, so that what they had counted is not counted again."""
+"""The retention watermark: the moment before which rows were deleted."""
 
 from collections.abc import Sequence
 

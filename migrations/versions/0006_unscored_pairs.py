@@ -1,4 +1,4 @@
-"""A way to the pairs that could not be scored that does not lead past all the others."""
+"""An index for reads of the pairs that could not be scored."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Postgres dies, hangs or refuses: nothing half is kept, and the message says what happened."""
+"""PostgreSQL is killed, hangs or refuses rows: no batch is stored in part, and the message says what happened."""
 
 import pytest
 from sqlalchemy import text
@@ -22,7 +22,7 @@ def own_server():
         server.stop()
 
 
-def test_a_server_killed_in_the_middle_of_a_batch_keeps_all_of_it_or_nothing(own_server):
+def test_a_server_killed_during_a_batch_has_all_of_it_or_none(own_server):
     migrate.upgrade(own_server.url)
     database = engine.connect(own_server.url)
     pairs = various(60)
@@ -90,7 +90,7 @@ def test_a_statement_that_runs_too_long_is_stopped(postgres_url, monkeypatch):
     database.dispose()
 
 
-def test_content_the_server_refuses_is_told_from_a_server_that_is_away(postgres_url):
+def test_content_that_the_server_refuses_differs_from_a_server_that_is_down(postgres_url):
     database = engine.connect(postgres_url)
     with pytest.raises(UnstorableError), engine.transaction(database) as connection:
         connection.execute(text('SELECT CAST(\'{"a": "\\u0000"}\' AS jsonb)'))
@@ -106,7 +106,7 @@ def test_content_the_server_refuses_is_told_from_a_server_that_is_away(postgres_
     ],
     ids=["too long for an index", "a null where none may be", "nested too deeply"],
 )
-def test_rows_the_server_will_never_take_are_told_from_a_server_that_is_away(postgres_url, refused):
+def test_rows_that_the_server_will_never_take_differ_from_a_server_that_is_down(postgres_url, refused):
     database = engine.connect(postgres_url)
     with pytest.raises(UnstorableError), engine.transaction(database) as connection:
         connection.execute(text(refused))
@@ -114,7 +114,7 @@ def test_rows_the_server_will_never_take_are_told_from_a_server_that_is_away(pos
 
 
 @pytest.mark.parametrize("race", ["INSERT INTO ledger VALUES ('t', 'o', 'r', 1)", "CREATE TABLE ledger ()"])
-def test_what_another_session_may_have_caused_is_nothing_that_rows_are_left_out_for(postgres_url, race):
+def test_errors_that_another_session_may_have_caused_blame_no_row(postgres_url, race):
     database = engine.connect(postgres_url)
     with engine.transaction(database) as connection:
         connection.execute(text("INSERT INTO ledger VALUES ('t', 'o', 'r', 1)"))

@@ -1,4 +1,4 @@
-"""Made-up pairs for tests of the store, and what a database holds, to compare."""
+"""Made-up pairs for tests of the store, and the content of tables to compare."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ Scored = tuple[Trial, Comparison]
 
 
 def exchange(number: int = 0, **changes: Any) -> Exchange:
-    """Exchange number so-and-so; the same number is the same exchange."""
+    """An exchange; the same number gives the same exchange."""
     given: dict[str, Any] = {
         "id": f"x{number:06d}",
         "task": "ticket-intent",
@@ -37,7 +37,7 @@ def exchange(number: int = 0, **changes: Any) -> Exchange:
 def scored(number: int = 0, *, kind: TrialKind = "shadow", candidate: str = "small-7b", **changes: Any) -> Scored:
     """A pair that agrees; `changes` of the comparison, or `reply`, `exchange`, `probability`.
 
-    Its regret is what the strongest of its sources says.
+    Its regret is that by its strongest source.
     """
     found = changes.pop("exchange", None) or exchange(number)
     trial = Trial(
@@ -48,11 +48,11 @@ def scored(number: int = 0, *, kind: TrialKind = "shadow", candidate: str = "sma
         at=found.at + timedelta(seconds=3),
         inclusion_probability=changes.pop("probability", 1.0),
     )
-    said: dict[str, Any] = {"scorer": "label", "agreement": 1.0} | changes
-    for source, net in net_by_source(trial, Comparison(**said)).items():
-        said |= {"regret": max(0.0, net), "net_regret": net, "regret_source": source}
+    fields: dict[str, Any] = {"scorer": "label", "agreement": 1.0} | changes
+    for source, net in net_by_source(trial, Comparison(**fields)).items():
+        fields |= {"regret": max(0.0, net), "net_regret": net, "regret_source": source}
         break
-    return trial, Comparison(**said)
+    return trial, Comparison(**fields)
 
 
 def various(n: int, *, seed: int = 1) -> list[Scored]:
@@ -62,7 +62,7 @@ def various(n: int, *, seed: int = 1) -> list[Scored]:
 
 
 def asked_twice(n: int, *, seed: int = 2) -> list[list[Scored]]:
-    """`n` exchanges that two candidates and the frontier again were asked about, some in vain; by exchange."""
+    """`n` exchanges with trials of two candidates and a ceiling, some of them unscored; by exchange."""
     chance = random.Random(seed)
     asked: tuple[tuple[TrialKind, str, float], ...] = (
         ("shadow", "small-7b", 1.0), ("shadow", "small-3b", 1.0), ("ceiling", "gpt-x", 0.2)
@@ -142,7 +142,7 @@ def letter(of: str, **changes: Any) -> DeadLetter:
 
 
 def store(database: Engine, pairs: Sequence[Scored], *, batch: int = 500) -> int:
-    """Record `pairs` in batches, a transaction each; how many were new."""
+    """Record `pairs` in batches, one transaction each; returns how many were new."""
     new = 0
     for first in range(0, len(pairs), batch):
         with engine.transaction(database) as connection:
@@ -151,7 +151,7 @@ def store(database: Engine, pairs: Sequence[Scored], *, batch: int = 500) -> int
 
 
 def dump(database: Engine, tables: Iterable[str] = ROLLUPS) -> dict[str, str]:
-    """Everything in `tables`, as text in order. Ledger entries that count nothing do not matter."""
+    """The rows of `tables` as sorted text, without ledger entries that are 0."""
     with database.connect() as connection:
         return {
             table: "\n".join(

@@ -1,4 +1,4 @@
-"""Exchanges that the frontier answered twice: found however their trials come, and counted once."""
+"""Exchanges with a candidate and a ceiling trial: found in whatever order the trials come, and counted once."""
 
 import random
 import threading
@@ -44,13 +44,13 @@ def stored(database: Engine) -> dict[Cell, Tally]:
         return rollup_reads.read(connection, kinds=("excess",))
 
 
-def test_stored_excess_is_exactly_what_is_counted_in_memory(database):
+def test_stored_excess_equals_excess_counted_in_memory(database):
     store(database, TRIALS, batch=7)
     assert stored(database) == counted(EXCHANGES)
     assert len({cell.candidate for cell in stored(database)}) == 2
 
 
-def test_three_deliveries_in_any_order_and_batch_leave_the_same_bytes(postgres_server, migrated_template):
+def test_three_deliveries_in_any_order_and_batch_give_the_same_bytes(postgres_server, migrated_template):
     dumps = []
     for seed, times, batch in ((1, 1, 1_000), (2, 3, 23), (3, 3, 7)):
         with fresh_database(postgres_server, template=migrated_template) as url:
@@ -64,7 +64,7 @@ def test_three_deliveries_in_any_order_and_batch_leave_the_same_bytes(postgres_s
     assert ",excess," in dumps[0]["rollups"]
 
 
-def test_the_candidates_row_says_how_well_the_frontier_agreed_with_itself(database):
+def test_the_candidates_row_has_the_frontiers_agreement_with_itself(database):
     store(database, [SHADOW])
     store(database, [CEILING])
     with database.connect() as connection:
@@ -91,8 +91,8 @@ def test_two_transactions_that_bring_a_trial_each_count_the_excess_once(database
     assert stored(database) == counted([[SHADOW, CEILING]])
 
 
-def test_writers_of_the_same_trials_and_of_opinions_never_wait_in_a_circle(database, postgres_url):
-    faults: list[StoreError] = []
+def test_writers_of_the_same_trials_and_of_labels_never_deadlock(database, postgres_url):
+    errors: list[StoreError] = []
 
     def deliver(seed: int) -> Callable[[Engine], object]:
         def work(mine: Engine) -> None:
@@ -100,8 +100,8 @@ def test_writers_of_the_same_trials_and_of_opinions_never_wait_in_a_circle(datab
             for _ in range(8):
                 try:
                     store(mine, chance.sample(TRIALS, 40), batch=20)
-                except StoreError as fault:
-                    faults.append(fault)
+                except StoreError as error:
+                    errors.append(error)
 
         return work
 
@@ -110,9 +110,9 @@ def test_writers_of_the_same_trials_and_of_opinions_never_wait_in_a_circle(datab
             try:
                 with engine.transaction(mine) as connection:
                     connection.execute(LABEL)
-                    rollups.add_combinations(connection, OPINION)
-            except StoreError as fault:
-                faults.append(fault)
+                    rollups.add_combinations(connection, LABELS)
+            except StoreError as error:
+                errors.append(error)
 
     jobs = [deliver(1), deliver(2), deliver(3), change_their_minds, change_their_minds]
     threads = [in_thread(job, postgres_url) for job in jobs]
@@ -121,7 +121,7 @@ def test_writers_of_the_same_trials_and_of_opinions_never_wait_in_a_circle(datab
     for thread in threads:
         thread.join()
     store(database, TRIALS)
-    assert faults == []
+    assert errors == []
     assert stored(database) == counted(EXCHANGES)
 
 
@@ -142,11 +142,11 @@ def combination_of(pair: Scored) -> Combination:
     return tally.combination(exchange.task, trial.candidate, trial.kind, "human", segments, exchange.at)
 
 
-OPINION = {combination_of(pair): counting.labelled("tie", 0.5, None) for pair in TRIALS if pair[0].kind == "shadow"}
+LABELS = {combination_of(pair): counting.labelled("tie", 0.5, None) for pair in TRIALS if pair[0].kind == "shadow"}
 
 
 def in_thread(work: Callable[[Engine], object], url: str) -> threading.Thread:
-    """A thread that works on the database by a connection of its own."""
+    """A thread that uses the database through its own connection."""
 
     def run() -> None:
         mine = engine.connect(url, pool_size=1)

@@ -1,4 +1,4 @@
-"""Delivered often, shuffled and by several writers at once: the same rows, the same sums."""
+"""Repeated and shuffled deliveries by several concurrent writers give the same rows and the same sums."""
 
 import random
 import threading
@@ -32,7 +32,7 @@ def database(postgres_url):
     opened.dispose()
 
 
-def test_rollups_are_exactly_the_tallies_counted_in_memory(database):
+def test_rollups_equal_the_tallies_counted_in_memory(database):
     assert store(database, PAIRS) == len(PAIRS)
     expected: dict[Cell, Tally] = {}
     for pair in PAIRS:
@@ -41,7 +41,7 @@ def test_rollups_are_exactly_the_tallies_counted_in_memory(database):
         assert rollup_reads.read(connection, kinds=KINDS) == expected
 
 
-def test_three_deliveries_in_any_order_and_batch_leave_the_same_bytes(postgres_server, migrated_template):
+def test_three_deliveries_in_any_order_and_batch_give_the_same_bytes(postgres_server, migrated_template):
     from tests.support.services import fresh_database
 
     deliveries = [arrival(trial.exchange) for trial, _ in PAIRS] + PAIRS
@@ -72,8 +72,8 @@ def test_only_what_is_new_is_counted(database):
     assert count(database, "comparisons") == count(database, "payloads") == 50
 
 
-def test_several_writers_of_the_same_pairs_neither_block_for_good_nor_count_twice(database, postgres_url):
-    faults = []
+def test_concurrent_writers_of_the_same_pairs_neither_deadlock_nor_count_twice(database, postgres_url):
+    errors = []
 
     def deliver(seed):
         chance = random.Random(seed)
@@ -88,8 +88,8 @@ def test_several_writers_of_the_same_pairs_neither_block_for_good_nor_count_twic
                         trials=part,
                         letters=[letter(chance.choice(PAIRS)[0].exchange.id)] if chance.random() < 0.3 else [],
                     )
-        except StoreError as fault:
-            faults.append(fault)
+        except StoreError as error:
+            errors.append(error)
         finally:
             mine.dispose()
 
@@ -98,7 +98,7 @@ def test_several_writers_of_the_same_pairs_neither_block_for_good_nor_count_twic
         writer.start()
     for writer in writers:
         writer.join()
-    assert faults == []
+    assert errors == []
     store(database, PAIRS)
     with engine.snapshot(database) as connection:
         found = rollup_reads.read(connection, kinds=KINDS, dimension="all")
@@ -107,7 +107,7 @@ def test_several_writers_of_the_same_pairs_neither_block_for_good_nor_count_twic
     assert sum(map(int, ledger.values())) == count(database, "exchanges") == len(PAIRS)
 
 
-def test_of_two_answers_to_one_question_the_first_counts(database):
+def test_the_first_of_two_replies_to_one_exchange_counts(database):
     first, second = (scored(reply=Reply(model="m", content=word), agreement=x) for word, x in (("a", 0.0), ("b", 1.0)))
     assert store(database, [first, second]) == 1
     assert store(database, [second]) == 0
@@ -130,7 +130,7 @@ def test_crossings_add_up_to_the_dimensions_they_cross(database):
         assert across.pairs > 0
 
 
-def test_a_window_of_crossings_is_whole_days(database):
+def test_a_window_of_crossings_consists_of_whole_days(database):
     store(database, [scored(1), scored(1 + 24 * 60), scored(1 + 48 * 60)])
     with engine.snapshot(database) as connection:
         since, until = START + timedelta(hours=30), START + timedelta(hours=48)
@@ -171,7 +171,7 @@ def test_values_beyond_the_limit_are_counted_together_whichever_process_counts_t
     assert tally.total(found.values()).agreement == tally.total(everything.values()).agreement
 
 
-def test_the_next_day_tells_its_own_values_apart(database, monkeypatch):
+def test_the_next_day_has_limits_of_its_own(database, monkeypatch):
     monkeypatch.setattr("shadow.aggregates.cardinality.MAX_VALUES", 2)
     days = [START + timedelta(days=day) for day in range(2)]
     store(
@@ -203,7 +203,7 @@ def test_dimensions_beyond_the_limit_are_in_the_totals_only(database, monkeypatc
     }
 
 
-def test_an_opinion_about_a_value_beyond_the_limit_is_counted_where_its_pair_is(database, monkeypatch):
+def test_a_verdict_on_a_pair_beyond_the_limit_is_counted_where_its_pair_is(database, monkeypatch):
     monkeypatch.setattr("shadow.aggregates.cardinality.MAX_VALUES", 1)
     at = START + timedelta(hours=5)
     pairs = [scored(exchange=exchange(n, at=at, segment={"user": f"u{n}"})) for n in range(3)]
@@ -217,7 +217,7 @@ def test_an_opinion_about_a_value_beyond_the_limit_is_counted_where_its_pair_is(
     assert {dict(key.segments)["user"]: counted.pairs for key, counted in kept.items()} == {"u0": 1, tally.OVERFLOW: 2}
 
 
-def test_time_is_added_up_in_the_database_to_what_hours_add_up_to(database):
+def test_buckets_of_time_equal_the_sum_of_their_hours(database):
     store(database, PAIRS)
     since, until = START + timedelta(hours=2), START + timedelta(hours=26)
     with engine.snapshot(database) as connection:
@@ -240,7 +240,7 @@ def test_time_is_added_up_in_the_database_to_what_hours_add_up_to(database):
 
 
 @pytest.mark.parametrize("per", ["hour", "window"])
-def test_sums_are_the_same_with_and_without_what_a_page_leaves_out(database, per):
+def test_sums_are_the_same_without_counts_and_histograms(database, per):
     store(database, PAIRS)
     with engine.snapshot(database) as connection:
         whole = rollup_reads.read(connection, kinds=KINDS, per=per)
@@ -250,18 +250,18 @@ def test_sums_are_the_same_with_and_without_what_a_page_leaves_out(database, per
     assert sums == {cell: replace(found, counts=Counter(), histograms={}) for cell, found in whole.items()}
 
 
-def test_questions_about_tallies_narrow_each_other(database):
+def test_conditions_of_a_read_are_combined(database):
     store(database, PAIRS)
     with engine.snapshot(database) as connection:
         found = rollup_reads.read(
             connection, task="invoice-fields", kinds=["reverse"], dimension="plan", histograms=False
         )
-        nothing = rollup_reads.read(connection, candidate="nobody")
+        nothing = rollup_reads.read(connection, candidate="unknown")
     assert {(cell.task, cell.kind, cell.dimension) for cell in found} == {("invoice-fields", "reverse", "plan")}
     assert nothing == {}
 
 
-def test_event_times_no_clock_could_show_make_no_partitions(database):
+def test_impossible_event_times_create_no_partitions(database):
     absurd = [datetime(1, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)]
     pairs = [scored(exchange=exchange(number, at=at)) for number, at in enumerate(absurd)]
     assert store(database, pairs) == 3
@@ -272,7 +272,7 @@ def test_event_times_no_clock_could_show_make_no_partitions(database):
         assert [pair.trial.exchange.at for pair in stored_pairs.find(connection)] == absurd[::-1]
 
 
-def test_a_day_that_was_in_the_future_moves_into_its_partition_when_it_comes(database, monkeypatch):
+def test_rows_of_a_future_day_move_into_its_partition_when_the_day_comes(database, monkeypatch):
     day = datetime.now(UTC) + timedelta(days=9)
     assert store(database, [scored(1, exchange=exchange(1, at=day))]) == 1
     assert count(database, "exchanges_default") == 1
@@ -282,7 +282,7 @@ def test_a_day_that_was_in_the_future_moves_into_its_partition_when_it_comes(dat
     assert count(database, partitions.name_of("payloads", day.date())) == 2
 
 
-def test_two_writers_may_open_the_same_day_at_once(database, postgres_url):
+def test_two_writers_may_create_the_partitions_of_a_day_at_the_same_time(database, postgres_url):
     ready = threading.Barrier(3)
     stored = []
 
@@ -300,14 +300,14 @@ def test_two_writers_may_open_the_same_day_at_once(database, postgres_url):
     assert stored == [1, 1, 1]
 
 
-def test_a_refused_pair_takes_nothing_with_it(database):
+def test_a_refused_pair_leaves_the_tables_unchanged(database):
     with pytest.raises(UnstorableError), engine.transaction(database) as connection:
         ingest.record_trials(connection, [scored(0), scored(1, reply=Reply(model="m", content="\0"))])
     assert count(database, "comparisons") == 0
     assert store(database, [scored(0)]) == 1
 
 
-def test_ids_and_names_of_any_length_are_kept_apart(database):
+def test_ids_and_names_of_any_length_stay_different(database):
     pairs = [scored(exchange=exchange(0, id="x" * 9_000 + ending)) for ending in "ab"]
     pairs.append(scored(exchange=exchange(1, task="t" * 9_000), candidate="c" * 9_000))
     assert store(database, pairs) == 3
@@ -331,7 +331,7 @@ def test_capture_counts_are_cumulative_and_the_largest_is_the_newest(database):
     assert rows == [("web-1", 5, START + timedelta(hours=3)), ("web-2", 2, START)]
 
 
-def test_what_was_stored_comes_out_as_it_went_in(database):
+def test_a_stored_pair_is_read_back_unchanged(database):
     store(database, PAIRS)
     with engine.browsing(database) as connection:
         found = [(pair.trial, pair.comparison) for pair in stored_pairs.iterate(connection, page=40)]

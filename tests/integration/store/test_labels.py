@@ -1,4 +1,4 @@
-"""What people and judges say is counted at once, exactly, and can be taken back."""
+"""Labels and verdicts are counted at once and exactly, and labels can be removed."""
 
 import random
 import threading
@@ -27,7 +27,7 @@ from tests.support.services import fresh_database
 from tests.support.store_samples import START, Scored, dump, exchange, scored, store, various
 
 PREFERENCES = stored_labels.PREFERENCES
-#: What opinions change. Crossings and rollups keep the cells that count nothing any more.
+#: The tables that labels and verdicts change. Crossings and rollups keep cells whose counts are 0.
 COUNTED = ("rollups", "rollup_counts", "rollup_histograms", "crossings", "catalogue")
 
 
@@ -50,7 +50,7 @@ def said_by(database, source, **question):
     return next((cell for key, cell in found.items() if key.source == source), None)
 
 
-def test_a_label_is_counted_at_once_with_the_weight_of_its_two_chances(database):
+def test_a_label_is_counted_at_once_with_the_weight_of_both_probabilities(database):
     pair = scored(1, agreement=0.0, probability=0.5)
     store(database, [pair])
     assert record(database, label(pair, probability=0.1)) == stored_labels.RecordedLabels(1, ())
@@ -63,7 +63,7 @@ def test_a_label_is_counted_at_once_with_the_weight_of_its_two_chances(database)
     assert (kept.comparison.regret, kept.comparison.net_regret, kept.comparison.regret_source) == (1.0, 1.0, "human")
 
 
-def test_a_reviewers_newer_word_replaces_the_older_whichever_comes_first(database):
+def test_a_reviewers_newer_label_replaces_the_older_one_in_any_order(database):
     pair = scored(1)
     store(database, [pair])
     older, newer = label(pair, "frontier"), label(pair, "candidate", labelled_at=START + timedelta(seconds=1))
@@ -75,7 +75,7 @@ def test_a_reviewers_newer_word_replaces_the_older_whichever_comes_first(databas
         assert list(stored_labels.iterate_labels(connection)) == [newer]
 
 
-def test_what_most_reviewers_say_counts_once(database):
+def test_the_majority_of_reviewers_counts_once(database):
     pair = scored(1)
     store(database, [pair])
     record(database, label(pair, "candidate", "ana"), label(pair, "frontier", "ben"))
@@ -86,7 +86,7 @@ def test_what_most_reviewers_say_counts_once(database):
     assert stored(database)[0].human == "frontier"
 
 
-def test_regret_is_always_what_the_strongest_source_says(database):
+def test_regret_is_always_that_by_the_strongest_source(database):
     graded: dict[str, Any] = {"frontier_correct": 0.0, "candidate_correct": 1.0}
     pair = scored(1, **graded, judge_rate=0.5)
     store(database, [pair])
@@ -106,7 +106,7 @@ def test_regret_is_always_what_the_strongest_source_says(database):
     assert said_by(database, "judge").net_regret.total == 1_000_000
 
 
-def test_a_verdict_moves_labels_to_what_the_judge_said(database):
+def test_a_verdict_moves_the_label_to_the_counter_of_the_judges_preference(database):
     pair = scored(1, judge_rate=0.25, probability=0.5)
     store(database, [pair])
     record(database, label(pair, "tie"))
@@ -116,7 +116,7 @@ def test_a_verdict_moves_labels_to_what_the_judge_said(database):
     assert said_by(database, "judge").counts == {"judged:candidate": 1, "judged_weight:candidate": 8_000_000}
 
 
-def test_the_first_verdict_stays_and_ends_the_wait(database):
+def test_the_first_verdict_stays_and_the_pair_is_no_longer_due(database):
     due, not_due = scored(1, judge_rate=0.25), scored(2)
     store(database, [due, not_due])
     assert judge(database, verdict(due, "tie"), verdict(due, "frontier")) == 1
@@ -127,7 +127,7 @@ def test_the_first_verdict_stays_and_ends_the_wait(database):
     assert (later.judge, later.judge_probability) == ("frontier", 0.5)
 
 
-def test_giving_up_ends_the_wait_without_a_word(database):
+def test_after_giving_up_the_pair_is_not_due_and_has_no_verdict(database):
     pair = scored(1, judge_rate=0.25)
     store(database, [pair])
     with engine.transaction(database) as connection:
@@ -158,21 +158,21 @@ def test_labels_of_pairs_that_are_not_stored_are_reported(database):
         scored(1, agreement=None, unscored="candidate_timeout", reply=Reply(model="small-7b", failure="timeout")),
     ],
 )
-def test_nobody_can_prefer_one_of_fewer_than_two_models_replies(database, pair):
+def test_a_pair_without_two_comparable_replies_takes_no_label(database, pair):
     store(database, [pair])
     assert record(database, label(pair)) == stored_labels.RecordedLabels(0, (), (key_of(pair),))
     assert judge(database, verdict(pair)) == 0
     assert said_by(database, "human") is said_by(database, "judge") is None
 
 
-def test_what_came_with_the_pair_is_one_voice_among_others(database):
+def test_a_label_that_came_with_the_pair_counts_as_one_reviewer(database):
     pair = scored(1, exchange=exchange(1, label="frontier"))
     store(database, [pair])
     record(database, label(pair, "candidate", probability=0.1))
     (found,) = stored(database)
     assert (found.human, found.human_probability) == ("tie", 1.0)
     with engine.browsing(database) as connection:
-        assert [voice.reviewer for voice in stored_labels.iterate_labels(connection)] == ["ana", stored_labels.RECORDED]
+        assert [label.reviewer for label in stored_labels.iterate_labels(connection)] == ["ana", stored_labels.RECORDED]
     remove(database, pair)
     assert stored(database)[0].human == "frontier"
     recorded = remove(database, pair, stored_labels.RECORDED)
@@ -182,7 +182,7 @@ def test_what_came_with_the_pair_is_one_voice_among_others(database):
     assert (found.human, found.human_probability, found.comparison.regret_source) == (None, None, None)
 
 
-def test_a_recorded_label_can_be_taken_back_before_anybody_else_speaks(database):
+def test_a_label_that_came_with_the_pair_can_be_removed_before_there_are_others(database):
     pair = scored(1, exchange=exchange(1, label="frontier", judge="tie"))
     store(database, [pair])
     recorded = remove(database, pair, stored_labels.RECORDED)
@@ -193,7 +193,7 @@ def test_a_recorded_label_can_be_taken_back_before_anybody_else_speaks(database)
     assert said_by(database, "human").regret.n == 0
 
 
-def test_taking_back_gives_the_label_and_leaves_nothing_counted(database):
+def test_removing_returns_the_label_and_leaves_nothing_counted(database):
     pair = scored(1)
     store(database, [pair])
     given = label(pair, probability=0.25, stratum="disagreement", note="the amount is wrong")
@@ -208,7 +208,7 @@ def test_taking_back_gives_the_label_and_leaves_nothing_counted(database):
     assert (kept.human, kept.human_probability, kept.comparison.regret) == (None, None, None)
 
 
-def test_names_and_notes_are_mended_and_cut(database):
+def test_names_and_notes_are_made_storable_and_cut(database):
     pair = scored(exchange=exchange(id="x" * 600))
     store(database, [pair])
     assert record(database, label(pair, reviewer="a\0na", note="\0" + "n" * 5_000, stratum="\ud800")).recorded == 1
@@ -264,7 +264,7 @@ def from_scratch(server, template, pairs: Iterable[Scored], labels, verdicts):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_any_sequence_of_labels_verdicts_undos_and_deliveries_counts_as_if_from_scratch(
+def test_any_sequence_of_labels_verdicts_removals_and_deliveries_counts_as_if_from_scratch(
     database, postgres_server, migrated_template, seed
 ):
     rng = random.Random(seed)
@@ -314,7 +314,7 @@ def test_any_sequence_of_labels_verdicts_undos_and_deliveries_counts_as_if_from_
     assert dump(database, ["comparisons"])["comparisons"] == rows["comparisons"]
 
 
-def test_reviewers_judges_and_deliveries_of_the_same_pairs_neither_block_for_good_nor_miscount(
+def test_concurrent_labels_verdicts_and_deliveries_of_the_same_pairs_neither_deadlock_nor_miscount(
     database, postgres_url, postgres_server, migrated_template
 ):
     both = [scored(n, agreement=n % 3 / 2, judge_rate=0.5, probability=0.5) for n in range(60)]
@@ -383,12 +383,12 @@ def test_labels_are_read_page_by_page_of_a_task_and_a_time(database):
     assert some == given[8:14]
 
 
-def test_pairs_that_two_reviewers_labelled_show_how_far_they_agree(database):
+def test_the_agreement_of_two_reviewers_is_that_on_the_pairs_both_labelled(database):
     pairs = [scored(n) for n in range(4)]
     store(database, pairs)
     record(database, *(label(pair, "tie", "ana") for pair in pairs))
     bens: tuple[Preference, ...] = ("tie", "frontier", "tie")
-    record(database, *(label(pair, said, "ben") for pair, said in zip(pairs, bens, strict=False)))
+    record(database, *(label(pair, preference, "ben") for pair, preference in zip(pairs, bens, strict=False)))
     record(database, label(scored(9), "tie", "cyd"))
     with engine.browsing(database) as connection:
         (found,) = stored_labels.reviewer_agreement(connection, task="ticket-intent")

@@ -1,4 +1,4 @@
-"""Every mirrored exchange is accounted for once, whatever is heard of it, in whatever order."""
+"""Every mirrored exchange is counted once, whatever messages come about it and in whatever order."""
 
 import itertools
 from datetime import timedelta
@@ -50,7 +50,7 @@ OTHER_LETTER = {"letters": [letter("x000001", stage="scorer", topic="shadow.tria
 
 
 @pytest.mark.parametrize(
-    ("heard", "ended"),
+    ("messages", "ended"),
     [
         ([ARRIVAL], {"in_flight": 1}),
         ([ARRIVAL, COMPARED, OTHER_CANDIDATE, LETTER], {"compared": 1}),
@@ -62,9 +62,9 @@ OTHER_LETTER = {"letters": [letter("x000001", stage="scorer", topic="shadow.tria
         ([LETTER], {}),
     ],
 )
-def test_an_exchange_ends_once_and_by_the_best_known_of_it_in_any_order(database, heard, ended):
-    for order in list(itertools.permutations(heard))[:8]:
-        with database.connect() as connection:  # rolled back, so that every order starts anew
+def test_an_exchange_has_its_highest_outcome_in_any_order(database, messages, ended):
+    for order in list(itertools.permutations(messages))[:8]:
+        with database.connect() as connection:  # rolled back, so that every order starts with the same tables
             for message in (*order, order[0]):
                 ingest.record(connection, **message)
             found = ledger.read(connection)
@@ -75,14 +75,14 @@ def test_an_exchange_ends_once_and_by_the_best_known_of_it_in_any_order(database
         assert total(found) == found.mirrored == (1 if ended else 0)
 
 
-def test_everything_of_one_batch_may_be_about_one_exchange(database):
+def test_one_batch_may_have_several_messages_about_one_exchange(database):
     with engine.transaction(database) as connection:
         recorded = ingest.record(connection, **ARRIVAL, **COMPARED, **LETTER)
     assert recorded == (1, 1)
     assert (read(database).mirrored, read(database).compared) == (1, 1)
 
 
-def test_a_dead_letter_finds_its_exchange_whatever_day_it_was(database):
+def test_a_dead_letter_finds_its_exchange_on_any_day(database):
     old = exchange(3, at=START - timedelta(days=900))
     for message in ({"letters": [letter(old.id)]}, {"arrivals": [arrival(old)]}):
         with engine.transaction(database) as connection:
@@ -90,7 +90,7 @@ def test_a_dead_letter_finds_its_exchange_whatever_day_it_was(database):
     assert read(database).dead_lettered == {"not_json": 1}
 
 
-def test_the_same_place_on_a_topic_is_buried_once(database):
+def test_a_position_on_a_topic_has_one_dead_letter(database):
     letters = [letter("a"), letter("a", at=START + timedelta(days=1)), letter("b", offset=8)]
     with engine.transaction(database) as connection:
         assert ingest.record_dead_letters(connection, letters) == 2
@@ -98,7 +98,7 @@ def test_the_same_place_on_a_topic_is_buried_once(database):
         assert ingest.record_dead_letters(connection, letters) == 0
 
 
-def test_the_ledger_adds_up_and_knows_what_capture_dropped(database):
+def test_the_ledger_adds_up_and_has_the_drops_of_capture(database):
     pairs = various(60)
     arrivals = [arrival(trial.exchange) for trial, _ in pairs] + [
         arrival(exchange(900)),
@@ -125,7 +125,7 @@ def test_an_empty_store_has_an_empty_ledger(database):
         assert catalogue.tasks(connection) == []
 
 
-def test_the_catalogue_names_tasks_candidates_and_dates(database):
+def test_the_catalogue_has_tasks_candidates_and_dates(database):
     store(
         database, [scored(0), scored(200), scored(61, candidate="other"), scored(90, kind="ceiling", candidate="gpt-x")]
     )

@@ -1,4 +1,4 @@
-"""The schema goes up, comes down, goes up again, and is then what the code declares."""
+"""The schema can be upgraded, downgraded and upgraded again, and is then the declared one."""
 
 import subprocess
 import sys
@@ -70,7 +70,7 @@ def test_a_fresh_schema_is_exactly_the_declared_one(postgres_url):
     assert migrate.drift(postgres_url) == []
 
 
-def test_every_step_can_be_taken_back_and_again(empty_url):
+def test_every_migration_can_be_reverted_and_repeated(empty_url):
     assert migrate.current(empty_url) is None
     steps = ["0001", "0002", "0003", "0004", "0005", "0006"]
     for revision in steps:
@@ -84,7 +84,7 @@ def test_every_step_can_be_taken_back_and_again(empty_url):
     assert migrate.drift(empty_url) == []
 
 
-def test_going_down_takes_the_days_with_it(postgres_url):
+def test_a_downgrade_drops_the_daily_partitions(postgres_url):
     database = engine.connect(postgres_url)
     store(database, [scored()])
     database.dispose()
@@ -116,7 +116,7 @@ def test_daily_partitions_are_not_drift(postgres_url):
         ),
     ],
 )
-def test_drift_names_what_somebody_changed(postgres_url, change, named):
+def test_drift_names_every_change(postgres_url, change, named):
     execute(postgres_url, change)
     found = migrate.drift(postgres_url)
     assert len(found) == 1
@@ -147,7 +147,7 @@ def test_an_unknown_revision_and_one_from_the_future_are_clear_errors(postgres_u
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("DROP TABLE alembic_version", "shadow migrate"),
         ("DELETE FROM alembic_version", "shadow migrate"),
@@ -155,15 +155,15 @@ def test_an_unknown_revision_and_one_from_the_future_are_clear_errors(postgres_u
         ("UPDATE alembic_version SET version_num = '9999'", "ahead .* update"),
     ],
 )
-def test_a_service_says_what_to_do_about_the_wrong_schema(postgres_url, change, said):
+def test_the_error_about_a_wrong_schema_says_what_to_do(postgres_url, change, message):
     execute(postgres_url, change)
     database = engine.connect(postgres_url)
-    with pytest.raises(SchemaError, match=said), database.connect() as connection:
+    with pytest.raises(SchemaError, match=message), database.connect() as connection:
         require_schema(connection)
     database.dispose()
 
 
-def test_the_statements_can_be_printed_for_somebody_else_to_run(empty_url):
+def test_the_statements_can_be_printed_to_be_run_by_hand(empty_url):
     execute(empty_url, migrate.sql(revision="0001"))
     execute(empty_url, migrate.sql("0001"))
     assert migrate.drift(empty_url) == []
@@ -181,7 +181,7 @@ def test_printed_statements_wait_for_a_migration_that_is_running(empty_url):
     assert migrate.drift(empty_url) == []
 
 
-def test_printed_statements_give_up_as_soon_as_ours_would(empty_url):
+def test_printed_statements_have_the_same_lock_timeout(empty_url):
     unfinished, commit, _ = migrate.sql().rpartition("COMMIT;")
     assert commit
     with connected(empty_url) as connection:
@@ -208,7 +208,7 @@ def test_migrations_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch
         assert migrate.newest() == REVISION
 
 
-def test_the_command_says_what_it_did(shadow):
+def test_the_command_reports_what_it_did(shadow):
     assert "at revision 0006 already" in shadow().output
     assert "as declared" in shadow("--check").output
     refused = shadow("--to", "0001", input="n\n")

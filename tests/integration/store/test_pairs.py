@@ -1,4 +1,4 @@
-"""Pairs are found by what is asked of them, page after page, newest first."""
+"""Pairs are found by every condition, page by page, newest first."""
 
 from datetime import timedelta
 
@@ -51,7 +51,7 @@ PAIRS = [
     [
         ({}, [7, 6, 5, 4, 3, 2, 1]),
         ({"task": "ticket-intent"}, [7, 6, 4, 3, 2, 1]),
-        ({"task": "nobody's"}, []),
+        ({"task": "unknown"}, []),
         ({"candidate": "other"}, [6]),
         ({"kind": "reverse"}, [7]),
         ({"max_agreement": 0.4}, [5, 3, 1]),
@@ -94,7 +94,7 @@ def test_pairs_are_found_by(database, find, question, numbers):
         ({"judge_due": False}, [3, 2, 1]),
     ],
 )
-def test_pairs_are_found_by_who_looked_at_them(database, find, question, numbers):
+def test_pairs_are_found_by_their_labels_and_verdicts(database, find, question, numbers):
     store(
         database,
         [
@@ -107,23 +107,23 @@ def test_pairs_are_found_by_who_looked_at_them(database, find, question, numbers
     assert ids(find(**question)) == [f"x{number:06d}" for number in numbers]
 
 
-def test_a_pair_says_who_looked_at_it_and_with_which_chance(database, find):
-    said = exchange(1, judge="tie", label="frontier", label_probability=0.5)
-    store(database, [scored(1, exchange=said), scored(2, judge_rate=0.25)])
+def test_a_pair_has_its_label_and_verdict_with_their_probabilities(database, find):
+    looked_at = exchange(1, judge="tie", label="frontier", label_probability=0.5)
+    store(database, [scored(1, exchange=looked_at), scored(2, judge_rate=0.25)])
     due, known = find()
     assert (due.human, due.judge, due.judge_probability, due.judge_due) == (None, None, 0.25, True)
     assert (known.human, known.human_probability) == ("frontier", 0.5)
     assert (known.judge, known.judge_probability, known.judge_due) == ("tie", 1.0, False)
 
 
-def test_named_pairs_are_found_whatever_else_is_named(database, find):
+def test_pairs_are_found_by_key_and_unknown_keys_are_ignored(database, find):
     store(database, PAIRS)
     keys = [pair.key for pair in find()]
     with engine.browsing(database) as connection:
         found = stored_pairs.by_key(connection, [*keys[:3], keys[0]._replace(kind="ceiling"), keys[0]])
         assert found == {pair.key: pair for pair in find()[:3]}
         assert stored_pairs.by_key(connection, []) == {}
-        assert stored_pairs.keys_of(connection, ["x000007", "x000001", "nobody's"]) == {
+        assert stored_pairs.keys_of(connection, ["x000007", "x000001", "unknown"]) == {
             "x000007": [keys[0]],
             "x000001": [keys[-1]],
         }
@@ -141,7 +141,7 @@ def test_pages_continue_where_the_last_one_ended_across_tasks_and_days(database,
     assert [pair.cursor for pair in seen] == sorted({pair.cursor for pair in seen}, reverse=True)
 
 
-def test_export_reads_everything_that_find_would(database, find):
+def test_iterating_gives_everything_that_find_gives(database, find):
     store(database, various(50))
     with engine.browsing(database) as connection:
         assert list(stored_pairs.iterate(connection, page=8, task="invoice-fields")) == find(
@@ -157,7 +157,7 @@ def test_a_request_comes_out_with_its_keys_in_the_applications_order(database, f
     assert list(pair.trial.exchange.request) == list(request)
 
 
-def test_scores_are_still_there_when_the_payload_is_gone(database, find):
+def test_scores_remain_when_the_payload_is_deleted(database, find):
     store(database, PAIRS)
     with database.connect() as connection:
         prune(connection, RetentionSettings(payload_days=1), utc_now())

@@ -157,7 +157,7 @@ async def test_the_judges_role_judges(opened, roles, serve):
         verdicts.give_up(connection, [key_of(scored(1))])
 
 
-def test_the_monitors_role_watches_and_has_a_task_learn_anew(opened, roles):
+def test_the_monitors_role_monitors_and_relearns(opened, roles):
     pairs = [scored(n, frontier_correct=1.0, candidate_correct=0.0, exchange=None) for n in range(0, 60 * 24 * 2, 20)]
     store(opened.owner, pairs)
     settings = settings_for(roles["shadow_monitor"])
@@ -167,7 +167,7 @@ def test_the_monitors_role_watches_and_has_a_task_learn_anew(opened, roles):
     assert monitor.reset_detectors(settings, "ticket-intent") > 0
 
 
-def test_the_labellers_role_labels_takes_back_and_imports(opened, roles, monkeypatch, tmp_path):
+def test_the_labellers_role_labels_removes_and_imports(opened, roles, monkeypatch, tmp_path):
     pairs = [scored(n, agreement=0.0) for n in range(3)]
     store(opened.owner, pairs)
     assert record(opened.labeller, label(pairs[0])).recorded == 1
@@ -192,7 +192,7 @@ def test_the_readers_role_sees_every_page_and_writes_reports(opened, roles, monk
         assert not app.error, page
 
 
-def test_whoever_only_reads_writes_nothing(opened):
+def test_the_readers_role_cannot_write(opened):
     pair = scored(1, agreement=0.0)
     store(opened.owner, [pair])
     for reader in (opened.reader, opened.monitor):

@@ -1,4 +1,4 @@
-"""Content goes when its time is over; the statistics it left behind stay."""
+"""Content and rows are deleted after their retention times; statistics stay."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -45,7 +45,7 @@ def run(database, **options):
         return prune(connection, RETENTION, NOW, **options)
 
 
-def test_content_and_rows_go_each_after_their_own_time(filled):
+def test_content_and_rows_are_deleted_after_their_own_retention_times(filled):
     pruned = run(filled)
     assert [(of.days, of.rows) for of in (pruned.payloads, pruned.comparisons, pruned.exchanges)] == [
         (15, 1),
@@ -57,7 +57,7 @@ def test_content_and_rows_go_each_after_their_own_time(filled):
     assert pruned.rows_before == (START + timedelta(days=5)).date()
 
 
-def test_whole_days_go_as_partitions(filled):
+def test_whole_days_are_dropped_as_partitions(filled):
     pruned = run(filled)
     with filled.connect() as connection:
         for table in ("payloads", "comparisons", "exchanges"):
@@ -96,7 +96,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(filled):
     assert dry == run(filled)
 
 
-def test_pruning_reads_nothing_of_the_days_it_drops(filled):
+def test_pruning_does_not_read_the_days_it_drops(filled):
     read = text(
         "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables"
         " WHERE relname ~ '^(exchanges|payloads)_[0-9]+$'"
@@ -110,24 +110,24 @@ def test_pruning_reads_nothing_of_the_days_it_drops(filled):
         assert connection.execute(read).scalar() == before
 
 
-def test_the_counts_of_processes_long_gone_are_kept_in_one_place(database):
+def test_the_counts_of_processes_that_no_longer_report_are_added_up(database):
     def snapshot(source, day, n):
         counts = {"t": {"accepted": n, "mirrored": n - 1, "dropped:closed": 1}}
         return CaptureCounts(source=source, at=START + timedelta(days=day), counts=counts)
 
     first = [snapshot("a", 0, 10), snapshot("b", 1, 20), snapshot("c", 19, 5)]
-    for counts, gone in ((first, 2), ([snapshot("d", 2, 40)], 1)):
+    for counts, silent in ((first, 2), ([snapshot("d", 2, 40)], 1)):
         with engine.transaction(database) as connection:
             ingest.record_counts(connection, counts)
             before = ledger.read(connection)
-        assert run(database).sources == gone
+        assert run(database).sources == silent
         with database.connect() as connection:
             assert ledger.read(connection) == before
             sources = connection.execute(text("SELECT DISTINCT source FROM capture_counts")).scalars().all()
         assert sorted(sources) == [EARLIER, "c"]
 
 
-def test_the_command_says_what_it_deleted(filled, postgres_url, monkeypatch):
+def test_the_command_reports_what_it_deleted(filled, postgres_url, monkeypatch):
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
     shadow = application.build("prune", command.command)
 

@@ -1,4 +1,4 @@
-"""What nobody was asked for gives way to an answer, and leaves no trace but the accounting's."""
+"""A placeholder is replaced by the pair that comes later, and what it had counted is subtracted."""
 
 import random
 import threading
@@ -19,7 +19,7 @@ from shadow.store.write import ingest, prune
 from tests.support.services import fresh_database
 from tests.support.store_samples import Scored, arrival, count, exchange, letter, scored, store, various
 
-NOBODY = Reply(model="", failure="not_asked", failure_detail=NOT_RECORDED)
+NOT_ASKED = Reply(model="", failure="not_asked", failure_detail=NOT_RECORDED)
 PAIRS = [pair for pair in various(150) if pair[0].kind != "ceiling"]
 #: Rollups and crossings keep the cells that count nothing any more.
 COUNTED = {
@@ -42,12 +42,12 @@ def database(postgres_url):
 
 
 def unanswered(pair: Scored, side: Role = "candidate") -> Scored:
-    """The same pair, as a file has it that lacks what `side` said."""
+    """The same pair as a placeholder: from a file without the reply of `side`."""
     trial, comparison = pair
     if (side == "frontier") == (trial.kind == "reverse"):
-        trial = msgspec.structs.replace(trial, reply=NOBODY)
+        trial = msgspec.structs.replace(trial, reply=NOT_ASKED)
     else:
-        trial = msgspec.structs.replace(trial, exchange=msgspec.structs.replace(trial.exchange, reply=NOBODY))
+        trial = msgspec.structs.replace(trial, exchange=msgspec.structs.replace(trial.exchange, reply=NOT_ASKED))
     return trial, Comparison(scorer=comparison.scorer, unscored=f"{side}_not_recorded")
 
 
@@ -69,7 +69,7 @@ def books(database):
 
 @pytest.mark.parametrize("side", ["frontier", "candidate"])
 @pytest.mark.parametrize("kind", ["shadow", "reverse"])
-def test_an_answer_takes_the_place_of_what_nobody_was_asked_for(database, kind, side):
+def test_a_pair_replaces_its_placeholder(database, kind, side):
     pair = scored(1, kind=kind, frontier_correct=1.0, candidate_correct=0.0)
     assert store(database, [unanswered(pair, side)]) == 1
     assert books(database).unscored == {f"{side}_not_recorded": 1}
@@ -87,7 +87,7 @@ def test_an_answer_takes_the_place_of_what_nobody_was_asked_for(database, kind, 
     assert store(database, [pair]) == store(database, [unanswered(pair, side)]) == 0
 
 
-def test_what_nobody_was_asked_for_never_takes_the_place_of_an_answer(database):
+def test_a_placeholder_never_replaces_a_pair(database):
     pair = scored(1)
     store(database, [pair])
     before = tables(database)
@@ -95,7 +95,7 @@ def test_what_nobody_was_asked_for_never_takes_the_place_of_an_answer(database):
     assert tables(database) == before
 
 
-def test_in_one_batch_the_answer_counts_whichever_comes_first(database):
+def test_in_one_batch_the_pair_counts_in_any_order(database):
     first, second = scored(1), scored(2)
     assert store(database, [unanswered(first), first, second, unanswered(second)]) == 2
     assert (books(database).compared, books(database).unscored) == (2, {})
@@ -103,7 +103,7 @@ def test_in_one_batch_the_answer_counts_whichever_comes_first(database):
 
 @pytest.mark.parametrize("failure", ["endpoint_error", "timeout"])
 @pytest.mark.parametrize("answered_first", [True, False])
-def test_a_model_that_was_asked_and_failed_has_been_asked(database, failure, answered_first):
+def test_a_pair_with_a_failed_reply_replaces_its_placeholder(database, failure, answered_first):
     failed = scored(1, reply=Reply(model="m", failure=failure), agreement=None, unscored=f"candidate_{failure}")
     both = [failed, unanswered(failed)]
     for pair in both if answered_first else reversed(both):
@@ -118,7 +118,7 @@ def test_a_model_that_was_asked_and_failed_has_been_asked(database, failure, ans
     }
 
 
-def test_any_order_and_number_of_deliveries_ends_in_the_same_tables(postgres_server, migrated_template):
+def test_any_order_and_number_of_deliveries_gives_the_same_tables(postgres_server, migrated_template):
     chance = random.Random(3)
     lacking = {number: unanswered(pair) for number, pair in enumerate(PAIRS) if chance.random() < 0.5}
     for_good = chance.sample(sorted(lacking), 9)
@@ -141,7 +141,7 @@ def test_any_order_and_number_of_deliveries_ends_in_the_same_tables(postgres_ser
         assert other == found[0]
 
 
-def test_an_answer_completes_what_the_ceiling_says(database):
+def test_a_pair_that_replaces_a_placeholder_completes_excess_disagreement(database):
     pair, ceiling = scored(1, agreement=0.0), scored(1, kind="ceiling", candidate="gpt-x", agreement=1.0)
     store(database, [unanswered(pair), ceiling])
     store(database, [pair])
@@ -150,7 +150,7 @@ def test_an_answer_completes_what_the_ceiling_says(database):
     assert (excess.pairs, excess.agreement.total) == (1, 0)
 
 
-def test_names_that_were_mended_are_counted_back_all_the_same(database):
+def test_placeholders_with_changed_names_are_subtracted_too(database):
     pair = scored(exchange=exchange(1, task="t" * 999), candidate="c" * 999)
     assert (store(database, [unanswered(pair)]), store(database, [pair])) == (1, 1)
     with engine.browsing(database) as connection:
@@ -158,7 +158,7 @@ def test_names_that_were_mended_are_counted_back_all_the_same(database):
     assert (total.pairs, total.agreement.n) == (1, 1)
 
 
-def test_an_answer_is_counted_also_where_retention_has_taken_the_request(database):
+def test_a_placeholder_without_its_payload_is_replaced_too(database):
     of = exchange(1, at=datetime.now(UTC) - timedelta(days=50))
     pair = scored(exchange=of)
     store(database, [unanswered(pair)])
@@ -175,8 +175,8 @@ def test_an_answer_is_counted_also_where_retention_has_taken_the_request(databas
     assert (books(database).compared, books(database).unscored) == (1, {})
 
 
-def test_several_writers_of_answers_and_questions_neither_block_for_good_nor_count_twice(database, postgres_url):
-    faults = []
+def test_concurrent_writers_of_pairs_and_placeholders_neither_deadlock_nor_count_twice(database, postgres_url):
+    errors = []
     store(database, [unanswered(pair) for pair in PAIRS[::2]])
 
     def deliver(seed):
@@ -192,8 +192,8 @@ def test_several_writers_of_answers_and_questions_neither_block_for_good_nor_cou
                         trials=pairs,
                         letters=[letter(chance.choice(PAIRS)[0].exchange.id)] if chance.random() < 0.3 else [],
                     )
-        except StoreError as fault:
-            faults.append(fault)
+        except StoreError as error:
+            errors.append(error)
         finally:
             mine.dispose()
 
@@ -202,7 +202,7 @@ def test_several_writers_of_answers_and_questions_neither_block_for_good_nor_cou
         writer.start()
     for writer in writers:
         writer.join()
-    assert faults == []
+    assert errors == []
     store(database, PAIRS)
     with engine.snapshot(database) as connection:
         found = rollup_reads.read(connection, kinds=("shadow", "reverse"), dimension="all")

@@ -1,4 +1,4 @@
-"""What was counted is counted once, also when the rows that would tell are gone."""
+"""Nothing is counted a second time after its rows were deleted."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -57,7 +57,7 @@ def record(database, **batch):
         return ingest.record(connection, **batch)
 
 
-def test_what_was_counted_and_forgotten_is_never_counted_again(pruned):
+def test_events_from_before_the_watermark_are_refused(pruned):
     before = dump(pruned)
     pairs = [at(LONG_AGO, number) for number in range(3)] + [at(TODAY, 10)]
     for batch in ({"trials": pairs}, {"arrivals": [arrival(trial.exchange) for trial, _ in pairs]}):
@@ -68,7 +68,7 @@ def test_what_was_counted_and_forgotten_is_never_counted_again(pruned):
     assert dump(pruned) == before
 
 
-def test_what_has_no_day_of_its_own_is_remembered_to_be_forgotten_too(database):
+def test_rows_deleted_from_the_default_partition_raise_the_watermark(database):
     store(database, [at(BEYOND)])
     assert run(database).refused_until == BEYOND.date()
     with pytest.raises(UnstorableError):
@@ -76,20 +76,20 @@ def test_what_has_no_day_of_its_own_is_remembered_to_be_forgotten_too(database):
     assert store(database, [at(LONG_AGO)]) == 1
 
 
-def test_what_is_older_than_retention_is_taken_as_long_as_nothing_was_dropped(database):
+def test_old_events_are_stored_as_long_as_no_row_was_deleted(database):
     assert run(database).refused_until is None
     assert store(database, [at(LONG_AGO)]) == 1
     assert store(database, [at(LONG_AGO)]) == 0
 
 
-def test_the_day_after_the_last_one_dropped_is_taken_and_its_last_moment_is_not(pruned):
+def test_the_day_after_the_last_dropped_day_is_stored_and_its_last_moment_is_refused(pruned):
     next_day = LONG_AGO + timedelta(days=1)
     assert store(pruned, [at(next_day)]) == 1
     with pytest.raises(UnstorableError):
         store(pruned, [at(next_day - timedelta(microseconds=1))])
 
 
-def test_pruning_less_does_not_bring_back_what_an_earlier_run_forgot(pruned):
+def test_pruning_less_does_not_lower_the_watermark(pruned):
     with pruned.connect() as connection:
         retention_watermark.raise_to(connection, (LONG_AGO - timedelta(days=9)).date())
         connection.commit()
@@ -97,7 +97,7 @@ def test_pruning_less_does_not_bring_back_what_an_earlier_run_forgot(pruned):
         store(pruned, [at(LONG_AGO)])
 
 
-def test_a_day_that_could_not_be_dropped_is_not_taken_for_forgotten(database):
+def test_a_day_that_could_not_be_dropped_does_not_raise_the_watermark(database):
     store(database, [at(LONG_AGO)])
     with database.connect() as reader, database.connect() as connection:
         reader.execute(text("SELECT 1 FROM comparisons"))  # and goes on with it
@@ -109,7 +109,7 @@ def test_a_day_that_could_not_be_dropped_is_not_taken_for_forgotten(database):
     assert count(database, "forgotten") == 0
 
 
-async def test_the_scorer_sets_it_aside_and_the_ledger_stays_exact(broker, topics, pruned, postgres_url):
+async def test_the_scorer_dead_letters_refused_events_and_the_ledger_stays_exact(broker, topics, pruned, postgres_url):
     before = dump(pruned)
     old, new = at(LONG_AGO, 1)[0], at(TODAY, 9)[0]
     settings = settings_for(broker, topics, postgres={"url": postgres_url})
@@ -141,6 +141,6 @@ def test_replay_names_the_lines_that_are_too_old_and_stores_the_others(pruned, p
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = CliRunner().invoke(application.build("replay", command.command), ["replay", str(file), "--scorer", "exact"])
     assert done.exit_code == EXIT_INCOMPLETE
-    said = " ".join(done.stderr.split())
-    assert f"pairs.jsonl:2: t/1 cannot be stored: {retention_watermark.REASON}" in said
-    assert "3 lines read, 0 broken, 4 pairs newly stored, 1 cannot be stored" in said
+    output = " ".join(done.stderr.split())
+    assert f"pairs.jsonl:2: t/1 cannot be stored: {retention_watermark.REASON}" in output
+    assert "3 lines read, 0 broken, 4 pairs newly stored, 1 cannot be stored" in output

@@ -1,4 +1,4 @@
-"""People are asked about the pairs that tell most, each with a chance that is known."""
+"""People get the most informative pairs to label, each with a known probability."""
 
 from datetime import timedelta
 from typing import Any
@@ -56,7 +56,7 @@ def many(n=400):
     ]
 
 
-def test_a_pair_comes_from_what_is_known_of_it(database):
+def test_a_pairs_stratum_follows_from_its_verdict_or_agreement(database):
     store(database, many(8))
     strata = {int(chosen.pair.trial.exchange.id[1:]): chosen.stratum for chosen in awaiting(database)}
     assert [strata[n] for n in range(8)] == [
@@ -86,7 +86,7 @@ def test_a_higher_probability_keeps_what_was_chosen_and_every_reviewer_gets_the_
     assert names(awaiting(database, limit=7)) == names(awaiting(database))[:7]
 
 
-def test_what_somebody_labelled_is_not_offered_again_until_it_is_taken_back(database):
+def test_a_labelled_pair_is_not_offered_again_until_the_label_is_removed(database):
     pairs = many(20)
     store(database, pairs)
     first = awaiting(database)[0].pair.key
@@ -124,7 +124,7 @@ def test_some_pairs_are_shown_to_a_second_reviewer_first_and_to_no_third(databas
     ],
     ids=["a judge is to look first", "ceiling", "candidate", "task", "labelled", "too old", "one reply"],
 )
-def test_nobody_is_asked_about(database, pair):
+def test_a_pair_is_not_offered(database, pair):
     store(database, [pair, scored(2)])
     assert [found.pair.trial.exchange.id for found in awaiting(database)] == ["x000002"]
 
@@ -135,7 +135,7 @@ def test_a_reply_that_no_scorer_could_read_is_a_disagreement(database):
     assert [found.stratum for found in awaiting(database)] == [DISAGREEMENT]
 
 
-def test_nobody_is_asked_about_content_that_is_gone(database):
+def test_a_pair_without_its_payload_is_not_offered(database):
     kept = [scored(18 * 24 * 60 + n) for n in range(3)]
     store(database, [*many(40), *kept])
     with database.connect() as connection:
@@ -164,14 +164,14 @@ def test_progress_counts_what_is_chosen_labelled_and_waiting(database):
     assert (found.awaiting_judge, found.strata[JUDGED_WORSE].pairs, found.strata[AGREEMENT].pairs) == (0, 21, 21)
 
 
-def test_before_there_is_anything_there_is_nothing_to_do(database):
+def test_an_empty_store_offers_nothing(database):
     assert awaiting(database) == []
     assert awaiting(database, probabilities={}) == []
     found = progress(database)
     assert (set(found.strata), found.labels, found.awaiting_judge) == (set(STRATA), {}, 0)
 
 
-def test_what_was_given_today_counts_whenever_the_exchange_was(database):
+def test_labels_given_today_count_whatever_the_event_time(database):
     pairs = many(4)
     store(database, pairs)
     tomorrow = START + timedelta(days=1)
@@ -183,7 +183,7 @@ def test_what_was_given_today_counts_whenever_the_exchange_was(database):
         assert review.labelled_since(connection, **(of | {"candidate": "other"}), since=tomorrow) == {}
 
 
-def test_the_last_word_is_the_newest_one_of_that_reviewer(database):
+def test_the_last_label_is_the_newest_one_of_that_reviewer(database):
     pairs = many(3)
     store(database, pairs)
     for number, pair in enumerate(pairs):
@@ -194,4 +194,4 @@ def test_the_last_word_is_the_newest_one_of_that_reviewer(database):
         last = review.last_label(connection, **of, reviewer="ana")
         assert last is not None
         assert last.pair == key_of(pairs[1])
-        assert review.last_label(connection, **of, reviewer="nobody") is None
+        assert review.last_label(connection, **of, reviewer="unknown") is None

@@ -1,4 +1,4 @@
-"""Scores read row by row: per unit, and as columns in which to search for crossings."""
+"""Scores per unit, and scores as columns for the search for the worst crossings."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -31,16 +31,16 @@ def connection(database: Engine) -> Iterator[Connection]:
         yield opened
 
 
-def pair(number: int, *, said: Preference | None = None, judge: Preference | None = None, **changes: Any) -> Scored:
+def pair(number: int, *, label: Preference | None = None, judge: Preference | None = None, **changes: Any) -> Scored:
     """Of unit u0, u1 or u2, or of none; every third without a segment of its own."""
     unit = f"u{number % 4}" if number % 4 < 3 else None
     segment = {"locale": ("de", "en")[number % 2], "plan": "pro"} if number % 3 else {}
-    return scored(number, exchange=exchange(number, unit=unit, label=said, judge=judge, segment=segment), **changes)
+    return scored(number, exchange=exchange(number, unit=unit, label=label, judge=judge, segment=segment), **changes)
 
 
 PAIRS = [
     *(pair(number, agreement=number % 5 / 4) for number in range(20)),
-    *(pair(number, said="frontier", judge="tie", agreement=0.5) for number in range(20, 30)),
+    *(pair(number, label="frontier", judge="tie", agreement=0.5) for number in range(20, 30)),
     *(pair(number, frontier_correct=0.25, candidate_correct=1.0, probability=0.1) for number in range(30, 34)),
     *(pair(number, frontier_correct=1.0, candidate_correct=0.25) for number in range(34, 38)),
     pair(38, agreement=None, unscored="candidate_timeout", reply=Reply(model="small-7b", failure="timeout")),
@@ -49,7 +49,7 @@ PAIRS = [
 ]
 
 
-def test_units_read_back_are_those_that_counting_gives(connection: Connection):
+def test_stored_unit_scores_equal_those_counted_in_memory(connection: Connection):
     counted: UnitScoresByCandidate = {}
     for each in PAIRS:
         unit_scores.count(counted, *each)
@@ -65,10 +65,10 @@ def test_units_read_back_are_those_that_counting_gives(connection: Connection):
     assert found["human"].is_equal
 
 
-def test_units_of_a_window_and_of_nobody(connection: Connection):
+def test_unit_scores_of_a_window_and_of_an_unknown_candidate(connection: Connection):
     some = unit_reads.read(connection, task="ticket-intent", candidate="small-7b", until=START + timedelta(minutes=4))
     assert sorted(calls for calls, _ in some["agreement"].sums.values()) == [1, 1, 1]
-    assert unit_reads.read(connection, task="ticket-intent", candidate="nobody") == {}
+    assert unit_reads.read(connection, task="ticket-intent", candidate="unknown") == {}
 
 
 def test_rows_for_slices_are_the_newest_with_a_score(connection: Connection):
@@ -100,5 +100,5 @@ def test_regret_is_that_of_the_source_asked_for(connection: Connection, measure:
     assert found.scores == scores
 
 
-def test_where_nothing_is_stored_the_columns_are_empty(connection: Connection):
+def test_without_rows_the_columns_are_empty(connection: Connection):
     assert slices.rows_for_slices(connection, task="nothing", candidate="small-7b") == ([], [], {}, [], [], False)

@@ -1,4 +1,4 @@
-"""What a judge is still to look at, what it said before, and what it may still cost."""
+"""Which pairs are due for a judge, the cache of verdicts, and the spending."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,14 +38,14 @@ def ask(database, question, *given, **named):
         return question(connection, *given, **named)
 
 
-def test_pairs_wait_for_a_judge_newest_first(database):
+def test_due_pairs_come_newest_first(database):
     other = scored(3, exchange=exchange(3, task="invoice-fields"), judge_rate=0.5)
     store(database, [scored(1, judge_rate=0.5), scored(2), other, scored(4, judge_rate=0.5)])
     waiting = ask(database, verdicts.awaiting_verdict, task=TASK, limit=10)
     assert [(pair.trial.exchange.id, pair.judge_due) for pair in waiting] == [("x000004", True), ("x000001", True)]
     assert len(ask(database, verdicts.awaiting_verdict, task=TASK, limit=1)) == 1
     assert ask(database, verdicts.oldest_due, TASK) == START + timedelta(minutes=1)
-    assert ask(database, verdicts.oldest_due, "nobody's") is None
+    assert ask(database, verdicts.oldest_due, "unknown") is None
 
 
 def test_the_first_verdict_about_a_digest_is_remembered(database):
@@ -69,7 +69,7 @@ def test_spending_adds_up_by_task_and_day(database):
     assert ask(database, verdicts.spent, TASK, today + timedelta(days=1)) == Spending(0, 0)
 
 
-def test_nobody_waits_for_a_verdict_on_what_is_no_longer_there(database):
+def test_pairs_without_payload_are_no_longer_due(database):
     store(database, [scored(1, judge_rate=0.5), scored(17 * 24 * 60, judge_rate=0.5)])
     ask(database, verdicts.remember, [verdict("old"), verdict("new", at=START + timedelta(days=17))])
     with database.connect() as connection:

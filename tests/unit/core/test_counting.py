@@ -1,4 +1,4 @@
-"""Every pair is counted once, and what a source says of it in the cells of that source alone."""
+"""Every pair is counted once, and its regret by a source in the cells of that source only."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
@@ -59,7 +59,7 @@ def test_segments_stay_within_their_limits():
     assert all(len(name) <= 64 and len(value) <= 64 for name, value in found.items())
 
 
-def test_hours_are_cut_in_utc_whatever_zone_the_event_time_came_in():
+def test_hours_start_in_utc_whatever_the_time_zone_of_the_event_time():
     kathmandu = timezone(timedelta(hours=5, minutes=45))
     moment = datetime(2026, 3, 1, 0, 20, tzinfo=kathmandu)
     (hour,) = {cell.hour for cell in counted([scored(exchange=exchange(at=moment))])}
@@ -72,14 +72,14 @@ def test_unscored_pairs_have_a_reason_and_neither_agree_nor_disagree():
     assert (total.pairs, total.agreement.n, total.counts["unscored:no_reference"]) == (2, 1, 1)
 
 
-def test_only_totals_carry_histograms():
+def test_only_totals_have_histograms():
     tallies = counted(PAIRS)
     assert {cell[4:6] for cell, found in tallies.items() if found.histograms} == {ALL}
     assert all(found.histograms for cell, found in tallies.items() if cell[4:6] == ALL and found.pairs)
 
 
 @given(some_pairs)
-def test_counting_combinations_first_comes_to_the_same(pairs):
+def test_counting_by_combinations_gives_the_same_cells(pairs):
     combinations: dict[Combination, Tally] = {}
     for pair in pairs:
         counting.count_combination(combinations, *pair)
@@ -103,7 +103,7 @@ def test_each_source_is_counted_by_itself_and_the_pair_only_with_the_strongest()
     assert {each.regret.weight for each in found.values()} == {2 * MICRO}
 
 
-def test_a_judge_can_be_held_against_people_by_addition():
+def test_a_judge_can_be_compared_with_people_from_sums():
     looked_at = [("frontier", "tie")] * 3 + [("tie", "tie")] * 2 + [("candidate", None), (None, "frontier")]
     pairs = [
         scored(number, exchange=exchange(number, judge=judge, label=label), probability=0.25)
@@ -125,7 +125,7 @@ def test_a_judge_can_be_held_against_people_by_addition():
     }
 
 
-def test_a_preference_between_replies_that_never_came_counts_for_nothing():
+def test_a_preference_between_replies_that_never_came_is_not_counted():
     late = Reply(model="m", failure="timeout")
     found = totals(counted([scored(exchange=exchange(**LOOKED_AT), reply=late, agreement=None, unscored="late")]))
     assert set(found) == {""}
@@ -141,7 +141,7 @@ def test_every_pair_is_in_the_totals_once_whatever_its_sources(pairs):
 
 
 @given(preferences, preferences, probabilities, probabilities)
-def test_an_opinion_that_comes_late_counts_as_if_it_had_been_there(label: Preference, judge: Preference, pi, rho):
+def test_a_late_label_or_verdict_counts_as_if_it_had_come_with_the_pair(label: Preference, judge: Preference, pi, rho):
     """Where the weights are the same: a label in a file has a chance of one."""
     trial, comparison = scored(probability=pi)
     looked_at = msgspec.structs.replace(trial, exchange=exchange(label=label, judge=judge))
@@ -154,20 +154,20 @@ def test_an_opinion_that_comes_late_counts_as_if_it_had_been_there(label: Prefer
 
 
 @given(st.lists(st.tuples(preferences, probabilities), min_size=1, max_size=9), st.randoms())
-def test_what_is_taken_back_was_never_there(opinions, chance):
-    told, changes = Tally(), [counting.labelled(label, probability, None) for label, probability in opinions]
+def test_subtracting_undoes_merging(labels, chance):
+    summed, changes = Tally(), [counting.labelled(label, probability, None) for label, probability in labels]
     kept = changes[0]
     for change in changes:
-        told.merge(change)
+        summed.merge(change)
     chance.shuffle(changes)
     for change in changes:
-        told.subtract(change)
-    told.merge(kept)
-    told.regret.heaviest, told.net_regret.heaviest = kept.regret.heaviest, kept.net_regret.heaviest
-    assert told == kept
+        summed.subtract(change)
+    summed.merge(kept)
+    summed.regret.heaviest, summed.net_regret.heaviest = kept.regret.heaviest, kept.net_regret.heaviest
+    assert summed == kept
 
 
-def test_a_change_of_mind_reaches_every_cell_although_it_counts_no_pair():
+def test_a_changed_label_reaches_every_cell_although_it_counts_no_pair():
     changed = counting.labelled("tie", 0.5, None)
     changed.subtract(counting.labelled("frontier", 0.5, None))
     key = tally.combination("t", "c", "shadow", "human", {"b": "2", "a": "1"}, datetime(2026, 3, 1, 5, 30, tzinfo=UTC))
@@ -178,7 +178,7 @@ def test_a_change_of_mind_reaches_every_cell_although_it_counts_no_pair():
     assert {each.regret.n for each in cells.values()} == {0}
 
 
-def test_excess_is_how_much_worse_than_the_frontier_itself_the_candidate_agrees():
+def test_excess_compares_the_candidates_agreement_with_the_frontiers_own():
     of = exchange()
     pairs = [
         scored(exchange=of, candidate="small", agreement=0.25),

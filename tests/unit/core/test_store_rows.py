@@ -1,4 +1,4 @@
-"""What no row can hold is refused by name, and names never stop the accounting."""
+"""Pairs that no row can hold are refused by name, and every name can be stored."""
 
 import itertools
 from typing import Any
@@ -41,7 +41,7 @@ SURROGATE = "\ud800"
     ],
     ids=itertools.count(),
 )
-def test_a_pair_no_row_can_hold_is_refused_by_the_name_of_its_exchange(pair):
+def test_a_pair_that_cannot_be_stored_is_refused_with_its_exchange_id(pair):
     with pytest.raises(UnstorableError, match="x000001") as refused:
         encode.encode_pairs([scored(0), pair, scored(2)])
     assert refused.value.exchange_ids == ("x000001",)
@@ -54,24 +54,24 @@ def test_every_refused_pair_is_named_at_once():
     assert refused.value.exchange_ids == ("x000000", "x000003", "x000006")
 
 
-def test_who_asked_is_kept_as_a_digest_that_tells_units_apart():
-    first, same, other, nobody = (
+def test_units_are_stored_as_digests_that_differ():
+    first, same, other, without = (
         row_of(*scored(number, exchange=exchange(number, unit=unit)))
         for number, unit in enumerate(("ann@example.org", "ann@example.org", "bob", None))
     )
     assert first.unit == same.unit != other.unit
-    assert nobody.unit is None
+    assert without.unit is None
     assert len(first.unit or "") == 16
 
 
-def test_a_row_says_who_looked_and_with_what_chance():
+def test_a_row_has_preferences_with_their_probabilities():
     row = row_of(*scored(exchange=exchange(label="tie", judge="frontier")))
     assert (row.human, row.human_probability, row.judge, row.judge_probability) == ("tie", 1.0, "frontier", 1.0)
     assert row.judge_due is None
     due = row_of(*scored(judge_rate=0.3))
     assert (due.judge, due.judge_probability, due.judge_due) == (None, 0.3, True)
-    nobody = row_of(*scored())
-    assert (nobody.human_probability, nobody.judge_probability, nobody.judge_due) == (None, None, None)
+    without = row_of(*scored())
+    assert (without.human_probability, without.judge_probability, without.judge_due) == (None, None, None)
 
 
 def test_a_row_keeps_no_preference_that_its_cells_have_not_counted():
@@ -91,7 +91,7 @@ def test_an_ordinary_name_is_kept_as_it_is(name):
     assert names.storable_name(name) == name
 
 
-def test_names_are_mended_alike_everywhere_and_never_confused():
+def test_names_are_changed_alike_everywhere_and_stay_different():
     longest = "x" * names.MAX_NAME
     wild = [NUL, f"a{NUL}", SURROGATE, longest + "x", longest + "y", "ü" * 1000, "🙂" * 256, "🙂" * 255 + "x"]
     cleaned = [names.storable_name(name) for name in wild]
@@ -105,7 +105,7 @@ def test_a_dead_letter_can_always_be_stored():
     assert b"\\u0000" not in msgspec.json.encode(row)
 
 
-def test_the_best_outcome_of_an_exchange_does_not_depend_on_order():
+def test_the_highest_outcome_does_not_depend_on_the_order():
     failed: dict[str, Any] = {"agreement": None}
     best_first = [
         outcome.outcome_of_pair(*scored()),
@@ -128,7 +128,7 @@ def test_an_address_that_is_not_postgres_is_named_without_its_password(url):
     assert "secret" not in str(refused.value)
 
 
-def test_both_spellings_of_the_scheme_are_understood():
+def test_both_spellings_of_the_scheme_are_accepted():
     assert {engine.parse(f"{scheme}://u@h/d").drivername for scheme in ("postgres", "postgresql")} == {
         "postgresql+psycopg"
     }

@@ -1,4 +1,4 @@
-"""Tallies add up: in any order, in any split, to the same whole numbers."""
+"""Tallies add up to the same whole numbers in any order and any division."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
@@ -35,7 +35,7 @@ def test_tallies_of_parts_add_up_to_the_tally_of_the_whole(first, second):
 
 
 @given(some_pairs, st.randoms())
-def test_the_order_of_counting_leaves_no_trace(pairs, chance):
+def test_the_result_does_not_depend_on_the_order_of_counting(pairs, chance):
     shuffled = pairs.copy()
     chance.shuffle(shuffled)
     assert counted(shuffled) == counted(pairs)
@@ -52,7 +52,7 @@ def test_sums_of_any_fractions_are_exact_in_any_order(terms, chance):
     assert whole == shuffled
 
 
-def test_sums_are_what_their_names_say():
+def test_sums_are_what_their_names_mean():
     sums = Sums()
     for x, probability in ((1.0, 1.0), (0.5, 0.25)):
         sums.add(x, probability)
