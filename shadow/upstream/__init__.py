@@ -1,4 +1,10 @@
-"""Ask an OpenAI-compatible endpoint, and get a `Reply` whatever happens to it."""
+"""Ask an OpenAI-compatible endpoint, and get a `Reply` whatever happens.
+
+endpoint    the endpoint of a model: concurrency, deadline, attempts, cost
+request     the request body that asks another model what production asked
+retry       whether to retry, and which pause the endpoint asks for
+probe       whether a model can be reached, for `shadow check`
+"""
 
 from shadow.upstream.endpoint import Endpoint
 

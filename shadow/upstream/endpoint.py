@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint that is asked, within a deadline, and never raises for its faults."""
+"""Ask an OpenAI-compatible endpoint within a deadline. Its failures are data, never exceptions."""
 
 import asyncio
 import math
@@ -19,34 +19,34 @@ from shadow.settings import ModelSettings
 from shadow.upstream import request as requests
 from shadow.upstream import retry
 
-#: An answer larger than this is not one a model meant to give.
+#: Larger answers are malformed.
 MAX_ANSWER_BYTES: Final = 16 * 2**20
-#: Of an error's body, so much is read for its message.
+#: Bytes of an error's body that are read for its message.
 _MAX_ERROR_BYTES: Final = 64 * 2**10
-#: Endpoints at their limit ask for a second now and then; whoever is away for longer is missed.
-_WORTH_SAYING_S: Final = 10.0
+#: Pauses of this length are logged. Endpoints at their limit often ask for one of a second.
+_LOGGED_PAUSE_S: Final = 10.0
 
 _SECRET: Final = re.compile(r"\b(?:sk|pk|rk|key)-[\w*.-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
 _log = structlog.get_logger()
 
 
 class _Answer(NamedTuple):
-    """One try's result: the reply, whether another try may help, and for how long the endpoint wants none."""
+    """One attempt's result: the reply, whether another attempt may help, and the pause that the endpoint asks for."""
 
     reply: Reply
-    again: bool = False
-    silence_s: float | None = None
+    retryable: bool = False
+    pause_s: float | None = None
 
 
 class Endpoint:
-    """The model `name` of the settings, as something to ask.
+    """The endpoint of the model `name` of the settings.
 
         async with Endpoint("small-7b", settings.models["small-7b"]) as candidate:
             reply = await candidate.ask(exchange.request, api=exchange.api)
 
-    At most `model.concurrency` asks are under way at once; more wait their turn. Where the
-    endpoint asks for silence (`retry-after`), nobody asks until it is over. Neither wait costs an
-    ask its deadline or its latency. One event loop per Endpoint.
+    At most `model.concurrency` requests are in flight at once; others wait for a slot. When the endpoint asks
+    for a pause (`retry-after`), no request is sent until it is over. Neither wait counts towards the deadline
+    or the latency of a request. Use an Endpoint in one event loop only.
     """
 
     def __init__(self, name: str, model: ModelSettings) -> None:
@@ -55,7 +55,7 @@ class Endpoint:
         self._sent_name = model.model or name
         self._slots = asyncio.Semaphore(model.concurrency)
         self._in_flight = 0
-        #: Until then (on the monotonic clock) the endpoint wants no request.
+        #: The end of the endpoint's pause, on the monotonic clock.
         self._not_before = 0.0
         self._key: str | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -63,7 +63,7 @@ class Endpoint:
     async def __aenter__(self) -> Self:
         self._key = key = self._model.api_key()
         self._session = aiohttp.ClientSession(
-            # The semaphore is the limit; a second one in the pool would count towards the deadline.
+            # The semaphore is the limit; waiting for the connection pool would count towards the deadline.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
@@ -78,7 +78,7 @@ class Endpoint:
 
     @property
     def in_flight(self) -> int:
-        """Asks that hold a slot now."""
+        """Requests that hold a slot now."""
         return self._in_flight
 
     async def ask(
@@ -89,20 +89,20 @@ class Endpoint:
         deadline_s: float | None = None,
         fresh_for_s: float = math.inf,
     ) -> Reply:
-        """What the model answers to `request` (a recorded JSON body), or how it failed to.
+        """The model's answer to `request` (a recorded JSON body), or how it failed.
 
-        Tools are offered as in the request and never run. `deadline_s` (default: the model's
-        `timeout_s`) bounds the tries and the waits between them, from when a slot is free and the
-        endpoint wants to be asked. What could not be put within `fresh_for_s` is `expired`.
-        `latency_ms` is that of the last try. Endpoint faults are in `Reply.failure`; only
-        cancellation, and use outside `async with` (RuntimeError), raise.
+        Tools are offered as in the request and never run. `deadline_s` (default: the model's `timeout_s`)
+        bounds the attempts and the waits between them, from the moment a slot is free and no pause is on. A
+        request that could not be sent within `fresh_for_s` is `expired`. `latency_ms` is that of the last
+        attempt. Failures of the endpoint are in `Reply.failure`. Raises only for cancellation, and RuntimeError
+        outside `async with`.
         """
         if self._session is None:
             raise RuntimeError("enter the Endpoint with `async with` before asking")
         try:
             body = requests.prepare(request, model=self._sent_name)
-        except (ValueError, TypeError, msgspec.MsgspecError, RecursionError) as fault:
-            return replies.failed(self._sent_name, "rejected", f"the request cannot be written as JSON: {fault}")
+        except (ValueError, TypeError, msgspec.MsgspecError, RecursionError) as error:
+            return replies.failed(self._sent_name, "rejected", f"the request cannot be written as JSON: {error}")
         stale_at = time.monotonic() + fresh_for_s
         async with self._slots:
             self._in_flight += 1
@@ -114,60 +114,61 @@ class Endpoint:
     async def _ask_until(
         self, session: aiohttp.ClientSession, api: Api, body: bytes, deadline_s: float, stale_at: float
     ) -> Reply:
-        """Try, and try again while that may help and the deadline allows.
+        """Send the request, again while that may help and the deadline allows.
 
-        The slot is kept while waiting: an endpoint that says "later" gets fewer requests, and
-        whoever brings more finds no slot and waits too.
+        Keeps the slot while waiting, so that an endpoint that answers "later" gets fewer requests.
         """
         ends = time.monotonic() + deadline_s
         attempt = 0
         while True:
-            ends += await self._until_silence_is_over()
+            ends += await self._wait_for_pause()
             if time.monotonic() >= stale_at:
-                return replies.failed(self._sent_name, "expired", "its turn came too late")
-            answer = await self._try_within(session, api, body, ends - time.monotonic())
-            if answer.silence_s is not None:
-                self._be_silent(answer.silence_s)
-            if not answer.again or attempt >= self._model.retries:
+                return replies.failed(self._sent_name, "expired", "it was too old before it could be sent")
+            answer = await self._attempt_within(session, api, body, ends - time.monotonic())
+            if answer.pause_s is not None:
+                self._pause(answer.pause_s)
+            if not answer.retryable or attempt >= self._model.retries:
                 return answer.reply
             wait = 0.0
-            if answer.silence_s is None:
+            if answer.pause_s is None:
                 wait = backoff_s(attempt, first_s=retry.FIRST_WAIT_S, max_s=retry.MAX_WAIT_S)
             if time.monotonic() + wait >= ends:
                 return answer.reply
             await asyncio.sleep(wait)
             attempt += 1
 
-    def _be_silent(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> None:
         now = time.monotonic()
-        if seconds >= _WORTH_SAYING_S and now >= self._not_before:
-            _log.warning("a model asks for silence", action="silence", model=self.name, seconds=round(seconds))
+        if seconds >= _LOGGED_PAUSE_S and now >= self._not_before:
+            _log.warning(
+                "the endpoint of a model asks for a pause", action="silence", model=self.name, seconds=round(seconds)
+            )
         self._not_before = max(self._not_before, now + seconds)
 
-    async def _until_silence_is_over(self) -> float:
-        """Wait until the endpoint may be asked; the seconds that took."""
-        began = time.monotonic()
+    async def _wait_for_pause(self) -> float:
+        """Wait until the endpoint's pause is over; returns the seconds that took."""
+        started = time.monotonic()
         while True:
             now = time.monotonic()
             if now >= self._not_before:
-                return now - began
-            await asyncio.sleep(self._not_before - now)  # others may be told meanwhile: longer still
+                return now - started
+            await asyncio.sleep(self._not_before - now)  # another request may have prolonged it meanwhile
 
-    async def _try_within(self, session: aiohttp.ClientSession, api: Api, body: bytes, left_s: float) -> _Answer:
+    async def _attempt_within(self, session: aiohttp.ClientSession, api: Api, body: bytes, left_s: float) -> _Answer:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(left_s):
-                answer = await self._try(session, api, body)
+                answer = await self._attempt(session, api, body)
         except TimeoutError:
             answer = _Answer(replies.failed(self._sent_name, "timeout", "no whole answer before the deadline"))
-        except (aiohttp.ClientError, OSError, ValueError) as fault:
-            answer = _Answer(self._failed("endpoint_error", f"{type(fault).__name__}: {fault}"), again=True)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            answer = _Answer(self._failed("endpoint_error", f"{type(error).__name__}: {error}"), retryable=True)
         latency_ms = (time.perf_counter() - started) * 1_000
         return answer._replace(reply=msgspec.structs.replace(answer.reply, latency_ms=latency_ms))
 
-    async def _try(self, session: aiohttp.ClientSession, api: Api, body: bytes) -> _Answer:
+    async def _attempt(self, session: aiohttp.ClientSession, api: Api, body: bytes) -> _Answer:
         url = self._model.base_url + requests.PATHS[api]
-        # Not followed: a redirect would carry the key to wherever it points.
+        # Redirects are not followed, because the key would be sent to wherever they point.
         async with session.post(url, data=body, allow_redirects=False) as response:
             if response.status != 200:
                 return await self._refused(response)
@@ -185,19 +186,19 @@ class Endpoint:
         reply = self._failed(failure, f"HTTP {response.status}: {_message(content or b'')}", status=response.status)
         return _Answer(
             reply,
-            again=retry.worth_retrying(response.status, response.headers),
-            silence_s=retry.silence_s(response.status, response.headers),
+            retryable=retry.worth_retrying(response.status, response.headers),
+            pause_s=retry.pause_s(response.status, response.headers),
         )
 
     def _failed(self, failure: Failure, detail: str, *, status: int | None = None) -> Reply:
-        """A failed reply whose detail names no key, though endpoints like to repeat them."""
+        """A failed reply without API keys in its detail, which endpoints like to repeat."""
         if self._key:
             detail = detail.replace(self._key, "[key]")
         return replies.failed(self._sent_name, failure, _SECRET.sub("[key]", detail), status=status)
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The whole body, or None once it is larger than `limit` bytes; the rest is not waited for."""
+    """The whole body, or None for one larger than `limit` bytes, whose rest is not read."""
     content = bytearray()
     async for chunk in response.content.iter_any():
         content += chunk
@@ -208,7 +209,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
 
 
 def _message(body: bytes) -> str:
-    """The endpoint's own words: `error.message` of the OpenAI format, else the start of the body."""
+    """The endpoint's error message: `error.message` of the OpenAI format, else the start of the body."""
     try:
         error = msgspec.json.decode(body)["error"]
         return str(error["message"] if isinstance(error, dict) else error)

@@ -1,4 +1,4 @@
-"""What is sent when another model is asked what production asked."""
+"""The request body that asks another model what production asked."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,9 +9,9 @@ from shadow.records import Api
 
 PATHS: Final[dict[Api, str]] = {"chat": "/chat/completions", "responses": "/responses"}
 
-#: Parameters that say how production wants its reply delivered, kept or attributed, and
-#: nothing of what the reply should be. `metadata` goes with `store`: endpoints refuse one
-#: without the other. Of several choices (`n`) only the first is ever compared.
+#: Parameters that say how the reply is delivered, stored or attributed, and nothing about its content.
+#: `metadata` is left out with `store`, because endpoints refuse one without the other. Of several choices (`n`)
+#: only the first is compared.
 _LEFT_OUT: Final = frozenset(
     {
         "stream",
@@ -30,7 +30,7 @@ _LEFT_OUT: Final = frozenset(
 def prepare(request: Mapping[str, Any], *, model: str) -> bytes:
     """The JSON body that asks `model` the same thing, tools included, as one whole answer.
 
-    Raises ValueError or TypeError for what JSON cannot carry (a lone surrogate, an object key).
+    Raises ValueError or TypeError for what JSON cannot represent (a lone surrogate, an object key).
     """
     kept = {name: value for name, value in request.items() if name not in _LEFT_OUT}
     return msgspec.json.encode({**kept, "model": model, "stream": False})

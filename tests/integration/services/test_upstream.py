@@ -1,4 +1,4 @@
-"""The upstream client against a real server that behaves well, badly, or not at all."""
+"""The upstream client against a real server that answers, fails, or does not answer."""
 
 import asyncio
 import json
@@ -73,7 +73,7 @@ async def test_no_key_no_authorization_header(asked):
     assert "authorization" not in app.requests[0].headers
 
 
-async def test_a_passing_fault_is_tried_again_and_then_answered(asked):
+async def test_a_transient_failure_is_retried_and_then_answered(asked):
     app = ScriptedEndpoint(
         [
             scripted.error(503, "busy", retry_after="0"),
@@ -94,25 +94,25 @@ async def test_a_storm_of_429_ends_as_rate_limited_within_the_retry_budget(asked
     assert reply.failure_detail == "HTTP 429: slow down"
 
 
-async def test_an_endpoint_that_asks_for_silence_gets_it_and_no_ask_is_lost(asked):
+async def test_an_endpoint_that_asks_for_a_pause_gets_it_and_no_request_is_lost(asked):
     closed_s, deadline_s = 1.5, 0.5
     app = ScriptedEndpoint([scripted.closed_for(closed_s, scripted.chat("hi"))])
     async with asked(app, concurrency=4) as endpoint:
         replies = await asyncio.gather(*(endpoint.ask(ASK, deadline_s=deadline_s) for _ in range(50)))
     assert {reply.content for reply in replies} == {"hi"}
-    assert len(app.requests) <= 50 + 4  # those under way when it was said
+    assert len(app.requests) <= 50 + 4  # those in flight when it asked
 
 
 @pytest.mark.parametrize("retry_after", ["3600", formatdate(4_000_000_000, usegmt=True)])
-async def test_a_silence_without_end_is_kept_for_a_while_and_counts_as_a_retry(asked, monkeypatch, retry_after: str):
-    monkeypatch.setattr(retry, "LONGEST_SILENCE_S", 0.1)
+async def test_an_endless_pause_is_bounded_and_counts_as_a_retry(asked, monkeypatch, retry_after: str):
+    monkeypatch.setattr(retry, "MAX_PAUSE_S", 0.1)
     app = ScriptedEndpoint([scripted.error(429, "come back later", retry_after=retry_after)])
     async with asked(app, retries=1) as endpoint:
         reply = await endpoint.ask(ASK, deadline_s=0.5)
     assert (reply.failure, len(app.requests)) == ("rate_limited", 2)
 
 
-async def test_an_ask_that_nobody_wants_any_more_after_a_silence_expires_unasked(asked):
+async def test_a_request_too_old_after_a_pause_expires_without_being_sent(asked):
     app = ScriptedEndpoint([scripted.error(429, "later", retry_after_ms="400"), scripted.chat("hi")])
     async with asked(app, retries=0) as endpoint:
         await endpoint.ask(ASK)
@@ -120,14 +120,14 @@ async def test_an_ask_that_nobody_wants_any_more_after_a_silence_expires_unasked
     assert (reply.failure, wanted.content, len(app.requests)) == ("expired", "hi", 2)
 
 
-async def test_an_ask_that_was_turned_away_is_not_put_again_when_nobody_wants_it_any_more(asked):
+async def test_a_rate_limited_request_that_has_become_too_old_is_not_sent_again(asked):
     app = ScriptedEndpoint([scripted.error(429, "later", retry_after_ms="400"), scripted.chat("hi")])
     async with asked(app, retries=2) as endpoint:
         reply = await endpoint.ask(ASK, fresh_for_s=0.3)
     assert (reply.failure, len(app.requests)) == ("expired", 1)
 
 
-async def test_a_model_that_is_too_slow_is_a_timeout_and_is_hung_up_on(asked):
+async def test_a_model_that_is_too_slow_is_a_timeout_and_is_disconnected_from(asked):
     app = ScriptedEndpoint([scripted.after(30, scripted.chat("late"))])
     async with asked(app, retries=5) as endpoint:
         reply = await endpoint.ask(ASK, deadline_s=0.2)
@@ -144,20 +144,20 @@ async def test_an_answer_that_never_ends_is_a_timeout_too(asked):
     assert reply.failure == "timeout"
 
 
-async def test_nobody_listening_is_an_endpoint_error():
+async def test_a_refused_connection_is_an_endpoint_error():
     async with Endpoint("gone", ModelSettings(base_url=f"http://127.0.0.1:{free_port()}/v1", retries=1)) as endpoint:
         reply = await endpoint.ask(ASK)
     assert (reply.failure, reply.status, reply.model) == ("endpoint_error", None, "gone")
 
 
-async def test_a_broken_connection_is_tried_again(asked):
+async def test_a_broken_connection_is_retried(asked):
     app = ScriptedEndpoint([scripted.broken, scripted.chunks(b'{"choices"', cut=True), scripted.chat("hi")])
     async with asked(app, retries=2) as endpoint:
         reply = await endpoint.ask(ASK)
     assert (reply.content, len(app.requests)) == ("hi", 3)
 
 
-async def test_a_request_the_endpoint_refuses_is_rejected_in_its_own_words_and_not_repeated(asked):
+async def test_a_request_the_endpoint_refuses_is_rejected_with_its_message_and_not_repeated(asked):
     app = ScriptedEndpoint([scripted.error(400, "max_tokens is too large")])
     async with asked(app, retries=5) as endpoint:
         reply = await endpoint.ask(ASK)
@@ -176,7 +176,7 @@ async def test_a_redirect_is_not_followed_because_the_key_would_follow_too(asked
 
 
 @pytest.mark.parametrize("body", [b"<html>captive portal</html>", b"[" * 100_000, b'{"choices": []}', b"\xff\xfe"])
-async def test_an_answer_that_is_not_one_is_malformed(asked, body: bytes):
+async def test_a_body_that_is_no_answer_is_malformed(asked, body: bytes):
     async with asked(ScriptedEndpoint([scripted.whole(body)])) as endpoint:
         reply = await endpoint.ask(ASK)
     assert (reply.failure, reply.status) == ("malformed", 200)
@@ -190,7 +190,7 @@ async def test_an_endless_answer_is_cut_off_as_malformed(asked, monkeypatch):
     assert reply.failure == "malformed"
 
 
-async def test_no_more_asks_are_under_way_than_there_are_slots(asked):
+async def test_no_more_requests_are_in_flight_than_the_concurrency(asked):
     seen: list[int] = []
 
     async def answer(receive: Any, send: Any) -> None:
@@ -204,7 +204,7 @@ async def test_no_more_asks_are_under_way_than_there_are_slots(asked):
     assert max(seen) == 3
 
 
-async def test_waiting_for_a_slot_costs_an_ask_neither_its_deadline_nor_its_latency(asked):
+async def test_waiting_for_a_slot_counts_neither_towards_the_deadline_nor_the_latency(asked):
     slow, queue_s, deadline_s = scripted.after(1.5, scripted.chat("slow")), 1.5, 1.0
     async with asked(ScriptedEndpoint([slow, scripted.chat("quick")]), concurrency=1) as endpoint:
         first = asyncio.create_task(endpoint.ask(ASK, deadline_s=30))
@@ -216,7 +216,7 @@ async def test_waiting_for_a_slot_costs_an_ask_neither_its_deadline_nor_its_late
     assert second.latency_ms < queue_s * 1_000
 
 
-async def test_cancellation_passes_and_frees_the_slot(asked):
+async def test_cancellation_propagates_and_frees_the_slot(asked):
     app = ScriptedEndpoint([scripted.after(30, scripted.chat("late")), scripted.chat("hi")])
     async with asked(app, concurrency=1) as endpoint:
         asking = asyncio.create_task(endpoint.ask(ASK))
@@ -228,7 +228,7 @@ async def test_cancellation_passes_and_frees_the_slot(asked):
         assert (await endpoint.ask(ASK)).content == "hi"
 
 
-async def test_a_request_that_json_cannot_carry_is_rejected_without_asking(asked):
+async def test_a_request_that_json_cannot_represent_is_rejected_without_being_sent(asked):
     app = ScriptedEndpoint([scripted.chat("hi")])
     async with asked(app) as endpoint:
         reply = await endpoint.ask({"messages": [{"role": "user", "content": "\ud800"}]})

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.upstream.retry import LONGEST_SILENCE_S, retry_after_s, silence_s, worth_retrying
+from shadow.upstream.retry import MAX_PAUSE_S, pause_s, retry_after_s, worth_retrying
 
 
 @pytest.mark.parametrize(
@@ -27,20 +27,20 @@ def test_retry_after_is_read_in_every_form_endpoints_use(headers: dict[str, str]
 
 
 @given(asked=st.floats(0, 1e9))
-def test_a_silence_is_never_shorter_than_asked_but_bounded(asked: float):
-    silence = silence_s(429, {"retry-after": repr(asked)})
-    assert silence is not None
-    assert min(asked, LONGEST_SILENCE_S) <= silence <= min(asked, LONGEST_SILENCE_S) + 1.0
+def test_a_pause_is_never_shorter_than_asked_for_but_bounded(asked: float):
+    pause = pause_s(429, {"retry-after": repr(asked)})
+    assert pause is not None
+    assert min(asked, MAX_PAUSE_S) <= pause <= min(asked, MAX_PAUSE_S) + 1.0
 
 
-def test_only_who_may_answer_later_is_taken_to_ask_for_silence():
-    assert silence_s(503, {}) is None
-    assert silence_s(301, {"retry-after": "7"}) is None
-    assert silence_s(429, {"retry-after": "7", "x-should-retry": "false"}) is not None
+def test_only_a_transient_status_asks_for_a_pause():
+    assert pause_s(503, {}) is None
+    assert pause_s(301, {"retry-after": "7"}) is None
+    assert pause_s(429, {"retry-after": "7", "x-should-retry": "false"}) is not None
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
-def test_passing_faults_are_tried_again_unless_the_endpoint_says_not_to(status: int):
+def test_transient_failures_are_retried_unless_the_endpoint_says_not_to(status: int):
     assert worth_retrying(status, {})
     assert not worth_retrying(status, {"x-should-retry": "false"})
 
