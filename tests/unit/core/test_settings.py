@@ -2,6 +2,7 @@
 
 import json
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -182,6 +183,7 @@ def test_no_setting_accepts_or_repeats_a_value_of_the_wrong_type(tmp_path, setti
 TEXT = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=3)
 
 
+@hypothesis.settings(deadline=None)  # writes and reads a file, which takes longer on a busy machine
 @given(st.dictionaries(TEXT, TEXT, min_size=1), st.sampled_from(["tasks", "models", "kafka"]))
 def test_whatever_a_key_is_called_its_problem_is_one_line(tmp_path_factory, table, name):
     keys = "".join(f"{json.dumps(key)} = {json.dumps(value)}\n" for key, value in table.items())
