@@ -20,11 +20,11 @@ HOW = Scoring(tasks={"t": TaskSettings(frontier="big", kind="classification")}, 
 
 
 def line(number: int, candidate: str | None, ceiling: str | None) -> RecordedPair:
-    nobody = Reply(model="", failure="not_asked", failure_detail="not_recorded")
+    not_recorded = Reply(model="", failure="not_asked", failure_detail="not_recorded")
     return RecordedPair(
         number=number,
         exchange=Exchange(
-            id=str(number), task="t", at=AT, request={}, reply=nobody, segment={"locale": "de"},
+            id=str(number), task="t", at=AT, request={}, reply=not_recorded, segment={"locale": "de"},
             inclusion_probability=0.5,
         ),
         candidate_name="small",
