@@ -28,7 +28,7 @@ def interval_bar(
         title=None,
         scale={"domain": [0, scale_end]},
         axis={
-            "format": ".0%" if scale_end >= 0.2 else ".1~%", "values": [scale_end * part / 4 for part in range(5)],
+            "format": ".0%" if scale_end >= 0.2 else ".2~%", "values": [scale_end * part / 4 for part in range(5)],
             "title": None, "grid": False, "domain": False, "ticks": False,
         },
     )  # fmt: skip
