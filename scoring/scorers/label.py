@@ -41,7 +41,7 @@ _NAMED: Final = re.compile(
 )
 _TAG: Final = re.compile(rf"<({'|'.join(_KEYS)}|output|result|final)>([^<>]{{1,300}})</\1>", re.IGNORECASE)
 _MARKUP: Final = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,20}(?:\s[^<>]{0,60})?/?>")
-_FENCES: Final = re.compile(r"^\s*```[a-zA-Z]{0,10}\s*$", re.MULTILINE)
+_FENCES: Final = re.compile(r"^[ \t]*```[a-zA-Z]{0,10}[ \t\r]*$", re.MULTILINE)
 _SENTENCE_END: Final = re.compile(r"(?<=[\w)\]])[*_`\"'’”»)]{0,4}[.;!?](?=\s)")
 _EXPLANATION: Final = re.compile(
     r"\W?\s(?:because|since|as|due to|which|weil|porque|parce que|given that)\b", re.IGNORECASE

@@ -98,6 +98,7 @@ def grows_in_proportion(step: Callable[[str], object], text_of: Callable[[int], 
 @given(opening=st.tuples(PIECE, PIECE), repeated=st.tuples(PIECE, PIECE).filter(any), ending=PIECE)
 @example(opening=("```json", ""), repeated=("\n", ""), ending="x")
 @example(opening=("```", ""), repeated=("\n", ""), ending="```")
+@example(opening=("a", "```"), repeated=("\n", ""), ending="")
 @example(opening=("```json\n", ""), repeated=("\n", "```json"), ending="x")
 @example(opening=("a", ""), repeated=("\u0301\u0327", ""), ending="")
 @example(opening=("[", ""), repeated=("[1],", ""), ending="[2]]")
