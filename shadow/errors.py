@@ -1,6 +1,6 @@
 """Every error the platform raises on purpose.
 
-    ShadowError                  what a user can act on; the CLI prints it as one line
+    ShadowError                  raised on purpose; one that reaches the CLI is printed as one line
     ├── ConfigError              shadow.toml or the environment is wrong (file, key, fix)
     ├── WireError                bytes on a topic, or a line of a file, that cannot be read
     ├── StoreError               the database refuses or cannot be reached
@@ -9,12 +9,21 @@
     ├── BrokerError              Kafka cannot be reached or refuses
     │   └── ConsumerCrashedError a consumer's session ended by itself; a new one may succeed
     ├── DroppedError             a captured call that cannot be mirrored; counted under its reason
+    │   └── UnknownEncodingError no library decodes the answer           (shadow.openai_api.content_encoding)
+    ├── TransportError           a peer of the gateway broke the HTTP exchange off
+    │   ├── ClientDisconnected   the client went away                    (shadow.gateway.http.asgi)
+    │   ├── BodyTooLargeError    a request body beyond max_body_bytes    (shadow.gateway.http.asgi)
+    │   ├── RemoteProtocolError  the endpoint's answer is not whole      (shadow.gateway.http.connections)
+    │   └── ReadTimeout          the endpoint sent nothing for too long  (shadow.gateway.http.connections)
+    ├── Unreadable               a reply holds nothing to compare        (scoring.scorers.scorer)
+    ├── TooManyReferencesError   a JSON schema refers in circles         (scoring.scorers.json_schema)
     ├── RedactionError           a text could not be searched for what is private; it goes nowhere
     ├── DevstackError            an embedded service could not be started
     └── UsageError               a command was given something it cannot work with
 
-Faults of a *model* are not in this tree: they are data (`Reply.failure`), because a
-candidate that times out is something we are here to measure.
+A class with a module beside it is defined there, because it belongs to one caller alone.
+Failures of a *model* are not in this tree: they are data (`Reply.failure`), because a candidate
+that times out is what the platform measures.
 """
 
 from collections.abc import Mapping
@@ -22,7 +31,7 @@ from types import MappingProxyType
 
 
 class ShadowError(Exception):
-    """Something went wrong that the person in front of the screen can act on."""
+    """The base of every error that is raised on purpose. The message is for people: what is wrong, and what to do."""
 
 
 class ConfigError(ShadowError):
@@ -83,6 +92,10 @@ class DroppedError(ShadowError):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(detail or reason)
         self.reason = reason
+
+
+class TransportError(ShadowError):
+    """A client or an endpoint of the gateway broke an HTTP exchange off."""
 
 
 class DevstackError(ShadowError):

@@ -24,6 +24,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from scoring.scorers.scorer import Request, Unreadable
+from shadow.errors import ShadowError
 
 #: Takes (validator, the keyword's value, document, schema); returns the errors.
 _Keyword: TypeAlias = Callable[[Any, Any, Any, Any], Any]
@@ -58,7 +59,7 @@ def validate(document: Any, schema: Mapping[str, Any]) -> None:
         raise Unreadable(f"does not fit the schema at {error.json_path}: {error.message}"[:300])
 
 
-class _TooManyReferencesError(Exception):
+class TooManyReferencesError(ShadowError):
     """Validation followed more references than any reply needs."""
 
 
@@ -117,7 +118,7 @@ def _no_errors(_validator: Any, _value: Any, _document: Any, _schema: Any) -> tu
 def _counted(follow: _Keyword) -> _Keyword:
     def counted(validator: Any, value: Any, document: Any, schema: Any) -> Any:
         if next(_references_left.get(), None) is None:
-            raise _TooManyReferencesError
+            raise TooManyReferencesError
         return follow(validator, value, document, schema)
 
     return counted

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
+from shadow.errors import ShadowError
 from shadow.records import Reply
 
 Request: TypeAlias = Mapping[str, Any]
 Options: TypeAlias = Mapping[str, Any]
 
 
-class Unreadable(ValueError):  # noqa: N818 - describes the reply
+class Unreadable(ShadowError, ValueError):  # noqa: N818 - describes the reply
     """The reply holds no answer that the scorer can compare; the message says what is missing."""
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from shadow.gateway.forwarding import Call, Forwarder, Passed
 from shadow.gateway.http import asgi, headers
-from shadow.gateway.http.asgi import ClientDisconnected, Listener, Receive, Scope, Send, TooLargeError
+from shadow.gateway.http.asgi import BodyTooLargeError, ClientDisconnected, Listener, Receive, Scope, Send
 from shadow.gateway.http.deadlines import Deadlines
 from shadow.gateway.metrics import HUNG_UP, Metrics
 from shadow.gateway.routing import Router
@@ -142,7 +142,7 @@ class Proxy:
         limit = self._limits.max_body_bytes
         try:
             return await asgi.read_body(receive, limit=limit)
-        except TooLargeError:
+        except BodyTooLargeError:
             message = f"The request's body is larger than {limit} bytes (max_body_bytes under [gateway])."
             await asgi.refuse(send, 413, "request_too_large", message, close=True)
             status = 413

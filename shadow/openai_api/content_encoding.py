@@ -11,14 +11,19 @@ from importlib import import_module
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from shadow.errors import DroppedError
+
 #: Bytes as they came, and when they came (seconds of `time.perf_counter()`).
 Piece: TypeAlias = tuple[bytes, float]
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
-class UnknownCodingError(ValueError):
-    """No library in this process decodes the content encoding."""
+class UnknownEncodingError(DroppedError):
+    """No library in this process decodes the content encoding of an answer, so the call cannot be mirrored."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("unknown_coding", detail)
 
 
 class Decoded(NamedTuple):
@@ -40,7 +45,7 @@ def decode(pieces: Sequence[Piece], encodings: str, *, limit: int) -> Decoded:
     """The pieces of an answer with this `content-encoding` header, at most `limit` bytes in all.
 
     A few bytes may decode to gigabytes, so nothing beyond the limit is ever decoded.
-    Raises UnknownCodingError.
+    Raises UnknownEncodingError.
     """
     decoded = Decoded(pieces)
     for encoding in reversed(encodings.lower().split(",")):
@@ -52,7 +57,7 @@ def decode(pieces: Sequence[Piece], encodings: str, *, limit: int) -> Decoded:
 def _decode_one(encoded: Decoded, encoding: str, limit: int) -> Decoded:
     make = _DECODERS.get(encoding)
     if make is None:
-        raise UnknownCodingError(f"unknown content coding {encoding[:40]!r}")
+        raise UnknownEncodingError(f"unknown content encoding {encoding[:40]!r}")
     magic = bytes(islice(chain.from_iterable(piece for piece, _ in encoded.pieces), len(_GZIP_MAGIC)))
     decoder = make(magic)
     decoded: list[Piece] = []
@@ -131,7 +136,7 @@ def _in_small_steps(decode: Callable[[bytes], bytes], step: int) -> Callable[[by
 def _library(*names: str) -> Any:
     library = _first_importable(names)
     if library is None:
-        raise UnknownCodingError(f"none of these is installed: {', '.join(names)}")
+        raise UnknownEncodingError(f"none of these is installed: {', '.join(names)}")
     return library
 
 

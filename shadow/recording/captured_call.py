@@ -16,7 +16,7 @@ import msgspec
 from shadow import prices
 from shadow.errors import DroppedError
 from shadow.openai_api import content_encoding, replies
-from shadow.openai_api.content_encoding import Piece, UnknownCodingError
+from shadow.openai_api.content_encoding import Piece, UnknownEncodingError
 from shadow.policy import identify
 from shadow.records import Api, Exchange, Failure, Reply, Role
 from shadow.settings import Settings
@@ -155,10 +155,7 @@ def _reply(call: CapturedCall, model: str) -> tuple[Reply, bool]:
         failure = replies.failure_of_status(call.status)
         return replies.failed(model, failure, _error_message(call), status=call.status), call.cut
     encoding = call.response_headers.get("content-encoding", "")
-    try:
-        decoded = content_encoding.decode(call.pieces, encoding, limit=call.limit)
-    except UnknownCodingError as error:
-        raise DroppedError("unknown_coding", str(error)) from None
+    decoded = content_encoding.decode(call.pieces, encoding, limit=call.limit)
     cut = call.cut or decoded.cut
     if call.response_headers.get("content-type", "").lower().startswith("text/event-stream"):
         reply, complete = replies.read_stream(call.api, decoded.pieces, started=call.started, model=model)
@@ -195,7 +192,7 @@ def _error_message(call: CapturedCall) -> str:
     encoding = call.response_headers.get("content-encoding", "")
     try:
         decoded = content_encoding.decode(call.pieces, encoding, limit=_MAX_MESSAGE_BYTES)
-    except UnknownCodingError as error:
+    except UnknownEncodingError as error:
         return str(error)
     return _joined(decoded.pieces)[:_MAX_MESSAGE_BYTES].decode("utf-8", "replace")
 

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from shadow.errors import TransportError
 from shadow.gateway.http.deadlines import Deadlines
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -17,16 +18,16 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 _DISCONNECT: Final = "http.disconnect"
 
 
-class ClientDisconnected(ConnectionError):  # noqa: N818 - an event, named as httpx would
+class ClientDisconnected(TransportError, ConnectionError):  # noqa: N818 - an event, named as httpx would
     """The client went away before its request was whole."""
 
 
-class TooLargeError(ValueError):
+class BodyTooLargeError(TransportError, ValueError):
     """A request body is larger than the gateway takes."""
 
 
 async def read_body(receive: Receive, *, limit: int) -> bytes:
-    """The whole request body. Raises ClientDisconnected, or TooLargeError beyond `limit` bytes.
+    """The whole request body. Raises ClientDisconnected, or BodyTooLargeError beyond `limit` bytes.
 
     As much again is read and thrown away first: most clients look at the answer only when
     they have sent everything, and would see a broken connection instead of the reason.
@@ -40,7 +41,7 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
         if size <= limit:
             parts.append(part)
     if size > limit:
-        raise TooLargeError
+        raise BodyTooLargeError
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httptools
 import msgspec
 
+from shadow.errors import TransportError
 from shadow.gateway.http.deadlines import Deadlines
 
 _CONNECT_S: Final = 10.0
@@ -26,11 +27,11 @@ _KEEPALIVE_S: Final = 4.0
 _HIGH_WATER: Final = 256 * 2**10
 
 
-class RemoteProtocolError(ConnectionError):
+class RemoteProtocolError(TransportError, ConnectionError):
     """The endpoint closed the connection, or sent what is not HTTP, before its answer was whole."""
 
 
-class ReadTimeout(TimeoutError):  # noqa: N818 - as httpx names it
+class ReadTimeout(TransportError, TimeoutError):  # noqa: N818 - as httpx names it
     """The endpoint sent nothing for too long."""
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.openai_api import content_encoding
-from shadow.openai_api.content_encoding import Decoded, UnknownCodingError, decode
+from shadow.openai_api.content_encoding import Decoded, UnknownEncodingError, decode
 from tests.support.packing import PACK
 
 
@@ -66,14 +66,14 @@ def test_bytes_that_are_not_in_their_encoding_are_reported(coding: str):
 
 
 def test_an_unknown_encoding_is_named():
-    with pytest.raises(UnknownCodingError, match="'compress'"):
+    with pytest.raises(UnknownEncodingError, match="'compress'"):
         decode([(b"x", 0.0)], "compress", limit=10)
 
 
 @pytest.mark.parametrize(("coding", "wanted"), [("br", "brotli"), ("zstd", "zstandard")])
 def test_an_encoding_whose_library_is_missing_names_the_library(coding: str, wanted: str, monkeypatch):
     monkeypatch.setattr(content_encoding, "_first_importable", lambda _names: None)
-    with pytest.raises(UnknownCodingError, match=wanted):
+    with pytest.raises(UnknownEncodingError, match=wanted):
         decode([(b"x", 0.0)], coding, limit=10)
 
 
