@@ -3,9 +3,9 @@
 A request passes through these, in this order:
 
     app         which path is it: health, metrics, mirrored or passed through
-    proxy       one request from its first byte to the offer of its exchange
-    routing     its task, its endpoint, and the bytes that go out             (pure)
-    forwarding  send it, and hand back every byte as it comes
+    proxy       one request from its first byte to the offer of the captured call
+    routing     its task, its endpoint, and the bytes that are sent there     (pure)
+    forwarding  send it, and return every byte of the answer as it comes
     http/       HTTP/1.1 on both sides: bodies, headers, connections, deadlines
-    mirror/     what passed becomes an exchange, in a process beside the gateway
+    mirror/     a publisher in a process beside the gateway
 """

@@ -37,9 +37,9 @@ def build(
         path: str = scope["path"]
         if scope["method"] == "POST" and (api := MIRRORED.get(path)):
             return await proxy.mirrored(api, scope, receive, send)
-        # A path that climbs out of /v1 would reach what the endpoint's key was never meant for.
+        # A path that leaves /v1 would use the endpoint's key for something it was not given for.
         if path.startswith("/v1/") and ".." not in path.split("/"):
-            return await proxy.untouched(scope, receive, send)
+            return await proxy.pass_through(scope, receive, send)
         match path:
             case "/livez":
                 return await asgi.answer(send, 200, b'{"alive":true}')

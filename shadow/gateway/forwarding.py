@@ -1,4 +1,4 @@
-"""Send a request to its endpoint, and hand back every byte of the answer as it comes."""
+"""Send a request to its endpoint, and return every byte of the answer as it comes."""
 
 import asyncio
 from collections.abc import AsyncIterable, Coroutine
@@ -7,10 +7,10 @@ import msgspec
 import structlog
 
 from shadow.gateway.http import asgi, headers
-from shadow.gateway.http.asgi import Listener, Send
+from shadow.gateway.http.asgi import DisconnectListener, Send
 from shadow.gateway.http.connections import Connection, Origin, Pool, origin_of
 from shadow.gateway.http.headers import Headers
-from shadow.gateway.metrics import HUNG_UP
+from shadow.gateway.metrics import CLIENT_CLOSED_REQUEST
 from shadow.gateway.routing import Target
 from shadow.recording import BodyBuffer
 from shadow.recording.captured_call import CLIENT_DISCONNECTED
@@ -18,11 +18,11 @@ from shadow.recording.captured_call import CLIENT_DISCONNECTED
 _log = structlog.get_logger()
 
 
-class Call(msgspec.Struct, kw_only=True):
+class OutgoingRequest(msgspec.Struct, kw_only=True):
     """One request as it goes out. `path` follows the endpoint's `/v1` and includes the query.
 
-    A `body` that comes in parts is sent as it comes, and `length` is its size where the client
-    told it. None for a request without a body.
+    A `body` that comes in parts is sent as it comes; `length` is its size, where the client
+    declared one. None for a request without a body.
     """
 
     target: Target
@@ -33,22 +33,22 @@ class Call(msgspec.Struct, kw_only=True):
     length: int | None = None
 
 
-class Passed(msgspec.Struct, kw_only=True):
-    """What became of a call.
+class ForwardResult(msgspec.Struct, kw_only=True):
+    """The result of forwarding a request.
 
-    `status` is what the client saw (499 where it hung up before seeing one), `answered` that
-    of the endpoint, None where it gave none. `headers` are those of its answer that are needed to
+    `status` is the one the client got (499 where it disconnected before), `answered` the
+    endpoint's, None where it sent none. `headers` are those of its answer that are needed to
     read it. `error` is what ended the answer early, as in `CapturedCall`.
     """
 
-    status: int = HUNG_UP
+    status: int = CLIENT_CLOSED_REQUEST
     answered: int | None = None
     headers: dict[str, str] = {}
     error: str | None = None
 
 
 class Forwarder:
-    """Forwards calls over connections it keeps."""
+    """Forwards requests over pooled connections."""
 
     def __init__(self, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -58,55 +58,57 @@ class Forwarder:
         """Close the connections that are idle."""
         self._pool.close()
 
-    async def forward(self, call: Call, send: Send, listener: Listener, copy: BodyBuffer | None = None) -> Passed:
-        """Forward `call`, its answer to `send` and into `copy`.
+    async def forward(
+        self, request: OutgoingRequest, send: Send, listener: DisconnectListener, copy: BodyBuffer | None = None
+    ) -> ForwardResult:
+        """Forward `request`, and its answer to `send` and into `copy`.
 
-        Endpoint faults become an error answer or, once the answer has begun, a broken one:
-        the client must not take a part for the whole. Never raises but for cancellation
-        from outside.
+        Endpoint failures become an error answer or, once the answer has begun, an incomplete one:
+        the client must not take a part for the whole. Raises nothing but a cancellation that did
+        not come from `listener`.
         """
-        passed = Passed()
+        result = ForwardResult()
         try:
-            origin = origin_of(call.target.model.base_url)
+            origin = origin_of(request.target.model.base_url)
             connection = await self._pool.acquire(origin)
             try:
-                await self._exchange(connection, call, send, listener, copy, passed)
+                await self._exchange(connection, request, send, listener, copy, result)
             finally:
                 self._pool.release(connection)
         except asyncio.CancelledError:
-            if not listener.hung_up:
+            if not listener.disconnected:
                 raise
-            _cancelled_by_us()
-            passed.error = CLIENT_DISCONNECTED
-        except (OSError, UnicodeError) as fault:  # refused, unknown, no host name, untrusted, silent, broken
-            await self._failed(call, send, listener, passed, fault)
+            _uncancel()
+            result.error = CLIENT_DISCONNECTED
+        except (OSError, UnicodeError) as error:  # refused, unknown host, untrusted, timed out, broken off
+            await self._failed(request, send, listener, result, error)
         finally:
             listener.stop()
-        return passed
+        return result
 
     async def _exchange(
         self,
         connection: Connection,
-        call: Call,
+        request: OutgoingRequest,
         send: Send,
-        listener: Listener,
+        listener: DisconnectListener,
         copy: BodyBuffer | None,
-        passed: Passed,
+        result: ForwardResult,
     ) -> None:
-        head = _head(connection.origin, call)
+        head = _head(connection.origin, request)
         uploading = None
-        if isinstance(call.body, bytes):
-            connection.write(head, call.body)
+        if isinstance(request.body, bytes):
+            connection.write(head, request.body)
         else:
-            connection.write(head, bodiless=call.method == b"HEAD")
-            if call.body is not None:
-                # Beside the reading: an endpoint may refuse an upload before its end.
-                uploading = asyncio.ensure_future(_upload(connection, call.body, chunked=call.length is None))
+            connection.write(head, bodiless=request.method == b"HEAD")
+            if request.body is not None:
+                # While the answer is read: an endpoint may refuse an upload before its end.
+                uploading = asyncio.ensure_future(_upload(connection, request.body, chunked=request.length is None))
         try:
             await (connection.head() if uploading is None else _first(connection.head(), uploading))
-            passed.status = passed.answered = status = connection.status
+            result.status = result.answered = status = connection.status
             fields = headers.answer(connection.headers, status)
-            passed.headers = headers.describing_body(fields)
+            result.headers = headers.describing_body(fields)
             await send({"type": "http.response.start", "status": status, "headers": fields})
             more = True
             while more:
@@ -120,38 +122,47 @@ class Forwarder:
         finally:
             if uploading is not None:
                 if not uploading.done():
-                    connection.close()  # the rest of the upload is nobody's
+                    connection.close()  # the rest of the upload is not wanted
                 uploading.cancel()
                 await asyncio.gather(uploading, return_exceptions=True)
 
-    async def _failed(self, call: Call, send: Send, listener: Listener, passed: Passed, fault: Exception) -> None:
-        if listener.hung_up:
-            passed.error = CLIENT_DISCONNECTED
+    async def _failed(
+        self,
+        request: OutgoingRequest,
+        send: Send,
+        listener: DisconnectListener,
+        result: ForwardResult,
+        error: Exception,
+    ) -> None:
+        if listener.disconnected:
+            result.error = CLIENT_DISCONNECTED
             return
-        name = call.target.name
-        _log.warning("the endpoint failed", action="gateway.endpoint_failed", model=name, fault=repr(fault))
-        if passed.answered is not None:
-            passed.error = type(fault).__name__
+        name = request.target.name
+        _log.warning("the endpoint failed", action="gateway.endpoint_failed", model=name, error=repr(error))
+        if result.answered is not None:
+            result.error = type(error).__name__
             return
         listener.stop()
-        if isinstance(fault, TimeoutError):
-            passed.status, code = 504, "endpoint_timeout"
-            mend = f"It was silent for too long (timeout_s under [gateway] is {self._timeout_s:g})."
+        if isinstance(error, TimeoutError):
+            result.status, code = 504, "endpoint_timeout"
+            fix = f"It sent nothing for too long (timeout_s under [gateway] is {self._timeout_s:g})."
         else:
-            passed.status, code = 502, "endpoint_unreachable"
-            mend = f"Check that it runs, and `base_url` under [models.{name}] in shadow.toml."
-        message = f"The gateway got no answer from the endpoint of {name!r} ({type(fault).__name__}). {mend}"
-        await asgi.refuse(send, passed.status, code, message)
+            result.status, code = 502, "endpoint_unreachable"
+            fix = f"Check that it runs, and `base_url` under [models.{name}] in shadow.toml."
+        message = f"The gateway got no answer from the endpoint of {name!r} ({type(error).__name__}). {fix}"
+        await asgi.refuse(send, result.status, code, message)
 
 
-def _head(origin: Origin, call: Call) -> bytes:
+def _head(origin: Origin, request: OutgoingRequest) -> bytes:
     """The request line and headers."""
-    lines = [b"%b %b%b HTTP/1.1" % (call.method, origin.prefix, call.path), b"host: " + origin.host_header]
-    lines += [name + b": " + value for name, value in call.headers]
-    if isinstance(call.body, bytes):
-        lines.append(b"content-length: %d" % len(call.body))
-    elif call.body is not None:
-        lines.append(b"transfer-encoding: chunked" if call.length is None else b"content-length: %d" % call.length)
+    lines = [b"%b %b%b HTTP/1.1" % (request.method, origin.prefix, request.path), b"host: " + origin.host_header]
+    lines += [name + b": " + value for name, value in request.headers]
+    if isinstance(request.body, bytes):
+        lines.append(b"content-length: %d" % len(request.body))
+    elif request.body is not None:
+        lines.append(
+            b"transfer-encoding: chunked" if request.length is None else b"content-length: %d" % request.length
+        )
     lines += (b"", b"")
     return b"\r\n".join(lines)
 
@@ -166,7 +177,7 @@ async def _upload(connection: Connection, body: AsyncIterable[bytes], *, chunked
 
 
 async def _first(reading: Coroutine[None, None, None], uploading: asyncio.Task[None]) -> None:
-    """Await `reading`, unless `uploading` fails first: then there will be no answer."""
+    """Await `reading`, unless `uploading` fails first: then no answer will come."""
     answer = asyncio.ensure_future(reading)
     try:
         done, _ = await asyncio.wait({answer, uploading}, return_when=asyncio.FIRST_COMPLETED)
@@ -177,8 +188,8 @@ async def _first(reading: Coroutine[None, None, None], uploading: asyncio.Task[N
         answer.cancel()
 
 
-def _cancelled_by_us() -> None:
-    """Take back the listener's cancellation, so that the task may go on to its end."""
+def _uncancel() -> None:
+    """Revoke the listener's cancellation, so that the task can finish."""
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()

@@ -1,7 +1,7 @@
 """The gateway's Prometheus metrics.
 
-Requests only add to plain numbers, on the one thread that serves them; they become metrics
-when somebody looks. No label holds an id or a name from a request: task labels are the tasks
+Requests only add to plain numbers, on the one thread that serves them; these become metrics when
+`/metrics` is requested. No label holds an id or a name from a request: task labels are the tasks
 of the settings, so a client that makes up task names cannot make up time series.
 """
 
@@ -22,10 +22,10 @@ Counts: TypeAlias = Mapping[str, Mapping[str, int]]
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
-#: Task label of what belongs to no task of the settings.
+#: Task label of requests that belong to no task of the settings.
 NO_TASK: Final = "none"
-#: Status label of a request whose client hung up before the answer (nginx's convention).
-HUNG_UP: Final = 499
+#: Status label of a request whose client disconnected before the answer (nginx's convention).
+CLIENT_CLOSED_REQUEST: Final = 499
 
 #: Upper edges of the histogram's buckets.
 _SECONDS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -33,7 +33,7 @@ _EDGES: Final = (*(str(edge) for edge in _SECONDS), "+Inf")
 
 
 class _Durations:
-    """How many requests took how long, and how long they took together."""
+    """A histogram of durations in seconds, and their sum."""
 
     def __init__(self) -> None:
         self._counts = [0] * len(_EDGES)
@@ -74,7 +74,7 @@ class Metrics(Collector):
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """What the registry asks for when somebody looks."""
+        """The metrics of this moment, for the registry."""
         requests = CounterMetricFamily(
             "shadow_gateway_requests",
             "Requests answered, by task, status sent to the client, and arm that served.",

@@ -1,15 +1,15 @@
-"""One request through the gateway: read it, route it, forward it, and offer what was heard."""
+"""One request through the gateway: read it, route it, forward it, and offer the captured call."""
 
 import random
 import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-from shadow.gateway.forwarding import Call, Forwarder, Passed
+from shadow.gateway.forwarding import Forwarder, ForwardResult, OutgoingRequest
 from shadow.gateway.http import asgi, headers
-from shadow.gateway.http.asgi import BodyTooLargeError, ClientDisconnected, Listener, Receive, Scope, Send
+from shadow.gateway.http.asgi import BodyTooLargeError, ClientDisconnected, DisconnectListener, Receive, Scope, Send
 from shadow.gateway.http.deadlines import Deadlines
-from shadow.gateway.metrics import HUNG_UP, Metrics
+from shadow.gateway.metrics import CLIENT_CLOSED_REQUEST, Metrics
 from shadow.gateway.routing import Router
 from shadow.policy import sampling
 from shadow.recording import BodyBuffer, CapturedCall, PublisherPort, Tags
@@ -24,9 +24,9 @@ UNFINISHED_REQUEST: Final = "unfinished_request"
 RETRYABLE_ERROR: Final = "retryable_error"
 NO_ANSWER: Final = "no_answer"
 
-#: How long a request runs before it listens for its client's hanging up.
-_LISTENS_AFTER_S: Final = 0.05
-#: For ids, which must differ and keep no secret: seeded by the operating system once, instead
+#: How long a request runs before it listens for its client's disconnect.
+_LISTEN_AFTER_S: Final = 0.05
+#: For ids, which must be unique and need not be secret: seeded by the operating system once, instead
 #: of a system call for each.
 _random_bits: Final = random.Random().getrandbits  # noqa: S311 - see above
 
@@ -41,24 +41,24 @@ class Proxy:
         self._metrics = metrics
         self._router = Router(settings)
         self._forwarder = Forwarder(timeout_s=settings.gateway.timeout_s)
-        self._listening = Deadlines(_LISTENS_AFTER_S)
+        self._listen_delay = Deadlines(_LISTEN_AFTER_S)
 
     def close(self) -> None:
         """Close the connections to the endpoints."""
-        self._listening.close()
+        self._listen_delay.close()
         self._forwarder.close()
 
     async def mirrored(self, api: Api, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request to a mirrored path, and offer its exchange once the answer is known.
+        """Serve a request to a mirrored path, and offer it to the publisher once the answer is complete.
 
-        The request path only keeps references to bytes that pass anyway. Everything that
+        The request path only keeps references to bytes that pass through anyway. Everything that
         reads them happens in `CapturedCall.to_exchange`, behind the publisher.
         """
-        passing, told = headers.read(scope["headers"])
+        forwarded, own_headers = headers.read(scope["headers"])
         body = await self._whole_body(receive, send)
         if body is None:
             return
-        route = self._router.route(api, body, told)
+        route = self._router.route(api, body, own_headers)
         at, started = time.time(), time.perf_counter()
         identity = f"{_random_bits(128):032x}"
         rate = self._rates[route.task] if route.task and not route.unmirrored else 0.0
@@ -66,21 +66,23 @@ class Proxy:
         copy = None
         if chosen:
             copy = BodyBuffer(self._limits.mirror_body_bytes, self._publisher)
-            passing = headers.readable(passing)
-        passing = headers.authorized(passing, route.target.model.api_key())
-        call = Call(target=route.target, method=b"POST", path=_path(scope), headers=passing, body=route.body)
-        listener = Listener(receive, self._listening)
+            forwarded = headers.readable(forwarded)
+        forwarded = headers.authorized(forwarded, route.target.model.api_key())
+        outgoing = OutgoingRequest(
+            target=route.target, method=b"POST", path=_path(scope), headers=forwarded, body=route.body
+        )
+        listener = DisconnectListener(receive, self._listen_delay)
         listener.start()
         self._metrics.in_flight += 1
         try:
-            passed = await self._forwarder.forward(call, send, listener, copy)
+            result = await self._forwarder.forward(outgoing, send, listener, copy)
         finally:
             self._metrics.in_flight -= 1
             if copy is not None:
                 copy.release()
         ended = time.perf_counter()
-        self._metrics.served(task=route.task, arm=route.arm, status=passed.status, seconds=ended - started)
-        if reason := route.unmirrored or _no_exchange(passed):
+        self._metrics.served(task=route.task, arm=route.arm, status=result.status, seconds=ended - started)
+        if reason := route.unmirrored or _no_exchange(result):
             self._metrics.unmirrored(reason)
         elif route.task and copy is None:
             self._publisher.count_sampled_out(route.task)
@@ -92,53 +94,53 @@ class Proxy:
                     tags=Tags(task=route.task, unit=route.unit, segment={}, rate=rate, id=identity),
                     api=api,
                     request=body,
-                    request_headers=told,
+                    request_headers=own_headers,
                     started=started,
                     ended=ended,
                     size=len(body) + copy.size,
-                    status=passed.answered,
+                    status=result.answered,
                     pieces=copy.pieces,
-                    response_headers=passed.headers,
+                    response_headers=result.headers,
                     limit=copy.limit,
                     cut=copy.cut,
-                    error=passed.error,
+                    error=result.error,
                     endpoint=route.target.name,
                     served_by=route.arm,
                     at=at,
                 )
             )
 
-    async def untouched(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request through, streaming its body up and the answer's down."""
-        passing, told = headers.read(scope["headers"])
-        target = self._router.unread(told)
-        listener = Listener(receive, self._listening)
-        length = int(told["content-length"]) if "content-length" in told else None
+    async def pass_through(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward a request that is not mirrored, streaming both bodies."""
+        forwarded, own_headers = headers.read(scope["headers"])
+        target = self._router.route_unread(own_headers)
+        listener = DisconnectListener(receive, self._listen_delay)
+        length = int(own_headers["content-length"]) if "content-length" in own_headers else None
         if length or any(name == b"transfer-encoding" for name, _ in scope["headers"]):
             body = _upload(receive, listener)
         else:
             body = None
             await receive()  # the empty body
             listener.start()
-        call = Call(
+        outgoing = OutgoingRequest(
             target=target,
             method=scope["method"].encode(),
             path=_path(scope),
-            headers=headers.authorized(passing, target.model.api_key()),
+            headers=headers.authorized(forwarded, target.model.api_key()),
             body=body,
             length=length,
         )
         started = time.perf_counter()
         self._metrics.in_flight += 1
         try:
-            passed = await self._forwarder.forward(call, send, listener)
+            result = await self._forwarder.forward(outgoing, send, listener)
         finally:
             self._metrics.in_flight -= 1
         seconds = time.perf_counter() - started
-        self._metrics.served(task=None, arm="frontier", status=passed.status, seconds=seconds)
+        self._metrics.served(task=None, arm="frontier", status=result.status, seconds=seconds)
 
     async def _whole_body(self, receive: Receive, send: Send) -> bytes | None:
-        """The request's body; None when there is nobody to answer, or it was refused as too large."""
+        """The request's body. None: the client disconnected, or the body was refused as too large."""
         limit = self._limits.max_body_bytes
         try:
             return await asgi.read_body(receive, limit=limit)
@@ -147,41 +149,41 @@ class Proxy:
             await asgi.refuse(send, 413, "request_too_large", message, close=True)
             status = 413
         except ClientDisconnected:
-            status = HUNG_UP
+            status = CLIENT_CLOSED_REQUEST
         self._metrics.served(task=None, arm="frontier", status=status, seconds=0.0)
         self._metrics.unmirrored(UNFINISHED_REQUEST)
         return None
 
 
-async def _upload(receive: Receive, listener: Listener) -> AsyncIterator[bytes]:
-    """The request's body as it comes; once it is whole, the listener takes over `receive`."""
+async def _upload(receive: Receive, listener: DisconnectListener) -> AsyncIterator[bytes]:
+    """The request's body as it comes; once it is complete, the listener takes over `receive`."""
     try:
         async for part in asgi.stream_body(receive):
             yield part
     except ClientDisconnected:
-        listener.hung_up = True
+        listener.disconnected = True
         raise
     listener.start()
 
 
-def _no_exchange(passed: Passed) -> str | None:
+def _no_exchange(result: ForwardResult) -> str | None:
     """Why an answer makes no exchange.
 
-    Clients send a request again after the errors that the official ones retry (408, 409,
-    429, 5xx): mirroring those would count one user request several times. What the user got
-    in the end comes through here too, and is mirrored then.
+    Clients repeat a request after the errors that the official ones retry (408, 409, 429, 5xx):
+    mirroring those would count one user request several times. The answer that the user gets in
+    the end passes through here too, and is mirrored then.
     """
-    if passed.error == CLIENT_DISCONNECTED:
+    if result.error == CLIENT_DISCONNECTED:
         return None  # an interrupted exchange
-    if passed.answered is None:
+    if result.answered is None:
         return NO_ANSWER
-    if passed.answered in (408, 409, 429) or passed.answered >= 500:
+    if result.answered in (408, 409, 429) or result.answered >= 500:
         return RETRYABLE_ERROR
     return None
 
 
 def _path(scope: Scope) -> bytes:
-    """What follows `/v1` of the requested path, query included, exactly as the client wrote it."""
+    """The requested path after `/v1`, with its query, exactly as the client wrote it."""
     path: bytes = scope["raw_path"].removeprefix(b"/v1")
     query: bytes = scope["query_string"]
     return path + b"?" + query if query else path

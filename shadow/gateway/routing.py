@@ -1,4 +1,4 @@
-"""Whose request is it, who serves it, and which bytes go out. No I/O."""
+"""Which task a request belongs to, which endpoint serves it, and which bytes are sent there. No I/O."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -26,7 +26,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a request goes. `task` is one of the settings; `unmirrored` says why its exchange is of no use."""
+    """Where a request goes. `task` is one of the settings; `unmirrored` is why it is not mirrored, or None."""
 
     target: Target
     body: bytes
@@ -37,7 +37,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Head(msgspec.Struct):
-    """What routing needs of a body; the rest is checked to be JSON and not built."""
+    """The fields of a body that routing needs; the others are checked to be JSON and not decoded."""
 
     model: Any = None
     metadata: Any = None
@@ -61,7 +61,7 @@ class Router:
             name: Target(name=name, model=model, sent_name=settings.sent_name(name))
             for name, model in settings.models.items()
         }
-        self._ours = {alias for task in settings.tasks.values() for alias in task.aliases} | settings.models.keys()
+        self._our_names = {alias for task in settings.tasks.values() for alias in task.aliases} | settings.models.keys()
         default = settings.gateway.upstream or next((task.frontier for task in settings.tasks.values()), None)
         if default is None:
             raise ConfigError(
@@ -75,23 +75,23 @@ class Router:
         """Every endpoint a request can go to, by its name in [models]."""
         return self._targets
 
-    def unread(self, told: Mapping[str, str]) -> Target:
-        """Where a request goes whose body nobody reads: by its task header alone."""
-        task = self._settings.tasks.get(told.get(identify.TASK_HEADER, ""))
+    def route_unread(self, own_headers: Mapping[str, str]) -> Target:
+        """The target of a request whose body is not read: by its task header alone."""
+        task = self._settings.tasks.get(own_headers.get(identify.TASK_HEADER, ""))
         return self._targets[_arm(task)[1]] if task else self._default
 
-    def route(self, api: Api, body: bytes, told: Mapping[str, str]) -> Route:
+    def route(self, api: Api, body: bytes, own_headers: Mapping[str, str]) -> Route:
         """Where a request to a mirrored path goes.
 
-        A body that is not a JSON object goes out untouched: the endpoint has the right
-        words for what is wrong with it.
+        A body that is not a JSON object goes out unchanged: the endpoint explains what is wrong
+        with it.
         """
         try:
             head = _read_head(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return Route(target=self.unread(told), body=body, unmirrored=BAD_JSON)
+            return Route(target=self.route_unread(own_headers), body=body, unmirrored=BAD_JSON)
         fields = {"model": head.model, "metadata": head.metadata, "user": head.user}
-        name = identify.task_of(self._settings, fields, told)
+        name = identify.task_of(self._settings, fields, own_headers)
         task = self._settings.tasks.get(name) if name else None
         if name is None or task is None:
             target = self._targets.get(head.model) if isinstance(head.model, str) else None
@@ -105,17 +105,17 @@ class Router:
             body=self._renamed(body, head.model, target),
             task=name,
             arm=arm,
-            unit=identify.unit_of(fields, told),
-            # What comes back is a receipt; the answer comes with some later request.
+            unit=identify.unit_of(fields, own_headers),
+            # The answer to this request is a receipt; the reply comes with some later request.
             unmirrored=BACKGROUND if api == "responses" and head.background else None,
         )
 
     def _renamed(self, body: bytes, model: object, target: Target) -> bytes:
         """`body` with the endpoint's own model name where the client used one of our names.
 
-        Every other value keeps its very bytes; a body that names a real model keeps them all.
+        Every other value keeps its bytes; a body that names a real model stays as it is.
         """
-        if not isinstance(model, str) or model not in self._ours or model == target.sent_name:
+        if not isinstance(model, str) or model not in self._our_names or model == target.sent_name:
             return body
         fields = _read_fields(body)
         fields["model"] = msgspec.Raw(msgspec.json.encode(target.sent_name))

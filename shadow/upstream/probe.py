@@ -1,4 +1,4 @@
-"""Can a model be reached, and does it know us? Asked by `shadow check`, costs no tokens."""
+"""Whether a model can be reached and accepts the key: for `shadow check`, at no cost in tokens."""
 
 import re
 import ssl
@@ -8,72 +8,74 @@ import aiohttp
 
 from shadow.settings import ModelSettings
 
-#: An endpoint that does not answer within this is one production would notice.
+#: Production would notice an endpoint that takes longer than this.
 PROBE_TIMEOUT_S = 5.0
 
-#: How variables are usually called. What is not like that may be a key that was put in the name's place.
-_LIKE_A_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+#: The usual form of a variable's name. Anything else may be a key written where its name belongs: never print it.
+_VARIABLE_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 
-_UP: Final = "is it up, and the address right?"
-_PATH: Final = "is the address right, up to and including /v1?"
+_CHECK_UP: Final = "check that it runs, and the address"
+_CHECK_PATH: Final = "check the address, which usually ends in /v1"
 
 
 async def probe(name: str, model: ModelSettings) -> str | None:
-    """What is wrong with the model `name`: the key of the setting, the fault and its mend; None when nothing is.
+    """What is wrong with the model `name`: the key of the setting, the problem and its fix. None: nothing.
 
-    Asks `GET /models`, which nearly every OpenAI-compatible server has and none charges for. Where there is
-    none (404, 405), a request without a question tells whether the address leads anywhere.
+    Requests `GET /models`, which nearly every OpenAI-compatible server has and none charges for.
+    Where it is missing (404, 405), an empty chat request shows whether the address leads anywhere.
     """
     key = model.api_key()
     if model.api_key_env and not key:
         return f"models.{name}.api_key_env: {_variable(model)} is not set; export it"
     if key and not (key.isascii() and key.isprintable()):
-        return f"models.{name}.api_key_env: what {_variable(model)} holds is no key; export it without line breaks"
+        return f"models.{name}.api_key_env: the value of {_variable(model)} is not a key; export it without line breaks"
     headers = {"authorization": f"Bearer {key}"} if key else {}
     timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
     try:
         async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
-            return await _asked(session, name, model)
+            return await _probe_models(session, name, model)
     except TimeoutError:
-        return f"models.{name}.base_url: {model.base_url} does not answer within {PROBE_TIMEOUT_S:g} s; {_UP}"
-    except ssl.SSLCertVerificationError as fault:
-        mend = "use the name it was made for, or let SSL_CERT_FILE name who signed it"
-        return f"models.{name}.base_url: {model.base_url} shows a certificate that is not trusted ({fault}); {mend}"
-    except ssl.SSLError as fault:
-        return f"models.{name}.base_url: {model.base_url} speaks no TLS that we do ({fault}); is it http:// there?"
-    except (aiohttp.ClientError, OSError, ValueError) as fault:
-        return f"models.{name}.base_url: {model.base_url} cannot be reached ({fault or type(fault).__name__}); {_UP}"
+        return f"models.{name}.base_url: {model.base_url} does not answer within {PROBE_TIMEOUT_S:g} s; {_CHECK_UP}"
+    except ssl.SSLCertVerificationError as error:
+        fix = "use the host name it was issued for, or set SSL_CERT_FILE to the authority that signed it"
+        return f"models.{name}.base_url: {model.base_url} has a certificate that is not trusted ({error}); {fix}"
+    except ssl.SSLError as error:
+        return f"models.{name}.base_url: {model.base_url} does not speak TLS ({error}); if it serves plain HTTP, write http://"
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return (
+            f"models.{name}.base_url: {model.base_url} cannot be reached ({error or type(error).__name__}); {_CHECK_UP}"
+        )
 
 
-async def _asked(session: aiohttp.ClientSession, name: str, model: ModelSettings) -> str | None:
+async def _probe_models(session: aiohttp.ClientSession, name: str, model: ModelSettings) -> str | None:
     async with session.get(f"{model.base_url}/models", allow_redirects=False) as answer:
         if answer.status == 200:
             try:
                 return _served(name, model, await answer.json(content_type=None))
             except ValueError:
-                return f"models.{name}.base_url: {model.base_url}/models does not answer with JSON; {_PATH}"
+                return f"models.{name}.base_url: {model.base_url}/models does not answer with JSON; {_CHECK_PATH}"
         if answer.status not in (404, 405):
             return _refused(name, model, answer.status, "/models")
     async with session.post(f"{model.base_url}/chat/completions", json={}, allow_redirects=False) as answer:
-        # Any other answer is one to the question, and there was none.
+        # Any other status means that chat completions exist there, and refuse an empty request.
         understood = answer.status not in (401, 403, 404, 405) and not 300 <= answer.status < 400
         return None if understood else _refused(name, model, answer.status, "/chat/completions")
 
 
 def _refused(name: str, model: ModelSettings, status: int, path: str) -> str:
     if status in (401, 403):
-        mend = f"check the key in {_variable(model)}" if model.api_key_env else "name the variable that holds its key"
-        return f"models.{name}.api_key_env: HTTP {status} from {model.base_url}; {mend}"
-    return f"models.{name}.base_url: HTTP {status} from {model.base_url}{path}; {_PATH}"
+        fix = f"check the key in {_variable(model)}" if model.api_key_env else "name the variable that holds its key"
+        return f"models.{name}.api_key_env: HTTP {status} from {model.base_url}; {fix}"
+    return f"models.{name}.base_url: HTTP {status} from {model.base_url}{path}; {_CHECK_PATH}"
 
 
 def _variable(model: ModelSettings) -> str:
     named = model.api_key_env or ""
-    return named if _LIKE_A_VARIABLE.fullmatch(named) else "the variable named here (its name, never the key)"
+    return named if _VARIABLE_NAME.fullmatch(named) else "the variable named here (its name, never the key)"
 
 
 def _served(name: str, model: ModelSettings, listing: object) -> str | None:
-    """Whether the listing holds the model we mean to ask; silence where it is no listing."""
+    """The problem, if the listing does not name the model. None also where the answer is not a listing."""
     entries = listing.get("data") if isinstance(listing, dict) else None
     served = [str(entry["id"]) for entry in entries or [] if isinstance(entry, dict) and "id" in entry]
     wanted = model.model or name

@@ -96,7 +96,7 @@ def test_every_fault_is_named_at_once_with_its_mend(check, big, tmp_path):
     assert database.startswith("environment: SHADOW_POSTGRES: PostgreSQL at 127.0.0.1")
     assert database.endswith("Connection refused; is the server up, and are host, port, database and user right?")
     assert model.startswith(f"{file}: models.small.base_url: http://{nowhere}/v1 cannot be reached (")
-    assert model.endswith("; is it up, and the address right?")
+    assert model.endswith("; check that it runs, and the address")
     assert "hunter2" not in said
 
 
@@ -155,10 +155,10 @@ def test_a_model_the_endpoint_does_not_serve_is_told_with_those_it_does(check, b
     ("app", "key", "mend"),
     [
         (answering(401), "api_key_env: HTTP 401", "; name the variable that holds its key"),
-        (answering(404), "base_url: HTTP 404", "; is the address right, up to and including /v1?"),
+        (answering(404), "base_url: HTTP 404", "; check the address, which usually ends in /v1"),
         (answering(404, to_question=403), "api_key_env: HTTP 403", "; name the variable that holds its key"),
-        (answering(308), "base_url: HTTP 308", "; is the address right, up to and including /v1?"),
-        (answering(200, b"<html>"), "base_url: ", "/models does not answer with JSON; is the address right, up to"),
+        (answering(308), "base_url: HTTP 308", "; check the address, which usually ends in /v1"),
+        (answering(200, b"<html>"), "base_url: ", "/models does not answer with JSON; check the address, which"),
         (
             answering(200, b'{"data": [{"id": "x\\n\\u001b[31mok    y"}]}'),
             "model: ",
@@ -201,8 +201,10 @@ def test_a_certificate_nobody_knows_is_told_with_what_to_do(check, big, tmp_path
         env = {**os.environ, "SSL_CERT_FILE": str(certificate)}
         trusted = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, timeout=60)
     assert code == 1
-    assert fault_of(said).startswith(f"{tmp_path}/shadow.toml: models.small.base_url: {safe}/v1 shows a certificate")
-    assert fault_of(said).endswith("; use the name it was made for, or let SSL_CERT_FILE name who signed it")
+    assert fault_of(said).startswith(f"{tmp_path}/shadow.toml: models.small.base_url: {safe}/v1 has a certificate")
+    assert fault_of(said).endswith(
+        "; use the host name it was issued for, or set SSL_CERT_FILE to the authority that signed it"
+    )
     assert trusted.returncode == 0, trusted.stderr
 
 
@@ -210,7 +212,7 @@ def test_tls_where_there_is_none_is_told_with_what_to_do(check, big):
     said, code = check(big=big, small=big.replace("http:", "https:"))
     assert code == 1
     assert "models.small.base_url" in fault_of(said)
-    assert fault_of(said).endswith("; is it http:// there?")
+    assert fault_of(said).endswith("; if it serves plain HTTP, write http://")
 
 
 def test_an_endpoint_that_says_nothing_is_told_by_its_address(check, big):
@@ -219,7 +221,10 @@ def test_an_endpoint_that_says_nothing_is_told_by_its_address(check, big):
         silent = f"http://127.0.0.1:{listening.getsockname()[1]}"
         said, code = check(big=big, small=silent)
     assert code == 1
-    assert f"models.small.base_url: {silent}/v1 does not answer within 5 s; is it up, and the address" in fault_of(said)
+    assert (
+        f"models.small.base_url: {silent}/v1 does not answer within 5 s; check that it runs, and the address"
+        in fault_of(said)
+    )
 
 
 def test_a_key_that_is_not_set_is_named(check, big, serve):
@@ -241,7 +246,9 @@ def test_a_key_that_no_header_can_hold_is_told_by_its_variable(check, big, serve
         big=big, small=serve(echo_app(name="small")), small_more=more, keys={"SMALL_KEY": "sk-hunter2\n"}
     )
     assert code == 1
-    assert "models.small.api_key_env: what SMALL_KEY holds is no key; export it without line breaks" in fault_of(said)
+    assert "models.small.api_key_env: the value of SMALL_KEY is not a key; export it without line breaks" in fault_of(
+        said
+    )
     assert "hunter2" not in said
 
 

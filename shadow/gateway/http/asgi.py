@@ -1,4 +1,4 @@
-"""The few pieces of ASGI that the gateway needs: read a body, notice a hang-up, give an answer."""
+"""The parts of ASGI that the gateway needs: read a body, notice a disconnect, send an answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -19,17 +19,17 @@ _DISCONNECT: Final = "http.disconnect"
 
 
 class ClientDisconnected(TransportError, ConnectionError):  # noqa: N818 - an event, named as httpx would
-    """The client went away before its request was whole."""
+    """The client disconnected before its request was complete."""
 
 
 class BodyTooLargeError(TransportError, ValueError):
-    """A request body is larger than the gateway takes."""
+    """A request body is larger than the gateway accepts."""
 
 
 async def read_body(receive: Receive, *, limit: int) -> bytes:
     """The whole request body. Raises ClientDisconnected, or BodyTooLargeError beyond `limit` bytes.
 
-    As much again is read and thrown away first: most clients look at the answer only when
+    Up to twice the limit is read and discarded first: most clients read the answer only after
     they have sent everything, and would see a broken connection instead of the reason.
     """
     parts: list[bytes] = []
@@ -61,41 +61,40 @@ async def _part(receive: Receive) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-class Listener:
-    """Cancels the request's own task when its client hangs up.
+class DisconnectListener:
+    """Cancels the request's own task when its client disconnects.
 
-    Servers do not do this by themselves: without a listener a gateway would wait for, and
-    pay for, the rest of an answer that nobody reads. Made inside the task it is to cancel.
-    It begins to listen a moment `late`, because an answer that comes at once is over before
-    there is anything to save, and listening takes a task of its own.
+    ASGI servers do not do this: without it the gateway would wait for, and pay for, the rest of an
+    answer that no client reads. Made inside the task that it cancels. It starts to listen after
+    `delay`, because listening takes a task of its own, and most answers are complete by then.
     """
 
-    def __init__(self, receive: Receive, moment: Deadlines) -> None:
-        self.hung_up = False
+    def __init__(self, receive: Receive, delay: Deadlines) -> None:
+        self.disconnected = False
         self._receive = receive
-        self._moment = moment
+        self._delay = delay
         self._request = asyncio.current_task()
         self._listening: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Listen from now on; the request's body must have been read."""
-        self._moment.start(self)
+        """Listen after the delay; the request's body must have been read."""
+        self._delay.start(self)
 
     def stop(self) -> None:
         """Stop listening; to be called before the last byte goes out, which also ends `receive`."""
-        self._moment.stop(self)
+        self._delay.stop(self)
         if self._listening is not None:
             self._listening.cancel()
             self._listening = None
 
-    def late(self) -> None:
-        """The moment is over."""
+    def on_timeout(self) -> None:
+        """The delay is over."""
         self._listening = asyncio.ensure_future(self._listen())
 
     async def _listen(self) -> None:
         while (await self._receive())["type"] != _DISCONNECT:
             pass
-        self.hung_up = True
+        self.disconnected = True
         if self._request is not None:
             self._request.cancel()
 
@@ -103,7 +102,7 @@ class Listener:
 async def answer(
     send: Send, status: int, body: bytes, content_type: bytes = b"application/json", *, close: bool = False
 ) -> None:
-    """A whole answer of the gateway's own."""
+    """Send a complete answer of the gateway's own."""
     headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
     if close:
         headers.append((b"connection", b"close"))
@@ -112,6 +111,6 @@ async def answer(
 
 
 async def refuse(send: Send, status: int, code: str, message: str, *, close: bool = False) -> None:
-    """An error in the OpenAI format, so that clients show `message` as they show the endpoint's own."""
+    """Send an error in the OpenAI format, so that clients show `message` like the endpoint's errors."""
     error = {"message": message, "type": "shadow_gateway_error", "param": None, "code": code}
     await answer(send, status, msgspec.json.encode({"error": error}), close=close)

@@ -1,14 +1,15 @@
 """HTTP/1.1 connections to endpoints, with nothing between the socket's bytes and their reader.
 
 A general HTTP client spends more time on a request than the rest of the gateway together, and
-when a connection breaks it throws away what had arrived before. This one keeps to what a proxy
-needs: it sends bytes, parses heads, and hands out bodies piece by piece.
+when a connection breaks it discards what had arrived before. This one does what a proxy needs:
+it sends bytes, parses heads, and returns bodies piece by piece.
 """
 
 import asyncio
 import ssl
 import time
 from collections import defaultdict, deque
+from enum import Enum, auto
 from functools import cache, lru_cache
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -20,19 +21,35 @@ from shadow.errors import TransportError
 from shadow.gateway.http.deadlines import Deadlines
 
 _CONNECT_S: Final = 10.0
-#: Idle connections are given up before common servers (uvicorn, so vLLM: 5 s) close them: a
-#: request must not meet a connection that is just being closed.
+#: Idle connections are closed before common servers (uvicorn, and so vLLM: 5 s) close them: no
+#: request may be sent on a connection that is just being closed.
 _KEEPALIVE_S: Final = 4.0
-#: A client that reads slowly makes the endpoint wait beyond so many unread bytes.
+#: Reading from the endpoint pauses above this many bytes that the client has not taken yet.
 _HIGH_WATER: Final = 256 * 2**10
 
 
 class RemoteProtocolError(TransportError, ConnectionError):
-    """The endpoint closed the connection, or sent what is not HTTP, before its answer was whole."""
+    """The endpoint closed the connection, or sent something that is not HTTP, before its answer was complete."""
 
 
 class ReadTimeout(TransportError, TimeoutError):  # noqa: N818 - as httpx names it
     """The endpoint sent nothing for too long."""
+
+
+class State(Enum):
+    """What a connection is doing.
+
+    NEW: no request was sent yet. ACTIVE: from a request to the end of its answer. IDLE: the answer
+    was complete, and another request may follow. CLOSED: no other request may follow.
+    """
+
+    NEW = auto()
+    ACTIVE = auto()
+    IDLE = auto()
+    CLOSED = auto()
+
+
+NEW, ACTIVE, IDLE, CLOSED = State  # on the hot path a global name is faster than an attribute
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
@@ -47,7 +64,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
 
 @lru_cache(maxsize=1024)
 def origin_of(base_url: str) -> Origin:
-    """The origin of an address of the settings, which are known to be valid ones."""
+    """The origin of a `base_url` of the settings, which was validated there."""
     parts = urlsplit(base_url)
     secure = parts.scheme == "https"
     return Origin(
@@ -62,27 +79,22 @@ def origin_of(base_url: str) -> Origin:
 class Connection(asyncio.Protocol):
     """One connection: write a request, then read `head()`, then `chunk()`s until `ended`."""
 
-    def __init__(self, origin: Origin, silence: Deadlines) -> None:
-        """`silence` is how long the endpoint may say nothing while somebody waits for it."""
+    def __init__(self, origin: Origin, read_timeout: Deadlines) -> None:
+        """`read_timeout` is how long the endpoint may send nothing while its answer is awaited."""
         self.origin = origin
         self.idle_since = 0.0
-        self._silence = silence
+        self.status = 0  # of the answer, once its head is complete
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._read_timeout = read_timeout
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._reading: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
-        self._paused = False
-        self._begin(bodiless=False)
-
-    def _begin(self, *, bodiless: bool) -> None:
-        self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
-        self._bodiless = bodiless
-        self._headed = False
-        self._done = False
-        self._keep = False
-        self._fault: Exception | None = None
+        self._reading_paused = False
+        self._state = NEW
+        self._error: Exception | None = None  # why the answer is incomplete
+        self._bodiless = False
         self._chunks: deque[bytes] = deque()
         self._unread = 0
 
@@ -90,11 +102,17 @@ class Connection(asyncio.Protocol):
 
     def write(self, *parts: bytes, bodiless: bool = False) -> None:
         """Begin a request. `bodiless` for one whose answer never has a body (HEAD)."""
-        self._begin(bodiless=bodiless)
+        self._state = ACTIVE
+        self._error = None
+        self._bodiless = bodiless
+        self.status = 0
+        self.headers = []
+        self._chunks.clear()
+        self._unread = 0
         self.write_more(*parts)
 
     def write_more(self, *parts: bytes) -> None:
-        """Go on with a request's body."""
+        """Continue a request's body."""
         if self._transport is not None:
             self._transport.writelines(parts)
 
@@ -105,30 +123,30 @@ class Connection(asyncio.Protocol):
 
     async def head(self) -> None:
         """Return once `status` and `headers` are known. Raises RemoteProtocolError or ReadTimeout."""
-        while not self._headed:
+        while not self.status:
             await self._more()
 
     async def chunk(self) -> bytes:
-        """What has come of the body; waits for something, or `b""` at its end. Raises as `head`."""
-        while not self._chunks and not self._done:
+        """The next bytes of the body, or `b""` at its end. Raises as `head`, after all bytes that had come."""
+        while not self._chunks and (self._state is ACTIVE or self._error is not None):
             await self._more()
         chunk = self._chunks.popleft() if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._unread = 0
-        if self._paused and self._transport is not None:
-            self._paused = False
+        if self._reading_paused and self._transport is not None:
+            self._reading_paused = False
             self._transport.resume_reading()
         return chunk
 
     @property
     def ended(self) -> bool:
         """Whether the body has been read to its end."""
-        return self._done and not self._chunks
+        return self._state is not ACTIVE and self._error is None and not self._chunks
 
     @property
     def reusable(self) -> bool:
-        """Whether another request may follow: the answer was whole, and both sides stay."""
-        return self.ended and self._keep and self._fault is None and not self.closing
+        """Whether another request may follow."""
+        return self._state is IDLE and not self._chunks and not self.closing
 
     @property
     def closing(self) -> bool:
@@ -136,25 +154,27 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         if self._transport is not None:
-            self._transport.abort()  # nothing that is still to be written matters to anybody
+            self._transport.abort()  # without sending what is still buffered
 
     async def _more(self) -> None:
-        if self._fault is not None:
-            raise self._fault
+        if self._error is not None:
+            raise self._error
         self._reading = self._loop.create_future()
-        self._silence.start(self)
+        self._read_timeout.start(self)
         try:
             await self._reading
         finally:
-            self._silence.stop(self)
+            self._read_timeout.stop(self)
             self._reading = None
 
-    def late(self) -> None:
-        """Nothing came for too long."""
-        self._fail(ReadTimeout(f"nothing for {self._silence.seconds:g} s"))
+    def on_timeout(self) -> None:
+        self._fail(ReadTimeout(f"nothing for {self._read_timeout.seconds:g} s"))
 
-    def _fail(self, fault: Exception) -> None:
-        self._fault = self._fault or fault
+    def _fail(self, error: Exception) -> None:
+        """No other request may follow; if the answer is not complete, it never will be."""
+        if self._state is ACTIVE:
+            self._error = error
+        self._state = CLOSED
         self._wake()
 
     def _wake(self) -> None:
@@ -167,17 +187,17 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._done:  # nobody asked for this
+        if self._state is not ACTIVE:  # data without a request
             self.close()
             return
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as fault:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.close()
-            self._fail(RemoteProtocolError(f"not HTTP: {fault}"))
+            self._fail(RemoteProtocolError(f"not HTTP: {error}"))
             return
-        if self._unread > _HIGH_WATER and not self._paused and self._transport is not None:
-            self._paused = True
+        if self._unread > _HIGH_WATER and not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
             self._transport.pause_reading()
         self._wake()
 
@@ -185,11 +205,9 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self.resume_writing()
         names = {name.lower() for name, _ in self.headers}
-        if self._headed and not self._done and not names & {b"content-length", b"transfer-encoding"} and exc is None:
-            self._done = True  # an answer without a length lasts until the connection ends
-        if not self._done:
-            self._fail(RemoteProtocolError("the endpoint closed the connection"))
-        self._wake()
+        if self.status and exc is None and not names & {b"content-length", b"transfer-encoding"}:
+            self._state = CLOSED  # an answer without a length lasts until the connection ends
+        self._fail(RemoteProtocolError("the endpoint closed the connection"))
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -202,45 +220,44 @@ class Connection(asyncio.Protocol):
     # what the parser calls
 
     def on_message_begin(self) -> None:
-        if self._done:  # right behind the answer: nobody asked for this either
-            self._keep = False
-            raise ValueError("an answer without a question")
+        if self._state is not ACTIVE:  # a second answer behind the first
+            self._state = CLOSED
+            raise ValueError("an answer without a request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self.status = self._parser.get_status_code()
-        if self.status < 200:  # 103 and the like announce the answer, they are not it
+        status = self._parser.get_status_code()
+        if status < 200:  # 103 and the like come before the answer
             self.headers = []
             return
-        self._headed = True
-        self._done = self._bodiless
+        self.status = status
+        if self._bodiless:
+            self._state = CLOSED  # the parser goes on waiting for a body
 
     def on_body(self, body: bytes) -> None:
-        if not self._done:  # some servers send a body after HEAD all the same
+        if self._state is ACTIVE:  # some servers send a body after HEAD all the same
             self._chunks.append(body)
             self._unread += len(body)
 
     def on_message_complete(self) -> None:
-        if self._headed:
-            self._done = True
-            # After an answer to HEAD the parser is still waiting for its body.
-            self._keep = self._parser.should_keep_alive() and not self._bodiless
+        if self.status and self._state is ACTIVE:
+            self._state = IDLE if self._parser.should_keep_alive() else CLOSED
 
 
 class Pool:
     """Connections to any number of origins, kept for a while to be used again.
 
-    As many as there are requests: a proxy that queues adds latency nobody can see.
+    There is no limit on their number: a proxy that queues requests adds latency that shows nowhere.
     """
 
     def __init__(self, *, timeout_s: float) -> None:
-        self._silence = Deadlines(timeout_s)
+        self._read_timeout = Deadlines(timeout_s)
         self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
 
     async def acquire(self, origin: Origin) -> Connection:
-        """A connection nobody uses. Raises OSError, or TimeoutError, where none can be had."""
+        """A connection for one request. Raises OSError, or TimeoutError, where none can be made."""
         idle = self._idle[origin]
         oldest = time.monotonic() - _KEEPALIVE_S
         while idle:
@@ -251,15 +268,15 @@ class Pool:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_CONNECT_S):
             _, connection = await loop.create_connection(
-                lambda: Connection(origin, self._silence),
+                lambda: Connection(origin, self._read_timeout),
                 origin.host,
                 origin.port,
-                ssl=_trust() if origin.secure else None,
+                ssl=_ssl_context() if origin.secure else None,
             )
         return connection
 
     def release(self, connection: Connection) -> None:
-        """Give a connection back, to be kept if it can be used again, and closed if not."""
+        """Return a connection: it is kept if it can be used again, and closed if not."""
         if not connection.reusable:
             connection.close()
             return
@@ -275,9 +292,9 @@ class Pool:
             for connection in idle:
                 connection.close()
         self._idle.clear()
-        self._silence.close()
+        self._read_timeout.close()
 
 
 @cache
-def _trust() -> ssl.SSLContext:
-    return ssl.create_default_context()  # reads every certificate there is: once is enough
+def _ssl_context() -> ssl.SSLContext:
+    return ssl.create_default_context()  # reads every trusted certificate, so only once

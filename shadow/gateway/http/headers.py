@@ -1,4 +1,4 @@
-"""Which headers pass through the gateway, in each direction, and which it reads itself."""
+"""Which headers the gateway forwards, in each direction, and which it reads itself."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,73 +8,72 @@ from typing import Final, TypeAlias
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
-#: Headers of one connection, which the next one makes for itself (RFC 9110 §7.6.1).
+#: Headers of one connection, which the next connection sets for itself (RFC 9110 §7.6.1).
 _HOP_BY_HOP: Final = frozenset(
     {
         *(b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization"),
         *(b"te", b"trailer", b"transfer-encoding", b"upgrade"),
     }
 )
-#: Also not sent on: they are about the gateway's own address, or about bytes already received.
-_OWN: Final = frozenset({b"host", b"content-length", b"expect"})
-_STOP: Final = _HOP_BY_HOP | _OWN
+#: Also not forwarded: they are about the gateway's own address, or about bytes already received.
+_OF_ONE_HOP: Final = frozenset({b"host", b"content-length", b"expect"})
+_NOT_FORWARDED: Final = _HOP_BY_HOP | _OF_ONE_HOP
 
 _NONE: Final[frozenset[bytes]] = frozenset()
 
-#: Where clients put credentials. All of them give way when the gateway has a key of its own.
+#: Where clients put credentials. All are removed when the gateway has a key of its own.
 _CREDENTIALS: Final = frozenset({b"authorization", b"api-key", b"x-api-key"})
 
-#: Ours, never the endpoint's: they may name customers and experiments.
+#: For the gateway, never forwarded: they may name customers and experiments.
 _PRIVATE: Final = b"x-shadow-"
 
 _DESCRIBING_BODY: Final = frozenset({b"content-type", b"content-encoding", b"content-length"})
 
-#: What can be undone without further libraries, to read the copy of an answer.
+#: The encodings that the standard library decodes, to read the copy of an answer.
 READABLE_ENCODINGS: Final = frozenset({b"gzip", b"x-gzip", b"deflate", b"identity"})
 
 
 def read(raw: RawHeaders) -> tuple[Headers, dict[str, str]]:
-    """The client's headers as (those to send on, those the gateway reads itself).
+    """The client's headers as (those to forward, those the gateway reads itself).
 
-    The second holds `x-shadow-*`, `traceparent` and `content-length`, and is all that can ever
-    reach storage: an allow-list, because nobody can list every header that some client puts a
-    secret in.
+    The second holds `x-shadow-*`, `traceparent` and `content-length`. Only these can ever reach
+    storage: an allow-list, because the headers in which clients put secrets cannot all be listed.
     """
-    passing: Headers = []
-    told: dict[str, str] = {}
+    forwarded: Headers = []
+    own: dict[str, str] = {}
     for header in raw:
         name, value = header
-        if name in _STOP:
+        if name in _NOT_FORWARDED:
             if name == b"content-length":
-                told["content-length"] = value.decode("latin-1")
+                own["content-length"] = value.decode("latin-1")
         elif name.startswith(_PRIVATE):
-            told[name.decode("latin-1")] = value.decode("utf-8", "replace")
+            own[name.decode("latin-1")] = value.decode("utf-8", "replace")
         else:
-            passing.append(header)
+            forwarded.append(header)
             if name == b"traceparent":
-                told["traceparent"] = value.decode("latin-1")
+                own["traceparent"] = value.decode("latin-1")
     if listed := _listed(raw):
-        passing = [header for header in passing if header[0] not in listed]
-    return passing, told
+        forwarded = [header for header in forwarded if header[0] not in listed]
+    return forwarded, own
 
 
-def authorized(passing: Headers, key: str | None) -> Headers:
-    """`passing` with the client's credentials replaced by the gateway's own `key`, if it has one."""
+def authorized(forwarded: Headers, key: str | None) -> Headers:
+    """`forwarded` with the client's credentials replaced by the gateway's own `key`, if it has one."""
     if key is None:
-        return passing
-    kept = [header for header in passing if header[0] not in _CREDENTIALS]
+        return forwarded
+    kept = [header for header in forwarded if header[0] not in _CREDENTIALS]
     return [*kept, (b"authorization", b"Bearer " + key.strip().encode())]
 
 
-def readable(passing: Headers) -> Headers:
-    """`passing` with `accept-encoding` narrowed to what the copy can be read in.
+def readable(forwarded: Headers) -> Headers:
+    """`forwarded` with `accept-encoding` narrowed to what the copy can be read in.
 
-    The client still gets its answer compressed, by the endpoint and untouched by us, if it
-    accepts a format that we can read too. Without the header any coding would be allowed
-    (RFC 9110 §12.5.3), so there always is one.
+    The client still gets its answer compressed, as the endpoint sent it, if it accepts an encoding
+    that can be read here too. Without the header any encoding would be allowed (RFC 9110 §12.5.3),
+    so it is always set.
     """
-    accepted = b",".join([value for name, value in passing if name == b"accept-encoding"])
-    kept = [header for header in passing if header[0] != b"accept-encoding"]
+    accepted = b",".join([value for name, value in forwarded if name == b"accept-encoding"])
+    kept = [header for header in forwarded if header[0] != b"accept-encoding"]
     kept.append((b"accept-encoding", _known(accepted)))
     return kept
 
@@ -84,7 +83,7 @@ def answer(raw: RawHeaders, status: int) -> Headers:
     lowered = [(name.lower(), value) for name, value in raw]
     listed = _listed(lowered)
     dropped = _HOP_BY_HOP | listed if listed else _HOP_BY_HOP
-    if status in (204, 304):  # no body follows, whatever length is told
+    if status in (204, 304):  # no body follows, whatever length is declared
         dropped |= {b"content-length"}
     return [header for header in lowered if header[0] not in dropped]
 
@@ -98,15 +97,15 @@ def describing_body(headers: Headers) -> dict[str, str]:
     return found
 
 
-@lru_cache(maxsize=64)  # there are as many as there are kinds of clients
+@lru_cache(maxsize=64)  # as many as there are kinds of clients
 def _known(accepted: bytes) -> bytes:
-    """The codings of `accepted` that the copy can be read in."""
-    codings = (part.strip() for part in accepted.split(b","))
-    known = [coding for coding in codings if coding.partition(b";")[0].strip().lower() in READABLE_ENCODINGS]
+    """The encodings of `accepted` that the copy can be read in."""
+    encodings = (part.strip() for part in accepted.split(b","))
+    known = [encoding for encoding in encodings if encoding.partition(b";")[0].strip().lower() in READABLE_ENCODINGS]
     return b", ".join(known) or b"identity"
 
 
 def _listed(raw: RawHeaders) -> frozenset[bytes]:
-    """Headers that `connection` declares to be of this connection too."""
+    """Headers that `connection` declares to belong to this connection too."""
     values = [value for name, value in raw if name == b"connection"]
     return frozenset([part.strip().lower() for value in values for part in value.split(b",")]) if values else _NONE

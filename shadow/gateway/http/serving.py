@@ -1,8 +1,8 @@
-"""uvicorn as the gateway runs it: nothing of its own in answers, and short answers in one write.
+"""uvicorn as the gateway runs it: it adds nothing to answers, and sends short ones in one write.
 
-uvicorn writes an answer's head and what follows it apart: two system calls here and two wake-ups
-for the client. A head that nothing follows at once, such as that of a stream whose first token
-takes its time, goes out by itself as soon as the event loop has its turn.
+uvicorn writes an answer's head and body separately: two system calls here and two wake-ups for the
+client. A head without a body yet, such as that of a stream whose first token takes time, is sent
+by itself in the next turn of the event loop.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from shadow.gateway.http.asgi import App
 
 _HEAD: Final = b"HTTP/1."
-#: Longest that requests under way may take to finish after SIGTERM.
+#: Longest that requests in flight may take to finish after SIGTERM.
 _GRACE_S: Final = 30
-#: Load balancers and clients keep idle connections for about a minute; whoever closes first
-#: may meet a request on its way.
+#: Load balancers and clients keep idle connections for about a minute. Whoever closes first may
+#: lose a request that is already on its way, so the gateway waits longer.
 _KEEPALIVE_S: Final = 75
 
 
@@ -30,7 +30,7 @@ def config(application: App, **changes: Any) -> uvicorn.Config:
         "lifespan": "on",
         "log_config": None,
         "access_log": False,
-        # The endpoint's own pass through; the client's address is nobody's business here.
+        # The endpoint's own headers are forwarded; the client's address is not used.
         "server_header": False,
         "date_header": False,
         "proxy_headers": False,
@@ -48,7 +48,7 @@ class _JoinedWrites(HttpToolsProtocol):
 
 
 class _Joined:
-    """A transport that keeps an answer's head back until there is more, or nothing else to do."""
+    """A transport that holds an answer's head until more is written, or until the event loop's next turn."""
 
     __slots__ = ("_head", "_loop", "_transport", "get_extra_info", "is_closing", "pause_reading", "resume_reading")
 

@@ -222,10 +222,10 @@ async def test_tls_is_verified_and_works(pool: Pool, tmp_path, monkeypatch):
     async with server(saying(big, then_close=False), tls=tls) as url:
         with pytest.raises(ssl.SSLCertVerificationError):
             await ask(pool, url)
-        connections._trust.cache_clear()
+        connections._ssl_context.cache_clear()
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         status, body, _ = await ask(pool, url)
-        connections._trust.cache_clear()
+        connections._ssl_context.cache_clear()
     assert (status, len(body)) == (200, 3_000_000)
 
 

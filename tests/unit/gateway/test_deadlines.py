@@ -7,16 +7,16 @@ from shadow.gateway.http.deadlines import Deadlines
 
 
 class Patient:
-    """A wait that notes when it is told that its time is over."""
+    """A wait that records when it times out."""
 
     def __init__(self) -> None:
-        self.told: list[float] = []
+        self.timeouts: list[float] = []
 
-    def late(self) -> None:
-        self.told.append(monotonic())
+    def on_timeout(self) -> None:
+        self.timeouts.append(monotonic())
 
 
-async def test_each_wait_is_told_once_and_not_before_its_time() -> None:
+async def test_each_wait_times_out_once_and_not_before_its_time() -> None:
     deadlines = Deadlines(0.05)
     waits = [Patient() for _ in range(5)]
     ends = []
@@ -25,11 +25,11 @@ async def test_each_wait_is_told_once_and_not_before_its_time() -> None:
         ends.append(monotonic() + 0.05)
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.15)
-    assert [len(wait.told) for wait in waits] == [1] * 5
-    assert all(wait.told[0] >= end - 0.002 for wait, end in zip(waits, ends, strict=True))
+    assert [len(wait.timeouts) for wait in waits] == [1] * 5
+    assert all(wait.timeouts[0] >= end - 0.002 for wait, end in zip(waits, ends, strict=True))
 
 
-async def test_a_wait_that_ended_in_time_is_not_told() -> None:
+async def test_a_wait_that_ended_in_time_does_not_time_out() -> None:
     deadlines = Deadlines(0.03)
     ended, late = Patient(), Patient()
     deadlines.start(ended)
@@ -37,8 +37,8 @@ async def test_a_wait_that_ended_in_time_is_not_told() -> None:
     deadlines.stop(ended)
     deadlines.stop(ended)  # once more does no harm
     await asyncio.sleep(0.1)
-    assert not ended.told
-    assert len(late.told) == 1
+    assert not ended.timeouts
+    assert len(late.timeouts) == 1
 
 
 async def test_a_wait_that_begins_anew_has_all_of_its_time_again() -> None:
@@ -48,10 +48,10 @@ async def test_a_wait_that_begins_anew_has_all_of_its_time_again() -> None:
         deadlines.start(wait)
         await asyncio.sleep(0.03)
         deadlines.stop(wait)
-    assert not wait.told
+    assert not wait.timeouts
     deadlines.start(wait)
     await asyncio.sleep(0.12)
-    assert len(wait.told) == 1
+    assert len(wait.timeouts) == 1
 
 
 async def test_telling_one_wait_may_stop_or_start_others() -> None:
@@ -59,8 +59,8 @@ async def test_telling_one_wait_may_stop_or_start_others() -> None:
     second, third = Patient(), Patient()
 
     class Meddler(Patient):
-        def late(self) -> None:
-            super().late()
+        def on_timeout(self) -> None:
+            super().on_timeout()
             deadlines.stop(second)
             deadlines.start(third)
 
@@ -69,13 +69,13 @@ async def test_telling_one_wait_may_stop_or_start_others() -> None:
     await asyncio.sleep(0.015)
     deadlines.start(second)
     await asyncio.sleep(0.1)
-    assert [len(wait.told) for wait in (first, second, third)] == [1, 0, 1]
+    assert [len(wait.timeouts) for wait in (first, second, third)] == [1, 0, 1]
 
 
-async def test_nobody_is_told_after_the_end() -> None:
+async def test_no_wait_times_out_after_the_end() -> None:
     deadlines = Deadlines(0.02)
     wait = Patient()
     deadlines.start(wait)
     deadlines.close()
     await asyncio.sleep(0.06)
-    assert not wait.told
+    assert not wait.timeouts

@@ -4,7 +4,7 @@ from shadow.gateway.http import headers
 
 
 def test_the_connections_own_headers_end_at_the_gateway():
-    passing, told = headers.read(
+    forwarded, own = headers.read(
         [
             (b"host", b"gateway"),
             (b"connection", b"keep-alive, X-Hop"),
@@ -17,12 +17,12 @@ def test_the_connections_own_headers_end_at_the_gateway():
             (b"x-stainless-lang", b"python"),
         ]
     )
-    assert passing == [(b"accept", b"application/json"), (b"x-stainless-lang", b"python")]
-    assert told == {"content-length": "12"}
+    assert forwarded == [(b"accept", b"application/json"), (b"x-stainless-lang", b"python")]
+    assert own == {"content-length": "12"}
 
 
 def test_only_an_allow_list_can_reach_storage():
-    _, told = headers.read(
+    _, own = headers.read(
         [
             (b"authorization", b"Bearer canary"),
             (b"cookie", b"canary"),
@@ -31,12 +31,12 @@ def test_only_an_allow_list_can_reach_storage():
             (b"x-shadow-task", b"intent"),
         ]
     )
-    assert told == {"traceparent": "00-abc", "x-shadow-task": "intent"}
+    assert own == {"traceparent": "00-abc", "x-shadow-task": "intent"}
 
 
 def test_what_shadow_is_told_does_not_reach_the_endpoint():
-    passing, _ = headers.read([(b"x-shadow-task", b"intent"), (b"x-shadow-unit", b"u"), (b"traceparent", b"00-abc")])
-    assert passing == [(b"traceparent", b"00-abc")]
+    forwarded, _ = headers.read([(b"x-shadow-task", b"intent"), (b"x-shadow-unit", b"u"), (b"traceparent", b"00-abc")])
+    assert forwarded == [(b"traceparent", b"00-abc")]
 
 
 def test_repeated_headers_and_bytes_beyond_ascii_pass():
@@ -45,13 +45,13 @@ def test_repeated_headers_and_bytes_beyond_ascii_pass():
 
 
 def test_the_gateways_key_replaces_every_credential_of_the_client():
-    passing = [(b"authorization", b"Bearer client"), (b"api-key", b"client"), (b"accept", b"*/*")]
-    assert headers.authorized(passing, "ours\n") == [(b"accept", b"*/*"), (b"authorization", b"Bearer ours")]
+    forwarded = [(b"authorization", b"Bearer client"), (b"api-key", b"client"), (b"accept", b"*/*")]
+    assert headers.authorized(forwarded, "ours\n") == [(b"accept", b"*/*"), (b"authorization", b"Bearer ours")]
 
 
 def test_without_a_key_of_its_own_the_clients_credentials_pass():
-    passing = [(b"authorization", b"Bearer client"), (b"api-key", b"client")]
-    assert headers.authorized(passing, None) == passing
+    forwarded = [(b"authorization", b"Bearer client"), (b"api-key", b"client")]
+    assert headers.authorized(forwarded, None) == forwarded
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_without_a_key_of_its_own_the_clients_credentials_pass():
     ],
 )
 def test_the_endpoint_is_asked_for_an_encoding_the_copy_can_be_read_in(accepted: list[bytes], asked: bytes):
-    passing = [(b"accept", b"*/*"), *((b"accept-encoding", value) for value in accepted)]
-    assert headers.readable(passing) == [(b"accept", b"*/*"), (b"accept-encoding", asked)]
+    forwarded = [(b"accept", b"*/*"), *((b"accept-encoding", value) for value in accepted)]
+    assert headers.readable(forwarded) == [(b"accept", b"*/*"), (b"accept-encoding", asked)]
 
 
 def test_an_answers_headers_pass_in_order_but_for_the_connections_own():

@@ -15,15 +15,15 @@ def body(**fields: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("request_body", "told"),
+    ("request_body", "own"),
     [
         (body(model="intent-model"), {}),
         (body(model="gpt-x", metadata={"shadow_task": "intent"}), {}),
         (body(model="gpt-x"), {"x-shadow-task": "intent"}),
     ],
 )
-def test_a_request_that_names_a_task_goes_to_its_frontier(request_body: bytes, told: dict[str, str]):
-    route = Router(SETTINGS).route("chat", request_body, told)
+def test_a_request_that_names_a_task_goes_to_its_frontier(request_body: bytes, own: dict[str, str]):
+    route = Router(SETTINGS).route("chat", request_body, own)
     assert (route.task, route.arm, route.target.name, route.unmirrored) == ("intent", "frontier", "big", None)
 
 
