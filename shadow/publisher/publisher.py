@@ -33,7 +33,7 @@ _POLL_S: Final = 0.01
 _IDLE_POLL_S: Final = 0.25
 _IDLE_AFTER_S: Final = 5.0
 _PAUSE_AFTER_ERROR_S: Final = 0.25
-#: So many exchanges are encoded together in a process of ours.
+#: So many exchanges are encoded together where no application's threads wait.
 _BATCH_SIZE: Final = 32
 #: How much longer than the time for draining closing may take: half of it to learn the outcome of what is in
 #: flight, half of it to send the last counts.
@@ -275,12 +275,12 @@ class Publisher:
         """
         if self._connection.producer is not None and self._flow.is_stalled(now, in_flight=self._queue.in_flight):
             # In this order: failures that the old producer reports while it ends are ignored.
-            recalled = self._queue.recall()
+            self._queue.recall()
             self._connection.discard_producer()
             self._flow.failed(now)
             self._log.warning(
                 "producer_rebuilt",
-                f"nothing was delivered for too long; a new producer sends {recalled} exchanges again",
+                f"nothing was delivered for {self._limits.stalled_after_s:g} s; the Kafka producer is replaced",
             )
 
     def _report_counts(self, now: float, *, last: bool = False) -> None:

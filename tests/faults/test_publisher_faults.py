@@ -29,7 +29,7 @@ def broker(tmp_path):
     broker.kill()  # what it holds is in memory only
 
 
-@pytest.fixture(params=[True, False], ids=["in an application", "in a process of ours"])
+@pytest.fixture(params=[True, False], ids=["in an application", "in a service"])
 def make(request):
     made = []
 

@@ -58,8 +58,8 @@ def settled(publisher: Publisher, timeout=20.0):
 def assert_accounted_for(publisher: Publisher):
     snapshot = publisher.snapshot()
     counts = snapshot.counts.get("intent", {})
-    fates = sum(n for outcome, n in counts.items() if outcome == "mirrored" or outcome.startswith("dropped:"))
-    assert counts.get("accepted", 0) == fates + snapshot.queued.get("intent", 0)
+    settled = sum(n for outcome, n in counts.items() if outcome == "mirrored" or outcome.startswith("dropped:"))
+    assert counts.get("accepted", 0) == settled + snapshot.queued.get("intent", 0)
     assert 0 <= snapshot.bytes <= publisher.settings.publisher.queue_bytes
 
 
@@ -86,11 +86,11 @@ def messages(bootstrap, topic, *, quiet_s=0.6):
 
 
 def arrived(bootstrap, topic):
-    """The exchanges, and the counts in the order they were told, that are now on `topic`."""
+    """The exchanges, and the counts in the order of their reports, that are now on `topic`."""
     exchanges, counts = [], []
     for message in messages(bootstrap, topic):
         if wire.event_type(message.headers) == wire.TYPES[Exchange]:
             exchanges.append(wire.decode(Exchange, message.value))
         else:
             counts.append(wire.decode(CaptureCounts, message.value))
-    return exchanges, sorted(counts, key=lambda told: told.at)
+    return exchanges, sorted(counts, key=lambda report: report.at)

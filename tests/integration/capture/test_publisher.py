@@ -27,7 +27,7 @@ from tests.support.publishing import (
 )
 
 
-@pytest.fixture(params=[True, False], ids=["in an application", "in a process of ours"])
+@pytest.fixture(params=[True, False], ids=["in an application", "in a service"])
 def make(broker, topics, request):
     made = []
 
@@ -119,7 +119,7 @@ def test_every_reason_to_drop_is_counted(make):
     }
 
 
-def test_what_a_pattern_of_the_settings_is_too_slow_for_is_dropped_and_the_rest_goes_on(
+def test_an_exchange_on_which_an_own_pattern_takes_too_long_is_dropped_and_the_others_go_on(
     broker, topics, monkeypatch, caplog
 ):
     monkeypatch.setattr("shadow.redact.own._LONGEST_S", 0.2)
@@ -136,7 +136,7 @@ def test_what_a_pattern_of_the_settings_is_too_slow_for_is_dropped_and_the_rest_
     assert "redaction.patterns.slow" in caplog.text
 
 
-def test_what_cannot_be_mirrored_does_not_hold_up_what_it_was_taken_with(make, broker, topics):
+def test_an_exchange_that_cannot_be_mirrored_does_not_hold_up_its_batch(make, broker, topics):
     publisher = make()
     publisher._raise_internal_errors = False
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_mirrored_does_not_hold_up_what_it_was_taken_with(make, b
     assert sorted(arrived_ids) == sorted(f"e{number}" for number in range(140) if number % 7 > 3)
 
 
-def test_a_bug_of_ours_comes_to_light_under_tests_and_only_there(broker, topics):
+def test_an_internal_error_is_raised_by_close_under_tests_and_nowhere_else(broker, topics):
     strict = Publisher(settings_for(broker, topics), raise_internal_errors=True)
     strict.offer(Source(lambda: 1 / 0))  # type: ignore[arg-type, return-value] # the bug
     settled(strict)
@@ -191,7 +191,7 @@ def test_many_threads_offer_and_every_exchange_is_accounted_for(make):
     assert settled(publisher) == {"accepted": 1000, "mirrored": 1000}
 
 
-def test_counts_are_told_again_and_again_and_only_when_they_changed(make, broker, topics):
+def test_counts_are_reported_at_an_interval_and_only_when_they_changed(make, broker, topics):
     publisher = make(counts_every_s=0.1)
     offer(publisher, "one")
     settled(publisher)
@@ -243,7 +243,7 @@ child = os.fork()
 offer(publisher, *(f"{'child' if child == 0 else 'parent'}-{n}" for n in range(50)))
 if child:
     assert os.waitpid(child, 0)[1] == 0
-offer(publisher, "last words of " + ("child" if child == 0 else "parent"))
+offer(publisher, "the last exchange of " + ("child" if child == 0 else "parent"))
 counts = settled(publisher)
 assert counts["accepted"] == counts["mirrored"], counts
 """
@@ -284,7 +284,9 @@ def test_parent_and_child_of_a_fork_both_deliver(broker, topics, when):
     run(FORKING, broker, topics.exchanges, when)
     exchanges, counts = arrived(broker, topics.exchanges)
     expected = {f"{who}-{n}" for who in ("parent", "child") for n in range(50)}
-    expected |= {"last words of parent", "last words of child"} | ({"before"} if when == "early" else set())
+    expected |= {"the last exchange of parent", "the last exchange of child"} | (
+        {"before"} if when == "early" else set()
+    )
     assert {e.id for e in exchanges} == expected
     last = {c.source: c.counts["intent"] for c in counts}
     assert len(last) == 2, "each process counts for itself"

@@ -17,6 +17,8 @@ from tests.support.publishing import Source
 BUDGET = 10 * OVERHEAD_BYTES
 WAITING = 4
 TASKS = st.sampled_from(["intent", "summary"])
+#: Mostly small, so that the number of exchanges is at its limit as often as their bytes are.
+SIZES = st.sampled_from([0, 0, 0, 1, 100, OVERHEAD_BYTES, 3 * OVERHEAD_BYTES, BUDGET])
 
 
 def call(*args, task="intent", size=10):
@@ -88,7 +90,7 @@ class QueueMachine(RuleBasedStateMachine):
                 return oldest
         return None
 
-    @rule(task=TASKS, size=st.integers(0, BUDGET), was_reserved=st.booleans())
+    @rule(task=TASKS, size=SIZES, was_reserved=st.booleans())
     def offer(self, task, size, was_reserved):
         charge = size + OVERHEAD_BYTES
         self.offers += 1
@@ -103,7 +105,12 @@ class QueueMachine(RuleBasedStateMachine):
             self.all.append(Offered(self.offers, charge))
             self.waiting.append(self.all[-1])
 
-    @rule(size=st.integers(1, BUDGET))
+    @rule(task=TASKS, number=st.integers(1, 6))
+    def offer_many(self, task, number):
+        for _ in range(number):
+            self.offer(task, 0, was_reserved=False)
+
+    @rule(size=SIZES)
     def reserve(self, size):
         room = (size <= self.bytes_left()) if self.closed else self.evict_for(size, place=False) is not None
         assert self.queue.reserve(size) == room
@@ -201,21 +208,15 @@ class QueueMachine(RuleBasedStateMachine):
             one.is_in_flight = False
             self.returned.append(one)
 
-    @rule()
-    def drop_waiting(self):
-        self.queue.drop_waiting()
+    @precondition(lambda self: self.offers > 15)
+    @rule(also_in_flight=st.booleans())
+    def close(self, also_in_flight):
+        _ = self.queue.close() if also_in_flight else self.queue.drop_waiting()
         self.closed = True
         for one in self.open():
-            if not one.is_in_flight:
+            if also_in_flight or not one.is_in_flight:
                 one.outcome = "dropped:closed"
-
-    @rule()
-    def close(self):
-        self.queue.close()
-        self.closed = True
-        for one in self.open():
-            one.outcome = "dropped:closed"
-            one.is_in_flight = False
+                one.is_in_flight = False
 
     @invariant()
     def every_exchange_has_the_outcome_of_the_model(self):
@@ -247,7 +248,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert not (one.attempts and one.outcome in ("dropped:byte_budget", "dropped:queue_full"))
 
 
-QueueMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+QueueMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 TestQueue = QueueMachine.TestCase
 
 
