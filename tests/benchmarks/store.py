@@ -20,8 +20,8 @@ from shadow.settings import ScorerSettings
 from shadow.store.read import ledger, rollup_reads
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.rows import encode, names
-from shadow.store.schema import engine, migrate, partitions
-from shadow.store.write import ingest, outcomes
+from shadow.store.schema import engine, migrate, partitions, tables
+from shadow.store.write import ingest
 from tests.benchmarks._pairs import BARE, START, TASK, copy_bare, copy_bare_as_text, trials
 from tests.support.services import fresh_database, service_folder
 
@@ -182,7 +182,7 @@ def _copies(table: str, names: Sequence[str], condition: str = "true") -> str:
 _NEWEST = f"at > '{(START + timedelta(days=20)).isoformat()}'"
 _TENFOLD = (
     "SET LOCAL statement_timeout = 0",
-    _copies("exchanges", outcomes.Row.__struct_fields__),
+    _copies("exchanges", tables.exchanges.columns.keys()),
     _copies("comparisons", encode.PairRow._fields),
     # Pages show the newest pairs; the queries read no other payloads.
     _copies("payloads", (*names.PairKey._fields, *encode.Payload._fields), _NEWEST),

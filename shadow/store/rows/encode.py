@@ -5,8 +5,9 @@ refused, because changed content would be evidence about something else.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -83,19 +84,18 @@ class Payload(NamedTuple):
 
 
 class EncodedPair(NamedTuple):
-    """A scored trial, and its rows."""
+    """A scored trial, and its row of `comparisons`."""
 
     trial: Trial
     comparison: Comparison
     facts: PairFacts
     row: PairRow
-    payload: Payload
 
 
 def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, EncodedPair]:
     """The rows of `scored`, by and in the order of their keys.
 
-    Raises UnstorableError, with the id of every exchange that cannot be stored.
+    Raises UnstorableError, with the id of every exchange whose numbers or names cannot be stored.
 
     Of several pairs with the same key the first one counts: a model that is asked again, after a crash,
     gives another answer. But a pair that is no placeholder replaces a placeholder.
@@ -110,14 +110,31 @@ def encode_pairs(scored: Iterable[Scored]) -> dict[PairKey, EncodedPair]:
             known = pairs.get(key)
             if known is None or (known.row.unscored in PLACEHOLDER_REASONS and row.unscored not in PLACEHOLDER_REASONS):
                 _check_numbers(row)
-                detail = comparison.detail
-                payload = Payload(_encode(trial.exchange), _encode(trial.reply), _encode(detail) if detail else b"{}")
-                pairs[key] = EncodedPair(trial, comparison, facts, row, payload)
+                _check_segments(facts.in_order)
+                pairs[key] = EncodedPair(trial, comparison, facts, row)
         except ValueError as error:
             refused[trial.exchange.id] = str(error)
     if refused:
         raise unstorable(refused)
     return {key: pairs[key] for key in sorted(pairs)}
+
+
+def payload_rows(pairs: Mapping[PairKey, EncodedPair]) -> Iterator[tuple[Any, ...]]:
+    """The rows of `payloads`, encoded one by one: while PostgreSQL reads a row, the next one is encoded.
+
+    Raises UnstorableError at the end, with the id of every exchange whose content cannot be stored.
+    """
+    refused: dict[str, str] = {}
+    for key, (trial, comparison, _, _) in pairs.items():
+        detail = comparison.detail
+        try:
+            row = (*key, _encode(trial.exchange), _encode(trial.reply), _encode(detail) if detail else b"{}")
+        except ValueError as error:
+            refused[trial.exchange.id] = str(error)
+        else:
+            yield row
+    if refused:
+        raise unstorable(refused)
 
 
 def pair_row(trial: Trial, comparison: Comparison, facts: PairFacts) -> PairRow:
@@ -187,6 +204,11 @@ def _check_numbers(row: PairRow) -> None:
     for cost in (row.frontier_cost_usd, row.candidate_cost_usd):
         if cost is not None and not 0 <= cost <= MAX_USD:
             raise ValueError(f"a cost of {cost} USD")
+
+
+@lru_cache(maxsize=4096)  # most pairs share their segments
+def _check_segments(segments: tuple[tuple[str, str], ...]) -> None:
+    _encode(segments)
 
 
 def _encode(value: Any) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Column, Text, bindparam, cast, column, func
+from sqlalchemy import ColumnClause, Text, bindparam, cast, column, func
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql.selectable import TableValuedAlias
 
@@ -41,8 +41,12 @@ def join(rows: Iterable[bytes]) -> str:
     return (b"[" + b",".join(rows) + b"]").decode()
 
 
-def parameter_rows(*columns: Column[Any]) -> TableValuedAlias:
-    """The rows of the bound parameter `rows`, with the names and types of these columns."""
-    parameter = cast(bindparam("rows", type_=Text), JSON)
+def parameter_rows(*columns: ColumnClause[Any], name: str = "rows") -> TableValuedAlias:
+    """The rows of the bound parameter `name`, with the names and types of these columns."""
+    parameter = cast(bindparam(name, type_=Text), JSON)
     typed = [column(c.name, c.type) for c in columns]
-    return func.json_to_recordset(parameter).table_valued(*typed).render_derived(name="staged", with_types=True)
+    return (
+        func.json_to_recordset(parameter)
+        .table_valued(*typed)
+        .render_derived(name=f"{name}_of_parameter", with_types=True)
+    )

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import set_json_dumps
+from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import Boolean, Connection, DateTime, Double, Table, Text, column, select, text
 from sqlalchemy import table as sa_table
 from sqlalchemy.dialects.postgresql import JSON, JSONB, Insert, insert
@@ -43,6 +44,9 @@ def copy(
     columns = ", ".join(names)
     with driver.cursor() as cursor:
         set_json_dumps(_encoder.encode, cursor)
+        cursor.adapters.register_dumper(
+            bytes, BytesBinaryDumper
+        )  # the one in C, which psycopg does not choose by itself
         with cursor.copy(f"COPY {into or table.name} ({columns}) FROM STDIN (FORMAT binary)") as writer:
             writer.set_types([_BINARY[type(table.c[name].type)] for name in names])
             for row in rows:

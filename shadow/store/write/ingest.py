@@ -31,6 +31,7 @@ from shadow.store.rows.encode import (
     Scored,
     dead_letter_row,
     encode_pairs,
+    payload_rows,
 )
 from shadow.store.rows.names import PairKey, storable_name
 from shadow.store.rows.outcome import ARRIVED, outcome_of_pair
@@ -61,9 +62,9 @@ def record(
     """Store a batch, and count what is new in it into the ledger and every rollup.
 
     An arrival enters its exchange into the ledger, as in flight until a scored trial or a dead letter
-    shows how it ended. Raises UnstorableError, before anything is written, with the ids of exchanges
-    whose pairs cannot be stored, or that are from before the retention watermark: leave those out and
-    send the rest again.
+    shows how it ended. Raises UnstorableError, with the ids of exchanges whose pairs cannot be stored, or
+    that are from before the retention watermark: roll the transaction back, leave those out and send the
+    rest again.
     """
     pairs = encode_pairs(trials)
     with explained(connection.engine.url):
@@ -131,8 +132,7 @@ def _insert_pairs(
             bulk_write.copy(connection, comparisons, PairRow._fields, (pairs[key].row for key in replaced))
         new = {key: pair for key, pair in pairs.items() if key in inserted or key in replaced}
     # There can be no conflicts: a payload never stays longer than its comparison.
-    names = (*PairKey._fields, *Payload._fields)
-    bulk_write.copy(connection, payloads, names, ((*key, *pair.payload) for key, pair in new.items()))
+    bulk_write.copy(connection, payloads, (*PairKey._fields, *Payload._fields), payload_rows(new))
     return new, replaced
 
 

@@ -11,13 +11,19 @@ from shadow.errors import StoreError, UnstorableError
 from shadow.records import Comparison, Reply, Trial
 from shadow.store.rows import encode, names, outcome
 from shadow.store.schema import engine
-from tests.support.store_samples import exchange, letter, scored
+from tests.support.store_samples import Scored, exchange, letter, scored
 
 NUL = "\0"
 
 
 def row_of(trial: Trial, comparison: Comparison) -> encode.PairRow:
     return encode.pair_row(trial, comparison, pair_facts(trial, comparison))
+
+
+def encoded(pairs: list[Scored]) -> list[encode.Payload]:
+    """All rows of `pairs`; those of `payloads` without their keys."""
+    rows = encode.payload_rows(encode.encode_pairs(pairs))
+    return [encode.Payload(*row[len(names.PairKey._fields) :]) for row in rows]
 
 
 SURROGATE = "\ud800"
@@ -43,14 +49,14 @@ SURROGATE = "\ud800"
 )
 def test_a_pair_that_cannot_be_stored_is_refused_with_its_exchange_id(pair):
     with pytest.raises(UnstorableError, match="x000001") as refused:
-        encode.encode_pairs([scored(0), pair, scored(2)])
+        encoded([scored(0), pair, scored(2)])
     assert refused.value.exchange_ids == ("x000001",)
 
 
 def test_every_refused_pair_is_named_at_once():
     poison = Reply(model="m", content=NUL)
     with pytest.raises(UnstorableError) as refused:
-        encode.encode_pairs([scored(number, reply=poison if number % 3 == 0 else None) for number in range(7)])
+        encoded([scored(number, reply=poison if number % 3 == 0 else None) for number in range(7)])
     assert refused.value.exchange_ids == ("x000000", "x000003", "x000006")
 
 
@@ -82,8 +88,8 @@ def test_a_row_keeps_no_preference_that_its_cells_have_not_counted():
 
 @pytest.mark.parametrize("content", ["\\u0000", "\\\\u0000", "C:\\u0000", "\ufffe", "\u2028", "é\u0301🙂"])
 def test_text_that_only_looks_like_nul_is_kept(content):
-    (pair,) = encode.encode_pairs([scored(reply=Reply(model="m", content=content))]).values()
-    assert msgspec.json.decode(pair.payload.reply)["content"] == content
+    (row,) = encoded([scored(reply=Reply(model="m", content=content))])
+    assert msgspec.json.decode(row.reply)["content"] == content
 
 
 @pytest.mark.parametrize("name", ["", "x1", "Störung 7", "ж" * 256, "a" * names.MAX_NAME])
