@@ -168,8 +168,10 @@ def dimensions_of(trial: Trial) -> dict[str, str]:
 
 
 def _declared(trial: Trial) -> tuple[tuple[str, str], ...]:
-    segment = trial.exchange.segment
-    return tuple([(name[:MAX_VALUE], value[:MAX_VALUE]) for name, value in islice(segment.items(), MAX_DIMENSIONS)])
+    declared = trial.exchange.segment.items()
+    if len(declared) > MAX_DIMENSIONS:
+        declared = dict(islice(declared, MAX_DIMENSIONS)).items()
+    return tuple([(name[:MAX_VALUE], value[:MAX_VALUE]) for name, value in declared])
 
 
 @lru_cache(maxsize=4096)

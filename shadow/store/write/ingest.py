@@ -13,6 +13,7 @@ A second call in the same transaction would start that order again and could dea
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -76,9 +77,13 @@ def record(
             partitions.ensure(connection, ("exchanges",), (utc(arrival.at) for arrival in arrivals))
         new, replaced = _insert_pairs(connection, pairs) if pairs else ({}, {})
         new_letters = _insert_letters(connection, letters)
-        _outcomes(connection, arrivals, new, new_letters).write(connection)
-        if new:
+        outcomes = _outcomes(connection, arrivals, new, new_letters)
+        with ThreadPoolExecutor(max_workers=1) as database:
+            # PostgreSQL writes the outcomes while this thread counts.
+            written = database.submit(outcomes.write, connection)
             counted = _counted(new, replaced)
+            written.result()
+        if new:
             rollups.add_combinations(connection, counted | excess.find(connection, new))
         _write_counts(connection, counts)
     return Recorded(len(new), len(new_letters))
