@@ -59,11 +59,11 @@ class SchemaError(StoreError):
 
 
 class UnstorableError(StoreError):
-    """Rows hold what PostgreSQL cannot keep (NUL, lone surrogates, impossible numbers).
+    """Rows that PostgreSQL cannot store: NUL, lone surrogates, impossible numbers, or too old.
 
-    Or they are so old that nobody can tell any more whether they were counted. `exchange_ids`
-    names them, all of them, when that was found before anything was written, and `reasons` says
-    why, by id; both are empty when the database itself refused one of many.
+    Too old: from before the rows that are kept, so that they may have been counted already. If the
+    store found the rows, `exchange_ids` has the ids of the exchanges and `reasons` a reason for each;
+    both are empty if the database itself refused one row of many.
     """
 
     def __init__(

@@ -79,7 +79,7 @@ def record(
         new_letters = _insert_letters(connection, letters)
         outcomes = _outcomes(connection, arrivals, new, new_letters)
         with ThreadPoolExecutor(max_workers=1) as database:
-            # PostgreSQL writes the outcomes while this thread counts.
+            # PostgreSQL writes the outcomes, which takes as long as counting, while this thread counts.
             written = database.submit(outcomes.write, connection)
             counted = _counted(new, replaced)
             written.result()
