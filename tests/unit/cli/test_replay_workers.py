@@ -22,6 +22,7 @@ from shadow.cli.runtime import replay_workers
 from shadow.cli.runtime.replay_workers import NamedChunk, score_chunks
 from shadow.devstack.services.processes import poll_until
 from shadow.errors import UsageError
+from shadow.pairs_file import file_chunks
 from shadow.settings import TaskSettings
 
 HOW = Scoring(tasks={"sums": TaskSettings(frontier="big", kind="reasoning")}, keep_pairs=True)
@@ -30,7 +31,7 @@ HOW = Scoring(tasks={"sums": TaskSettings(frontier="big", kind="reasoning")}, ke
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Sums of many users in two tasks, with ceilings, an id among the segments, and bad lines; in many chunks."""
-    monkeypatch.setattr(pairs_file, "CHUNK", 10_000)
+    monkeypatch.setattr(file_chunks, "CHUNK", 10_000)
     dice = random.Random(1)
     lines = []
     for i in range(1_500):

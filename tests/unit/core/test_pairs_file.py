@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow import pairs_file
-from shadow.pairs_file import BadLine, RecordedPair
+from shadow.pairs_file import BadLine, RecordedPair, file_chunks
 from shadow.records import Exchange, Reply, ToolCall, Trial, Usage, candidate_reply, frontier_reply
 
 LINE: dict[str, object] = {
@@ -170,8 +170,8 @@ def test_broken_lines_keep_their_number_and_do_not_stop_the_rest():
 
 @pytest.mark.parametrize("chunk", [1, 100, 999, 2_000])
 def test_a_line_that_is_too_long_is_reported_and_skipped(monkeypatch: pytest.MonkeyPatch, chunk: int):
-    monkeypatch.setattr(pairs_file, "MAX_LINE", 2_000)
-    monkeypatch.setattr(pairs_file, "CHUNK", chunk)
+    monkeypatch.setattr(file_chunks, "MAX_LINE", 2_000)
+    monkeypatch.setattr(file_chunks, "CHUNK", chunk)
     long = {**LINE, "reference": "x" * 5_000}
     found = read(encoded(LINE, long, LINE, long))
     assert [type(line) for line in found] == [RecordedPair, BadLine, RecordedPair, BadLine]
@@ -186,7 +186,7 @@ def test_the_size_of_the_pieces_changes_no_line(monkeypatch, chunk, end, compres
     content = content.rstrip(b"\n") + end
     expected = read(content)
     assert [line.number for line in expected] == [1, 2, 3, 4, 5, 6, 7]
-    monkeypatch.setattr(pairs_file, "CHUNK", chunk)
+    monkeypatch.setattr(file_chunks, "CHUNK", chunk)
     assert read(gzip.compress(content) if compressed else content) == expected
 
 

@@ -1,53 +1,21 @@
-"""The pairs file: recorded exchanges and the other model's replies, one JSON object a line.
+"""The object of one line, read into a recorded pair and its trials, and written from a stored trial."""
 
-    {"id": "1", "task": "ticket-intent", "at": "2026-09-01T00:00:00Z",
-     "request": {"messages": [{"role": "user", "content": "…"}]},
-     "frontier": {"model": "gpt-x", "content": "refund"}, "candidate": {"model": "small-7b", "content": "refund"}}
-
-`shadow replay` reads it, `shadow export` writes it, and a team with logs but no Kafka starts
-from it. Required are id, task, at (with its time zone), request, and one of frontier and candidate.
-Reading takes constant memory, whatever the size of the file. A broken line does not stop the rest: it
-is returned as a `BadLine` among the pairs.
-
-A reply may be written in our own fields, as `message.model_dump()` writes it, or as an API's whole answer; null means
-absent. A key that is nearly one of ours is an error, any other one is not read.
-
-Where only some pairs were selected for people or a judge, `label_probability` and
-`judge_probability` give the probability with which this one was.
-
-Exported lines also hold what a round trip needs: `unit`, `api`, `candidate_name` (the candidate's
-configured name, where its replies have another one), and `"id_scope": "global"` for ids that are
-unique over all tasks. Other ids are unique within their task and become `task/id` in the store, so
-that two teams may both count from 1.
-"""
-
-import gzip
-import io
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any, BinaryIO, Final, Literal, NamedTuple, TypeAlias, cast
+from typing import Annotated, Any, BinaryIO, Final, Literal, TypeAlias
 
 import msgspec
 
 from shadow.aggregates import derived_dimensions
 from shadow.openai_api import recorded_reply
 from shadow.openai_api.recorded_reply import refuse_misspelled, tool_call
+from shadow.pairs_file.file_chunks import BadLine, Chunk, chunks
 from shadow.records import Api, Exchange, Preference, Reply, Role, Trial, candidate_reply, frontier_reply
-
-#: A longer line is a BadLine, because it could take any amount of memory. In bytes.
-MAX_LINE: Final = 32 * 2**20
-
-#: Number of bytes per read.
-CHUNK: Final = 2**19
 
 #: `failure_detail` of a reply that the file does not hold and that was not fetched.
 NOT_RECORDED: Final = "not_recorded"
 
-_GZIP: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
-_TOO_LONG: Final = f"longer than {MAX_LINE >> 20} MiB"
 _Probability: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1)]
 _Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -98,13 +66,6 @@ class RecordedPair(msgspec.Struct, frozen=True, kw_only=True):
     ceiling: Reply | None
 
 
-class BadLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line that cannot be read: its number, from 1, and the reason."""
-
-    number: int
-    reason: str
-
-
 _decoder: Final = msgspec.json.Decoder(_Line)
 _NO_REPLY: Final = Reply(model="", failure="not_asked", failure_detail=NOT_RECORDED)
 
@@ -113,51 +74,6 @@ def read(stream: BinaryIO) -> Iterator[RecordedPair | BadLine]:
     """The lines of a pairs file, without blank lines. Gzip is recognised by its content."""
     for chunk in chunks(stream):
         yield from read_chunk(chunk)
-
-
-class Chunk(NamedTuple):
-    """Whole lines of a file, not parsed yet. `number` is that of the first line, from 1."""
-
-    number: int
-    content: bytes
-
-
-def chunks(stream: BinaryIO) -> Iterator[Chunk | BadLine]:
-    """The file in pieces of about CHUNK bytes, and a BadLine for each line that is too long to hold.
-
-    The lines of a pipe come as soon as they can be read. A damaged gzip file ends with a BadLine,
-    after all lines before the damage.
-    """
-    number = 1
-    start: list[bytes] = []  # of the last line, which goes on in the next block
-    size, too_long = 0, False
-    try:
-        with _uncompressed(stream) as blocks:
-            for block in blocks:
-                first_end = block.find(b"\n") + 1
-                if not first_end:
-                    size += len(block)
-                    too_long |= size >= MAX_LINE
-                    start = [] if too_long else [*start, block]
-                    continue
-                if too_long or size + first_end > MAX_LINE:
-                    yield BadLine(number=number, reason=_TOO_LONG)
-                    number += 1
-                    start, block = [], block[first_end:]  # noqa: PLW2901 - the line that was too long ends there
-                end = block.rfind(b"\n") + 1
-                if end:
-                    content = b"".join([*start, block[:end]])
-                    yield Chunk(number, content)
-                    number += content.count(b"\n")
-                    start = []
-                start.append(block[end:])
-                size, too_long = len(block) - end, False
-        if too_long:
-            yield BadLine(number=number, reason=_TOO_LONG)
-        elif size:
-            yield Chunk(number, b"".join(start))
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        yield BadLine(number=number, reason=f"the compressed file is damaged from here on ({error})")
 
 
 def read_chunk(chunk: Chunk | BadLine) -> Iterator[RecordedPair | BadLine]:
@@ -331,31 +247,3 @@ def _written(reply: Reply) -> dict[str, Any]:
         reply = msgspec.structs.replace(reply, failure=None, failure_detail=None)
     built: dict[str, Any] = msgspec.to_builtins(reply)
     return built
-
-
-@contextmanager
-def _uncompressed(stream: BinaryIO) -> Iterator[Iterator[bytes]]:
-    """The content in blocks of at most CHUNK bytes, uncompressed."""
-    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
-    if buffered.peek(2)[:2] != _GZIP:
-        yield iter(lambda: buffered.read1(CHUNK), b"")
-        return
-    with gzip.GzipFile(fileobj=buffered) as uncompressed:
-        yield _blocks(uncompressed)
-
-
-def _blocks(source: gzip.GzipFile) -> Iterator[bytes]:
-    """The small blocks that gzip gives, joined. A damaged file gives everything before the damage."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        while part := source.read1(CHUNK):
-            parts.append(part)
-            size += len(part)
-            if size >= CHUNK:
-                yield b"".join(parts)
-                parts, size = [], 0
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        yield b"".join(parts)
-        raise
-    yield b"".join(parts)
