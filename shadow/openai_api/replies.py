@@ -2,7 +2,7 @@
 
 Capture, gateway and upstream all meet answers in these two shapes (Chat Completions and
 Responses); this is the one place that knows them. Nothing here raises on a strange answer:
-what cannot be read is a `malformed` reply, because that is a fact about the model.
+an unreadable answer is a `malformed` reply, because that is a fact about the model.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,9 +15,9 @@ from shadow.records import Api, Failure, Reply, ToolCall, Usage
 
 #: `finish_reason` (chat) and `incomplete_details.reason` (responses) of an answer cut off at a token limit.
 TRUNCATION_REASONS: Final = ("length", "max_output_tokens", "max_tokens")
-#: Responses that may still become an answer, or never will. None of them is the model's last word.
+#: Statuses of responses that are not final answers, or never become one.
 _UNFINISHED: Final = ("queued", "in_progress", "cancelled", "incomplete")
-#: `incomplete_details.reason` that says more of a response than that it is incomplete.
+#: `incomplete_details.reason` that explains why a response is incomplete.
 _EXPLAINED: Final = (*TRUNCATION_REASONS, "content_filter")
 #: Calls of a response that the application carries out and that name no tool: where each says what to do.
 _NAMELESS_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -41,18 +41,18 @@ def read_bytes(api: Api, body: bytes, *, model: str = "") -> Reply:
     """The reply in a whole response body as it came over the network."""
     try:
         parsed = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        return Reply(model=model, failure="malformed", failure_detail=f"not JSON: {fault}"[:200])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Reply(model=model, failure="malformed", failure_detail=f"not JSON: {error}"[:200])
     return read(api, parsed, model=model)
 
 
 def read_stream(
     api: Api, pieces: Iterable[tuple[bytes, float]], *, started: float, model: str = ""
 ) -> tuple[Reply, bool]:
-    """The reply in a streamed answer's bytes, each piece with the moment it came, and whether that is all.
+    """The reply in a streamed answer's bytes, each piece with its time, and whether it is complete.
 
-    `started` is the moment of the question, on the same clock (seconds). `interrupted`, and not
-    all, where the stream does not say that it ended.
+    `started` is the time of the request, on the same clock (seconds). A stream without its final
+    event is `interrupted`, and not complete.
     """
     reader = StreamReader(api, model=model)
     events = EventStream()
@@ -66,12 +66,12 @@ def read_stream(
 
 
 def failed(model: str, failure: Failure, detail: str, *, status: int | None = None) -> Reply:
-    """A reply that could not be had."""
+    """The reply of a request that failed."""
     return Reply(model=model, failure=failure, failure_detail=detail[:500], status=status)
 
 
 def failure_of_status(status: int) -> Failure:
-    """What an HTTP error status says of the endpoint."""
+    """The failure that an HTTP error status stands for."""
     if status == 429:
         return "rate_limited"
     if status in (408, 504):
@@ -100,11 +100,11 @@ class StreamReader:
 
     @property
     def ended(self) -> bool:
-        """Whether the stream has said its last word."""
+        """Whether the stream has sent its final event."""
         return not (self._whole is None and self._error is None and self._finish is None)
 
     def feed(self, event: Any) -> None:
-        """Take in one event. Events of unknown kinds are passed over."""
+        """Take in one event. Events of unknown kinds are ignored."""
         if not isinstance(event, Mapping):
             return
         if isinstance(event.get("error"), Mapping):
@@ -115,7 +115,7 @@ class StreamReader:
             self._feed_responses(event)
 
     def reply(self) -> Reply:
-        """The reply so far; `interrupted` if the stream has not said that it ended."""
+        """The reply so far; `interrupted` if the final event has not come."""
         if self._whole is not None:
             return self._whole
         reply = _reply(
@@ -142,7 +142,7 @@ class StreamReader:
         self._usage = _usage(event.get("usage"), "prompt_tokens", "completion_tokens") or self._usage
         choice = _first(event.get("choices"))
         if _whole_number(choice.get("index")) != 0:
-            return  # n > 1: the first choice is the one we compare
+            return  # n > 1: only the first choice is compared
         delta = choice.get("delta")
         delta = delta if isinstance(delta, Mapping) else {}
         if text := _text(delta.get("content")):
@@ -235,7 +235,7 @@ def _read_responses(body: Mapping[str, Any], model: str) -> Reply:
         usage=_usage(body.get("usage"), "input_tokens", "output_tokens"),
     )
     if unfinished:
-        # Like a stream that broke off: what there is may be read, but it is not all.
+        # Like a stream that broke off: its content is read, but it is incomplete.
         detail = f"the response is {body['status']}"
         return msgspec.structs.replace(reply, failure="interrupted", failure_detail=detail)
     return reply

@@ -2,5 +2,5 @@
 
 identify  the task, segments and unit of a request
 sampling  whether an exchange is mirrored: a consistent hash
-trials    which other models an exchange is put to
+trials    which other models are asked about an exchange
 """

@@ -1,4 +1,4 @@
-"""How a request says what it is: its task, its segments, its unit.
+"""Where a request declares its task, its segments and its unit.
 
 A task is taken from the first place that names one: the caller's argument, the header
 `x-shadow-task`, the body's `metadata.shadow_task`, the model alias in the settings.
@@ -56,14 +56,14 @@ def unit_of(body: Mapping[str, Any], headers: Mapping[str, str], argument: str |
 
 
 def parse_header(value: str) -> dict[str, str]:
-    """`locale=de,plan=pro` as a dict; parts that are not `name=value` are passed over."""
+    """`locale=de,plan=pro` as a dict; parts that are not `name=value` are ignored."""
     pairs = (part.partition("=") for part in value.split(","))
     return {name.strip(): found.strip() for name, equals, found in pairs if equals and name.strip() and found.strip()}
 
 
 def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = body.get("metadata")
-    # The usual ones first: to ask whether something is a Mapping takes a while.
+    # None first: it is the usual case, and `isinstance` with Mapping is slow.
     if metadata is None:
         return {}
     return metadata if isinstance(metadata, Mapping) else {}

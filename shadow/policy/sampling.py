@@ -1,8 +1,8 @@
-"""Mirror this one? A consistent hash decides, so that every process decides alike.
+"""Whether an exchange is sampled: a consistent hash, so that every process decides alike.
 
 The choice depends on the id (or the unit that sticks together) and a salt alone: a restart,
-a second gateway or a replay makes the same choice, and two different questions about one
-exchange (mirror it? ask for a ceiling?) use different salts and stay independent.
+a second gateway or a replay makes the same choice, and different choices about one exchange
+(whether to mirror it, whether to ask for a ceiling) use different salts and stay independent.
 """
 
 from hashlib import blake2b

@@ -1,12 +1,12 @@
-"""Which other models an exchange is put to: shadow, ceiling and reverse, by one pure rule.
+"""Which other models are asked about an exchange: shadow, ceiling and reverse, by one pure rule.
 
 Before a rollout the candidates answer what the frontier served; after it the frontier answers
 a share of what the candidate served; a share of the frontier's own exchanges is answered by
 it a second time. The choices are consistent hashes of the exchange's id, so that a message
 delivered twice is planned twice alike.
 
-Every plan holds at least one trial. Where nobody is to be asked the trial says so in
-`unasked`, because an exchange that left no trace could not be told from a lost one.
+Every plan holds at least one trial. Where no model is to be asked, the trial gives the reason in
+`unasked`, because an exchange without a trace could not be distinguished from a lost one.
 """
 
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ NOTHING_SERVED: Final[frozenset[Failure]] = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedTrial:
-    """One trial to hold. `model` is the name in [models] of the one to ask.
+    """One planned trial. `model` is the name in [models] of the one to ask.
 
     `inclusion_probability` is the chance in (0, 1] that this pair exists. `unasked` is the
-    reason why nobody is to be asked, or None: `not_sampled`, or `served_<failure>`.
+    reason why no model is asked, or None: `not_sampled`, or `served_<failure>`.
     """
 
     kind: TrialKind

@@ -1,9 +1,9 @@
-"""What the keys of a dictionary say of the values under them."""
+"""Which keys of a dictionary mark their values as secret."""
 
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-#: Keys whose value is a secret whatever it looks like, in lower case without `-` and `_`.
+#: Keys whose value is a secret, whatever it looks like; in lower case without `-` and `_`.
 SECRET_KEYS: Final = frozenset({
     "password", "passwd", "pwd", "passphrase", "secret", "clientsecret", "secretkey", "apikey", "xapikey", "accesskey",
     "secretaccesskey", "authorization", "proxyauthorization", "accesstoken", "refreshtoken", "idtoken", "authtoken",
@@ -11,26 +11,39 @@ SECRET_KEYS: Final = frozenset({
 })  # fmt: skip
 _SECRET_ENDS: Final = ("password", "passwd", "pwd", "passphrase", "secret", "apikey", "secretkey", "privatekey")
 
-#: Keys that hold one of these are read in one with their value, as `key: value`.
-_TELLING: Final = ("tel", "phone", "mobil", "handy", "fax", "cell", "whatsapp", "key", "token", "cred", "cookie", "sig")
+#: The value of a key that contains one of these is searched together with the key, as `key: value`.
+_CONTEXT_WORDS: Final = (
+    "tel",
+    "phone",
+    "mobil",
+    "handy",
+    "fax",
+    "cell",
+    "whatsapp",
+    "key",
+    "token",
+    "cred",
+    "cookie",
+    "sig",
+)
 
 
-def says_what_it_holds(key: Any, item: str | float) -> Literal["secret", "perhaps"] | None:
-    """Whether the value under `key` is a secret, or has to be read in one with it."""
+def sensitivity(key: Any, item: str | float) -> Literal["secret", "in context"] | None:
+    """Whether the value under `key` is a secret, or must be searched in the context of its key."""
     if not isinstance(key, str) or len(key) > 100:
         return None
-    said = _of_key(key)
+    kind = _kind_of(key)
     # The key of a number may be a label, and the number its score: {"forgot_password": 0.9}.
-    if said == "end":
+    if kind == "secret if text":
         return "secret" if isinstance(item, str) else None
-    return said
+    return kind
 
 
 @lru_cache(4_096)
-def _of_key(key: str) -> Literal["secret", "perhaps", "end"] | None:
+def _kind_of(key: str) -> Literal["secret", "in context", "secret if text"] | None:
     name = key.replace("_", "").replace("-", "").lower()
     if name in SECRET_KEYS:
         return "secret"
     if name.endswith(_SECRET_ENDS):
-        return "end"
-    return "perhaps" if any(word in name for word in _TELLING) else None
+        return "secret if text"
+    return "in context" if any(word in name for word in _CONTEXT_WORDS) else None

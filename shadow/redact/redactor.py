@@ -10,24 +10,24 @@ import msgspec
 
 from shadow.records import CaptureCounts, Exchange, Reply
 from shadow.redact import contacts, pseudonyms, secrets
-from shadow.redact.keys import says_what_it_holds
+from shadow.redact.keys import sensitivity
 from shadow.settings import RedactionSettings, Settings
 
 if TYPE_CHECKING:
-    from shadow.redact.own import OwnPatterns
+    from shadow.redact.custom_patterns import CustomPatterns
 
-#: Replacing one thing can bring another to light; rules repeat until nothing changes.
+#: A replacement can make another match possible; the rules are repeated until nothing changes.
 _MAX_PASSES: Final = 4
 
-#: Short texts (names, roles, values of segments) come again and again, and so many of them are remembered.
+#: Short texts (names, roles, values of segments) recur; the results of this many are cached.
 _SHORT: Final = 48
-_REMEMBERED: Final = 4_096
+_CACHE_SIZE: Final = 4_096
 
-#: What stands in base64 is an image or the like, and no text in which anything could be found. A
-#: short one may as well be looked at.
+#: Base64 in a data URL is an image or the like and holds no text to search. A short one is cheap to
+#: search all the same.
 _DATA_URL: Final = re.compile(r"(data:[\w.+/;=-]{0,99};base64,[A-Za-z0-9+/]{64,}+={0,2})", re.ASCII)
 
-#: W3C Trace Context: version, trace, parent, flags. Anything else is somebody's own text.
+#: W3C Trace Context: version, trace, parent, flags. Anything else is free text.
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -39,17 +39,17 @@ class Redactor:
     """
 
     def __init__(self, settings: RedactionSettings | None = None, *, known: Collection[str] = ()) -> None:
-        """`known`: names of tasks and models that are in the settings, and so are nobody's secret."""
+        """`known`: names of tasks and models in the settings, which are not private."""
         settings = settings or RedactionSettings()
         self._enabled = settings.enabled
-        self._own = _own(settings.patterns) if settings.patterns else None
+        self._custom = _custom(settings.patterns) if settings.patterns else None
         self._known = frozenset(known)
-        self._short = lru_cache(_REMEMBERED)(self._text)
+        self._short = lru_cache(_CACHE_SIZE)(self._text)
         self._unit_key = pseudonyms.key()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """As `settings` say, whose own names stay as they are."""
+        """A redactor for these settings, which leaves the names of their tasks and models as they are."""
         models = (name for model, spec in settings.models.items() for name in (model, spec.model) if name)
         return cls(settings.redaction, known={*settings.tasks, *models})
 
@@ -107,7 +107,7 @@ class Redactor:
         )
 
     def counts(self, counts: CaptureCounts) -> CaptureCounts:
-        """Counts under the names that the tasks' exchanges bear."""
+        """Counts under the task names that the redacted exchanges have."""
         tasks: dict[str, Counter[str]] = {}
         for task, outcomes in counts.counts.items():
             tasks.setdefault(self._name(task), Counter()).update(outcomes)
@@ -120,15 +120,15 @@ class Redactor:
         return clean
 
     def _json(self, text: str, scanned: str) -> str:
-        """Text that looks like JSON, read as JSON: it stays JSON, and escapes hide nothing."""
+        """Redact text that looks like JSON as JSON: it stays JSON, and escapes hide nothing."""
         try:
             value = msgspec.json.decode(text)
             clean = self.value(value)
-            # A bare number in JSON must become a *string*, or nobody can parse it any more.
+            # A bare number in JSON must become a *string*, or the text is no longer JSON.
             result = text if clean == value else msgspec.json.encode(clean).decode()
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return scanned
-        # Some things show in the whole only, such as what a name says of the value beside it.
+        # Some matches need the whole text, such as a name and the value beside it.
         whole = self._scan(result)
         return whole if _is_json(whole) else result
 
@@ -145,8 +145,8 @@ class Redactor:
             before = text
             for rule in (*secrets.RULES, *contacts.RULES):
                 text = rule(text)
-            if self._own is not None:  # last, for what is taken out of the middle of an address hides the rest of it
-                text = self._own.replace(text)
+            if self._custom is not None:  # last: a match inside an address would hide the rest of it
+                text = self._custom.replace(text)
             if text == before:
                 break
         return text
@@ -156,7 +156,7 @@ class Redactor:
         for key, item in items.items():
             unique = name = self.text(key) if isinstance(key, str) else key
             n = 1
-            while unique in clean:  # keys that redaction made equal are told apart by a number
+            while unique in clean:  # keys that redaction made equal get a number
                 n += 1
                 unique = f"{name} {n}"
             clean[unique] = self._under(key, item)
@@ -166,19 +166,19 @@ class Redactor:
         # Only plain values: below `"password"` in a JSON schema there is a type, not a password.
         if not self._enabled or not isinstance(item, str | int | float) or isinstance(item, bool):
             return self.value(item)
-        match says_what_it_holds(key, item):
+        match sensitivity(key, item):
             case "secret":
                 return "[secret]"
-            case "perhaps":
-                return self._said(f"{key}: ", self.value(item))
+            case "in context":
+                return self._in_context(f"{key}: ", self.value(item))
             case _:
                 return self.value(item)
 
-    def _said(self, name: str, item: str | float) -> str | float:
-        """`item`, read in one with its name: `4155552671` is a phone number behind `phone: `."""
-        said = f"{name}{item}"
-        clean = self._scan(said)
-        return clean.removeprefix(name) if clean != said and clean.startswith(name) else item
+    def _in_context(self, name: str, item: str | float) -> str | float:
+        """`item`, searched together with its name: `4155552671` is a phone number behind `phone: `."""
+        text = f"{name}{item}"
+        clean = self._scan(text)
+        return clean.removeprefix(name) if clean != text and clean.startswith(name) else item
 
     def _name(self, name: str) -> str:
         return name if name in self._known else self.text(name)
@@ -189,10 +189,10 @@ class Redactor:
         return pseudonyms.pseudonym(unit, self._unit_key)
 
 
-def _own(patterns: dict[str, str]) -> "OwnPatterns":
-    from shadow.redact.own import OwnPatterns  # noqa: PLC0415 - only who has some pays for its import
+def _custom(patterns: dict[str, str]) -> "CustomPatterns":
+    from shadow.redact.custom_patterns import CustomPatterns  # noqa: PLC0415 - imported only where there are any, because it takes its time
 
-    return OwnPatterns(patterns)
+    return CustomPatterns(patterns)
 
 
 def _is_json(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Replacing what a pattern finds, once a rule has looked at it and agreed."""
+"""Replacing what a pattern matches, where a rule accepts the match."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator

@@ -1,8 +1,8 @@
-"""Keys and tokens that services mark as theirs by how they begin.
+"""Keys and tokens that services mark by their first letters.
 
-All are long words of letters, digits and `_-+/`, which prose hardly has. So long words are
-looked for first, by a search for fixed bytes, and beginnings only in them: the list may grow
-without a cost to texts that hold no such word.
+All are long words of letters, digits and `_-+/`, which are rare in prose. So long words are
+searched first, as fixed bytes, and prefixes only in them: the list may grow at no cost for texts
+without such words.
 """
 
 import re

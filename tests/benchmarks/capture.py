@@ -113,7 +113,7 @@ def added(state, bootstrap, *, stream=False, at_half=None):
 
 
 class Stopwatch:
-    """Notes when a call passes from the caller into the SDK's methods, above and below our class."""
+    """Records when a call passes from the caller into the SDK's methods, above and below our class."""
 
     def __init__(self):
         self._marks = []
@@ -128,7 +128,7 @@ class Stopwatch:
             self._ending += perf_counter() - started
 
         self._undisturbed = StreamRecorder.end
-        setattr(StreamRecorder, "end", end)  # noqa: B010 - a type checker lets nobody assign a method
+        setattr(StreamRecorder, "end", end)  # noqa: B010 - type checkers refuse an assignment to a method
         return self
 
     def __exit__(self, *_):

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server with many faults, and a publisher that keeps what it is offered."""
+"""An OpenAI-compatible server with many failures, and a publisher that keeps what it is offered."""
 
 import asyncio
 import json
@@ -88,13 +88,13 @@ class Upstream:
 
     async def chat(self, request: Request) -> Any:
         body = await request.json()
-        return await self._fault(body) or await self._answer(body, chat_body(body), chat_events(body))
+        return await self._failure(body) or await self._answer(body, chat_body(body), chat_events(body))
 
     async def responses(self, request: Request) -> Any:
         body = await request.json()
-        return await self._fault(body) or await self._answer(body, responses_body(body), responses_events(body))
+        return await self._failure(body) or await self._answer(body, responses_body(body), responses_events(body))
 
-    async def _fault(self, body):
+    async def _failure(self, body):
         self.attempts += 1
         match body["model"]:
             case "twice-down" if self.attempts <= 2:

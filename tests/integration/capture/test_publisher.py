@@ -122,7 +122,7 @@ def test_every_reason_to_drop_is_counted(make):
 def test_an_exchange_on_which_an_own_pattern_takes_too_long_is_dropped_and_the_others_go_on(
     broker, topics, monkeypatch, caplog
 ):
-    monkeypatch.setattr("shadow.redact.own._LONGEST_S", 0.2)
+    monkeypatch.setattr("shadow.redact.custom_patterns._TIMEOUT_S", 0.2)
     slow = settings_for(broker, topics).model_copy(
         update={"redaction": RedactionSettings(patterns={"slow": r"(a|a)+$"})}
     )

@@ -137,7 +137,7 @@ async def test_an_answer_that_is_not_whole_is_never_taken_for_one(pool: Pool, an
 
 
 @pytest.mark.parametrize("size", [200_000, 400_000], ids=["read before it is asked for", "held back in between"])
-async def test_every_byte_before_a_break_is_handed_out_before_the_break_is_told(pool: Pool, size: int):
+async def test_every_byte_before_a_break_is_returned_before_the_error(pool: Pool, size: int):
     async with server(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n" + b"x" * size)) as url:
         connection = await pool.acquire(origin_of(url))
         connection.write(ASK)
@@ -161,7 +161,7 @@ async def test_bytes_that_nobody_asked_for_spoil_the_connection_but_not_the_answ
         assert await ask(pool, url) == (200, b"hi", False)
 
 
-async def test_silence_is_told_apart_from_a_break():
+async def test_a_read_timeout_is_not_a_broken_connection():
     async with server(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi", then_close=False)) as url:
         with pytest.raises(ReadTimeout):
             await ask(Pool(timeout_s=0.1), url)

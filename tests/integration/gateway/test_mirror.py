@@ -76,7 +76,7 @@ def brokerless() -> Settings:
     return known.model_copy(update={"kafka": kafka, "publisher": limits})
 
 
-async def test_what_was_heard_is_on_the_topic_redacted_and_counted_by_the_time_it_stops(settings):
+async def test_what_was_captured_is_on_the_topic_redacted_and_counted_by_the_time_it_stops(settings):
     async with running(settings) as mirror:
         for number in range(50):
             mirror.offer(captured(number))
@@ -91,7 +91,7 @@ async def test_what_was_heard_is_on_the_topic_redacted_and_counted_by_the_time_i
     assert last.counts == {"intent": counted(mirror)}
 
 
-async def test_without_a_broker_offers_are_still_taken_and_end_as_dropped(brokerless):
+async def test_without_a_broker_offers_are_accepted_and_end_as_dropped(brokerless):
     async with running(brokerless) as mirror:
         for number in range(20):
             mirror.offer(captured(number))
@@ -116,7 +116,7 @@ async def test_a_child_that_is_killed_is_replaced_and_what_it_had_not_accepted_i
     assert counted(mirror) == {"accepted": 12, "mirrored": 2, "dropped:mirror_down": 10}
 
 
-async def test_what_a_dead_child_lost_is_told_to_kafka_although_nothing_more_is_heard(settings):
+async def test_what_a_dead_child_lost_is_reported_to_kafka_although_no_more_calls_come(settings):
     async with running(settings) as mirror:
         first = mirror.pid
         assert first is not None

@@ -153,7 +153,7 @@ def test_what_is_private_in_a_note_is_not_kept(database):
 
 
 def test_a_note_that_a_pattern_is_too_slow_for_is_a_line_of_no_use(database, tmp_path, monkeypatch):
-    monkeypatch.setattr("shadow.redact.own._LONGEST_S", 0.2)
+    monkeypatch.setattr("shadow.redact.custom_patterns._TIMEOUT_S", 0.2)
     (tmp_path / "shadow.toml").write_text("[redaction.patterns]\nslow = '(a|a)+$'\n", encoding="utf-8")
     store(database, [scored(1), scored(2)])
     notes = ["fine", "a" * 60 + "b"]

@@ -14,7 +14,7 @@ from shadow import wire
 from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply, ToolCall
 from shadow.redact import Redactor, contacts
-from shadow.redact import own as patterns
+from shadow.redact import custom_patterns as patterns
 from shadow.redact.pseudonyms import KEY_VARIABLE
 from shadow.redact.spans import plain, shape
 from shadow.settings import ModelSettings, RedactionSettings, Settings, TaskSettings
@@ -210,7 +210,7 @@ def test_the_name_of_an_own_pattern_is_taken_as_it_is():
 
 
 def test_an_own_pattern_that_would_take_for_ever_is_given_up_and_lets_others_run_meanwhile(monkeypatch):
-    monkeypatch.setattr(patterns, "_LONGEST_S", 0.3)
+    monkeypatch.setattr(patterns, "_TIMEOUT_S", 0.3)
     own = Redactor(RedactionSettings(patterns={"slow": r"(a|a)+$"}))
     ticks: list[float] = []
     over = threading.Event()

@@ -34,7 +34,7 @@ def test_only_an_allow_list_can_reach_storage():
     assert own == {"traceparent": "00-abc", "x-shadow-task": "intent"}
 
 
-def test_what_shadow_is_told_does_not_reach_the_endpoint():
+def test_shadow_headers_do_not_reach_the_endpoint():
     forwarded, _ = headers.read([(b"x-shadow-task", b"intent"), (b"x-shadow-unit", b"u"), (b"traceparent", b"00-abc")])
     assert forwarded == [(b"traceparent", b"00-abc")]
 

@@ -1,8 +1,8 @@
-"""The patterns of the settings.
+"""The patterns under [redaction.patterns].
 
-Somebody else wrote them, and some patterns take centuries over the wrong text. Python's own `re`
-cannot be interrupted, and holds the interpreter meanwhile: the whole application would stand
-still. The `regex` module reads the same patterns, lets others run, and gives up in time.
+Users write them, and some patterns take practically for ever on the wrong text. Python's own `re`
+cannot be interrupted and holds the interpreter lock meanwhile: the whole application would stop.
+The `regex` module reads the same patterns, releases the lock, and has a timeout.
 """
 
 import re
@@ -15,16 +15,16 @@ from shadow.errors import RedactionError
 from shadow.redact.spans import replaced
 
 #: Longest that one pattern may search one text.
-_LONGEST_S: Final = 1.0
+_TIMEOUT_S: Final = 1.0
 
 _BUILT_IN: Final = ("email", "phone", "card", "iban", "secret")
 
 
-class OwnPatterns:
-    """Replaces what the user's own patterns match by `[<name>]`.
+class CustomPatterns:
+    """Replaces what the user's patterns match by `[<name>]`.
 
-    They see no placeholder, neither theirs nor ours: a pattern that matches its own name would
-    otherwise find it again each time. What they match without a character is passed over.
+    Placeholders, built-in or custom, are not searched: a pattern that matches its own name would
+    otherwise match again in every pass. Empty matches are ignored.
     """
 
     def __init__(self, patterns: dict[str, str]) -> None:
@@ -39,13 +39,13 @@ class OwnPatterns:
                 spans = [
                     (*match.span(), placeholder)
                     for start, end in self._between_placeholders(text)
-                    for match in pattern.finditer(text, start, end, concurrent=True, timeout=_LONGEST_S)
+                    for match in pattern.finditer(text, start, end, concurrent=True, timeout=_TIMEOUT_S)
                     if match[0]
                 ]
             except TimeoutError:
                 raise RedactionError(
-                    f"redaction.patterns.{name} took more than {_LONGEST_S:g} s over {len(text)} characters; "
-                    "write it without a repetition of what repeats or of alternatives"
+                    f"redaction.patterns.{name} took more than {_TIMEOUT_S:g} s over {len(text)} characters; "
+                    "write it without nested repetitions such as (a+)+ and repeated alternatives such as (a|a)+"
                 ) from None
             text = replaced(text, spans)
         return text
