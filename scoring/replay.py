@@ -66,7 +66,7 @@ class Batch:
 def score(lines: Iterable[RecordedPair | BadLine], how: Scoring) -> Batch:
     """Score and count the pairs of `lines`."""
     batch = Batch()
-    counted = batch.counted
+    scored_pairs: list[counting.Counted] = []
     for line in lines:
         if isinstance(line, BadLine):
             batch.bad += 1
@@ -80,11 +80,12 @@ def score(lines: Iterable[RecordedPair | BadLine], how: Scoring) -> Batch:
         settings = how.tasks.get(task)
         pairs = [scored(trial, settings, scorer=how.scorer) for trial in trials(line)]
         for pair in pairs:
-            counting.count_combination(counted, *pair)
+            scored_pairs.append((*pair, counting.pair_facts(*pair)))
             unit_scores.count(batch.units, *pair)
-        counting.count_excess(counted, pairs)
+        counting.count_excess(batch.counted, pairs)
         if how.keep_pairs:
             batch.pairs += [(line.number, *pair) for pair in pairs]
+    counting.count_pairs(batch.counted, scored_pairs)  # together, which is faster
     return batch
 
 

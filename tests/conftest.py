@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for. Services are shared by a session; what they hold is not."""
+"""Fixtures for all tests. A session shares the services; each test has its own topics and databases."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def broker() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def apache_kafka() -> Iterator[ApacheKafka]:
-    """A real Apache Kafka that this session started; skips where it cannot be had."""
+    """A real Apache Kafka that this session started; skips where it cannot run."""
     with ExitStack() as stack:
         yield services.apache_kafka_or_skip(stack)
 

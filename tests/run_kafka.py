@@ -23,8 +23,8 @@ def main() -> None:
         sys.stdout.write(f"Apache Kafka answers at {kafka.bootstrap}; Ctrl-C stops it\n")
         sys.stdout.flush()
         signal.pause()
-    except DevstackError as fault:
-        sys.exit(f"error: {fault}")
+    except DevstackError as error:
+        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         pass
     finally:

@@ -6,6 +6,7 @@ an SDK-only install needs nothing that it lacks. `tests/unit/cli/test_imports.py
 
 application  the Typer application: all commands listed, one of them loaded
 demo/        `shadow demo`
+replay/      `shadow replay`
 output/      what commands print and write
 runtime/     what commands share while they run
 """

@@ -1,4 +1,4 @@
-"""Everything a laptop needs to run the whole product: services, a simulated world, simulated models.
+"""Everything that a laptop needs to run the whole product: services, a simulated world, simulated models.
 
 services/       PostgreSQL, a broker, Apache Kafka, as child processes
 simulation/     the world of the demo: users, requests, right answers, traffic

@@ -25,4 +25,4 @@ def write(path: Path, lines: list[dict[str, Any]]) -> Path:
 def tasks_of(file: Path | str) -> Any:
     """The evidence itself, without the moment it was written and the crossings, which `shadow report` alone tells."""
     tasks = json.loads(Path(file).read_text() if isinstance(file, Path) else file)["tasks"]
-    return [{name: told for name, told in task.items() if not name.startswith("worst_crossings")} for task in tasks]
+    return [{name: value for name, value in task.items() if not name.startswith("worst_crossings")} for task in tasks]

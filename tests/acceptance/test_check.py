@@ -50,9 +50,9 @@ def big(serve):
 
 
 def test_when_everything_is_well_it_says_so_and_exits_zero(check, serve, big):
-    said, code = check(big=big, small=serve(echo_app(name="small")))
-    assert code == 0, said
-    assert "FAULT" not in said
+    text, code = check(big=big, small=serve(echo_app(name="small")))
+    assert code == 0, text
+    assert "FAULT" not in text
     for part in (
         "file: 2 models, 1 tasks",
         "kafka:",
@@ -60,26 +60,26 @@ def test_when_everything_is_well_it_says_so_and_exits_zero(check, serve, big):
         "models.big",
         "models.small",
     ):
-        assert part in said
+        assert part in text
 
 
-def faults_of(said):
+def errors_of(text):
     """The faults that were told, each whole and on a line of its own."""
-    lines = said.splitlines()
-    assert all(line.startswith(("ok    ", "FAULT ")) for line in lines), said
-    faults = [line.removeprefix("FAULT ") for line in lines if line.startswith("FAULT ")]
-    assert all(line.startswith(("environment: SHADOW_", "/")) and "; " in line for line in faults), said
-    return faults
+    lines = text.splitlines()
+    assert all(line.startswith(("ok    ", "FAULT ")) for line in lines), text
+    errors = [line.removeprefix("FAULT ") for line in lines if line.startswith("FAULT ")]
+    assert all(line.startswith(("environment: SHADOW_", "/")) and "; " in line for line in errors), text
+    return errors
 
 
-def fault_of(said):
-    (fault,) = faults_of(said)
-    return fault
+def error_of(text):
+    (error,) = errors_of(text)
+    return error
 
 
-def test_every_fault_is_named_at_once_with_its_mend(check, big, tmp_path):
+def test_every_problem_is_named_at_once_with_its_fix(check, big, tmp_path):
     nowhere = f"127.0.0.1:{free_port()}"
-    said, code = check(
+    text, code = check(
         big=big,
         small=f"http://{nowhere}",
         task_more='scorer = "sentiment"\nmirror_rate = 0',
@@ -88,7 +88,7 @@ def test_every_fault_is_named_at_once_with_its_mend(check, big, tmp_path):
     )
     assert code == 1
     file = tmp_path / "shadow.toml"
-    scorer, rate, broker, database, model = faults_of(said)
+    scorer, rate, broker, database, model = errors_of(text)
     assert scorer.startswith(f"{file}: tasks.intent.scorer: unknown scorer 'sentiment'; must be one of: ")
     assert rate.startswith(f"{file}: tasks.intent.mirror_rate: 0 mirrors nothing; set a share")
     assert broker.startswith(f"environment: SHADOW_KAFKA: Kafka at {nowhere} does not answer")
@@ -97,21 +97,21 @@ def test_every_fault_is_named_at_once_with_its_mend(check, big, tmp_path):
     assert database.endswith("Connection refused; is the server up, and are host, port, database and user right?")
     assert model.startswith(f"{file}: models.small.base_url: http://{nowhere}/v1 cannot be reached (")
     assert model.endswith("; check that it runs, and the address")
-    assert "hunter2" not in said
+    assert "hunter2" not in text
 
 
-def test_what_the_file_names_is_told_as_the_files(check, big, tmp_path):
+def test_a_problem_with_a_value_of_the_file_names_the_file(check, big, tmp_path):
     nowhere = f"127.0.0.1:{free_port()}"
     services = f'[kafka]\nbootstrap_servers = "{nowhere}"\n[postgres]\nurl = "postgresql://{nowhere}/x"'
-    said, code = check(big=big, small=big, small_more='model = "big"', task_more=services, kafka="", postgres="")
+    text, code = check(big=big, small=big, small_more='model = "big"', task_more=services, kafka="", postgres="")
     assert code == 1
-    broker, database = faults_of(said)
+    broker, database = errors_of(text)
     assert broker.startswith(f"{tmp_path}/shadow.toml: kafka.bootstrap_servers: Kafka at {nowhere} does not answer")
     assert database.startswith(f"{tmp_path}/shadow.toml: postgres.url: PostgreSQL at 127.0.0.1")
 
 
-def test_a_file_with_mistakes_is_told_with_all_of_them_and_no_secret(check, tmp_path):
-    said, code = check(
+def test_a_file_with_mistakes_is_reported_with_all_of_them_and_no_secret(check, tmp_path):
+    text, code = check(
         big="http://me:hunter2@big.example",
         small="http://small.example",
         small_more='api_key = "sk-hunter2"\napi_key_env = "sk-hunter2"',
@@ -119,7 +119,7 @@ def test_a_file_with_mistakes_is_told_with_all_of_them_and_no_secret(check, tmp_
         kafka="sasl://me:hunter2@x:1",
     )
     assert code == 1
-    assert sorted(line.removeprefix(f"{tmp_path}/shadow.toml: ").partition(": ")[0] for line in faults_of(said)) == [
+    assert sorted(line.removeprefix(f"{tmp_path}/shadow.toml: ").partition(": ")[0] for line in errors_of(text)) == [
         "environment",
         "models.big.base_url",
         "models.small.api_key",
@@ -129,7 +129,7 @@ def test_a_file_with_mistakes_is_told_with_all_of_them_and_no_secret(check, tmp_
         "tasks.intent.judge",
         "tasks.intent.mirror_rate",
     ]
-    assert "hunter2" not in said
+    assert "hunter2" not in text
 
 
 def answering(status, body=b"", *, to_question=None):
@@ -144,15 +144,15 @@ def answering(status, body=b"", *, to_question=None):
     return app
 
 
-def test_a_model_the_endpoint_does_not_serve_is_told_with_those_it_does(check, big, serve, tmp_path):
-    said, code = check(big=big, small=serve(echo_app(name="something-else")))
+def test_a_model_the_endpoint_does_not_serve_is_reported_with_those_it_does(check, big, serve, tmp_path):
+    text, code = check(big=big, small=serve(echo_app(name="something-else")))
     assert code == 1
-    assert f"{tmp_path}/shadow.toml: models.small.model: " in fault_of(said)
-    assert "does not serve 'small'; it serves something-else" in said
+    assert f"{tmp_path}/shadow.toml: models.small.model: " in error_of(text)
+    assert "does not serve 'small'; it serves something-else" in text
 
 
 @pytest.mark.parametrize(
-    ("app", "key", "mend"),
+    ("app", "key", "fix"),
     [
         (answering(401), "api_key_env: HTTP 401", "; name the variable that holds its key"),
         (answering(404), "base_url: HTTP 404", "; check the address, which usually ends in /v1"),
@@ -166,98 +166,98 @@ def test_a_model_the_endpoint_does_not_serve_is_told_with_those_it_does(check, b
         ),
     ],
 )
-def test_what_a_wrong_endpoint_says_is_told_with_key_and_mend(check, big, serve, tmp_path, app, key, mend):
-    said, code = check(big=big, small=serve(app))
+def test_the_answer_of_a_wrong_endpoint_is_reported_with_key_and_fix(check, big, serve, tmp_path, app, key, fix):
+    text, code = check(big=big, small=serve(app))
     assert code == 1
-    fault = fault_of(said)
-    assert fault.startswith(f"{tmp_path}/shadow.toml: models.small.{key}")
-    assert mend in fault
+    error = error_of(text)
+    assert error.startswith(f"{tmp_path}/shadow.toml: models.small.{key}")
+    assert fix in error
 
 
 def test_an_endpoint_without_a_list_of_models_that_understands_questions_is_well(check, big, serve):
-    said, code = check(big=big, small=serve(answering(404, to_question=422)))
-    assert code == 0, said
+    text, code = check(big=big, small=serve(answering(404, to_question=422)))
+    assert code == 0, text
 
 
-def test_a_key_that_is_refused_is_told_by_its_variable_alone(check, big, serve, tmp_path):
+def test_a_refused_key_is_reported_only_by_its_variable(check, big, serve, tmp_path):
     more = 'api_key_env = "SMALL_KEY"'
-    said, code = check(big=big, small=serve(answering(401)), small_more=more, keys={"SMALL_KEY": "sk-hunter2"})
+    text, code = check(big=big, small=serve(answering(401)), small_more=more, keys={"SMALL_KEY": "sk-hunter2"})
     assert code == 1
-    assert fault_of(said).startswith(f"{tmp_path}/shadow.toml: models.small.api_key_env: HTTP 401 from ")
-    assert fault_of(said).endswith("; check the key in SMALL_KEY")
-    assert "hunter2" not in said
+    assert error_of(text).startswith(f"{tmp_path}/shadow.toml: models.small.api_key_env: HTTP 401 from ")
+    assert error_of(text).endswith("; check the key in SMALL_KEY")
+    assert "hunter2" not in text
 
 
-def test_a_certificate_nobody_knows_is_told_with_what_to_do(check, big, tmp_path):
+def test_an_untrusted_certificate_is_reported_with_what_to_do(check, big, tmp_path):
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     certificate.write_text(CERTIFICATE)
     key.write_text(KEY)
     secured = partial(uvicorn.Config, ssl_certfile=str(certificate), ssl_keyfile=str(key))
     with serving(echo_app(name="small"), configured=secured) as url:
         safe = url.replace("http:", "https:")
-        said, code = check(big=big, small=safe)
+        text, code = check(big=big, small=safe)
         # In a process of its own, for the certificates that are trusted are read but once.
         argv = [sys.executable, "-m", "shadow", "check", "--config", str(tmp_path / "shadow.toml")]
         env = {**os.environ, "SSL_CERT_FILE": str(certificate)}
         trusted = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, timeout=60)
     assert code == 1
-    assert fault_of(said).startswith(f"{tmp_path}/shadow.toml: models.small.base_url: {safe}/v1 has a certificate")
-    assert fault_of(said).endswith(
+    assert error_of(text).startswith(f"{tmp_path}/shadow.toml: models.small.base_url: {safe}/v1 has a certificate")
+    assert error_of(text).endswith(
         "; use the host name it was issued for, or set SSL_CERT_FILE to the authority that signed it"
     )
     assert trusted.returncode == 0, trusted.stderr
 
 
-def test_tls_where_there_is_none_is_told_with_what_to_do(check, big):
-    said, code = check(big=big, small=big.replace("http:", "https:"))
+def test_tls_to_a_server_without_it_is_reported_with_what_to_do(check, big):
+    text, code = check(big=big, small=big.replace("http:", "https:"))
     assert code == 1
-    assert "models.small.base_url" in fault_of(said)
-    assert fault_of(said).endswith("; if it serves plain HTTP, write http://")
+    assert "models.small.base_url" in error_of(text)
+    assert error_of(text).endswith("; if it serves plain HTTP, write http://")
 
 
-def test_an_endpoint_that_says_nothing_is_told_by_its_address(check, big):
+def test_a_silent_endpoint_is_reported_with_its_url(check, big):
     with ExitStack() as stack:
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         silent = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        said, code = check(big=big, small=silent)
+        text, code = check(big=big, small=silent)
     assert code == 1
     assert (
         f"models.small.base_url: {silent}/v1 does not answer within 5 s; check that it runs, and the address"
-        in fault_of(said)
+        in error_of(text)
     )
 
 
 def test_a_key_that_is_not_set_is_named(check, big, serve):
-    said, code = check(big=big, small=serve(echo_app(name="small")), small_more='api_key_env = "NO_SUCH_KEY"')
+    text, code = check(big=big, small=serve(echo_app(name="small")), small_more='api_key_env = "NO_SUCH_KEY"')
     assert code == 1
-    assert "models.small.api_key_env: NO_SUCH_KEY is not set; export it" in fault_of(said)
+    assert "models.small.api_key_env: NO_SUCH_KEY is not set; export it" in error_of(text)
 
 
 def test_a_key_in_the_place_of_its_variable_is_not_repeated(check, big, serve):
-    said, code = check(big=big, small=serve(echo_app(name="small")), small_more='api_key_env = "hf_hunter2"')
+    text, code = check(big=big, small=serve(echo_app(name="small")), small_more='api_key_env = "hf_hunter2"')
     assert code == 1
-    assert "models.small.api_key_env: the variable named here (its name, never the key) is not set; " in fault_of(said)
-    assert "hunter2" not in said
+    assert "models.small.api_key_env: the variable named here (its name, never the key) is not set; " in error_of(text)
+    assert "hunter2" not in text
 
 
-def test_a_key_that_no_header_can_hold_is_told_by_its_variable(check, big, serve):
+def test_a_key_that_no_header_can_hold_is_reported_by_its_variable(check, big, serve):
     more = 'api_key_env = "SMALL_KEY"'
-    said, code = check(
+    text, code = check(
         big=big, small=serve(echo_app(name="small")), small_more=more, keys={"SMALL_KEY": "sk-hunter2\n"}
     )
     assert code == 1
-    assert "models.small.api_key_env: the value of SMALL_KEY is not a key; export it without line breaks" in fault_of(
-        said
+    assert "models.small.api_key_env: the value of SMALL_KEY is not a key; export it without line breaks" in error_of(
+        text
     )
-    assert "hunter2" not in said
+    assert "hunter2" not in text
 
 
-def test_a_judge_that_could_never_judge_is_told_with_what_keeps_it(check):
+def test_a_judge_that_could_never_judge_is_reported_with_the_reason(check):
     judged = 'judge = "small"\njudge_rate = 0'
-    said, code = check("--file-only", big="http://big.example", small="http://small.example", task_more=judged)
+    text, code = check("--file-only", big="http://big.example", small="http://small.example", task_more=judged)
     assert code == 1
-    assert "models.small.input_usd_per_million: no price is known, so a judge's budget cannot be kept" in said
-    assert "tasks.intent.judge_rate: 0 shows the judge nothing" in said
+    assert "models.small.input_usd_per_million: no price is known, so a judge's budget cannot be kept" in text
+    assert "tasks.intent.judge_rate: 0 shows the judge nothing" in text
     penniless = 'judge = "small"\njudge_usd_per_day = 0'
     priced = "input_usd_per_million = 1\noutput_usd_per_million = {}"
     where = {"big": "http://big.example", "small": "http://small.example", "task_more": penniless}
@@ -271,27 +271,27 @@ def check_database(check, big):
     """The one fault that a database has."""
 
     def run(url, **keys):
-        said, code = check(big=big, small=big, small_more='model = "big"', postgres=url, keys=keys)
+        text, code = check(big=big, small=big, small_more='model = "big"', postgres=url, keys=keys)
         assert code == 1
-        assert "hunter2" not in said
-        return fault_of(said)
+        assert "hunter2" not in text
+        return error_of(text)
 
     return run
 
 
 def test_a_database_without_our_schema_says_how_to_make_it(check_database, postgres_server):
-    fault = check_database(postgres_server.url)
-    assert fault == "environment: SHADOW_POSTGRES: the database has no tables of ours yet; run: shadow migrate"
+    error = check_database(postgres_server.url)
+    assert error == "environment: SHADOW_POSTGRES: the database has no tables of ours yet; run: shadow migrate"
 
 
-def test_a_database_nobody_named_says_where_to_name_it(check_database, tmp_path):
+def test_a_missing_database_url_is_reported_with_where_to_set_it(check_database, tmp_path):
     assert check_database("").startswith(
         f"{tmp_path}/shadow.toml: postgres.url: no database is named; set its URL here"
     )
 
 
 @pytest.mark.parametrize(
-    ("url", "what", "mend"),
+    ("url", "what", "fix"),
     [
         ("postgresql://me:hunter2@[::1/x", "the database's address cannot be read", "it looks like postgresql://"),
         ("mysql://me:hunter2@db/x", "the database's address starts with mysql://", "it must be postgresql://"),
@@ -299,39 +299,39 @@ def test_a_database_nobody_named_says_where_to_name_it(check_database, tmp_path)
         ("postgresql://me:pass@hun/ter2@db/x", "the database's address has an @ too many", "write %40"),
     ],
 )
-def test_an_address_that_is_none_is_told_with_what_is_one(check_database, url, what, mend):
-    fault = check_database(url)
-    assert fault.startswith(f"environment: SHADOW_POSTGRES: {what}; {mend}")
-    assert "ter2" not in fault
+def test_an_invalid_database_url_is_reported_with_a_valid_form(check_database, url, what, fix):
+    error = check_database(url)
+    assert error.startswith(f"environment: SHADOW_POSTGRES: {what}; {fix}")
+    assert "ter2" not in error
 
 
-def test_who_and_what_the_server_does_not_know_is_told_with_its_mend(check_database, postgres_url):
+def test_an_unknown_role_or_database_is_reported_with_its_fix(check_database, postgres_url):
     name = postgres_url.partition("?")[0].rpartition("/")[2]
     for url in (postgres_url.replace(name, "nothing_here"), postgres_url.replace("postgres@", "nobody:hunter2@")):
         assert "does not exist; create it on the server, or name another" in check_database(url)
 
 
-def test_a_role_without_rights_is_told_to_have_them_granted(check_database, postgres_url):
+def test_a_role_without_permissions_is_reported_with_where_they_are_listed(check_database, postgres_url):
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE ROLE without_rights LOGIN")
         try:
-            fault = check_database(postgres_url.replace("postgres@", "without_rights@"))
+            error = check_database(postgres_url.replace("postgres@", "without_rights@"))
         finally:
             connection.execute("DROP ROLE without_rights")
-    assert "permission denied for table" in fault
-    assert fault.endswith("; grant its role what docs/operator.md lists under Permissions")
+    assert "permission denied for table" in error
+    assert error.endswith("; grant its role what docs/operator.md lists under Permissions")
 
 
-def test_a_schema_that_somebody_changed_is_told_change_by_change(check_database, postgres_url):
+def test_a_changed_schema_is_reported_change_by_change(check_database, postgres_url):
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE somebody_elses (id int)")
-    fault = check_database(postgres_url)
-    assert fault.startswith("environment: SHADOW_POSTGRES: remove table somebody_elses: differs from the migrations; ")
+    error = check_database(postgres_url)
+    assert error.startswith("environment: SHADOW_POSTGRES: remove table somebody_elses: differs from the migrations; ")
 
 
 def test_the_file_alone_can_be_checked_where_nothing_runs(check):
-    said, code = check("--file-only", big="http://big.example", small="http://small.example", kafka="none:1")
-    assert code == 0, said
+    text, code = check("--file-only", big="http://big.example", small="http://small.example", kafka="none:1")
+    assert code == 0, text
 
 
 def test_where_nothing_is_configured_it_says_so_and_how_to_begin(shadow, monkeypatch):
@@ -340,9 +340,9 @@ def test_where_nothing_is_configured_it_says_so_and_how_to_begin(shadow, monkeyp
         done = shadow("check", *options)
         assert done.code == 1
         assert "ok " not in done.out
-        (said,) = done.err.splitlines()
-        assert "there is no shadow.toml here" in said
-        assert "[models.NAME]" in said
+        (text,) = done.err.splitlines()
+        assert "there is no shadow.toml here" in text
+        assert "[models.NAME]" in text
 
 
 def test_settings_from_the_environment_alone_are_checked_as_such(shadow, monkeypatch, broker):

@@ -103,8 +103,8 @@ def test_the_demo_shows_its_past_goes_on_live_stops_with_ctrl_c_and_starts_again
         past = first.ledger().mirrored
         first.until(lambda: first.ledger().mirrored > past + 20)  # live traffic, through the gateway
 
-        said = refused(command(folder.with_name("other"), **ports))
-        assert f"port {ports['gateway']}" in said
+        output = refused(command(folder.with_name("other"), **ports))
+        assert f"port {ports['gateway']}" in output
         others = {"gateway": free_port(), "dashboard": free_port()}
         assert f"a demo is running in {folder}" in refused(command(folder, **others))
         assert first.ledger().mirrored > past + 20  # and what it had is still there
@@ -136,7 +136,7 @@ def test_a_worker_that_dies_while_the_past_is_compared_ends_the_demo_with_its_lo
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "output"),
     [
         (
             ["--frontier-url", "http://127.0.0.1:1/v1", "--frontier-model", "gpt"],
@@ -156,26 +156,26 @@ def test_a_worker_that_dies_while_the_past_is_compared_ends_the_demo_with_its_lo
         (["--port", "28123", "--gateway-port", "28123"], "gateway and dashboard would both have port 28123"),
     ],
 )
-def test_what_cannot_work_is_one_clear_line_before_anything_starts(shadow, folder, options, said):
+def test_options_that_cannot_work_are_one_clear_line_before_anything_starts(shadow, folder, options, output):
     folder.mkdir()
     (folder / "demo.lock").touch()
     (folder / "logs").mkdir()
     (folder / "logs" / "worker.log").write_text("of the last demo")
     done = shadow("demo", "--folder", folder, *options)
     assert done.code == 1
-    assert said in done.err
+    assert output in done.err
     assert len(done.err.splitlines()) == 1
     assert (folder / "logs" / "worker.log").exists()
 
 
 @pytest.mark.parametrize(
-    ("port", "said"), [("99999", "or equal to 65535"), ("-1", "or equal to 1"), ("0", "or equal to 1")]
+    ("port", "output"), [("99999", "or equal to 65535"), ("-1", "or equal to 1"), ("0", "or equal to 1")]
 )
 @pytest.mark.parametrize("option", [("demo", "--port"), ("demo", "--gateway-port"), ("dashboard", "--port")])
-def test_a_port_that_is_none_is_refused_with_what_is_one(shadow, monkeypatch, option, port, said):
+def test_an_invalid_port_is_refused_with_the_valid_range(shadow, monkeypatch, option, port, output):
     monkeypatch.setenv("COLUMNS", "200")
     command, name = option
     done = shadow(command, name, port)
     assert done.code == 2
     assert name in done.err
-    assert said in done.err
+    assert output in done.err

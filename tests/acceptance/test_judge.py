@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shadow.cli.runtime import replay_judge
+from shadow.cli.replay import judge as replay_judge
 from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.settings import POSTGRES_VARIABLE
 from tests.acceptance.commands import Result, tasks_of, write
@@ -86,8 +86,8 @@ def test_votes_are_stored_and_never_paid_for_twice(
     assert server.requests == 24
     assert "12 pairs judged by judge for $0.0000" in second.err
     stored = shadow("report", "--json", "-")
-    for told in (first, second, stored):
-        (task,) = tasks_of(told.out)
+    for printed in (first, second, stored):
+        (task,) = tasks_of(printed.out)
         assert (task["regret"]["source"], task["regret"]["estimate"]) == ("judge", pytest.approx(1 / 3))
 
 

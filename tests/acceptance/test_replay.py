@@ -50,7 +50,7 @@ def recorded(lines: int = LINES, seed: int = 1) -> list[dict[str, Any]]:
 
 def without_excess(task: dict[str, Any]) -> dict[str, Any]:
     paired = ("excess_disagreement", "agreement_vs_ceiling")
-    return {name: told for name, told in task.items() if not name.startswith(paired)}
+    return {name: printed for name, printed in task.items() if not name.startswith(paired)}
 
 
 def test_a_file_is_judged_and_the_worst_segment_comes_first(shadow: Callable[..., Result], tmp_path: Path):
@@ -67,7 +67,7 @@ def test_a_file_is_judged_and_the_worst_segment_comes_first(shadow: Callable[...
     assert not (tmp_path / ".shadow").exists()
 
 
-def test_a_segment_flagged_on_few_pairs_is_not_said_to_have_too_few(shadow: Callable[..., Result], tmp_path: Path):
+def test_a_segment_flagged_on_few_pairs_does_not_show_not_enough_data(shadow: Callable[..., Result], tmp_path: Path):
     lines = recorded()
     for number, line in enumerate(lines):
         tried = number % 20 == 0
@@ -190,7 +190,7 @@ def test_a_report_can_start_at_a_moment_and_says_when_there_is_nothing(
     assert "sums: small is WORSE" in shadow("report", "--segment", "locale").out
 
 
-def test_what_no_database_can_hold_is_left_out_and_said(
+def test_a_pair_that_no_database_can_store_is_left_out_and_reported(
     shadow: Callable[..., Result], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
@@ -298,15 +298,15 @@ def test_an_exported_file_can_be_put_to_another_candidate(
     done = shadow("replay", "out.jsonl", "--candidate", "tiny", "--scorer", "numeric", "--json", "-")
     assert (done.code, len(small.requests)) == (0, 10)
     assert "10 replies asked for, 10 pairs newly stored, 30 were stored before and count once" in done.err
-    for told in (done, shadow("report", "--json", "-")):
-        by_name = {task["candidate"]: task for task in tasks_of(told.out)}
+    for printed in (done, shadow("report", "--json", "-")):
+        by_name = {task["candidate"]: task for task in tasks_of(printed.out)}
         assert (by_name["tiny"]["n"], by_name["tiny"]["agreement"]["n"]) == (10, 10)
         assert by_name["small"]["n"] == 20
         assert by_name["tiny"]["ceiling"] == by_name["small"]["ceiling"] == ceiling
         assert "big" not in by_name
 
 
-def test_a_line_that_comes_several_times_is_said_to_count_once(
+def test_a_line_that_occurs_several_times_counts_once_and_is_reported(
     shadow: Callable[..., Result], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)

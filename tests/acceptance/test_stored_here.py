@@ -1,6 +1,7 @@
 """What `shadow replay` stored without a database being named, through the other commands."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,27 +22,27 @@ from tests.acceptance.commands import Result, write
 #: The file by which a running PostgreSQL tells others about itself.
 RUNNING = EMBEDDED / "cluster" / "postmaster.pid"
 
+PAIRS = [
+    {
+        "id": str(n),
+        "task": "sums",
+        "at": (datetime.now(UTC) - timedelta(days=1)).isoformat(),
+        "request": {"messages": [{"role": "user", "content": f"{n} + 0?"}]},
+        "frontier": {"model": "big", "content": str(n)},
+        "candidate": {"model": "small", "content": str(n)},
+    }
+    for n in range(20)
+]
+
 
 @pytest.fixture
 def replayed(shadow: Callable[..., Result], tmp_path: Path) -> Callable[..., Result]:
     """The command line in a folder in which pairs were replayed, and nothing is configured."""
-    at = datetime.now(UTC) - timedelta(days=1)
-    pairs = [
-        {
-            "id": str(n),
-            "task": "sums",
-            "at": at.isoformat(),
-            "request": {"messages": [{"role": "user", "content": f"{n} + 0?"}]},
-            "frontier": {"model": "big", "content": str(n)},
-            "candidate": {"model": "small", "content": str(n)},
-        }
-        for n in range(20)
-    ]
-    assert shadow("replay", write(tmp_path / "pairs.jsonl", pairs), "--scorer", "numeric").code == 0
+    assert shadow("replay", write(tmp_path / "pairs.jsonl", PAIRS), "--scorer", "numeric").code == 0
     return shadow
 
 
-@pytest.mark.usefixtures("nothing_remembered")
+@pytest.mark.usefixtures("empty_page_caches")
 def test_what_was_replayed_without_a_database_is_on_the_dashboard(
     replayed: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,3 +88,19 @@ def test_what_was_replayed_can_be_pruned_and_watched(replayed: Callable[..., Res
     assert "0.5 s" in done.err  # what it waits for is said before it waits
     assert done.out.startswith("sums: processed up to 20")
     assert "0 incidents open" in done.out
+
+
+def test_several_replays_at_once_share_one_database_and_store_each_pair_once(tmp_path: Path) -> None:
+    """The first of them makes the database, while the others wait for it; each may be the last to leave."""
+    file = write(tmp_path / "pairs.jsonl", PAIRS)
+    argv = [sys.executable, "-m", "shadow", "replay", str(file), "--scorer", "numeric"]
+    env = {name: value for name, value in os.environ.items() if name != POSTGRES_VARIABLE}
+    replays = [
+        subprocess.Popen(argv, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    summaries = [replay.communicate(timeout=100)[1] for replay in replays]
+    assert [replay.returncode for replay in replays] == [0, 0, 0], summaries
+    new = [int(found[1]) for found in (re.search(r"(\d+) pairs newly stored", each) for each in summaries) if found]
+    assert sum(new) == len(PAIRS), summaries
+    assert not (tmp_path / RUNNING).exists()

@@ -53,8 +53,8 @@ class Up:
     def stopped_at(self, service: str) -> str:
         """When a service said that it had ended in order."""
         lines = [json.loads(line) for line in (self.logs / f"{service}.log").read_text().splitlines() if "{" in line]
-        (said,) = [line["timestamp"] for line in lines if line.get("event") == "stopped"]
-        return str(said)
+        (output,) = [line["timestamp"] for line in lines if line.get("event") == "stopped"]
+        return str(output)
 
 
 def ports() -> str:

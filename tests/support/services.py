@@ -1,7 +1,7 @@
-"""Real services for tests: each starts in about a second, and none is a mock.
+"""Real services for tests, without mocks: each starts in about a second.
 
-Ask for them by fixture name (see `conftest.py`); this module holds what the fixtures are
-made of, so that a fault test can start, freeze and kill a service of its own.
+Tests use them through the fixtures of `conftest.py`. This module has the parts of those fixtures,
+so that a fault test can start, freeze and kill a service of its own.
 """
 
 import asyncio
@@ -38,30 +38,30 @@ TEMPLATE = "template_migrated"
 def service_folder(name: str) -> Iterator[Path]:
     """A folder for a service's files.
 
-    Not pytest's own: its parent is closed to the user that runs Postgres when we are root.
+    Not pytest's own, whose parent is closed to other users, as whom PostgreSQL runs if we are root.
     """
     with tempfile.TemporaryDirectory(prefix=f"shadow-{name}-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
 def freeze(pid: int) -> None:
-    """Stop a process (SIGSTOP), and wait until it stands still.
+    """Stop a process (SIGSTOP), and wait until all its threads have stopped.
 
-    The signal stops one thread at once and the others when that one is next scheduled, which on
-    a busy machine leaves them time to read a few megabytes.
+    The signal stops one thread at once, and the others when that one is next scheduled. On a busy
+    machine they have time to read a few megabytes until then.
     """
     process = psutil.Process(pid)
     process.send_signal(signal.SIGSTOP)
 
-    def stands_still() -> bool:
+    def has_stopped() -> bool:
         return all(psutil.Process(thread.id).status() == psutil.STATUS_STOPPED for thread in process.threads())
 
-    poll_until(stands_still, timeout=20.0)
+    poll_until(has_stopped, timeout=20.0)
 
 
 @contextmanager
 def apache_kafka() -> Iterator[ApacheKafka]:
-    """A running Apache Kafka of our own. DevstackError where Java or its jars cannot be had."""
+    """A running Apache Kafka of our own. Raises DevstackError without Java or the jars."""
     find_java()
     fetch_jars(KAFKA_POM, KAFKA_JARS)
     with service_folder("kafka") as folder:
@@ -82,7 +82,7 @@ def apache_kafka_or_skip(stack: ExitStack) -> ApacheKafka:
 
 
 def unique_topics() -> TopicSettings:
-    """Topic names nobody else has, so that tests may share one broker."""
+    """Unique topic names, so that tests may share one broker."""
     suffix = uuid.uuid4().hex[:12]
     return TopicSettings(
         exchanges=f"shadow.exchanges.{suffix}",
@@ -92,7 +92,7 @@ def unique_topics() -> TopicSettings:
 
 
 def create_template(server: EmbeddedPostgres) -> None:
-    """Migrate one database, from which every test's own is then copied in milliseconds."""
+    """Migrate one database. The databases of the tests are copied from it in milliseconds."""
     upgrade = importlib.import_module("shadow.store.schema.migrate").upgrade
     _execute(server, f'CREATE DATABASE "{TEMPLATE}"')
     upgrade(with_database(server.url, TEMPLATE))

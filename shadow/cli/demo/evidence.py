@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from dashboard.views.review import plan as review_plan
 from dashboard.views.review.plan import Plan
 from shadow.devstack.simulation.reviewers import REVIEWERS, preference
-from shadow.devstack.simulation.traffic import GRADED_SHARES
+from shadow.devstack.simulation.traffic import REFERENCE_SHARES
 from shadow.devstack.simulation.world import World
 from shadow.settings import Settings, TaskSettings
 from shadow.store.feedback import labels as stored_labels
@@ -42,7 +42,7 @@ def report_evidence(
         return
     for name in judged:
         print_line(_judge_line(database, name, settings.tasks[name]))
-    for name in (name for name in judged if not GRADED_SHARES[name]):
+    for name in (name for name in judged if not REFERENCE_SHARES[name]):
         with engine.transaction(database) as connection:
             recorded = label(connection, name, settings, world)
         print_line(f"people (simulated): {recorded:,} labels on {name} by {' and '.join(REVIEWERS)}")

@@ -1,4 +1,4 @@
-"""The shadow.toml that the demo writes for itself: a file to read, and to start one's own from."""
+"""The shadow.toml that the demo writes for itself, which can also be the start of your own."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,29 +22,29 @@ _PRICES: Final[Mapping[Part, tuple[float, float]]] = {
     "candidate": (0.1, 0.2),
     "judge": (0.15, 0.6),
 }
-#: The candidate answers the whole past in well under a minute. The judge takes longer over it, so
-#: that it slows nothing else down.
+#: The candidate answers the whole history in well under a minute. The judge is slower, so that it
+#: takes no processor time from the rest.
 _CONCURRENCY: Final[Mapping[Part, int]] = {"frontier": 128, "candidate": 256, "judge": 24}
 
-#: Mean regret that the owners of this world accept: more than the candidate's on an average day,
-#: less than in its bad segment.
+#: Mean regret that the owners accept: above the candidate's on an average day, below that in its bad
+#: segment.
 _REGRET_LIMIT: Final = 0.10
-#: Invoices have their right answers, and need no judge.
+#: Rubrics of the judged tasks. Invoices have references and need no judge.
 _RUBRICS: Final = {
     "ticket-intent": "The better reply names what the customer wants. Ignore case and punctuation.",
     "reply-draft": "The better reply answers what the customer asked, in the customer's language.",
 }
-#: What has no right answers is judged more often.
+#: The task without references is judged more often.
 _JUDGE_RATES: Final = {"ticket-intent": 0.25, "reply-draft": 0.5}
 _JUDGE_USD_PER_DAY: Final = 5.0
 _REVIEWS_PER_DAY: Final = 100
-#: After the rollout, the share of what the candidate served that the frontier answers too.
+#: Share of the exchanges served by the candidate that the frontier answers too.
 _REGRET_RATE: Final = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """Which of the two models are real: a url, the name it serves, where its key is."""
+    """Which of the two models are real: the URL, the model's name, and the variable with its key."""
 
     frontier_url: str | None
     frontier_name: str | None
@@ -61,22 +61,22 @@ class Models:
             if bool(url) != bool(name):
                 raise UsageError(f"--{role}-url and --{role}-model belong together: give both or neither")
             if key_env and not url:
-                raise UsageError(f"--{role}-key-env is of no use without --{role}-url: a simulated model needs no key")
-        # The pages, the database and `served_by` know a model by its name alone.
+                raise UsageError(f"--{role}-key-env needs --{role}-url: a simulated model has no key")
+        # The pages, the database and `served_by` identify a model only by its name.
         if self.name("frontier") == self.name("candidate"):
             raise UsageError(
-                f"frontier and candidate are both called {self.name('frontier')!r}, so nobody could tell them apart: "
+                f"frontier and candidate have the same name {self.name('frontier')!r}: "
                 "serve one of them under another name"
             )
-        self.real()  # an address that is none shows at once
+        self.real()  # raises UsageError for a URL that is not one
 
     def name(self, role: Role) -> str:
-        """Under which a model is served, and appears everywhere."""
+        """The name under which a model is served and shown."""
         given = self.frontier_name if role == "frontier" else self.candidate_name
         return given or NAMES[role]
 
     def real(self) -> dict[str, ModelSettings]:
-        """The models that are not simulated, by their names."""
+        """The real models, by their names."""
         found: dict[str, ModelSettings] = {}
         if self.frontier_url:
             found[self.name("frontier")] = _real("frontier", self.frontier_url, self.frontier_key_env)
@@ -104,7 +104,7 @@ def _real(role: Role, url: str, key_env: str | None) -> ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """Where the services listen, on loopback."""
+    """The ports of the services, on loopback."""
 
     gateway: int
     dashboard: int
@@ -115,7 +115,7 @@ class Ports:
 
     @classmethod
     def beside(cls, *, gateway: int, dashboard: int) -> "Ports":
-        """The two that people use as given; the health ports wherever there is room."""
+        """Gateway and dashboard on the given ports; the health endpoints on free ones."""
         health = {name: free_port() for name in ("worker", "scorer", "judge", "monitor")}
         return cls(gateway=gateway, dashboard=dashboard, **health)
 
@@ -148,7 +148,7 @@ def _lines(models: Models, ports: Ports, simulated: SimulatedModels) -> Iterable
         yield "ceiling_rate = 0.1"
         yield f"regret_rate = {_REGRET_RATE}"
         yield f"regret_limit = {_REGRET_LIMIT}"
-        yield f"max_age_s = {int(timeline.HISTORY.total_seconds() * 2)} # the past is weeks old"
+        yield f"max_age_s = {int(timeline.HISTORY.total_seconds() * 2)} # the history is weeks old"
         if models.all_simulated and task in _RUBRICS:
             yield f"rubric = {json.dumps(_RUBRICS[task])}"
             yield f"judge = {json.dumps(judge)}"
@@ -156,13 +156,13 @@ def _lines(models: Models, ports: Ports, simulated: SimulatedModels) -> Iterable
             yield f"judge_usd_per_day = {_JUDGE_USD_PER_DAY}"
             yield f"reviews_per_day = {_REVIEWS_PER_DAY}"
     yield ""
-    # The embedded broker lets nobody in before half a session has passed.
+    # The embedded broker admits a consumer only after half a session.
     yield "[kafka]\nsession_timeout_s = 3"
     yield f"[gateway]\nport = {ports.gateway}"
     yield f"[worker]\nhealth_port = {ports.worker}"
     yield f"[scorer]\nhealth_port = {ports.scorer}"
     yield f"[judge]\nevery_s = 1\nhealth_port = {ports.judge}"
-    # Weeks go by in seconds here, and nobody wants to wait a minute for what they come to.
+    # Weeks take seconds here, so the monitor must not wait a minute for late pairs.
     yield f"[monitor]\nevery_s = 2\nsettle_s = 25\nhealth_port = {ports.monitor}"
     yield f"[dashboard]\nport = {ports.dashboard}"
 

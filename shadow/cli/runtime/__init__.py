@@ -1,10 +1,14 @@
-"""What commands share while they run.
+"""What commands share, and what they do that is not a service of its own.
 
-storage        the database of the commands that people run by hand
-supervisor     several services as children of one command
-preflight      whether broker, database and models can be reached and used
-logs           structured log lines of the long-running commands
-loop_thread    an event loop in a thread of its own
-replay_models  replies that a pairs file lacks, asked for live
-replay_judge   judge verdicts that a pairs file lacks
+options          options that several commands have
+logs             structured log lines of the long-running commands
+storage          the database of the commands that people run by hand
+services         the services that `shadow up` and `shadow demo` run
+supervisor       runs several services as children of one command
+checks           the checks of `shadow check`
+preflight        whether broker, database and models can be reached
+migration        what `shadow migrate` does with a database
+stored_evidence  the evidence that the database holds
+pair_lines       stored pairs as lines of a pairs file
+label_import     reads labels from a file into the database
 """

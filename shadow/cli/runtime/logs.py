@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from structlog.typing import Processor
 
-#: Libraries that write message payloads or a line per fetch at DEBUG; never below this.
+#: Libraries that log payloads or a line per fetch at DEBUG. They log only from WARNING on.
 _QUIET: Final = ("kafka", "aiokafka", "faust", "mode", "httpx2", "openai", "uvicorn.access", "asyncio")
 
 
@@ -15,7 +15,7 @@ def configure(*, level: str = "INFO") -> None:
     """Send structlog and the standard library's logging to standard error, in one format.
 
     Readable lines on a terminal, JSON lines elsewhere. The Kafka client logs keys, values
-    and headers at DEBUG, so noisy libraries are pinned at WARNING whatever `level` says.
+    and headers at DEBUG, so such libraries stay at WARNING for every `level`.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

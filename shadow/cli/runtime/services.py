@@ -34,7 +34,7 @@ def services_of(settings: Settings, config: Path | None) -> list[Service]:
 def _consumer(
     name: str, section: WorkerSettings | ScorerSettings | JudgeSettings | MonitorSettings, *arguments: str
 ) -> Service:
-    """A service that has nothing but its health to say over HTTP."""
+    """A service that serves only its health over HTTP."""
     port = section.health_port
     ready_url = f"http://{_local(section.health_host)}:{port}/readyz"
     return Service(name=name, port=port, ready_url=ready_url, arguments=arguments)

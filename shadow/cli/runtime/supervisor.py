@@ -1,7 +1,7 @@
-"""Several `shadow` services as children of one command: started, watched, stopped together.
+"""Runs several `shadow` services as children of one command: starts, watches and stops them together.
 
-`shadow up` and `shadow demo` are this and little more. Each service is the very command an
-operator would run on its own, in its own process, with its own log.
+`shadow up` and `shadow demo` use it. Each service is the command that an operator would run by
+itself, in its own process, with its own log.
 """
 
 import signal
@@ -18,7 +18,7 @@ from pathlib import Path
 from shadow.devstack.services.processes import ServerProcess, answers, tail
 from shadow.errors import UsageError
 
-#: How long a service may take to say that it is ready. Streamlit and Faust import for seconds.
+#: Longest wait for a service to be ready. Streamlit and Faust take seconds to import.
 START_TIMEOUT_S = 60.0
 
 
@@ -34,7 +34,7 @@ class Service:
 
 
 def refuse_used_ports(services: Sequence[Service]) -> None:
-    """UsageError for the first service whose port another of them wants, or somebody else has."""
+    """Raise UsageError for the first service whose port another service has, or another program uses."""
     wanted: dict[int, str] = {}
     for service in services:
         if not service.port:
@@ -42,7 +42,7 @@ def refuse_used_ports(services: Sequence[Service]) -> None:
         other = wanted.setdefault(service.port, service.name)
         if other != service.name:
             raise UsageError(
-                f"{other} and {service.name} would both have port {service.port}: set another port for one of them"
+                f"{other} and {service.name} have the same port {service.port}: set another port for one of them"
             )
         if answers(service.port):
             raise UsageError(
@@ -76,25 +76,25 @@ def running(
 
 
 def watch(children: Sequence[ServerProcess], stop: threading.Event, *, every_s: float = 0.5) -> None:
-    """Return when `stop` is set; UsageError as soon as a child has ended by itself."""
+    """Return when `stop` is set. Raises UsageError as soon as a child has ended by itself."""
     while not stop.wait(every_s):
         refuse_ended(children)
 
 
 def refuse_ended(children: Sequence[ServerProcess]) -> None:
-    """UsageError, with its last words, for the first child that has ended by itself."""
+    """Raise UsageError, with the end of its log, for the first child that has ended by itself."""
     for child in children:
         if not child.running:
-            raise UsageError(f"{child.name} has ended: {tail(child.log)} (whole log: {child.log})")
+            raise UsageError(f"{child.name} has ended: {tail(child.log)} (the whole log: {child.log})")
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that a stop is orderly wherever it comes."""
+    """An event that Ctrl-C or SIGTERM sets, so that everything can stop in order. A second signal interrupts."""
     stop = threading.Event()
 
     def ask(*_: object) -> None:
-        if stop.is_set():  # a second Ctrl-C: the person means it
+        if stop.is_set():  # a second Ctrl-C
             raise KeyboardInterrupt
         stop.set()
 
@@ -107,7 +107,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 
 def is_ready(url: str) -> bool:
-    """Does GET `url` answer 200?"""
+    """Whether GET `url` answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own services' addresses
             return bool(answer.status == 200)

@@ -1,10 +1,10 @@
-"""A simulated judge: reads the two replies in a judge's prompt, and knows what is right in the world.
+"""A simulated judge: reads the two replies in a judge's prompt, and knows the world's right answers.
 
-    app = judge_app(world)                             # errs as often as stated, and likes the first place
-    app = judge_app(world, gullible_in="A")            # obeys what a reply in that place tells it
+    app = judge_app(world)                             # errs with stated probabilities, with a position bias
+    app = judge_app(world, gullible_in="A")            # obeys instructions in the reply in that place
 
-It errs the same way each time for the same pair. How often is stated, so that what is measured
-about it elsewhere can be held against the truth.
+For the same pair it errs in the same way each time. Its error rates are stated, so that estimates
+of them can be compared with the truth.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from shadow.devstack.model_servers.models import SimulatedServer
 from shadow.devstack.simulation import workloads
 from shadow.devstack.simulation.seeded_random import draws
-from shadow.devstack.simulation.world import World, last_words
+from shadow.devstack.simulation.world import World, last_user_message
 from shadow.records import Reply, Usage
 
 JUDGE_NAME: Final = "simulated-judge"
@@ -24,19 +24,19 @@ LATENCY_MS: Final = 350.0
 
 Place: TypeAlias = Literal["A", "B"]
 
-# The word that parts what was quoted from what was asked stands in the question itself, once.
+# The word in the marker lines, which separate quoted text from instructions. The question names it once.
 _WORD: Final = re.compile(r"^The word of this question's marker lines is (\w+)\.$", re.MULTILINE)
 _TURNS: Final = re.compile(r"system: (?P<system>.*?)\n\nuser: (?P<user>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """How a simulated judge errs.
+    """The error rates of a simulated judge.
 
-    Of pairs with one right reply it sees the difference in the share `sensitivity`; of pairs that
-    are equally good it calls either reply worse in the share `1 - specificity`. Whatever it
-    thinks, in the share `position_bias` of its answers it names the first place: asked both ways,
-    that turns a difference into a tie, so that `sensitivity · (1 - position_bias)` is left.
+    Of pairs with one right reply it finds the share `sensitivity`; of equally good pairs it calls
+    one reply worse in the share `1 - specificity`. In the share `position_bias` of its answers it
+    prefers the first place regardless. Asked in both orders, that turns a difference into a tie, so
+    that the effective sensitivity is `sensitivity · (1 - position_bias)`.
     """
 
     sensitivity: float = 0.90
@@ -47,16 +47,16 @@ class Traits:
 FAULTLESS: Final = Traits(sensitivity=1.0, specificity=1.0, position_bias=0.0)
 
 
-class Asked(NamedTuple):
-    """What a judge's prompt quotes."""
+class QuotedPair(NamedTuple):
+    """The texts that a judge's prompt quotes."""
 
     request: str
     replies: dict[Place, str]
 
 
-def read_question(body: Mapping[str, Any]) -> Asked | None:
-    """The quoted parts of a judge's prompt; None for a request that is none."""
-    text = last_words(body)
+def read_question(body: Mapping[str, Any]) -> QuotedPair | None:
+    """The quoted parts of a judge's prompt; None for another kind of request."""
+    text = last_user_message(body)
     word = _WORD.search(text)
     if word is None:
         return None
@@ -68,7 +68,7 @@ def read_question(body: Mapping[str, Any]) -> Asked | None:
         if not (begins and ends):
             return None
         found[part] = quoted
-    return Asked(found["request"], {"A": found["reply A"], "B": found["reply B"]})
+    return QuotedPair(found["request"], {"A": found["reply A"], "B": found["reply B"]})
 
 
 def judge_app(
@@ -82,7 +82,7 @@ def judge_app(
 ) -> SimulatedServer:
     """A server for the world's judge. It refuses a response format (400) unless `structured`.
 
-    `gullible_in` makes it prefer the reply in that place whenever it says more than an answer.
+    `gullible_in` makes it prefer the reply in that place if that contains more than an answer.
     """
 
     def answer(body: Mapping[str, Any], _number: int) -> Reply:
@@ -92,8 +92,8 @@ def judge_app(
         if asked is None:
             return _reply("I compare two replies; there are none here.", body)
         reading = _reading(asked.request)
-        if gullible_in is not None and reading and workloads.says_more(reading, asked.replies[gullible_in]):
-            return _verdict(gullible_in, "simulated: it told me so", body)
+        if gullible_in is not None and reading and workloads.has_extra_text(reading, asked.replies[gullible_in]):
+            return _verdict(gullible_in, "simulated: the reply says so", body)
         better, why = _better(world.seed, reading, asked, traits)
         return _verdict(better, f"simulated: {why}", body)
 
@@ -106,17 +106,17 @@ def _reading(request: str) -> workloads.Reading | None:
 
 
 def _better(
-    seed: int, reading: workloads.Reading | None, asked: Asked, traits: Traits
+    seed: int, reading: workloads.Reading | None, asked: QuotedPair, traits: Traits
 ) -> tuple[Place | Literal["tie"], str]:
     one, other = asked.replies["A"], asked.replies["B"]
     if reading is None or one == other:
-        return "tie", "nothing tells them apart"
-    # The order of the replies must not matter to what is thought of them, only to the bias.
+        return "tie", "the replies do not differ"
+    # The order of the replies affects only the position bias.
     first, second = sorted((one, other))
     steady = draws(seed, "judge", asked.request, first, second)
     if draws(seed, "place", asked.request, one, other)[0] < traits.position_bias:
         return "A", "it came first"
-    right = {place: workloads.is_right(reading, said) for place, said in asked.replies.items()}
+    right = {place: workloads.is_right(reading, reply) for place, reply in asked.replies.items()}
     if right["A"] != right["B"]:
         better: Place = "A" if right["A"] else "B"
         return (better, "the other one is wrong") if steady[0] < traits.sensitivity else ("tie", "both seem fine")
@@ -130,6 +130,6 @@ def _verdict(better: str, reason: str, body: Mapping[str, Any]) -> Reply:
 
 
 def _reply(content: str, body: Mapping[str, Any]) -> Reply:
-    said = sum(len(str(message.get("content"))) for message in body.get("messages", ()))
-    usage = Usage(prompt_tokens=said // 4 + 8, completion_tokens=len(content) // 4 + 1)
+    characters = sum(len(str(message.get("content"))) for message in body.get("messages", ()))
+    usage = Usage(prompt_tokens=characters // 4 + 8, completion_tokens=len(content) // 4 + 1)
     return Reply(model=JUDGE_NAME, content=content, finish_reason="stop", usage=usage, latency_ms=LATENCY_MS)

@@ -1,10 +1,10 @@
 """Simulated OpenAI-compatible servers: the world's two models, and a plain echo for tests.
 
     app = simulated_app("frontier", world)          # answers as the seeded world says
-    app = echo_app(latency_ms=200)                  # repeats what the user said
+    app = echo_app(latency_ms=200)                  # repeats the user's message
 
-Both are bare ASGI, without a framework, because benchmarks measure others against them.
-Whatever they answer is labelled: a header, the system fingerprint and the model's name.
+Both are plain ASGI, without a framework, because benchmarks measure others against them. Every
+answer is marked as simulated: by a header, the system fingerprint and the model's name.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ import msgspec
 from shadow.devstack.model_servers import openai_format
 from shadow.devstack.model_servers.structured import shaped
 from shadow.devstack.simulation.accuracy import MODEL_NAMES
-from shadow.devstack.simulation.world import World, last_words
+from shadow.devstack.simulation.world import World, last_user_message
 from shadow.records import Reply, Role, Usage
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-#: What the model behind a server answers to a request's body; the number tells tries apart.
+#: Gives the model's reply to a request's body. The number of the request distinguishes retries.
 Answer: TypeAlias = Callable[[Mapping[str, Any], int], Reply]
 
 _LABEL: Final = (b"x-shadow-simulated", b"true")
@@ -38,11 +38,11 @@ _EVENTS: Final = (b"content-type", b"text/event-stream; charset=utf-8")
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Every `every`-th request meets this fault; `every=1` means each of them.
+    """Every `every`-th request fails in this way; `every=1` means each of them.
 
     `rate_limited` is a 429 with `retry-after`, `error` a 500, `malformed` a 200 whose body
-    is broken JSON, `cut` a connection closed half-way through the answer, and `silent` no
-    answer until the client gives up.
+    is broken JSON, `cut` a connection closed halfway through the answer, and `silent` no
+    answer until the client disconnects.
     """
 
     kind: Literal["rate_limited", "error", "malformed", "cut", "silent"]
@@ -61,10 +61,10 @@ class Seen(NamedTuple):
 class SimulatedServer:
     """An ASGI app that answers `/v1/chat/completions`, `/v1/responses` and `/v1/models`.
 
-    It sleeps `time_scale` times the latency each reply claims. `seen` holds the last `keep`
-    requests, `requests` counts all, and `hang_ups` those whose client left early. A reply that
-    is `rejected` goes out as a 400. Unless `shapes` is off, answers are brought into the shape
-    that a request asks for.
+    It sleeps `time_scale` times the latency that each reply reports. `seen` holds the last `keep`
+    requests, `requests` counts all, and `hang_ups` those whose client disconnected early. A reply that
+    is `rejected` goes out as a 400. Unless `shapes` is off, answers have the form that
+    the request asks for.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class SimulatedServer:
             case "GET", "/v1/models":
                 await _respond(send, 200, openai_format.models([self._name]))
             case _:
-                message = f"no such thing here: {scope['method']} {scope['path']}"
+                message = f"there is no such endpoint: {scope['method']} {scope['path']}"
                 await _respond(send, 404, openai_format.error(message, kind="invalid_request_error"))
 
     async def _complete(self, api: Literal["chat", "responses"], raw: bytes, receive: Receive, send: Send) -> None:
@@ -147,7 +147,7 @@ class SimulatedServer:
         write = openai_format.chat if api == "chat" else openai_format.response
         content = write(reply, number=number, created=created)
         if fault is not None:
-            await _respond(send, 200, content[: len(content) // 2], claimed=len(content) if cut else None)
+            await _respond(send, 200, content[: len(content) // 2], declared=len(content) if cut else None)
             return
         await _respond(send, 200, content, (b"x-request-id", b"simulated-%d" % number))
 
@@ -166,7 +166,7 @@ class SimulatedServer:
     async def _stream(
         self, events: list[bytes], reply: Reply, receive: Receive, send: Send, *, number: int, cut: bool
     ) -> None:
-        """Send `events` at the pace the reply claims, until done, cut or the client has gone."""
+        """Send `events` at the pace that the reply reports, until all are sent, or cut, or the client disconnects."""
         first, total = reply.ttft_ms or 0.0, reply.latency_ms or 0.0
         between = max(0.0, total - first) / max(1, len(events) - 1)
         headers = [_EVENTS, _LABEL, (b"cache-control", b"no-cache"), (b"x-request-id", b"simulated-%d" % number)]
@@ -181,7 +181,7 @@ class SimulatedServer:
                     self.hang_ups += 1
                     return
                 await send({"type": "http.response.body", "body": event, "more_body": True})
-            if not cut:  # a response that is never finished is how ASGI says "connection lost"
+            if not cut:  # an unfinished response makes the ASGI server close the connection
                 await send({"type": "http.response.body", "body": b""})
         finally:
             client.cancel()
@@ -190,7 +190,7 @@ class SimulatedServer:
 def simulated_app(
     role: Role, world: World, *, time_scale: float = 0.1, fault: Fault | None = None, keep: int = 0
 ) -> SimulatedServer:
-    """A server for one of the world's models; it sleeps `time_scale` of the latency it claims."""
+    """A server for one of the world's models; it sleeps `time_scale` times the latency that it reports."""
 
     def answer(body: Mapping[str, Any], number: int) -> Reply:
         return world.reply_of(role, body, datetime.now(UTC), attempt=str(number))
@@ -206,14 +206,14 @@ def echo_app(
     fault: Fault | None = None,
     keep: int = 0,
 ) -> SimulatedServer:
-    """A server that repeats what the user said, or always says `content`, after `latency_ms`."""
+    """A server that answers with the user's message, or always with `content`, after `latency_ms`."""
 
     def answer(body: Mapping[str, Any], _number: int) -> Reply:
-        said = last_words(body)
-        usage = Usage(prompt_tokens=len(said) // 4 + 1, completion_tokens=len(content or said) // 4 + 1)
+        message = last_user_message(body)
+        usage = Usage(prompt_tokens=len(message) // 4 + 1, completion_tokens=len(content or message) // 4 + 1)
         return Reply(
             model=str(body.get("model", name)),
-            content=said if content is None else content,
+            content=message if content is None else content,
             finish_reason="stop",
             usage=usage,
             latency_ms=latency_ms,
@@ -233,9 +233,9 @@ async def _read(receive: Receive) -> bytes:
 
 
 async def _respond(
-    send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes], claimed: int | None = None
+    send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes], declared: int | None = None
 ) -> None:
-    """Send a whole answer; `claimed` more bytes than there are make it one that was cut."""
-    length = (b"content-length", b"%d" % (claimed or len(body)))
+    """Send an answer. With `declared`, a content length beyond `body`, it looks like one that was cut."""
+    length = (b"content-length", b"%d" % (declared or len(body)))
     await send({"type": "http.response.start", "status": status, "headers": [_JSON, length, _LABEL, *headers]})
-    await send({"type": "http.response.body", "body": body, "more_body": claimed is not None})
+    await send({"type": "http.response.body", "body": body, "more_body": declared is not None})

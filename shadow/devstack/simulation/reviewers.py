@@ -1,6 +1,6 @@
-"""Simulated people who label pairs: they know what is right in the world, and err now and then.
+"""Simulated people who label pairs: they know the world's right answers, and sometimes err.
 
-Each errs in pairs of their own, so that two of them agree often and not always.
+Each errs on different pairs, so that two of them agree often and not always.
 """
 
 from typing import Final
@@ -10,20 +10,20 @@ from shadow.devstack.simulation.seeded_random import draws, pick
 from shadow.devstack.simulation.world import reading_of
 from shadow.records import Preference, Reply, Trial, candidate_reply, frontier_reply
 
-#: Their names, which say what they are wherever they show.
+#: Their names, which show that they are simulated.
 REVIEWERS: Final = ("simulated Ada", "simulated Ben")
 
-#: Of the pairs they look at, the share of which they say something else than what is so.
-ERRS: Final = 0.02
+#: Share of pairs that they label wrong.
+ERROR_RATE: Final = 0.02
 
 _PREFERENCES: Final[tuple[Preference, ...]] = ("frontier", "tie", "candidate")
 
 
 def preference(reviewer: str, trial: Trial, *, seed: int) -> Preference:
-    """What `reviewer` says of a pair; the same each time they are asked."""
+    """The label that `reviewer` gives to a pair; the same each time."""
     truth = _truth(trial)
     slip, which = draws(seed, "reviewer", reviewer, trial.exchange.id, trial.kind, trial.candidate)[:2]
-    if slip >= ERRS:
+    if slip >= ERROR_RATE:
         return truth
     return pick([each for each in _PREFERENCES if each != truth], which)
 

@@ -1,4 +1,4 @@
-"""Chance that always falls the same way: draws from a hash of what they depend on."""
+"""Reproducible random numbers: draws from a hash of what they depend on."""
 
 import struct
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ def draws(*depends_on: object) -> tuple[float, ...]:
 
 
 def pick(options: Sequence[T], draw: float) -> T:
-    """The option that `draw` falls on, each as likely as the next."""
+    """The option that `draw` selects. All are equally likely."""
     return options[min(int(draw * len(options)), len(options) - 1)]
 
 
 def pick_weighted(weights: dict[str, float], draw: float) -> str:
-    """The name that `draw` falls on, each as likely as its weight (they sum to 1)."""
+    """The name that `draw` selects, with its weight as its probability. Weights sum to 1."""
     for name, weight in weights.items():
         if draw < weight:
             return name

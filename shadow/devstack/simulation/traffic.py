@@ -1,9 +1,9 @@
 """The simulated application: weeks of past exchanges at once, then live requests for as long as asked.
 
-The past goes straight onto Kafka through the publisher, each exchange with its own event time,
-because a gateway stamps what it sees with now. Everything after Kafka is the real pipeline.
-Live requests are made with the official client, as an application's would be: through the gateway
-where the frontier serves, and mirrored by the SDK where the candidate does.
+Past exchanges go to Kafka through the publisher, each with its own event time, because a gateway
+would stamp them with the current time. Everything after Kafka is the real pipeline. Live requests
+are made with the official client, as an application makes them: through the gateway if the
+frontier serves them, and mirrored by the SDK if the candidate does.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from shadow.publisher import Publisher
 from shadow.records import Exchange
 from shadow.settings import Settings
 
-#: Of the past exchanges, the share for which somebody wrote down the right answer. Of invoices
-#: nearly all, since they are paid; of drafts none, since there is no one right way to say it.
-GRADED_SHARES: Final = {"ticket-intent": 0.5, "invoice-fields": 0.95, "reply-draft": 0.0}
-#: Most past exchanges on their way to Kafka: far below what makes the publisher drop.
-_MOST_UNDER_WAY: Final = 1_000
+#: Share of past exchanges with a reference. Of invoices nearly all, because they are paid; of drafts
+#: none, because a draft has more than one right wording.
+REFERENCE_SHARES: Final = {"ticket-intent": 0.5, "invoice-fields": 0.95, "reply-draft": 0.0}
+#: Most past exchanges in flight to Kafka: far below the publisher's limit.
+_MAX_IN_FLIGHT: Final = 1_000
 #: A rough size of one exchange, for the publisher's budget.
 _SIZE_BYTES: Final = 3_000
 #: Live requests are numbered from here, so that they never repeat one of the past.
@@ -41,7 +41,7 @@ def past_exchanges(world: World, settings: Settings, *, count: int, span: timede
     start = world.now - span
     for index, at in enumerate(world.schedule(count, start, world.now)):
         ask = world.ask(index, at)
-        graded = draws(world.seed, "graded", index)[0] < GRADED_SHARES[ask.task]
+        has_reference = draws(world.seed, "graded", index)[0] < REFERENCE_SHARES[ask.task]
         server = _server(settings, ask)
         reply = world.reply_of(ask.served_by, ask.body, at)
         cost = prices.cost_usd(settings.models[server], settings.sent_name(server), reply.usage)
@@ -54,17 +54,17 @@ def past_exchanges(world: World, settings: Settings, *, count: int, span: timede
             served_by=ask.served_by,
             segment=ask.segment,
             unit=ask.unit,
-            reference=ask.reference if graded else None,
+            reference=ask.reference if has_reference else None,
         )
 
 
 def publish_past(
     publisher: Publisher, exchanges: Iterator[Exchange], *, progress: Callable[[int], None], stopped: Callable[[], bool]
 ) -> int:
-    """Put `exchanges` onto Kafka as fast as it takes them; the number sent. Ends early when `stopped()`."""
+    """Send `exchanges` to Kafka as fast as it accepts them; the number sent. Ends early when `stopped()`."""
     sent = 0
     for exchange in exchanges:
-        while _under_way(publisher) > _MOST_UNDER_WAY and not stopped():
+        while _in_flight(publisher) > _MAX_IN_FLIGHT and not stopped():
             time.sleep(0.01)
         if stopped():
             break
@@ -84,13 +84,13 @@ async def live(
     failed: Callable[[Exception], None],
     stopped: Callable[[], bool],
 ) -> None:
-    """Ask what the world's users ask, with Poisson arrivals, until `stopped()`.
+    """Make the requests of the world's users, with Poisson arrivals, until `stopped()`.
 
-    Each task is asked of the frontier that `settings` names for it, which may be a real one. The
-    gateway serves the frontier alone; users whom the candidate serves are sent to it by the
-    application itself, with the SDK, whose exchanges go through `publisher`.
+    A task's requests go to the frontier that `settings` names, which may be a real one. The gateway
+    serves only the frontier. The application itself sends the candidate's users to the candidate,
+    with the SDK, whose exchanges go through `publisher`.
 
-    A request that fails is the user's loss and not the end of the traffic; `failed` hears of it.
+    A failed request does not end the traffic; `failed` is called with its error.
     """
     candidate_url = settings.models[settings.tasks[timeline.ROLLOUT_TASK].candidates[0]].base_url
     rng = random.Random(world.seed)  # noqa: S311 - traffic, not secrets
@@ -113,7 +113,7 @@ async def live(
 
 
 def _client(url: str) -> AsyncOpenAI:
-    # One key for all: the simulated endpoints take any, and the gateway must not need it.
+    # One key for all: the simulated endpoints accept any, and the gateway must not need one.
     return AsyncOpenAI(base_url=url, api_key="simulated", max_retries=0, timeout=30)
 
 
@@ -130,18 +130,18 @@ async def _send(
         if isinstance(answer, AsyncStream):
             async for _ in answer:
                 pass
-    except OpenAIError as fault:
-        failed(fault)
+    except OpenAIError as error:
+        failed(error)
 
 
 def _server(settings: Settings, ask: Ask) -> str:
-    """The name in [models] of the one who serves a request."""
+    """The name in [models] of the model that serves a request."""
     task = settings.tasks[ask.task]
     return task.frontier if ask.served_by == "frontier" else task.candidates[0]
 
 
-def _under_way(publisher: Publisher) -> int:
-    """Exchanges accepted whose fate is still open."""
+def _in_flight(publisher: Publisher) -> int:
+    """The number of accepted exchanges that are neither sent nor dropped yet."""
     counts = publisher.counts().counts.values()
     return sum(
         n if outcome == "accepted" else -n for task in counts for outcome, n in task.items() if _is_fate(outcome)

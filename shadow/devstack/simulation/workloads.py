@@ -1,10 +1,10 @@
-"""The three tasks of the simulated world: what a request says, how it is read, what answers it.
+"""The three tasks of the simulated world: writing their requests, reading them, and answering them.
 
     ticket-intent    classification: a support ticket, one of eight intents
     invoice-fields   extraction:     an invoice, five fields as JSON
     reply-draft      generation:     a support ticket, a short reply to the customer
 
-A model is told nothing beyond the request. What the right answer is it finds out by reading.
+A model knows only the request, and finds the right answer by reading it.
 """
 
 import json
@@ -24,7 +24,7 @@ from shadow.devstack.simulation.phrases import (
 from shadow.devstack.simulation.seeded_random import pick
 from shadow.records import TaskKind
 
-#: The tasks, and the kind that picks their scorer.
+#: The tasks, and the kind that selects their scorer.
 KINDS: Final[dict[str, TaskKind]] = {
     "ticket-intent": "classification",
     "invoice-fields": "extraction",
@@ -63,7 +63,7 @@ _CORE_LINES: Final = {
 _INVOICE_LOCALES: Final = {labels[0]: locale for locale, labels in INVOICE_LABELS.items()}
 _CURRENCIES: Final = {"en": "USD", "de": "EUR", "fr": "EUR", "pt": "BRL"}
 
-#: The intent a hesitant reader takes another one for.
+#: The intent with which each intent is most often confused.
 _CONFUSED: Final = {
     "refund": "invoice",
     "delivery": "refund",
@@ -77,7 +77,7 @@ _CONFUSED: Final = {
 
 
 class Reading(NamedTuple):
-    """What a request is about: its task, its language, and the facts an answer needs."""
+    """The content of a request: its task, its language, and the facts that an answer needs."""
 
     task: str
     locale: str
@@ -123,9 +123,9 @@ def write_invoice(locale: str, draw: tuple[float, ...]) -> tuple[str, str]:
 
 
 def read(system: str, text: str) -> Reading | None:
-    """What a request is about; None for one that is not of this world.
+    """The content of a request; None for one that is not of this world.
 
-    `system` may say more after its first line, which alone names the task.
+    Only the first line of `system` names the task; more lines may follow.
     """
     task = _TASK_OF_PROMPT.get(system.partition("\n")[0])
     if task is None:
@@ -142,7 +142,7 @@ def read(system: str, text: str) -> Reading | None:
 
 
 def answer(reading: Reading, *, right: bool, style: tuple[float, ...]) -> str:
-    """The text of an answer. `style` are draws: how it is said, and what is wrong with it."""
+    """The text of an answer. The draws in `style` select its wording, and its mistake if it is not right."""
     match reading.task:
         case "ticket-intent":
             return _name_intent(reading.facts["intent"], right, style)
@@ -152,42 +152,42 @@ def answer(reading: Reading, *, right: bool, style: tuple[float, ...]) -> str:
             return _draft_reply(reading, right, style)
 
 
-def is_right(reading: Reading, said: str) -> bool:
-    """Whether an answer is right, whatever else it says after an intent or beside a draft."""
+def is_right(reading: Reading, reply: str) -> bool:
+    """Whether a reply is right. Text after an intent or beside a draft does not count."""
     match reading.task:
         case "ticket-intent":
-            opening = said.strip().partition("\n")[0]
+            opening = reply.strip().partition("\n")[0]
             return opening.strip(" .").lower() == str(reading.facts["intent"])
         case "invoice-fields":
             fields = {name: reading.facts[name] for name in INVOICE_SCHEMA["required"]}
-            return bool(_fields_of(said) == fields)
+            return bool(_fields_of(reply) == fields)
         case _:
-            return any(way in said for way in ANSWERS[reading.facts["intent"]][reading.locale])
+            return any(way in reply for way in ANSWERS[reading.facts["intent"]][reading.locale])
 
 
-def says_more(reading: Reading, said: str) -> bool:
-    """Whether an answer says anything that the simulated models never do."""
+def has_extra_text(reading: Reading, reply: str) -> bool:
+    """Whether a reply contains anything that the simulated models never write."""
     match reading.task:
         case "ticket-intent":
-            return said.strip(" .\n").lower() not in INTENTS
+            return reply.strip(" .\n").lower() not in INTENTS
         case "invoice-fields":
-            return not (said.startswith("{") and said.rstrip().endswith("}"))
+            return not (reply.startswith("{") and reply.rstrip().endswith("}"))
         case _:
             ways = (GREETINGS, SIGN_OFFS, *ANSWERS.values())
             plain = {line.format(name=reading.facts["name"]) for part in ways for line in part[reading.locale]}
-            return not set(said.strip().split("\n")) <= plain
+            return not set(reply.strip().split("\n")) <= plain
 
 
-def _fields_of(said: str) -> object:
+def _fields_of(reply: str) -> object:
     try:
-        return json.JSONDecoder().raw_decode(said, said.index("{"))[0]
+        return json.JSONDecoder().raw_decode(reply, reply.index("{"))[0]
     except ValueError:
         return None
 
 
 def _name_intent(intent: str, right: bool, style: tuple[float, ...]) -> str:
-    said = intent if right else _CONFUSED[intent] if style[0] < 0.7 else pick(INTENTS, style[1])
-    return said if style[2] < 0.8 else said.capitalize() if style[2] < 0.95 else f"{said}."
+    name = intent if right else _CONFUSED[intent] if style[0] < 0.7 else pick(INTENTS, style[1])
+    return name if style[2] < 0.8 else name.capitalize() if style[2] < 0.95 else f"{name}."
 
 
 def _name_fields(facts: dict[str, Any], right: bool, style: tuple[float, ...]) -> str:
@@ -204,13 +204,13 @@ def _name_fields(facts: dict[str, Any], right: bool, style: tuple[float, ...]) -
 
 def _draft_reply(reading: Reading, right: bool, style: tuple[float, ...]) -> str:
     intent, locale = reading.facts["intent"], reading.locale
-    if not right:  # an answer to a question nobody asked
+    if not right:  # an answer to another question
         others = tuple(other for other in ANSWERS if other != intent)
         intent = pick(others, style[0])
-    # The first way of saying it is the likelier one, and each part is chosen on its own.
+    # The first phrasing is the likelier one, and each part is chosen separately.
     parts = (GREETINGS[locale], ANSWERS[intent][locale], SIGN_OFFS[locale])
-    said = (ways[0] if draw < 0.8 else ways[1] for ways, draw in zip(parts, style[1:], strict=False))
-    return "\n".join(said).format(name=reading.facts["name"])
+    lines = (ways[0] if draw < 0.8 else ways[1] for ways, draw in zip(parts, style[1:], strict=False))
+    return "\n".join(lines).format(name=reading.facts["name"])
 
 
 def _read_invoice(lines: list[str]) -> Reading | None:
@@ -228,13 +228,13 @@ def _read_invoice(lines: list[str]) -> Reading | None:
             "currency": total.rsplit(" ", 1)[1],
             "payment_days": int(days),
         }
-    except (ValueError, IndexError):  # a field was blotted out on the way here
+    except (ValueError, IndexError):  # a field was redacted on the way here
         return None
     return Reading("invoice-fields", locale, facts)
 
 
 def _amount(cents: int, locale: str) -> str:
-    """An amount as it is written where the invoice comes from."""
+    """An amount in the notation of the locale."""
     thousands, decimal = {"en": (",", "."), "fr": ("\u202f", ",")}.get(locale, (".", ","))
     return f"{cents // 100:,}".replace(",", thousands) + f"{decimal}{cents % 100:02d}"
 

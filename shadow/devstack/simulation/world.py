@@ -1,8 +1,8 @@
-"""The seeded world of the demo: who asks what, when, and what the two models answer.
+"""The seeded world of the demo: requests, their users and times, and the replies of the two models.
 
-Nothing here keeps state. A request is a function of (seed, index, time); a reply is a function
-of (seed, role, what the request says, event time, which try it is). So weeks of history can be
-made up at once and the HTTP servers of `shadow.devstack.model_servers.models` still answer to match.
+Nothing here keeps state. A request is a function of (seed, index, time); a reply is a function of
+(seed, role, content of the request, event time, attempt). So weeks of history can be generated at
+once, and the HTTP servers of `shadow.devstack.model_servers.models` still answer consistently.
 """
 
 import math
@@ -24,18 +24,18 @@ _CAMPAIGN_LOCALE_SHARES: Final = {"en": 0.38, "de": 0.21, "fr": 0.15, "pt": 0.26
 _PLAN_SHARES: Final = {"free": 0.55, "pro": 0.33, "enterprise": 0.12}
 _CHANNEL_SHARES: Final = {"email": 0.50, "chat": 0.35, "api": 0.15}
 
-#: The segments that requests of this world declare; the last one only where there is a rollout.
+#: The segments that requests of this world declare; the last one only with a rollout.
 SEGMENTS: Final = ("locale", "plan", "channel", "stage")
 
-# When a request was made stands in its prompt, as in many real ones, and is the only way in
-# which a simulated model can know it. Written so that nobody takes it for a telephone number.
+# The prompt holds the time of the request, as many real ones do; a simulated model has no other way
+# to know it. The format keeps redaction from taking it for a telephone number.
 _TIME_IN_PROMPT: Final = re.compile(r"Received (\d\d) (\w{3}) (\d{4}) at (\d\d)h(\d\d) UTC\.")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One request of the simulated application, whom it asks, and what is known about it."""
+    """One request of the simulated application, the model that serves it, and what is known about it."""
 
     index: int
     task: str
@@ -47,14 +47,14 @@ class Ask:
     reference: str | None
 
     def headers(self) -> dict[str, str]:
-        """The `x-shadow-*` headers that say so to the gateway."""
+        """The `x-shadow-*` headers that describe the request to the gateway."""
         segment = ",".join(f"{name}={value}" for name, value in self.segment.items())
         return {"x-shadow-task": self.task, "x-shadow-segment": segment, "x-shadow-unit": self.unit}
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """`now` is when the weeks of `story` end. Without `rollout` the frontier serves everybody."""
+    """`now` is the end of the weeks of `timeline`. Without `rollout` the frontier serves all users."""
 
     now: datetime
     seed: int = 7
@@ -81,7 +81,7 @@ class World:
         task = pick_weighted(_TASK_SHARES, draw[0])
         is_late = at >= self.now - timeline.CAMPAIGN_LASTS
         locale = pick_weighted(_CAMPAIGN_LOCALE_SHARES if is_late else _LOCALE_SHARES, draw[1])
-        user = int(2_000 * draw[2] ** 2)  # some people write far more often than others
+        user = int(2_000 * draw[2] ** 2)  # some users write far more often than others
         plan = pick_weighted(_PLAN_SHARES, draws(self.seed, "user", user)[0])
         channel = pick_weighted(_CHANNEL_SHARES, draw[3])
         details = draws(self.seed, "details", index)
@@ -113,30 +113,30 @@ class World:
         )
 
     def reply_of(self, role: Role, body: Mapping[str, Any], at: datetime, *, attempt: str = "served") -> Reply:
-        """What `role` answers to `body` at `at`; the same each time for the same arguments.
+        """The reply of `role` to `body` at `at`; the same each time for the same arguments.
 
-        Asked again under another `attempt`, a model may answer differently, as real ones do.
-        The time in the request's own prompt, where there is one, counts before `at`.
+        At another `attempt` a model may answer differently, as real ones do. A time in the
+        request's prompt takes precedence over `at`.
         """
         system, text = _prompt(body)
         at = _time_in(system) or at
         steady = draws(self.seed, role, system, text)
         fresh = draws(self.seed, role, system, text, at.timestamp(), attempt)
         reading = workloads.read(system, text)
-        mishap = accuracy.MISHAPS[role]
+        rates = accuracy.FAILURE_RATES[role]
         if reading is None:
             content = f"[{accuracy.MODEL_NAMES[role]}] {text[:200]}"
         else:
             drifted = timeline.drifts(reading.task, at, self.now)
             chance = accuracy.accuracy(role, reading.task, reading.locale, at, drifted=drifted)
-            doubt = fresh[0] if fresh[1] < accuracy.FICKLE else steady[0]
+            doubt = fresh[0] if fresh[1] < accuracy.RESAMPLED_SHARE else steady[0]
             content = workloads.answer(reading, right=doubt < chance, style=fresh[2:7])
-            if reading.task == "invoice-fields" and steady[1] < mishap.malformed:
+            if reading.task == "invoice-fields" and steady[1] < rates.malformed:
                 content = content[: len(content) * 2 // 3] + " …"
         reply = self._as_reply(role, content, prompt=system + text, fresh=fresh)
-        if steady[2] < mishap.refusal:
+        if steady[2] < rates.refusal:
             return _refused(role, reply)
-        if steady[2] > 1 - mishap.truncated:
+        if steady[2] > 1 - rates.truncated:
             return msgspec.structs.replace(
                 reply, content=content[: len(content) // 2], finish_reason="length", failure="truncated"
             )
@@ -146,7 +146,7 @@ class World:
     def _as_reply(role: Role, content: str, *, prompt: str, fresh: tuple[float, ...]) -> Reply:
         # About four characters a token, as for real tokenisers and these languages.
         usage = Usage(prompt_tokens=len(prompt) // 4 + 8, completion_tokens=len(content) // 4 + 1)
-        slow = fresh[7] < accuracy.MISHAPS[role].slow
+        slow = fresh[7] < accuracy.FAILURE_RATES[role].slow
         ttft, latency = accuracy.latency_ms(role, len(content) // 4 + 1, fresh[6], slow=slow)
         return Reply(
             model=accuracy.MODEL_NAMES[role],
@@ -159,14 +159,14 @@ class World:
 
 
 def traffic(at: datetime) -> float:
-    """How busy it is at a time, relative to other times: office hours, and quiet weekends."""
+    """The traffic at a time, relative to other times: high in office hours, low at weekends."""
     hour = at.hour + at.minute / 60
     day = 1.0 + 0.8 * math.sin((hour - 8) / 24 * 2 * math.pi)
     return day * (0.45 if at.weekday() >= 5 else 1.0)
 
 
 def _refused(role: Role, reply: Reply) -> Reply:
-    """Frontier APIs have a field for a refusal; small models just say so."""
+    """A refusal: frontier APIs have a field for it, small models write it as text."""
     words = "I'm sorry, but I can't help with that."
     if role == "frontier":
         return msgspec.structs.replace(reply, content=None, refusal=words, failure="refusal")
@@ -190,7 +190,7 @@ def _time_in(system: str) -> datetime | None:
 
 
 def _prompt(body: Mapping[str, Any]) -> tuple[str, str]:
-    """The system prompt and the last thing the user said, from either API."""
+    """The system prompt and the last message of the user, from either API."""
     messages = body.get("messages", body.get("input", ""))
     system = _text(body.get("instructions"))
     if isinstance(messages, str):
@@ -206,12 +206,12 @@ def _prompt(body: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def reading_of(body: Mapping[str, Any]) -> workloads.Reading | None:
-    """What a request to either API is about; None for one that is not of this world."""
+    """The content of a request to either API; None for one that is not of this world."""
     return workloads.read(*_prompt(body))
 
 
-def last_words(body: Mapping[str, Any]) -> str:
-    """The last thing the user said in a request to either API."""
+def last_user_message(body: Mapping[str, Any]) -> str:
+    """The last message of the user in a request to either API."""
     return _prompt(body)[1]
 
 

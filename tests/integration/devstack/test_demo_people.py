@@ -9,7 +9,7 @@ import pytest
 from shadow.aggregates.regret_sources import NET
 from shadow.aggregates.tally import ALL, total
 from shadow.cli.demo.evidence import LABELS, label
-from shadow.devstack.simulation.reviewers import ERRS, REVIEWERS, preference
+from shadow.devstack.simulation.reviewers import ERROR_RATE, REVIEWERS, preference
 from shadow.devstack.simulation.world import World
 from shadow.store.feedback import labels as stored_labels
 from shadow.store.feedback import review
@@ -71,4 +71,4 @@ def test_people_err_as_seldom_as_they_say(past):
         for reviewer in REVIEWERS:
             slips[reviewer] += NET[preference(reviewer, trial, seed=WORLD.seed)] != comparison.net_regret
     assert len(seen) > 200
-    assert all(slips[reviewer] / len(seen) == pytest.approx(ERRS, abs=0.025) for reviewer in REVIEWERS)
+    assert all(slips[reviewer] / len(seen) == pytest.approx(ERROR_RATE, abs=0.025) for reviewer in REVIEWERS)

@@ -12,13 +12,13 @@ from shadow.settings import KafkaSettings, TopicSettings
 from tests.support.demo_weeks import demo_settings
 
 
-async def test_requests_that_nobody_answers_are_heard_of_and_the_traffic_goes_on(
+async def test_unanswered_requests_are_reported_and_the_traffic_goes_on(
     tmp_path: Path, broker: str, topics: TopicSettings
 ) -> None:
     world = World(now=datetime.now(UTC), seed=1)
     kafka = KafkaSettings(bootstrap_servers=broker, topics=topics)
     settings = demo_settings(tmp_path, world).model_copy(update={"kafka": kafka})
-    heard: list[Exception] = []
+    errors: list[Exception] = []
     with closing(Publisher(settings, source="test")) as publisher:
         await traffic.live(
             f"http://127.0.0.1:{free_port()}",
@@ -26,7 +26,7 @@ async def test_requests_that_nobody_answers_are_heard_of_and_the_traffic_goes_on
             settings,
             publisher,
             per_second=200,
-            failed=heard.append,
-            stopped=lambda: len(heard) >= 5,
+            failed=errors.append,
+            stopped=lambda: len(errors) >= 5,
         )
-    assert {str(fault) for fault in heard} == {"Connection error."}
+    assert {str(fault) for fault in errors} == {"Connection error."}

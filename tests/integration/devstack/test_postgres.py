@@ -70,6 +70,44 @@ def test_the_first_user_starts_the_server_and_the_last_one_stops_it(folder: Path
     assert not _alive(pid)
 
 
+_START = """
+import sys
+from pathlib import Path
+from shadow.devstack.services.postgres import EmbeddedPostgres
+server = EmbeddedPostgres(Path(sys.argv[1]))
+server.start()
+print(server.pid, flush=True)
+sys.stdin.readline()
+server.stop()
+"""
+
+
+def test_several_processes_that_start_it_at_once_have_one_server(folder: Path) -> None:
+    users = [
+        subprocess.Popen(
+            [sys.executable, "-c", _START, str(folder / "data")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    pids = {int(user.stdout.readline()) for user in users if user.stdout}
+    assert len(pids) == 1
+    for user in users:
+        assert _alive(*pids)
+        user.communicate("\n", timeout=60)
+        assert user.returncode == 0
+    assert not (folder / "data" / "cluster" / "postmaster.pid").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only as root does the server run as another user")
+def test_it_starts_again_after_a_folder_above_it_was_closed_to_others(folder: Path) -> None:
+    with embedded_postgres(folder / "above" / "data"):
+        pass
+    (folder / "above").chmod(0o700)
+    with embedded_postgres(folder / "above" / "data") as url:
+        assert _one(url, "SELECT 1") == 1
+
+
 def test_a_path_too_long_for_a_socket_still_works(folder: Path) -> None:
     with embedded_postgres(folder / ("long" * 30), throwaway=True) as url:
         assert _one(url, "SELECT 1") == 1

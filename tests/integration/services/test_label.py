@@ -102,18 +102,18 @@ def test_an_export_is_of_a_task_and_a_time(database):
 def test_three_words_are_enough_where_they_can_mean_one_pair_only(database):
     own = scored(exchange=exchange(id="invoice-fields/7", task="invoice-fields"))
     store(database, [scored(1), own])
-    said = brought_in(
+    summary = brought_in(
         {"id": "x000001", "label": "frontier", "reviewer": "ana"},
         {"id": 7, "task": "invoice-fields", "label": "tie", "reviewer": "ana", "probability": 0.25},
     )
-    assert "2 lines read, 0 unusable, 2 labels newly recorded" in said
+    assert "2 lines read, 0 unusable, 2 labels newly recorded" in summary
     assert [(kept.exchange_id, kept.preference, kept.probability) for kept in labels(database)] == [
         ("invoice-fields/7", "tie", 0.25),
         ("x000001", "frontier", 1.0),
     ]
 
 
-def test_every_line_of_no_use_is_named_and_the_others_count(database):
+def test_every_unusable_line_is_named_and_the_others_count(database):
     ceiling = scored(2, kind="ceiling")
     store(database, [scored(1), scored(1, candidate="other"), ceiling, scored(3)])
     good = {"id": "x000001", "label": "frontier", "reviewer": "ana"}
@@ -128,22 +128,22 @@ def test_every_line_of_no_use_is_named_and_the_others_count(database):
         good | {"id": "x000003", "probability": 0},
         good | {"id": "x000003", "candidate": "somebody"},
     ]
-    said = shadow("label", "import", "-", given="not json\n\n" + lines(*given), code=3).stderr.splitlines()
-    assert [line.split(":", 2)[1] for line in said[:-1]] == ["1", "3", "5", "6", "7", "8", "9", "10", "11"]
-    assert "2 stored pairs match; choose one by `task`, `candidate`, `kind` or `at`" in said[1]
-    assert "frontier" not in said[0]
-    assert "`$.label`" in said[2]
-    assert "no such pair is stored" in said[3]
-    assert "reviewer" in said[4]
-    assert "probability" in said[7]
-    assert said[-1] == "10 lines read, 9 unusable, 1 labels newly recorded"
+    summary = shadow("label", "import", "-", given="not json\n\n" + lines(*given), code=3).stderr.splitlines()
+    assert [line.split(":", 2)[1] for line in summary[:-1]] == ["1", "3", "5", "6", "7", "8", "9", "10", "11"]
+    assert "2 stored pairs match; choose one by `task`, `candidate`, `kind` or `at`" in summary[1]
+    assert "frontier" not in summary[0]
+    assert "`$.label`" in summary[2]
+    assert "no such pair is stored" in summary[3]
+    assert "reviewer" in summary[4]
+    assert "probability" in summary[7]
+    assert summary[-1] == "10 lines read, 9 unusable, 1 labels newly recorded"
     assert [(kept.exchange_id, kept.candidate) for kept in labels(database)] == [("x000001", "other")]
 
 
-def test_many_lines_of_no_use_are_counted_and_not_all_shown(database):
-    said = brought_in(*({"id": n, "label": "tie", "reviewer": "ana"} for n in range(700)), code=3).splitlines()
-    assert len(said) == 22
-    assert said[-2:] == ["… and 680 more", "700 lines read, 700 unusable, 0 labels newly recorded"]
+def test_many_unusable_lines_are_counted_and_not_all_shown(database):
+    summary = brought_in(*({"id": n, "label": "tie", "reviewer": "ana"} for n in range(700)), code=3).splitlines()
+    assert len(summary) == 22
+    assert summary[-2:] == ["… and 680 more", "700 lines read, 700 unusable, 0 labels newly recorded"]
 
 
 def test_what_is_private_in_a_note_is_not_kept(database):
@@ -152,14 +152,14 @@ def test_what_is_private_in_a_note_is_not_kept(database):
     assert [kept.note for kept in labels(database)] == ["ask [email], the amount is wrong"]
 
 
-def test_a_note_that_a_pattern_is_too_slow_for_is_a_line_of_no_use(database, tmp_path, monkeypatch):
+def test_a_note_that_a_pattern_is_too_slow_for_makes_its_line_unusable(database, tmp_path, monkeypatch):
     monkeypatch.setattr("shadow.redact.custom_patterns._TIMEOUT_S", 0.2)
     (tmp_path / "shadow.toml").write_text("[redaction.patterns]\nslow = '(a|a)+$'\n", encoding="utf-8")
     store(database, [scored(1), scored(2)])
     notes = ["fine", "a" * 60 + "b"]
     given = [{"id": f"x00000{n}", "label": "tie", "reviewer": "ana", "note": note} for n, note in enumerate(notes, 1)]
-    said = brought_in(*given, code=3).splitlines()
-    assert said[0].startswith("-:2: redaction.patterns.slow took more than 0.2 s")
+    summary = brought_in(*given, code=3).splitlines()
+    assert summary[0].startswith("-:2: redaction.patterns.slow took more than 0.2 s")
     assert [kept.note for kept in labels(database)] == ["fine"]
 
 
@@ -186,8 +186,8 @@ def test_exported_pairs_say_what_people_and_judges_say_now(database):
         stored_labels.remove_label(connection, PairKey(*stored_pairs.find(connection)[1].key), "recorded")
     decide(database, verdict(some[2], "tie"))
     written = map(json.loads, shadow("export").stdout.splitlines())
-    said = {line["id"]: (line.get("label"), line.get("judge")) for line in written}
-    assert said == {"x000001": ("candidate", None), "x000002": (None, None), "x000003": (None, "tie")}
+    summary = {line["id"]: (line.get("label"), line.get("judge")) for line in written}
+    assert summary == {"x000001": ("candidate", None), "x000002": (None, None), "x000003": (None, "tie")}
 
 
 def test_exported_pairs_weigh_the_same_where_they_are_read(database, postgres_server, migrated_template):

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shadow.cli.runtime.replay_models import ReplayModels
+from shadow.cli.replay.models import ReplayModels
 from shadow.devstack.services.processes import poll_until
 from shadow.pairs_file import RecordedPair, trials
 from shadow.records import Exchange, Reply, Role
@@ -95,7 +95,7 @@ def test_the_candidate_keeps_its_name_where_only_the_frontier_is_asked(asking: C
     assert found.frontier.content == "refund"
 
 
-def test_what_is_under_way_is_given_up_when_nobody_takes_the_rest(asking: Callable[..., ReplayModels]):
+def test_requests_in_flight_are_cancelled_when_the_rest_is_not_taken(asking: Callable[..., ReplayModels]):
     endpoint = ScriptedEndpoint([chat("refund"), chunks(b" ", forever=True)])
     with asking(endpoint, candidate="tiny") as live:
         lines = live.complete(line(number) for number in range(9))

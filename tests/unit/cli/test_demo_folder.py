@@ -1,5 +1,7 @@
 """The demo's folder: one demo at a time, and nothing in it that somebody else put there."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,23 @@ def test_a_second_demo_is_refused_while_the_first_one_runs(tmp_path: Path) -> No
         pass
 
 
+def test_of_several_demos_started_at_once_one_runs(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from shadow.cli.demo import folder\n"
+        "with folder.lock(Path(sys.argv[1])): print('running', flush=True); sys.stdin.readline()"
+    )
+    argv = [sys.executable, "-c", code, str(tmp_path / "demo")]
+    demos = [
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    ended = [line for demo in demos if demo.stdout and (line := demo.stdout.readline())]  # no line: it has ended
+    assert ended == ["running\n"]
+    errors = [demo.communicate("\n", timeout=30)[1] for demo in demos]
+    assert sum("a demo is running in" in error for error in errors) == 2
+    assert sorted(demo.returncode for demo in demos) == [0, 1, 1]
+
+
 def test_what_an_earlier_demo_left_goes_and_what_is_beside_it_stays(tmp_path: Path) -> None:
     with demo_folder.lock(tmp_path / "demo"):
         pass
@@ -35,7 +54,7 @@ def test_what_an_earlier_demo_left_goes_and_what_is_beside_it_stays(tmp_path: Pa
     assert (tmp_path / "demo" / "notes" / "file").exists()
 
 
-def test_a_folder_with_somebodys_files_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused_and_left_unchanged(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "precious.log").write_text("mine")
     with pytest.raises(UsageError, match="holds files that are not a demo's"), demo_folder.lock(tmp_path):

@@ -9,7 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from scoring.scorers import SCORERS
-from shadow.cli import COMMANDS, application, replay
+from shadow.cli import COMMANDS, application
+from shadow.cli.replay.command import SCORER_NAMES
 
 
 def walked(command: Any, name: str) -> Iterator[tuple[str, str]]:
@@ -34,7 +35,7 @@ def test_the_list_of_commands_shows_an_example_too() -> None:
 
 
 def test_the_help_of_replay_names_every_scorer() -> None:
-    assert ", ".join(sorted(SCORERS)) == replay.SCORER_NAMES
+    assert ", ".join(sorted(SCORERS)) == SCORER_NAMES
 
 
 def test_every_command_is_in_a_group() -> None:

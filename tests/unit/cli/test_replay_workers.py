@@ -18,8 +18,8 @@ import pytest
 from scoring.evidence.report import evidence, to_json
 from scoring.replay import Replay, Scoring
 from shadow import pairs_file
-from shadow.cli.runtime import replay_workers
-from shadow.cli.runtime.replay_workers import NamedChunk, score_chunks
+from shadow.cli.replay import workers
+from shadow.cli.replay.workers import NamedChunk, score_chunks
 from shadow.devstack.services.processes import poll_until
 from shadow.errors import UsageError
 from shadow.pairs_file import file_chunks
@@ -58,13 +58,13 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def workers_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """The parent waits until the workers have started, and leaves all chunks after the first to them."""
-    have_started = replay_workers._Workers.have_started
+    have_started = workers._Workers.have_started
 
-    def wait(self: replay_workers._Workers) -> bool:
+    def wait(self: workers._Workers) -> bool:
         poll_until(lambda: have_started(self), timeout=60)
         return True
 
-    monkeypatch.setattr(replay_workers._Workers, "have_started", wait)
+    monkeypatch.setattr(workers._Workers, "have_started", wait)
 
 
 def chunks_of(file: Path) -> Iterator[NamedChunk]:
@@ -101,7 +101,7 @@ def test_the_result_is_that_of_one_process(file: Path, processes: int) -> None:
 
 
 def test_a_small_file_starts_no_process(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay_workers, "_Workers", None)
+    monkeypatch.setattr(workers, "_Workers", None)
     chunks = list(chunks_of(file))[:3]
     assert len(list(score_chunks(chunks, HOW, processes=8, head=3))) == 3
 

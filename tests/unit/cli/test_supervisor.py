@@ -26,7 +26,7 @@ def child(tmp_path: Path) -> Iterator[ServerProcess]:
     process.kill()
 
 
-def test_a_port_that_somebody_else_has_is_named_with_who_needs_it() -> None:
+def test_a_port_in_use_is_named_with_the_service_that_needs_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(UsageError, match=rf"port {port}, which gateway needs, is in use"):
@@ -35,7 +35,7 @@ def test_a_port_that_somebody_else_has_is_named_with_who_needs_it() -> None:
 
 def test_two_services_are_not_given_one_port() -> None:
     port = free_port()
-    with pytest.raises(UsageError, match=f"worker and gateway would both have port {port}"):
+    with pytest.raises(UsageError, match=f"worker and gateway have the same port {port}"):
         refuse_used_ports([service("worker", port), service("scorer", free_port()), service("gateway", port)])
 
 
@@ -43,13 +43,13 @@ def test_free_ports_are_fine_and_so_is_whatever_port_there_is() -> None:
     refuse_used_ports([service("worker", 0), service("scorer", 0), service("gateway", free_port())])
 
 
-def test_a_child_that_ends_by_itself_is_told_with_its_last_words_and_its_log(child: ServerProcess) -> None:
+def test_a_child_that_ends_by_itself_is_reported_with_the_end_of_its_log(child: ServerProcess) -> None:
     child.kill()
     with pytest.raises(UsageError, match=r"shadow worker has ended: no more room .*worker\.log"):
         watch([child], threading.Event(), every_s=0.01)
 
 
-def test_watching_ends_when_told_to_and_leaves_the_children_alone(child: ServerProcess) -> None:
+def test_watching_ends_on_request_and_leaves_the_children_running(child: ServerProcess) -> None:
     stop = threading.Event()
     stop.set()
     watch([child], stop)

@@ -222,6 +222,8 @@ sys.meta_path.insert(0, Lacking())
 for command in commands:
     module = importlib.import_module(f"shadow.cli.{command}")
     assert module.command
+    if hasattr(module, "__path__"):
+        module = importlib.import_module(f"{module.__name__}.command")
     for imported in ast.walk(ast.parse(inspect.getsource(module))):  # also what its functions import when it runs
         if isinstance(imported, ast.ImportFrom):
             importlib.import_module(imported.module)

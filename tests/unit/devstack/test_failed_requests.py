@@ -6,7 +6,7 @@ from shadow.devstack.simulation.failed_requests import EVERY_S, FailedRequests
 
 
 @pytest.fixture
-def said() -> list[str]:
+def lines() -> list[str]:
     return []
 
 
@@ -18,18 +18,18 @@ class Clock:
         return self.now
 
 
-def test_the_first_failure_is_told_at_once_and_the_others_counted(said: list[str]) -> None:
+def test_the_first_failure_is_reported_at_once_and_the_others_are_counted(lines: list[str]) -> None:
     clock = Clock()
-    failures = FailedRequests(said.append, clock=clock)
+    failures = FailedRequests(lines.append, clock=clock)
     for _ in range(50):
         failures.add(OSError("connection\n  refused"))
-    assert said == ["1 live request has failed, the last one so: connection refused"]
+    assert lines == ["1 live request has failed, the last one with: connection refused"]
     clock.now += EVERY_S
     failures.add(OSError("still refused"))
     failures.add(OSError("still refused"))
-    assert said[1:] == ["51 live requests have failed, the last one so: still refused"]
+    assert lines[1:] == ["51 live requests have failed, the last one with: still refused"]
 
 
-def test_what_a_server_says_at_length_is_shortened(said: list[str]) -> None:
-    FailedRequests(said.append, clock=Clock()).add(OSError("x" * 10_000))
-    assert len(said[0]) < 300
+def test_a_long_message_of_a_server_is_shortened(lines: list[str]) -> None:
+    FailedRequests(lines.append, clock=Clock()).add(OSError("x" * 10_000))
+    assert len(lines[0]) < 300

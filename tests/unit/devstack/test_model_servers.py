@@ -17,15 +17,15 @@ def models(**given: str) -> Models:
     return Models(**{**NOBODY, **given})
 
 
-def test_two_models_of_one_name_could_not_be_told_apart_and_are_refused() -> None:
-    with pytest.raises(UsageError, match="frontier and candidate are both called 'gpt'"):
+def test_two_models_of_one_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="frontier and candidate have the same name 'gpt'"):
         models(frontier_url=URL, frontier_name="gpt", candidate_url=URL, candidate_name="gpt")
 
 
 def test_a_real_model_with_the_name_of_a_simulated_one_is_refused() -> None:
-    with pytest.raises(UsageError, match="frontier and candidate are both called 'simulated-7b'"):
+    with pytest.raises(UsageError, match="frontier and candidate have the same name 'simulated-7b'"):
         models(frontier_url=URL, frontier_name="simulated-7b")
-    with pytest.raises(UsageError, match="frontier and candidate are both called 'simulated-frontier'"):
+    with pytest.raises(UsageError, match="frontier and candidate have the same name 'simulated-frontier'"):
         models(candidate_url=URL, candidate_name="simulated-frontier")
 
 
@@ -37,16 +37,16 @@ def test_a_real_model_under_the_name_of_one_that_does_not_take_part_is_fine() ->
 def test_a_model_is_named_only_together_with_its_address() -> None:
     with pytest.raises(UsageError, match="--candidate-url and --candidate-model belong together"):
         models(candidate_name="my-7b")
-    with pytest.raises(UsageError, match="--frontier-key-env is of no use without --frontier-url"):
+    with pytest.raises(UsageError, match="--frontier-key-env needs --frontier-url"):
         models(frontier_key_env="SOME_KEY")
 
 
-def test_an_address_that_is_none_is_told_by_its_option() -> None:
+def test_an_invalid_url_is_reported_with_its_option() -> None:
     with pytest.raises(UsageError, match="--frontier-url localhost: must be an http:// or https:// address"):
         models(frontier_url="localhost", frontier_name="gpt")
 
 
-def test_a_key_in_the_place_of_its_variable_is_told_by_its_option_and_not_repeated() -> None:
+def test_a_key_in_the_place_of_its_variable_is_reported_with_its_option_and_not_repeated() -> None:
     with pytest.raises(
         UsageError, match=r"^--candidate-key-env: is not the name of an environment variable; "
     ) as caught:
@@ -54,7 +54,7 @@ def test_a_key_in_the_place_of_its_variable_is_told_by_its_option_and_not_repeat
     assert "hunter2" not in str(caught.value)
 
 
-def test_only_real_models_are_somebody_elses_to_answer_for() -> None:
+def test_only_real_models_are_checked_before_the_start() -> None:
     assert models().real() == {}
     found = models(candidate_url=f"{URL}/", candidate_name="my-7b", candidate_key_env="MY_KEY").real()
     assert (found["my-7b"].base_url, found["my-7b"].api_key_env) == (URL, "MY_KEY")

@@ -23,7 +23,7 @@ def test_a_free_port_is_free_and_a_used_one_is_named() -> None:
         claim_port(port, "it")
 
 
-def test_a_missing_log_is_said_and_a_long_one_shortened(tmp_path: Path) -> None:
+def test_a_missing_log_is_reported_and_a_long_one_shortened(tmp_path: Path) -> None:
     assert "no output" in tail(tmp_path / "log")
     (tmp_path / "log").write_text("\n".join(f"line {n}" for n in range(100)))
     assert tail(tmp_path / "log", lines=2) == "line 98 | line 99"

@@ -9,7 +9,7 @@ import pytest
 
 from shadow.devstack.simulation import accuracy, timeline, workloads
 from shadow.devstack.simulation.timeline import HISTORY
-from shadow.devstack.simulation.world import Ask, World, last_words
+from shadow.devstack.simulation.world import Ask, World, last_user_message
 from shadow.records import Reply, Role
 from shadow.redact import Redactor
 
@@ -244,7 +244,7 @@ def test_a_strange_request_gets_a_labelled_answer(body: dict[str, object]) -> No
 
 def test_the_last_words_are_the_users() -> None:
     messages = [{"role": "user", "content": "first"}, {"role": "assistant", "content": "x"}]
-    assert last_words({"messages": [*messages, {"role": "user", "content": "last"}]}) == "last"
+    assert last_user_message({"messages": [*messages, {"role": "user", "content": "last"}]}) == "last"
 
 
 def test_redaction_finds_nothing_to_hide_in_this_world(history: list[Ask]) -> None:

@@ -1,4 +1,4 @@
-"""`shadow replay`"""
+"""The options of `shadow replay`."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -46,8 +46,9 @@ def command(
     Example: shadow replay pairs.jsonl.gz --scorer numeric --json evidence.json
     """
     from scoring.scorers import SCORERS
-    from shadow.cli.output import evidence_table, replay_summary
-    from shadow.cli.runtime import replay_run
+    from shadow.cli.output import evidence_table
+    from shadow.cli.replay.run import run
+    from shadow.cli.replay.summary import print_summary
     from shadow.garbage_collection import collect_less_often
     from shadow.settings import load
 
@@ -60,7 +61,7 @@ def command(
         ask["candidate"] = candidate
     if scorer is not None and scorer not in SCORERS:
         raise UsageError(f"--scorer {scorer}: no such scorer; choose one of: {SCORER_NAMES}")
-    done = replay_run.run(
+    done = run(
         files,
         settings,
         task=task,
@@ -76,7 +77,7 @@ def command(
         if json != STANDARD:
             evidence_table.show(done.evidence, dimension=segment)
     finally:
-        replay_summary.print_summary(done)
+        print_summary(done)
     if not done.totals.lines and not done.totals.bad:
         raise UsageError("there is no line to score" + (f" of task {task!r}" if task else ""))
     if done.is_incomplete:

@@ -4,11 +4,11 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from shadow.cli.output.terminal import plain
-from shadow.cli.runtime.replay_run import Done
+from shadow.cli.replay.run import Done
 
 if TYPE_CHECKING:
-    from shadow.cli.runtime.pair_writer import PairWriter
-    from shadow.cli.runtime.replay_judge import ReplayJudge
+    from shadow.cli.replay.judge import ReplayJudge
+    from shadow.cli.replay.pair_writer import PairWriter
 
 _NANOS_PER_USD: Final = 1_000_000_000
 

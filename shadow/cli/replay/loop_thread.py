@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own: what it waits for goes on while its owner works."""
+"""An event loop in its own thread, so that requests proceed while the main thread works."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,8 +12,8 @@ T = TypeVar("T")
 class LoopThread:
     """Runs coroutines beside the thread that starts them. Use as a context manager.
 
-    In one thread with other work, an answer would wait for that work before anybody looked at it,
-    and its deadline and latency would be those of the work.
+    In one thread with other work, an answer would wait for that work, and its deadline and latency
+    would include it.
     """
 
     def __init__(self) -> None:
@@ -28,12 +28,12 @@ class LoopThread:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._runner.close()  # which cancels what is still under way
+        self._runner.close()  # cancels what still runs
 
     def start(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
-        """Begin `work`; what comes of it."""
+        """Start `work`; a future of its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do `work`, and wait for it."""
+        """Run `work` and wait for its result."""
         return self.start(work).result()

@@ -17,15 +17,15 @@ from scoring.replay import Replay, Scoring, score
 from shadow import pairs_file
 from shadow.cli.output.files import STANDARD, open_input
 from shadow.cli.output.terminal import plain
-from shadow.cli.runtime.replay_workers import NamedBatch, NamedChunk, default_processes, score_chunks
+from shadow.cli.replay.workers import NamedBatch, NamedChunk, default_processes, score_chunks
 from shadow.pairs_file import BadLine, RecordedPair
 from shadow.records import Role
 from shadow.settings import Settings
 
 if TYPE_CHECKING:  # they load SQLAlchemy and an HTTP client, which a dry run needs not
-    from shadow.cli.runtime.pair_writer import PairWriter
-    from shadow.cli.runtime.replay_judge import ReplayJudge
-    from shadow.cli.runtime.replay_models import ReplayModels
+    from shadow.cli.replay.judge import ReplayJudge
+    from shadow.cli.replay.models import ReplayModels
+    from shadow.cli.replay.pair_writer import PairWriter
 
 #: Lines of a batch whose pairs are completed by asking models.
 _ASKED_LINES: Final = 500
@@ -77,17 +77,17 @@ def run(
         streams = [(file, stack.enter_context(open_input(file))) for file in files]
         engine = None
         if store:
-            from shadow.cli.runtime.pair_writer import PairWriter
+            from shadow.cli.replay.pair_writer import PairWriter
             from shadow.cli.runtime.storage import open_database
 
             engine = stack.enter_context(open_database(settings, create=True))
             writer = PairWriter(engine)
         if judge:
-            from shadow.cli.runtime.replay_judge import ReplayJudge
+            from shadow.cli.replay.judge import ReplayJudge
 
             votes = ReplayJudge(settings, judge, usd=judge_usd, engine=engine)
         if ask or votes:
-            from shadow.cli.runtime.replay_models import ReplayModels
+            from shadow.cli.replay.models import ReplayModels
 
             models = stack.enter_context(ReplayModels(settings, dict(ask or {}), votes))
         progress = stack.enter_context(_progress())

@@ -1,4 +1,4 @@
-"""Replies and judge votes that a pairs file lacks, asked for live while the file is being read."""
+"""Asks models for replies, and a judge for verdicts, that a pairs file lacks, while the file is being read."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -8,8 +8,8 @@ from typing import Self, TypeAlias
 
 import msgspec
 
-from shadow.cli.runtime.loop_thread import LoopThread
-from shadow.cli.runtime.replay_judge import ReplayJudge
+from shadow.cli.replay.judge import ReplayJudge
+from shadow.cli.replay.loop_thread import LoopThread
 from shadow.errors import UsageError
 from shadow.pairs_file import BadLine, RecordedPair
 from shadow.records import Role
@@ -20,10 +20,10 @@ Line: TypeAlias = RecordedPair | BadLine
 
 
 class ReplayModels:
-    """The models to ask, by role, and the judge of what they say.
+    """The models to ask, by role, and the judge of the completed pairs.
 
-    Use as a context manager; it asks in a thread of its own, so that scoring and storing what was
-    answered delay no other answer. Raises UsageError for a name that is not in [models].
+    Use as a context manager. It asks in its own thread, so that scoring and storing do not delay
+    answers. Raises UsageError for a name that is not in [models].
     """
 
     def __init__(self, settings: Settings, names: dict[Role, str], votes: ReplayJudge | None = None) -> None:
@@ -56,16 +56,16 @@ class ReplayModels:
         self._opened.close()
 
     def complete(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """The same lines in the same order, with missing replies and votes filled in.
+        """The same lines in the same order, with missing replies and verdicts filled in.
 
-        As many lines are read ahead as the endpoints take requests at once, and no more.
+        Reads ahead as many lines as the endpoints accept concurrent requests.
         """
         ahead = sum(self._settings.models[name].concurrency for name in self._names.values())
         ahead += self._votes.concurrency if self._votes else 0
         waiting: deque[Line | Future[Line]] = deque()
         try:
             for line in lines:
-                waiting.append(self._thread.start(self._whole(line)) if self._lacks_something(line) else line)
+                waiting.append(self._thread.start(self._completed(line)) if self._is_incomplete(line) else line)
                 if len(waiting) > ahead:
                     yield _done(waiting.popleft())
             while waiting:
@@ -75,29 +75,29 @@ class ReplayModels:
                 if isinstance(answer, Future):
                     answer.cancel()
 
-    def _lacks_something(self, line: Line) -> bool:
+    def _is_incomplete(self, line: Line) -> bool:
         return bool(self._missing(line)) or (self._votes is not None and self._votes.wanted(line))
 
-    async def _whole(self, line: Line) -> Line:
+    async def _completed(self, line: Line) -> Line:
         assert isinstance(line, RecordedPair)
         if roles := self._missing(line):
-            line = await self._filled(line, roles)
+            line = await self._with_replies(line, roles)
         return line if self._votes is None else await self._votes.fill(line)
 
     def _missing(self, line: Line) -> list[Role]:
         if isinstance(line, BadLine):
             return []
-        # A line that has a ceiling and no candidate is about the ceiling alone, and lacks nothing.
+        # A line with a ceiling and no candidate reply is only about the ceiling, and is complete.
         recorded: dict[Role, object] = {"frontier": line.frontier, "candidate": line.candidate or line.ceiling}
         return [role for role in self._endpoints if recorded[role] is None]
 
-    async def _filled(self, line: RecordedPair, roles: list[Role]) -> RecordedPair:
+    async def _with_replies(self, line: RecordedPair, roles: list[Role]) -> RecordedPair:
         exchange = line.exchange
         replies = {role: await self._endpoints[role].ask(exchange.request, api=exchange.api) for role in roles}
         self.asked += len(roles)
-        # Whoever the line names as the candidate did not say this.
+        # The candidate that the line names did not give this reply.
         named = {"candidate_name": self._names["candidate"]} if "candidate" in replies else {}
-        # A recorded preference is between two replies of which one is not this one.
+        # A recorded preference is about other replies.
         exchange = msgspec.structs.replace(exchange, label=None, judge=None)
         return msgspec.structs.replace(line, exchange=exchange, **replies, **named)
 
