@@ -10,7 +10,7 @@ from statistics import median
 
 from shadow.cli import COMMANDS
 
-ROUNDS = 5
+ROUNDS = 3
 LIBRARIES = ("-c", "import numpy, msgspec, typer, rich")
 EXAMPLE = Path(__file__).parents[2] / "docs" / "shadow.example.toml"
 
