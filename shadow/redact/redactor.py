@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
+from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply
 from shadow.redact import contacts, pseudonyms, secrets
 from shadow.redact.keys import sensitivity
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from shadow.redact.custom_patterns import CustomPatterns
 
 #: A replacement can make another match possible; the rules are repeated until nothing changes.
-_MAX_PASSES: Final = 4
+_MAX_PASSES: Final = 12
 
 #: Short texts (names, roles, values of segments) recur; the results of this many are cached.
 _SHORT: Final = 48
@@ -141,6 +142,7 @@ class Redactor:
         return text if clean == text else clean
 
     def _rules(self, text: str) -> str:
+        """Raises RedactionError where the rules still find something after the last pass: the text is not clean."""
         for _ in range(_MAX_PASSES):
             before = text
             for rule in (*secrets.RULES, *contacts.RULES):
@@ -148,8 +150,8 @@ class Redactor:
             if self._custom is not None:  # last: a match inside an address would hide the rest of it
                 text = self._custom.replace(text)
             if text == before:
-                break
-        return text
+                return text
+        raise RedactionError(f"a text still changed after {_MAX_PASSES} passes of redaction")
 
     def _dict(self, items: Mapping[Any, Any]) -> dict[Any, Any]:
         clean: dict[Any, Any] = {}

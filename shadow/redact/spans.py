@@ -56,11 +56,16 @@ def shape(text: str) -> bytes:
     return latin(text).translate(_SHAPES)
 
 
-def found(text: str, pattern: re.Pattern[str], accept: Accept, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """The spans, from `start` up to `stop`, of what `accept` takes: it says where a match ends, or None to leave it.
+#: No number is longer, with its separators, in characters.
+_LONGEST: Final = 80
 
-    After a match that is left the search goes on behind its first digits, so that a number that
-    is no card cannot hide a card that begins inside it.
+
+def found(text: str, pattern: re.Pattern[str], accept: Accept, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The spans from `start` to `stop` that `accept` takes: it returns where a match ends, or None to leave it.
+
+    After a match that is left, the search goes on behind its first digits, so that a number that
+    is no card cannot hide a card that begins inside it. A match that begins where the last one ended is
+    looked at as if nothing were before it: a placeholder will be.
     """
     position = start
     while match := pattern.search(text, position, stop):
@@ -69,8 +74,24 @@ def found(text: str, pattern: re.Pattern[str], accept: Accept, start: int, stop:
             first = _DIGITS.match(text, match.start() + 1)
             position = first.end() if first else match.start() + 1
             continue
-        yield match.start("value") if "value" in pattern.groupindex else match.start(), end
+        yield _value_start(match), end
         position = end
+        while (follower := _at_beginning(text[position : min(stop, position + _LONGEST)], pattern, accept)) is not None:
+            yield position + follower[0], position + follower[1]
+            position += follower[1]
+
+
+def _at_beginning(window: str, pattern: re.Pattern[str], accept: Accept) -> tuple[int, int] | None:
+    """The span that `accept` takes at the very beginning of `window`; None where it may go on behind the window."""
+    match = pattern.match(window)
+    end = accept(window, match) if match else None
+    if match is None or end is None or end == _LONGEST:
+        return None
+    return _value_start(match), end
+
+
+def _value_start(match: re.Match[str]) -> int:
+    return match.start("value") if "value" in match.re.groupindex else match.start()
 
 
 def replaced(text: str, spans: Iterable[tuple[int, int, str]]) -> str:

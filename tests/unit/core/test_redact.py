@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import threading
 from datetime import UTC, datetime
 from time import monotonic, sleep, thread_time
@@ -347,9 +348,16 @@ values = st.recursive(
 )
 
 
+@pytest.mark.parametrize("number", ["+49 170 1234567", "(415) 555-2671"])
+@pytest.mark.parametrize("repeats", [1, 2, 9, 1_000])
+def test_numbers_written_without_a_gap_are_all_replaced(number, repeats):
+    assert not re.search(r"\d", redact.text(number * repeats))
+
+
 @settings(max_examples=300, deadline=None)
 @given(texts)
 @example("4111 1111 1111 1111a@b.de")
+@example("+49 170 1234567" * 9)
 def test_redacting_twice_changes_nothing_more(text):
     once = redact.text(text)
     assert redact.text(once) == once
