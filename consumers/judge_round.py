@@ -91,7 +91,7 @@ class TaskJudge:
         budget = Budget(round(self._task.judge_usd_per_day * NANOS_PER_USD) - due.spent_nanousd)
         store = RoundStore(self._engine, self._name, self._judge_name, due)
         batch = await judge_batch(self._judge, due.requests, budget=budget, store=store, stopping=stopping)
-        given_up = [*due.without_payload, *self._hopeless(due, batch)]
+        given_up = [*due.without_payload, *self._to_give_up(due, batch)]
         if given_up:
             await asyncio.to_thread(store.give_up, given_up)
         self._count(due, batch, len(given_up))
@@ -99,7 +99,7 @@ class TaskJudge:
             self._failed_rounds.pop(pair, None)
         return self._result(due, batch, limit)
 
-    def _hopeless(self, due: DuePairs, batch: JudgedBatch) -> list[PairKey]:
+    def _to_give_up(self, due: DuePairs, batch: JudgedBatch) -> list[PairKey]:
         """The pairs for which another attempt is not worth its cost."""
         hopeless = []
         for request in due.requests:

@@ -36,7 +36,7 @@ class OffsetTracker:
     def restart(self, offset: int, generation: int) -> None:
         """Note that delivery starts again at `offset`: everything below it was committed, by us or by another consumer.
 
-        Messages below it that are still in flight keep the position back, which costs nothing.
+        Messages below it that are in flight hold the committable offset back. Redelivered ones change nothing.
         """
         self.generation = generation
         self.committed = max(self.committed, offset)

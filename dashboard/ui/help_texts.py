@@ -13,7 +13,7 @@ import streamlit as st
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
-    """Of one measure. `what` is one sentence, used as a tooltip; `paper` is empty for plain counting."""
+    """The explanation of one measure. `what` is one sentence, the tooltip; `paper` is empty for plain counting."""
 
     title: str
     what: str

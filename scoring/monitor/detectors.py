@@ -8,7 +8,7 @@ the judge is done with it as well.
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from operator import itemgetter
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, assert_never
 
 import msgspec
 
@@ -147,6 +147,10 @@ def close_stale(part: Part, states: States, until: datetime) -> tuple[States, li
             case SegmentsState():
                 after[key], closed = segments.close_stale(state, until)
                 events.extend(closed)
+            case FlowState() | JudgeState() | HoursState():
+                pass  # closed by their own steps, or never open
+            case _:
+                assert_never(state)
         found += [DetectorEvent(key, event) for event in events if event is not None]
     return after, found
 
@@ -296,3 +300,5 @@ def _status(state: State) -> str | None:
             return "open" if state.opened_at else "watching"
         case HoursState():
             return None
+        case _:
+            assert_never(state)

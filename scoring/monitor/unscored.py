@@ -1,8 +1,8 @@
 """Coverage lost: too large a share of the pairs could not be scored.
 
-A plain threshold on plain shares, not a sequential test: it reports what is so, not what is unlikely.
-Hours are added up until they hold enough pairs; two such periods in a row above the threshold open
-an incident, two in a row at or below it close it.
+Compares the observed share with a threshold, without a significance test. Hours are added up until
+they hold enough pairs; two such periods in a row above the threshold open an incident, two in a row
+at or below it close it.
 """
 
 from collections import Counter

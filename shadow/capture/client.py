@@ -50,10 +50,10 @@ def mirror(
     `task` names the workload; left out, the header `x-shadow-task`, the body's
     `metadata.shadow_task` or a model alias in the settings may. `segment` is a dict such as
     `{"locale": "de"}`, or a function from the request's body to one. `unit` (a user, a
-    conversation) sticks to one arm. `rate` in [0, 1] overrides the task's `mirror_rate`.
+    conversation) always gets the same model. `rate` in [0, 1] overrides the task's `mirror_rate`.
     `shadow.context(…)` overrides task and unit, and adds to the segment, for a block of code.
 
-    Chat completions and responses are mirrored, one exchange per request, whatever became of it.
+    Chat completions and responses are mirrored, one exchange per request, also those that fail.
     The caller gets what it would get without us. Without settings (no SHADOW_KAFKA, no
     `shadow.toml`) the client is returned as it is, with a warning. The two clients share their
     connections: closing one closes both. `publisher` replaces the one that the process shares, and

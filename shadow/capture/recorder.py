@@ -1,10 +1,9 @@
 """Makes a `CapturedCall` of a request and its response, and offers it to the publisher.
 
 All of this runs on the application's thread, between its request and its response. So it is
-short, keeps references instead of copies, and never raises into the application. Short is meant
-literally: between two calls to a model the processor's caches have lost this code, and whatever
-must be fetched from memory again, be it a function, an object or a global name, costs about a
-microsecond.
+short, keeps references instead of copies, and never raises into the application. Cache misses
+dominate its cost: between two calls to a model the processor's caches have lost this code, and
+each function, object or global name that is read costs about a microsecond.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -139,8 +138,8 @@ class Recorder:
     def _tags(self, api: Api | None, options: Any) -> tuple[Tags | None, Mapping[str, str]]:
         """A request's tags, and those of its headers that concern us. No tags: it is not mirrored.
 
-        Because it is for another API, names no task, was left out by sampling (counted), or runs
-        in the background, so that its answer comes with some later request.
+        A request is not mirrored if it is for another API, names no task, was left out by sampling
+        (counted), or runs in the background, so that its answer comes with some later request.
         """
         if api is None or options.method.lower() != "post":
             return None, NO_HEADERS

@@ -35,7 +35,7 @@ def segment_of(
     headers: Mapping[str, str],
     argument: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The segments the application declared, most explicit source last so that it wins."""
+    """The segments the application declared, later sources override earlier ones."""
     spec = settings.tasks.get(task)
     metadata = _metadata(body)
     found = {name: str(metadata[name]) for name in (spec.segments if spec else ()) if name in metadata}
@@ -50,7 +50,7 @@ def segment_of(
 
 
 def unit_of(body: Mapping[str, Any], headers: Mapping[str, str], argument: str | None = None) -> str | None:
-    """The unit (user, conversation) that sticks to one arm, or None."""
+    """The unit (user, conversation) that always gets the same model, or None."""
     named = argument or headers.get(UNIT_HEADER) or body.get("user")
     return named if isinstance(named, str) and named else None
 

@@ -1,6 +1,6 @@
 """Whether an exchange is sampled: a consistent hash, so that every process decides alike.
 
-The choice depends on the id (or the unit that sticks together) and a salt alone: a restart,
+The choice depends on the id (or the unit, whose requests are sampled together) and a salt alone: a restart,
 a second gateway or a replay makes the same choice, and different choices about one exchange
 (whether to mirror it, whether to ask for a ceiling) use different salts and stay independent.
 """

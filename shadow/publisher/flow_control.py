@@ -4,7 +4,7 @@ from typing import Final
 
 #: More than this is never handed to the producer at once.
 _MAX_IN_FLIGHT_BYTES: Final = 8 * 2**20
-#: A producer that owes deliveries and has made none for so long gets nothing more until it makes one.
+#: A producer that acknowledged nothing for so long gets nothing more until it acknowledges something.
 _UNANSWERED_S: Final = 1.0
 #: Pause before one exchange is tried after a failure; doubled with each further failure, up to the second value.
 _FIRST_PAUSE_S: Final = 0.25

@@ -193,7 +193,7 @@ class Publisher:
         lifecycle.close_at_exit(self)
 
     def _is_drained(self) -> bool:
-        """Whether the thread has to end: the publisher is closed, and its queue empty or its time over."""
+        """Whether the thread has to end: the publisher is closed, and its queue is empty or its deadline has passed."""
         if self._close_at is None:
             return False
         return self._queue.open == 0 or monotonic() > self._close_at
@@ -269,7 +269,7 @@ class Publisher:
         return sent
 
     def _replace_stalled_producer(self, now: float) -> None:
-        """Abandon a producer that owes deliveries and makes none; the next `send` makes another.
+        """Abandon a producer that acknowledged nothing for `stalled_after_s`; the next `send` makes another.
 
         What it had is sent again. What then arrives twice has the same id, and is one at the sink.
         """

@@ -178,7 +178,7 @@ class ExchangeQueue:
     def take(self) -> QueuedExchange | None:
         """The next exchange to encode and send; first those that a producer gave up.
 
-        It is the caller's until `put_back`, `begin_attempt` or an outcome.
+        The caller owns it until `put_back`, `begin_attempt` or an outcome.
         """
         with self._lock:
             self._book(_BOOKED_AT_ONCE)
@@ -334,7 +334,7 @@ class ExchangeQueue:
     def _evict_for(self, size: int, *, and_a_place: bool = False) -> bool:
         """Evict the oldest that wait until `size` bytes are free. False, and nothing is evicted: that is impossible.
 
-        Needs the lock.
+        The caller holds the lock.
         """
         number, bytes_left, places_left = 0, self._bytes_left, self._places_left
         while size > bytes_left or (and_a_place and places_left <= 0):
@@ -352,7 +352,7 @@ class ExchangeQueue:
         return True
 
     def _book(self, at_most: int | None = None) -> None:
-        """Book the oldest `at_most` (None: all) entries of the inbox. Needs the lock."""
+        """Book the oldest `at_most` (None: all) entries of the inbox. The caller holds the lock."""
         inbox, booked = self._inbox, 0
         while inbox and booked != at_most:
             call = inbox.popleft()
@@ -370,7 +370,7 @@ class ExchangeQueue:
                 self._book(_BOOKED_AT_ONCE)
 
     def _settle(self, entry: QueuedExchange, outcome: str) -> bool:
-        """Needs the lock."""
+        """The caller holds the lock."""
         if entry not in self._open:
             return False
         self._open.remove(entry)
@@ -384,7 +384,7 @@ class ExchangeQueue:
         return True
 
     def _leave_flight(self, entry: QueuedExchange) -> bool:
-        """Needs the lock. False: it was not in flight."""
+        """The caller holds the lock. False: it was not in flight."""
         if entry not in self._in_flight:
             return False
         del self._in_flight[entry]

@@ -147,7 +147,7 @@ def _reply(call: CapturedCall, model: str) -> tuple[Reply, bool]:
 
     Our copy may end before the answer did, and the answer may break off. Neither is the model's
     doing: only a complete answer can be `malformed`, and an answer that is complete up to the
-    model's last word is a reply, whatever happened after it. `model` is used if the answer names none.
+    model's finish marker is a reply, whatever happened after it. `model` is used if the answer names none.
     """
     if call.failure is not None:
         return replies.failed(model, call.failure, call.detail), False
@@ -176,7 +176,7 @@ _LIMITS: Final = " (in the gateway: mirror_body_bytes under [gateway] in shadow.
 
 
 def _broken_off(call: CapturedCall, reply: Reply) -> Reply:
-    """The failure of an incomplete answer: `reply` itself where the answer came to its own end."""
+    """The failure of an incomplete answer: `reply` itself where the answer was complete."""
     received = sum(len(piece) for piece, _ in call.pieces)
     if call.error is None or call.response_headers.get("content-length") == str(received):
         return reply
