@@ -39,6 +39,8 @@ def build(
             return await proxy.mirrored(api, scope, receive, send)
         # A path that leaves /v1 would use the endpoint's key for something it was not given for.
         if path.startswith("/v1/") and ".." not in path.split("/"):
+            if scope["method"] == "POST" and (api := MIRRORED.get(_plain(path))):
+                return await proxy.mirrored(api, scope, receive, send)
             return await proxy.pass_through(scope, receive, send)
         match path:
             case "/livez":
@@ -59,6 +61,11 @@ def build(
         await send({"type": "lifespan.shutdown.complete"})
 
     return gateway
+
+
+def _plain(path: str) -> str:
+    """`path` without empty and `.` segments, which a base URL with a stray slash adds and most servers ignore."""
+    return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def _readiness(settings: Settings, publisher: PublisherPort) -> bytes:

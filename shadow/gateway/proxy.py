@@ -5,12 +5,13 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
+from shadow.gateway import compressed_request
 from shadow.gateway.forwarding import Forwarder, ForwardResult, OutgoingRequest
 from shadow.gateway.http import asgi, headers
 from shadow.gateway.http.asgi import BodyTooLargeError, ClientDisconnected, DisconnectListener, Receive, Scope, Send
 from shadow.gateway.http.deadlines import Deadlines
 from shadow.gateway.metrics import CLIENT_CLOSED_REQUEST, Metrics
-from shadow.gateway.routing import Router
+from shadow.gateway.routing import BAD_JSON, Router
 from shadow.policy import sampling
 from shadow.recording import BodyBuffer, CapturedCall, PublisherPort, Tags
 from shadow.recording.captured_call import CLIENT_DISCONNECTED
@@ -21,6 +22,7 @@ MIRRORED: Final[dict[str, Api]] = {"/v1/chat/completions": "chat", "/v1/response
 
 #: Why a request is not mirrored, beside the router's reasons.
 UNFINISHED_REQUEST: Final = "unfinished_request"
+REDIRECTED: Final = "redirected"
 RETRYABLE_ERROR: Final = "retryable_error"
 NO_ANSWER: Final = "no_answer"
 
@@ -59,6 +61,15 @@ class Proxy:
         if body is None:
             return
         route = self._router.route(api, body, own_headers)
+        if route.unmirrored == BAD_JSON and compressed_request.encodings_of(forwarded):
+            limit = self._limits.max_body_bytes
+            try:
+                body, route, forwarded = await compressed_request.route(
+                    self._router, api, route, forwarded, own_headers, limit=limit
+                )
+            except BodyTooLargeError:
+                await self._refuse_too_large(send, "decompresses to more than")
+                return
         at, started = time.time(), time.perf_counter()
         identity = f"{_random_bits(128):032x}"
         rate = self._rates[route.task] if route.task and not route.unmirrored else 0.0
@@ -141,18 +152,23 @@ class Proxy:
 
     async def _whole_body(self, receive: Receive, send: Send) -> bytes | None:
         """The request's body. None: the client disconnected, or the body was refused as too large."""
-        limit = self._limits.max_body_bytes
         try:
-            return await asgi.read_body(receive, limit=limit)
+            return await asgi.read_body(receive, limit=self._limits.max_body_bytes)
         except BodyTooLargeError:
-            message = f"The request's body is larger than {limit} bytes (max_body_bytes under [gateway])."
-            await asgi.refuse(send, 413, "request_too_large", message, close=True)
-            status = 413
+            await self._refuse_too_large(send, "is larger than")
         except ClientDisconnected:
-            status = CLIENT_CLOSED_REQUEST
+            self._unfinished(CLIENT_CLOSED_REQUEST)
+        return None
+
+    async def _refuse_too_large(self, send: Send, problem: str) -> None:
+        message = f"The request's body {problem} {self._limits.max_body_bytes} bytes (max_body_bytes under [gateway])."
+        await asgi.refuse(send, 413, "request_too_large", message, close=True)
+        self._unfinished(413)
+
+    def _unfinished(self, status: int) -> None:
+        """Count a request that is not forwarded."""
         self._metrics.served(task=None, arm="frontier", status=status, seconds=0.0)
         self._metrics.unmirrored(UNFINISHED_REQUEST)
-        return None
 
 
 async def _upload(receive: Receive, listener: DisconnectListener) -> AsyncIterator[bytes]:
@@ -171,12 +187,15 @@ def _no_exchange(result: ForwardResult) -> str | None:
 
     Clients repeat a request after the errors that the official ones retry (408, 409, 429, 5xx):
     mirroring those would count one user request several times. The answer that the user gets in
-    the end passes through here too, and is mirrored then.
+    the end passes through here too, and is mirrored then. A redirect is no answer either: FastAPI, and
+    so vLLM, redirects a path with a slash at its end, and the client repeats its request there.
     """
     if result.error == CLIENT_DISCONNECTED:
         return None  # an interrupted exchange
     if result.answered is None:
         return NO_ANSWER
+    if 300 <= result.answered < 400:
+        return REDIRECTED
     if result.answered in (408, 409, 429) or result.answered >= 500:
         return RETRYABLE_ERROR
     return None

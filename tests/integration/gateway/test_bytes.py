@@ -3,10 +3,13 @@
 import asyncio
 import gzip
 import json
+import sys
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 import aiohttp
+import brotli  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import settings as checking
@@ -22,6 +25,11 @@ from shadow.settings import Settings
 from tests.support import gateways, scripted, services
 from tests.support.gateways import RecordingPublisher, Running, settings_for
 from tests.support.scripted import Signal
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 BODY = b'{"model": "gpt-x", "messages": [{"role": "user", "content": "hi"}]}'
 HEADERS = {"x-shadow-task": "intent", "content-type": "application/json"}
@@ -146,6 +154,92 @@ async def test_a_compressed_answer_passes_compressed_and_is_mirrored_readable(ga
     asked = running.endpoint.requests[0].headers["accept-encoding"]
     assert asked == ("gzip" if accepted else "identity")
     assert running.publisher.one().reply.content == "hello"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1//chat/completions", "/v1/chat/completions/", "/v1/chat//completions?x=1", "/v1//responses/"]
+)
+async def test_a_path_with_a_stray_slash_reaches_the_endpoint_as_it_came_and_is_mirrored(gateway, path: str):
+    running = gateway(scripted.chat("hi"))
+    status, _, _ = await raw(running.url, path=path)
+    [request] = running.endpoint.requests
+    assert (status, request.path) == (200, path.partition("?")[0])
+    assert running.publisher.one().api == ("responses" if "responses" in path else "chat")
+
+
+async def test_a_redirected_request_is_counted_and_not_mirrored(gateway, http):
+    running = gateway(scripted.whole(b"", status=307, location="/v1/chat/completions"))
+    url = running.url + "/v1/chat/completions/"
+    async with http.post(url, data=BODY, headers=HEADERS, allow_redirects=False) as response:
+        assert (response.status, response.headers["location"]) == (307, "/v1/chat/completions")
+    assert b'shadow_gateway_unmirrored_total{reason="redirected"} 1.0' in await _get(running.url + "/metrics")
+    assert (running.publisher.exchanges, running.publisher.sampled_out) == ([], {})
+
+
+COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstd.compress,
+    "GZIP , identity": gzip.compress,
+    "gzip, zstd": lambda body: zstd.compress(gzip.compress(body)),
+}
+
+
+@pytest.mark.parametrize("encodings", COMPRESSED)
+async def test_a_compressed_request_under_an_alias_reaches_the_endpoint_renamed_and_is_mirrored(gateway, encodings):
+    running = gateway(scripted.chat("hi"))
+    packed = COMPRESSED[encodings](b'{"model": "intent-model", "seed":1.0, "messages": []}')
+    await raw(running.url, packed, headers={"content-encoding": encodings})
+    [request] = running.endpoint.requests
+    assert request.body == b'{"model":"gpt-x","seed":1.0,"messages":[]}'
+    assert "content-encoding" not in request.headers
+    exchange = running.publisher.one()
+    assert (exchange.request["model"], exchange.reply.content) == ("intent-model", "hi")
+
+
+@pytest.mark.parametrize("encodings", COMPRESSED)
+async def test_a_compressed_request_in_which_nothing_is_renamed_stays_compressed_and_is_mirrored(gateway, encodings):
+    running = gateway(scripted.chat("hi"))
+    packed = COMPRESSED[encodings](BODY)
+    await raw(running.url, packed, headers={"content-encoding": encodings})
+    [request] = running.endpoint.requests
+    assert (request.body, request.headers["content-encoding"]) == (packed, encodings)
+    assert running.publisher.one().request == json.loads(BODY)
+
+
+@pytest.mark.parametrize(
+    ("encodings", "body", "reason"),
+    [
+        ("gzip", b"not gzip", "bad_json"),
+        ("gzip", gzip.compress(BODY)[:30], "bad_json"),
+        ("gzip", gzip.compress(b"not JSON"), "bad_json"),
+        ("aes128gcm", b"\x00\x01", "unknown_encoding"),
+        ("gzip," * 50 + "gzip", gzip.compress(BODY), "unknown_encoding"),
+    ],
+)
+async def test_a_compressed_request_that_cannot_be_read_goes_out_as_it_came_and_is_counted(
+    gateway, encodings: str, body: bytes, reason: str
+):
+    running = gateway(scripted.chat("hi"))
+    status, _, _ = await raw(running.url, body, headers={"content-encoding": encodings})
+    [request] = running.endpoint.requests
+    assert (status, request.body, request.headers["content-encoding"]) == (200, body, encodings)
+    metrics = await _get(running.url + "/metrics")
+    assert f'shadow_gateway_unmirrored_total{{reason="{reason}"}} 1.0'.encode() in metrics
+    assert running.publisher.exchanges == []
+
+
+@pytest.mark.parametrize("encodings", COMPRESSED)
+async def test_a_request_that_decompresses_to_more_than_the_limit_is_refused_and_never_sent_on(gateway, encodings):
+    running = gateway(scripted.chat("hi"), gateway={"max_body_bytes": 10_000})
+    bomb = COMPRESSED[encodings](b'{"model": "intent-model", "messages": "%s"}' % (b"x" * 1_000_000))
+    assert len(bomb) < 10_000
+    status, _, answered = await raw(running.url, bomb, headers={"content-encoding": encodings})
+    error = json.loads(answered)["error"]
+    assert (status, error["code"]) == (413, "request_too_large")
+    assert "decompresses to more than 10000 bytes" in error["message"]
+    assert running.endpoint.requests == []
 
 
 async def test_on_other_paths_even_the_accepted_encodings_pass_untouched(gateway):
