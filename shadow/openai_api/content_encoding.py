@@ -1,4 +1,4 @@
-"""An answer's bytes without their content encoding, piece by piece, and never more than a limit.
+"""Decodes the content encoding of an answer, piece by piece and up to a limit.
 
 The standard library decodes gzip and deflate. For Brotli and Zstandard this uses whichever library
 the process has: a client that asks for these encodings has one, so we need not depend on one.
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from shadow.errors import DroppedError
 
-#: Bytes as they came, and when they came (seconds of `time.perf_counter()`).
+#: Received bytes, and the time of their arrival (seconds of `time.perf_counter()`).
 Piece: TypeAlias = tuple[bytes, float]
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -27,7 +27,7 @@ class UnknownEncodingError(DroppedError):
 
 
 class Decoded(NamedTuple):
-    """What could be decoded. `cut`: it ends at the limit. `error`: why the bytes after it cannot be decoded."""
+    """The decoded pieces. `cut`: they end at the limit. `error`: why the bytes after them cannot be decoded."""
 
     pieces: Sequence[Piece]
     cut: bool = False
@@ -35,16 +35,16 @@ class Decoded(NamedTuple):
 
 
 class _Decoder(NamedTuple):
-    """`decode(data, limit)` returns what `data` decodes to, `limit` bytes of it or a few more; it may raise `error`."""
+    """`decode(data, limit)` returns the decoded `data`, up to `limit` bytes or a few more; it may raise `error`."""
 
     decode: Callable[[bytes, int], bytes]
     error: type[Exception]
 
 
 def decode(pieces: Sequence[Piece], encodings: str, *, limit: int) -> Decoded:
-    """The pieces of an answer with this `content-encoding` header, at most `limit` bytes in all.
+    """Decode an answer whose `content-encoding` header is `encodings`, up to `limit` bytes in all.
 
-    A few bytes may decode to gigabytes, so nothing beyond the limit is ever decoded.
+    A few bytes may decode to gigabytes, so nothing beyond the limit is decoded.
     Raises UnknownEncodingError.
     """
     decoded = Decoded(pieces)
@@ -120,7 +120,7 @@ def _zstd(_magic: bytes) -> _Decoder:
 
 
 def _in_small_steps(decode: Callable[[bytes], bytes], step: int) -> Callable[[bytes, int], bytes]:
-    """A bounded decoder out of one without an output limit: `step` bytes decode to 32 MiB at most."""
+    """Limit the output of a decoder that has no such option: `step` bytes decode to 32 MiB at most."""
 
     def bounded(data: bytes, limit: int) -> bytes:
         decoded = bytearray()

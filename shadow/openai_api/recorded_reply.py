@@ -1,4 +1,4 @@
-"""A reply as people record it, read into the fields of a `Reply`.
+"""Reads a recorded reply into the fields of a `Reply`.
 
 Three forms: our own fields; a message as the official client dumps it (`message.model_dump()`, with its nulls); an
 API's whole answer (`response.model_dump()` of Chat Completions or Responses, or `{"message": …}`).
@@ -13,25 +13,25 @@ import msgspec
 from shadow.openai_api import replies
 from shadow.records import Reply, ToolCall
 
-#: What an API's message and a log's record hold beside our fields; not read.
+#: Known keys of API messages and log records that are not fields of a `Reply`; ignored.
 _OTHER_KEYS: Final = frozenset({
     "role", "id", "object", "type", "created", "annotations", "audio", "function_call", "reasoning",
     "reasoning_content", "logprobs", "index", "name", "parsed", "system_fingerprint", "service_tier",
 })  # fmt: skip
-#: What is recorded beside an API's answer, because no answer says it of itself.
+#: Fields that may stand beside an API's answer, because no API's answer contains them.
 _MEASURED: Final = frozenset({"latency_ms", "ttft_ms", "cost_usd"})
 _REPLY_KEYS: Final = frozenset(Reply.__struct_fields__)
 
 
 def fields_of(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a reply that `recorded` has, null ones left out. Raises msgspec.ValidationError."""
+    """The fields of a reply in `recorded`, without null ones. Raises msgspec.ValidationError."""
     answer = _answer(recorded)
     if answer is not None:
         measured = {name: value for name, value in recorded.items() if name in _MEASURED and value is not None}
         return {**msgspec.to_builtins(answer), **measured}
     refuse_misspelled(recorded, _REPLY_KEYS, _OTHER_KEYS, "a reply")
     found = {name: value for name, value in recorded.items() if name in _REPLY_KEYS and value is not None}
-    if isinstance(found.get("content"), list):  # parts of text, as the API takes and some servers give them
+    if isinstance(found.get("content"), list):  # a list of text parts, which the API accepts and some servers return
         found["content"] = "".join(_text(part) for part in found["content"])
     return found
 
@@ -42,7 +42,7 @@ def _text(part: Any) -> str:
 
 
 def _answer(recorded: Mapping[str, Any]) -> Reply | None:
-    """The reply in an API's whole answer; None where `recorded` is none."""
+    """The reply in an API's whole answer; None if `recorded` is not one."""
     model = recorded.get("model")
     name = model if isinstance(model, str) else ""
     if isinstance(recorded.get("choices"), list):
@@ -56,9 +56,9 @@ def _answer(recorded: Mapping[str, Any]) -> Reply | None:
 
 
 def refuse_misspelled(found: Collection[str], known: Collection[str], others: Collection[str], what: str) -> None:
-    """Raise msgspec.ValidationError for a key that is none of `known` and nearly one of them.
+    """Raise msgspec.ValidationError for a key that looks like a misspelling of a `known` one.
 
-    Any other key is somebody's own and is not read.
+    Other unknown keys are ignored, because users may keep fields of their own. `what` names the object.
     """
     for key in found:
         if key not in known and key not in others and (near := get_close_matches(key, known, n=1, cutoff=0.75)):
@@ -66,9 +66,9 @@ def refuse_misspelled(found: Collection[str], known: Collection[str], others: Co
 
 
 def tool_call(call: Any) -> ToolCall:
-    """A call as people record it: `{"name", "arguments"}`, or the API's `{"function": {…}}` and `{"custom": {…}}`.
+    """A recorded call: `{"name", "arguments"}`, or the API's `{"function": {…}}` and `{"custom": {…}}`.
 
-    Arguments (of a custom tool: `input`) are text or an object; null and a missing key are the same.
+    Arguments (`input` for a custom tool) are text or an object; null means the same as a missing key.
     Raises msgspec.ValidationError.
     """
     function = call.get("function") or call.get("custom") or call if isinstance(call, dict) else None

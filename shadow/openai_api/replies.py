@@ -1,8 +1,8 @@
-"""An endpoint's answer, as JSON or as a stream of events, read into a `Reply`.
+"""Reads an endpoint's answer, as JSON or as a stream of events, into a `Reply`.
 
-Capture, gateway and upstream all meet answers in these two shapes (Chat Completions and
-Responses); this is the one place that knows them. Nothing here raises on a strange answer:
-an unreadable answer is a `malformed` reply, because that is a fact about the model.
+Capture, gateway and upstream share these parsers of the two APIs, Chat Completions and Responses.
+They never raise on an answer: one that cannot be read is a `malformed` reply, because that is a
+fact about the model.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,30 +15,30 @@ from shadow.records import Api, Failure, Reply, ToolCall, Usage
 
 #: `finish_reason` (chat) and `incomplete_details.reason` (responses) of an answer cut off at a token limit.
 TRUNCATION_REASONS: Final = ("length", "max_output_tokens", "max_tokens")
-#: Statuses of responses that are not final answers, or never become one.
+#: Statuses of responses that are not complete.
 _UNFINISHED: Final = ("queued", "in_progress", "cancelled", "incomplete")
 #: `incomplete_details.reason` that explains why a response is incomplete.
 _EXPLAINED: Final = (*TRUNCATION_REASONS, "content_filter")
-#: Calls of a response that the application carries out and that name no tool: where each says what to do.
+#: Calls in a response that the application executes and that name no tool, each with the keys of its action.
 _NAMELESS_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
     "computer_call": ("action", "actions"),
     "local_shell_call": ("action",),
     "shell_call": ("action",),
     "apply_patch_call": ("operation",),
 }
-#: The place of a legacy `function_call` among streamed calls, which count from 0.
+#: The index of a legacy `function_call` among streamed calls, whose indexes start at 0.
 _LEGACY: Final = -1
 
 
 def read(api: Api, body: Any, *, model: str = "") -> Reply:
-    """The reply in a whole response body (already parsed JSON). `model` is used if it names none."""
+    """The reply in a whole response body (already parsed JSON). `model` is used if the body names none."""
     if not isinstance(body, Mapping):
         return Reply(model=model, failure="malformed", failure_detail="the answer is not a JSON object")
     return _read_chat(body, model) if api == "chat" else _read_responses(body, model)
 
 
 def read_bytes(api: Api, body: bytes, *, model: str = "") -> Reply:
-    """The reply in a whole response body as it came over the network."""
+    """The reply in a whole response body, as bytes."""
     try:
         parsed = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -82,8 +82,8 @@ def failure_of_status(status: int) -> Failure:
 class StreamReader:
     """Builds the reply of a stream from its events, one parsed `data:` object at a time.
 
-    `started` turns true with the first token, so that a caller who looks at the clock can
-    tell the time to first token.
+    `started` becomes true with the first token, so that the caller can measure the time to the
+    first token.
     """
 
     def __init__(self, api: Api, *, model: str = "") -> None:
@@ -104,7 +104,7 @@ class StreamReader:
         return not (self._whole is None and self._error is None and self._finish is None)
 
     def feed(self, event: Any) -> None:
-        """Take in one event. Events of unknown kinds are ignored."""
+        """Add one event. Events of unknown kinds are ignored."""
         if not isinstance(event, Mapping):
             return
         if isinstance(event.get("error"), Mapping):
@@ -115,7 +115,7 @@ class StreamReader:
             self._feed_responses(event)
 
     def reply(self) -> Reply:
-        """The reply so far; `interrupted` if the final event has not come."""
+        """The reply so far; `interrupted` if the final event has not arrived."""
         if self._whole is not None:
             return self._whole
         reply = _reply(
@@ -235,7 +235,7 @@ def _read_responses(body: Mapping[str, Any], model: str) -> Reply:
         usage=_usage(body.get("usage"), "input_tokens", "output_tokens"),
     )
     if unfinished:
-        # Like a stream that broke off: its content is read, but it is incomplete.
+        # As for a stream that broke off, the content so far is kept.
         detail = f"the response is {body['status']}"
         return msgspec.structs.replace(reply, failure="interrupted", failure_detail=detail)
     return reply
@@ -250,7 +250,7 @@ def _chat_call(part: Mapping[str, Any]) -> ToolCall | None:
 
 
 def _response_call(item: Mapping[str, Any]) -> ToolCall | None:
-    """The call that an output item of a response leaves to the application, if it is one."""
+    """The call that the application must execute, if this output item of a response is one."""
     kind = _text(item.get("type")) or ""
     if kind == "function_call":
         return _function(item)
@@ -258,8 +258,8 @@ def _response_call(item: Mapping[str, Any]) -> ToolCall | None:
         return ToolCall(name=_text(item.get("name")) or "", arguments=_text(item.get("input")) or "")
     if kind not in _NAMELESS_CALLS:
         return None
-    what = {field: item[field] for field in _NAMELESS_CALLS[kind] if item.get(field) is not None}
-    return ToolCall(name=kind.removesuffix("_call"), arguments=msgspec.json.encode(what).decode())
+    action = {field: item[field] for field in _NAMELESS_CALLS[kind] if item.get(field) is not None}
+    return ToolCall(name=kind.removesuffix("_call"), arguments=msgspec.json.encode(action).decode())
 
 
 def _function(value: Any) -> ToolCall | None:

@@ -1,11 +1,11 @@
-"""Server-sent events out of bytes that may be cut anywhere."""
+"""A parser of server-sent events, from pieces of bytes that may end anywhere."""
 
 
 class EventStream:
-    """Yields the `data` of each event once its closing blank line has come.
+    """Returns the `data` of each event as soon as the blank line after it has arrived.
 
-    A line ends with CR LF, LF or CR. One line may be megabytes long and come in thousands of
-    pieces (a response that repeats its instructions), so each byte is looked at once.
+    A line ends with CR LF, LF or CR. One line may be megabytes long and arrive in thousands of
+    pieces (a response that repeats its instructions), so each byte is examined only once.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class EventStream:
         return events
 
     def close(self) -> list[bytes]:
-        """What a stream that ended without its last blank line still holds."""
+        """The data of the last event, if the stream ended without the blank line after it."""
         return [event for event in (self._end_line(), self._end_line()) if event]
 
     def _end_line(self) -> bytes | None:
@@ -38,11 +38,11 @@ class EventStream:
         return self._line(line)
 
     def _line(self, line: bytes) -> bytes | None:
-        """Take in one line; the event's data if the line was the blank one that ends it."""
+        """Add one line; returns the data of the event if this is the blank line that ends it."""
         if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" "))
             return None
-        if line or not self._data:  # a comment, a field we have no use for, or a second blank line
+        if line or not self._data:  # a comment, another field, or a second blank line
             return None
         event = b"\n".join(self._data)
         self._data = []

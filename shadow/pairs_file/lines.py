@@ -170,7 +170,7 @@ def _decoded(line: bytes) -> _Line:
 def _converted(raw: dict[str, Any]) -> dict[str, Any]:
     """A line without its nulls, without keys that are not ours, and with replies in our own fields.
 
-    Raises msgspec.ValidationError for a key that is nearly one of ours: what it says would not be read.
+    Raises msgspec.ValidationError for a misspelled key, because its value would be ignored.
     """
     refuse_misspelled(raw, _LINE_KEYS, (), "a line")
     line = {name: value for name, value in raw.items() if name in _LINE_KEYS and value is not None}

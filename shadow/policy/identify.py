@@ -1,4 +1,4 @@
-"""Where a request declares its task, its segments and its unit.
+"""Reads the task, the segments and the unit that a request declares.
 
 A task is taken from the first place that names one: the caller's argument, the header
 `x-shadow-task`, the body's `metadata.shadow_task`, the model alias in the settings.
@@ -19,7 +19,7 @@ TRACEPARENT_HEADER: Final = "traceparent"
 def task_of(
     settings: Settings, body: Mapping[str, Any], headers: Mapping[str, str], argument: str | None = None
 ) -> str | None:
-    """The task of a request, or None when nothing names one."""
+    """The task of a request, or None if it declares none."""
     metadata = _metadata(body)
     named = argument or headers.get(TASK_HEADER) or metadata.get("shadow_task")
     if isinstance(named, str) and named:
@@ -35,7 +35,10 @@ def segment_of(
     headers: Mapping[str, str],
     argument: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The segments the application declared, later sources override earlier ones."""
+    """The segments that the application declared, at most `MAX_DIMENSIONS`, with values cut to `MAX_VALUE`.
+
+    The argument overrides the header, and the header overrides the metadata.
+    """
     spec = settings.tasks.get(task)
     metadata = _metadata(body)
     found = {name: str(metadata[name]) for name in (spec.segments if spec else ()) if name in metadata}
@@ -63,7 +66,7 @@ def parse_header(value: str) -> dict[str, str]:
 
 def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = body.get("metadata")
-    # None first: it is the usual case, and `isinstance` with Mapping is slow.
+    # None is tested first, because it is the usual case and `isinstance` with Mapping is slow.
     if metadata is None:
         return {}
     return metadata if isinstance(metadata, Mapping) else {}

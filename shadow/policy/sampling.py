@@ -1,8 +1,9 @@
-"""Whether an exchange is sampled: a consistent hash, so that every process decides alike.
+"""Sampling by a consistent hash, so that every process makes the same choice about an exchange.
 
-The choice depends on the id (or the unit, whose requests are sampled together) and a salt alone: a restart,
-a second gateway or a replay makes the same choice, and different choices about one exchange
-(whether to mirror it, whether to ask for a ceiling) use different salts and stay independent.
+A choice depends only on a key (the id of the exchange, or its unit, whose
+requests are then sampled together) and a salt, so a restart, a second
+gateway or a replay makes the same choice. Different choices about one exchange (whether to mirror
+it, whether to ask for a ceiling) use different salts, so they are independent.
 """
 
 from hashlib import blake2b
@@ -12,15 +13,15 @@ _BITS = 53
 
 
 def position(key: str, *, salt: str) -> float:
-    """Where `key` falls in [0, 1): uniform over keys, fixed for one key and salt."""
+    """The hash of `key` and `salt` as a number in [0, 1), uniform over keys."""
     digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, person=_person(salt))
     return (int.from_bytes(digest.digest(), "big") >> (64 - _BITS)) / (1 << _BITS)
 
 
 def chosen(key: str, *, rate: float, salt: str) -> bool:
-    """Whether `key` is among the share `rate` in [0, 1] chosen under `salt`.
+    """Whether `key` is in the sample of the share `rate`, in [0, 1], under `salt`.
 
-    Raising the rate keeps everything that was chosen before, and adds to it.
+    A higher rate keeps every key of a lower rate, and adds others.
     """
     return rate >= 1 or position(key, salt=salt) < rate
 

@@ -1,12 +1,14 @@
-"""Which other models are asked about an exchange: shadow, ceiling and reverse, by one pure rule.
+"""Which other models are asked about an exchange: the shadow, ceiling and reverse trials.
 
-Before a rollout the candidates answer what the frontier served; after it the frontier answers
-a share of what the candidate served; a share of the frontier's own exchanges is answered by
-it a second time. The choices are consistent hashes of the exchange's id, so that a message
-delivered twice is planned twice alike.
+shadow   the frontier served the exchange: every candidate is asked
+ceiling  of a share of these exchanges, the frontier is asked a second time
+reverse  the candidate served the exchange: of a share, the frontier is asked
 
-Every plan holds at least one trial. Where no model is to be asked, the trial gives the reason in
-`unasked`, because an exchange without a trace could not be distinguished from a lost one.
+Shares are sampled by consistent hashes of the exchange's id, so a message that is delivered twice
+gets the same trials twice.
+
+Every exchange has at least one trial. If no model is to be asked, the trial gives the reason in
+`unasked`, because an exchange without a trial could not be distinguished from a lost one.
 """
 
 from dataclasses import dataclass
@@ -17,8 +19,8 @@ from shadow.policy.sampling import chosen
 from shadow.records import Exchange, Failure, TrialKind
 from shadow.settings import Settings, TaskSettings
 
-#: Failures that left no answer of the served model to compare with. A refusal, a cut or an
-#: empty answer is behaviour of the model, and whether the other model does the same is evidence.
+#: Failures after which there is no served answer to compare with. A refused, truncated or empty answer
+#: is not one of them: it is behaviour of the model, and whether the other model does the same is evidence.
 NOTHING_SERVED: Final[frozenset[Failure]] = frozenset(
     {"timeout", "endpoint_error", "rate_limited", "rejected", "interrupted", "malformed"}
 )
@@ -26,9 +28,9 @@ NOTHING_SERVED: Final[frozenset[Failure]] = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedTrial:
-    """One planned trial. `model` is the name in [models] of the one to ask.
+    """One planned trial. `model` is the name in [models] of the model to ask.
 
-    `inclusion_probability` is the chance in (0, 1] that this pair exists. `unasked` is the
+    `inclusion_probability` is the probability, in (0, 1], that this pair exists. `unasked` is the
     reason why no model is asked, or None: `not_sampled`, or `served_<failure>`.
     """
 
@@ -42,7 +44,7 @@ class PlannedTrial:
 def trials_for(exchange: Exchange, settings: Settings) -> tuple[PlannedTrial, ...]:
     """The trials of one exchange, at least one.
 
-    Raises WireError `unknown_task` or `no_candidate` where the settings give it no trial.
+    Raises WireError: `unknown_task` if the task is not in the settings, `no_candidate` if it has no candidates.
     """
     task = settings.tasks.get(exchange.task)
     if task is None:
@@ -94,5 +96,5 @@ def _served_candidate(exchange: Exchange, task: TaskSettings, settings: Settings
     model = exchange.reply.model
     matching = [name for name in task.candidates if model in (name, settings.sent_name(name))]
     if not matching and len(task.candidates) == 1:
-        return task.candidates[0]  # endpoints report names with dates and paths of their own
+        return task.candidates[0]  # endpoints may report another name, with a date or a path
     return matching[0] if matching else model

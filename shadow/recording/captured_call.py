@@ -46,7 +46,7 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
 
     `request_headers` are the request's headers that concern us (`x-shadow-*`, `traceparent`),
     `response_headers` those of the answer; both are looked up by names in lower case. `pieces` are
-    the answer's bytes as they came, at most `limit` of them, and `cut` says that the answer was
+    the answer's bytes as received, at most `limit` of them, and `cut` says that the answer was
     longer. `started`, `ended` and the times of the pieces are seconds of `time.perf_counter()`; the
     call ends no earlier than its last piece. `at` is the Unix time of the start (None: worked out
     from `started`, in the same process).

@@ -1,8 +1,8 @@
-"""Take personal data and secrets out of text and JSON before it leaves the process.
+"""Replace personal data and secrets in text and JSON before they leave the process.
 
 Two aims conflict. Nothing private may pass, and nothing else may change: an order number that
-turns into `[phone]` spoils the comparison that mirroring is for. So numbers are replaced only
-where their shape, and a check digit where there is one, identify them.
+becomes `[phone]` makes the comparison of two replies wrong. So a number is replaced only if its
+notation identifies it, together with its check digit if it has one.
 
 Every rule runs in time linear in the text. A rule first searches for a short literal or a class
 of characters, which the regex engine does at the speed of a memory scan, and only then matches,
@@ -11,12 +11,12 @@ adversary's text costs no more than a megabyte of prose.
 
 redactor         texts, JSON values and whole exchanges
 secrets          passwords, keys, authorization headers
-tokens           keys and tokens that services mark by their first letters
+tokens           keys and tokens with a prefix that identifies the service
 contacts         e-mail addresses, phone and card numbers, IBANs
 custom_patterns  the patterns under [redaction.patterns]
 keys             which keys of a dictionary mark their values as secret
 pseudonyms       units, replaced by a keyed hash
-spans            searching and replacing, for the rules
+spans            searching text and replacing spans of it
 """
 
 from shadow.redact.redactor import Redactor

@@ -3,9 +3,16 @@
 import re
 from typing import Final
 
-from shadow.redact.spans import continues, found, plain, replaced, shape, stands_apart
+from shadow.redact.spans import (
+    accepted_spans,
+    character_classes,
+    follows_digit_and,
+    is_delimited,
+    normalize_separators,
+    replace_spans,
+)
 
-#: Lengths of the IBANs of each country that has them.
+#: Length of an IBAN by country code.
 _IBAN_LENGTHS: Final = {
     code: length
     for length, codes in {
@@ -20,7 +27,7 @@ _IBAN_LENGTHS: Final = {
 _LOCAL_PART_REVERSED: Final = re.compile(r"[\w.%+-]++")
 _DOMAIN: Final = re.compile(r"(?:\w[\w-]{0,62}\.){1,8}[^\W\d_]{2,24}")
 
-#: In the shape of a text: a digit, and at least six more digits or separators.
+#: In the character classes of a text: a digit, then at least six more digits or separators.
 _NUMBER_RUN: Final = re.compile(rb"0[0-]{6,}")
 _SEVEN_DIGITS: Final = b"0" * 7
 _CARD: Final = re.compile(
@@ -36,31 +43,31 @@ _PHONE: Final = re.compile(
     r"|0[1-9](?:[ .][0-9]{2}){4}"  # 06 12 34 56 78
     r"|0[1-9][0-9]{1,4}[ /][0-9]{3,4} ?[0-9]{3,6}"  # 0171 1234567, 020 7946 0958
 )
-_CALLED_NUMBER: Final = re.compile(r"(?:\+ {0,2})?[0-9][0-9 ()./-]{5,17}[0-9]")
-_CALLED_STEMS: Final = ("tel", "phone", "mobil", "handy", "fax", "cell", "whatsapp", "call")
-_CALLED: Final = re.compile(
+_ANNOUNCED_NUMBER: Final = re.compile(r"(?:\+ {0,2})?[0-9][0-9 ()./-]{5,17}[0-9]")
+_PHONE_WORDS: Final = ("tel", "phone", "mobil", "handy", "fax", "cell", "whatsapp", "call")
+_PHONE_WORD_BEFORE: Final = re.compile(
     r"(?:(?<![a-z])(?:tel|fax|cell|call|handy)|telephone|telefon|phone|mobile?|whatsapp)"
     r"(?:[\s.:#=_\"'-]{0,3}(?:numbers?|nummer|no|nr|is|ist|me|at|on|under)(?![a-z])){0,3}[\s.:#=\"'\\]{0,6}\Z",
     re.IGNORECASE,
 )
 _DATE: Final = re.compile(r"(?:[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{4})(?![0-9])")
-#: How far before a number its name may stand, as in `phone number: …`.
+#: Characters before a number that are searched for a word such as `phone number:`.
 _LOOK_BACK: Final = 40
-#: How an IBAN begins, in the shape of a text.
+#: The beginning of an IBAN, in the character classes of a text.
 _IBAN_START: Final = b"AA00"
-#: In front of a number, what may belong to it without being of it: `+`, and the rest of `%2B`.
-_SIGNS: Final = 4
-#: Behind a number, as much of the word it stands in as is looked at.
+#: Characters before the first digit that a match may include: `+`, also when written as `%2B`.
+_PREFIX_LENGTH: Final = 4
+#: Characters around a number that are examined for the rest of the word that contains it.
 _LOOK_AHEAD: Final = 40
 _WORD_BEFORE: Final = re.compile(r"[^\W_]*\Z")
-_WORD_BEHIND: Final = re.compile(r"[^\W_]*")
+_WORD_AFTER: Final = re.compile(r"[^\W_]*")
 _HEXADECIMAL: Final = re.compile(r"(?=.*[0-9])(?=.*[a-fA-F])[0-9a-fA-F]+\Z")
 
 
 def _emails(text: str) -> str:
     if "@" in text:
         text = _emails_around(text, "@")
-    if "%" in text:  # in an address of a page, where `@` is written so
+    if "%" in text:  # URLs encode `@` as `%40`
         text = _emails_around(text, "%40")
     return text
 
@@ -76,22 +83,22 @@ def _emails_around(text: str, sign: str) -> str:
             done = domain.end()
             spans.append((at - local.end(), done, "[email]"))
         at = text.find(sign, max(at + 1, done))
-    return replaced(text, spans)
+    return replace_spans(text, spans)
 
 
-def _ibans(text: str, looked_at: str, outline: bytes) -> str:
+def _ibans(text: str, normalized: str, classes: bytes) -> str:
     spans: list[tuple[int, int, str]] = []
-    at = outline.find(_IBAN_START)
+    at = classes.find(_IBAN_START)
     while at >= 0:
-        end = _iban_end(looked_at, at)
+        end = _iban_end(normalized, at)
         if end is not None:
             spans.append((at, end, "[iban]"))
-        at = outline.find(_IBAN_START, end or at + 1)
-    return replaced(text, spans)
+        at = classes.find(_IBAN_START, end or at + 1)
+    return replace_spans(text, spans)
 
 
 def _iban_end(text: str, at: int) -> int | None:
-    """Where the IBAN ends that begins at `at`; None if none does."""
+    """The end of the IBAN that begins at `at`, or None if there is none."""
     length = _IBAN_LENGTHS.get(text[at : at + 2].upper())
     if length is None or (at and text[at - 1].isalnum()):
         return None
@@ -106,50 +113,50 @@ def _iban_end(text: str, at: int) -> int | None:
     return end if whole and int("".join(str(int(c, 36)) for c in symbols[4:] + symbols[:4])) % 97 == 1 else None
 
 
-def _numbers(text: str, looked_at: str, outline: bytes) -> str:
-    """Card and phone numbers, looked for only where there are enough digits close together."""
+def _cards_and_phones(text: str, normalized: str, classes: bytes) -> str:
+    """Replace card and phone numbers. Only runs of enough digits are searched."""
     spans: list[tuple[int, int, str]] = []
     end = 0
-    for run in _NUMBER_RUN.finditer(outline):
+    for run in _NUMBER_RUN.finditer(classes):
         digits = run[0].count(b"0")
         if digits < 7:
             continue
-        first, end = max(end, run.start() - _SIGNS), run.end()
+        first, end = max(end, run.start() - _PREFIX_LENGTH), run.end()
         begin = max(0, first - _LOOK_BACK)
-        around = looked_at[begin : end + _LOOK_AHEAD]
-        before = around[: run.start() - begin].lower()
-        called = any(word in before for word in _CALLED_STEMS)
-        for placeholder, pattern, accept, is_worth_it in (
+        context = normalized[begin : end + _LOOK_AHEAD]
+        before = context[: run.start() - begin].lower()
+        announced = any(word in before for word in _PHONE_WORDS)
+        for placeholder, pattern, accept, possible in (
             ("[card]", _CARD, _card_end, digits >= 14),
             ("[phone]", _PHONE, _phone_end, digits >= 9),
-            ("[phone]", _CALLED_NUMBER, _called_end, called),
+            ("[phone]", _ANNOUNCED_NUMBER, _announced_phone_end, announced),
         ):
-            if is_worth_it:
-                taken = list(found(around, pattern, accept, first - begin, end - begin))
-                spans += ((begin + start, begin + stop, placeholder) for start, stop in taken)
-                # What is taken is not there for the next pattern, and the rest stays where it is.
-                around = replaced(around, ((start, stop, "]" * (stop - start)) for start, stop in taken))
-    return replaced(text, sorted(spans))
+            if possible:
+                accepted = list(accepted_spans(context, pattern, accept, first - begin, end - begin))
+                spans += ((begin + start, begin + stop, placeholder) for start, stop in accepted)
+                # Mask the matches, so that the next pattern does not see them. All positions stay the same.
+                context = replace_spans(context, ((start, stop, "]" * (stop - start)) for start, stop in accepted))
+    return replace_spans(text, sorted(spans))
 
 
-def _figures(text: str) -> str:
-    """IBANs, cards and phones: whatever shows in the shape of a text, which is looked at once."""
-    looked_at = plain(text)
-    outline = shape(looked_at)
-    if b"0" not in outline:
+def _ibans_and_numbers(text: str) -> str:
+    """Replace IBANs, card and phone numbers, which share one computation of the text's character classes."""
+    normalized = normalize_separators(text)
+    classes = character_classes(normalized)
+    if b"0" not in classes:
         return text
-    if _IBAN_START in outline and (clean := _ibans(text, looked_at, outline)) != text:
-        text, looked_at = clean, plain(clean)
-        outline = shape(looked_at)
-    # Years and amounts stand in many texts. Only seven digits with nothing but separators between
-    # them can be a number, and that is asked in a tenth of the time in which they are looked for.
-    return _numbers(text, looked_at, outline) if _SEVEN_DIGITS in outline.translate(None, b"-") else text
+    if _IBAN_START in classes and (clean := _ibans(text, normalized, classes)) != text:
+        text, normalized = clean, normalize_separators(clean)
+        classes = character_classes(normalized)
+    # Many texts contain years and amounts. A card or phone number needs seven digits with only
+    # separators between them, and testing for that takes a tenth of the time of the search.
+    return _cards_and_phones(text, normalized, classes) if _SEVEN_DIGITS in classes.translate(None, b"-") else text
 
 
 def _card_end(text: str, match: re.Match[str]) -> int | None:
-    """Of a number with the beginning and the check digit of a card, whatever stands before it but digits."""
+    """The end of a card number: an issuer's prefix and a valid check digit, with no digits directly before it."""
     at, end = match.span()
-    if not _ISSUER.match(match[0]) or text[at - 1 : at].isdigit() or continues(text, at, "."):
+    if not _ISSUER.match(match[0]) or text[at - 1 : at].isdigit() or follows_digit_and(text, at, "."):
         return None
     if _is_hexadecimal(text, at, end):
         return None
@@ -157,10 +164,10 @@ def _card_end(text: str, match: re.Match[str]) -> int | None:
 
 
 def _is_hexadecimal(text: str, start: int, end: int) -> bool:
-    """Whether the span is the middle of a checksum or the like, of which one in some hundred holds a card's digits."""
+    """Whether the span lies inside a hexadecimal word: one checksum in some hundred contains a valid card number."""
     before = _WORD_BEFORE.search(text, max(0, start - _LOOK_AHEAD), start)
-    behind = _WORD_BEHIND.match(text, end)
-    return bool(_HEXADECIMAL.match((before[0] if before else "") + (behind[0] if behind else "")))
+    after = _WORD_AFTER.match(text, end)
+    return bool(_HEXADECIMAL.match((before[0] if before else "") + (after[0] if after else "")))
 
 
 def _luhn(digits: list[int]) -> bool:
@@ -169,21 +176,21 @@ def _luhn(digits: list[int]) -> bool:
 
 
 def _phone_end(text: str, match: re.Match[str]) -> int | None:
-    """Of a number that is written as only phone numbers are."""
+    """The end of a number in a notation that only phone numbers have."""
     enough = 9 <= _digits(match[0]) <= 15
-    return match.end() if enough and stands_apart(text, match.start(), match.end()) else None
+    return match.end() if enough and is_delimited(text, match.start(), match.end()) else None
 
 
-def _called_end(text: str, match: re.Match[str]) -> int | None:
-    """Of a number that the words before it call a phone number."""
+def _announced_phone_end(text: str, match: re.Match[str]) -> int | None:
+    """The end of a number that follows a word such as `phone`."""
     at, end = match.span()
-    if not 7 <= _digits(match[0]) <= 15 or _DATE.match(match[0]) or not stands_apart(text, at, end):
+    if not 7 <= _digits(match[0]) <= 15 or _DATE.match(match[0]) or not is_delimited(text, at, end):
         return None
-    return end if _CALLED.search(text[max(0, at - _LOOK_BACK) : at]) else None
+    return end if _PHONE_WORD_BEFORE.search(text[max(0, at - _LOOK_BACK) : at]) else None
 
 
 def _digits(text: str) -> int:
     return sum(c.isdigit() for c in text)
 
 
-RULES: Final = (_emails, _figures)
+RULES: Final = (_emails, _ibans_and_numbers)

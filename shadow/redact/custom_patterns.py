@@ -1,7 +1,7 @@
 """The patterns under [redaction.patterns].
 
-Users write them, and some patterns take practically for ever on the wrong text. Python's own `re`
-cannot be interrupted and holds the interpreter lock meanwhile: the whole application would stop.
+Users write them, and some patterns need exponential time on some texts. Python's `re` cannot be
+interrupted and holds the interpreter lock meanwhile, so the whole application would stop.
 The `regex` module reads the same patterns, releases the lock, and has a timeout.
 """
 
@@ -12,16 +12,16 @@ from typing import Final
 import regex
 
 from shadow.errors import RedactionError
-from shadow.redact.spans import replaced
+from shadow.redact.spans import replace_spans
 
-#: Longest that one pattern may search one text.
+#: Longest time that one pattern may search one text.
 _TIMEOUT_S: Final = 1.0
 
 _BUILT_IN: Final = ("email", "phone", "card", "iban", "secret")
 
 
 class CustomPatterns:
-    """Replaces what the user's patterns match by `[<name>]`.
+    """Replaces the matches of the user's patterns by `[<name>]`.
 
     Placeholders, built-in or custom, are not searched: a pattern that matches its own name would
     otherwise match again in every pass. Empty matches are ignored.
@@ -33,7 +33,7 @@ class CustomPatterns:
         self._placeholder = re.compile("|".join(re.escape(f"[{name}]") for name in names))
 
     def replace(self, text: str) -> str:
-        """Raises RedactionError where a pattern takes too long."""
+        """`text` with all matches replaced. Raises RedactionError if a pattern takes too long."""
         for name, pattern, placeholder in self._patterns:
             try:
                 spans = [
@@ -47,12 +47,12 @@ class CustomPatterns:
                     f"redaction.patterns.{name} took more than {_TIMEOUT_S:g} s over {len(text)} characters; "
                     "write it without nested repetitions such as (a+)+ and repeated alternatives such as (a|a)+"
                 ) from None
-            text = replaced(text, spans)
+            text = replace_spans(text, spans)
         return text
 
     def _between_placeholders(self, text: str) -> Iterable[tuple[int, int]]:
         start = 0
-        for found in self._placeholder.finditer(text):
-            yield start, found.start()
-            start = found.end()
+        for match in self._placeholder.finditer(text):
+            yield start, match.start()
+            start = match.end()
         yield start, len(text)

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-#: Keys whose value is a secret, whatever it looks like; in lower case without `-` and `_`.
+#: Keys whose value is always a secret; in lower case without `-` and `_`.
 SECRET_KEYS: Final = frozenset({
     "password", "passwd", "pwd", "passphrase", "secret", "clientsecret", "secretkey", "apikey", "xapikey", "accesskey",
     "secretaccesskey", "authorization", "proxyauthorization", "accesstoken", "refreshtoken", "idtoken", "authtoken",
@@ -11,7 +11,7 @@ SECRET_KEYS: Final = frozenset({
 })  # fmt: skip
 _SECRET_ENDS: Final = ("password", "passwd", "pwd", "passphrase", "secret", "apikey", "secretkey", "privatekey")
 
-#: The value of a key that contains one of these is searched together with the key, as `key: value`.
+#: If a key contains one of these, its value is searched together with the key, as `key: value`.
 _CONTEXT_WORDS: Final = (
     "tel",
     "phone",
@@ -29,11 +29,11 @@ _CONTEXT_WORDS: Final = (
 
 
 def sensitivity(key: Any, item: str | float) -> Literal["secret", "in context"] | None:
-    """Whether the value under `key` is a secret, or must be searched in the context of its key."""
+    """Whether `item`, the value under `key`, is a secret, or must be searched together with its key; else None."""
     if not isinstance(key, str) or len(key) > 100:
         return None
     kind = _kind_of(key)
-    # The key of a number may be a label, and the number its score: {"forgot_password": 0.9}.
+    # The key of a number may be a class, and the number its score: {"forgot_password": 0.9}.
     if kind == "secret if text":
         return "secret" if isinstance(item, str) else None
     return kind

@@ -24,8 +24,8 @@ _MAX_PASSES: Final = 12
 _SHORT: Final = 48
 _CACHE_SIZE: Final = 4_096
 
-#: Base64 in a data URL is an image or the like and holds no text to search. A short one is cheap to
-#: search all the same.
+#: A data URL with base64, such as an image. It is not searched, because it contains no text. Short ones
+#: are searched, because that is cheap.
 _DATA_URL: Final = re.compile(r"(data:[\w.+/;=-]{0,99};base64,[A-Za-z0-9+/]{64,}+={0,2})", re.ASCII)
 
 #: W3C Trace Context: version, trace, parent, flags. Anything else is free text.
@@ -50,18 +50,18 @@ class Redactor:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """A redactor for these settings, which leaves the names of their tasks and models as they are."""
+        """A redactor for these settings; it does not redact the names of their tasks and models."""
         models = (name for model, spec in settings.models.items() for name in (model, spec.model) if name)
         return cls(settings.redaction, known={*settings.tasks, *models})
 
     def text(self, text: str) -> str:
-        """`text` without what is private. Text that is JSON stays JSON."""
+        """`text`, redacted. JSON stays valid JSON."""
         if not self._enabled:
             return text
         return self._short(text) if len(text) <= _SHORT else self._text(text)
 
     def value(self, value: Any) -> Any:
-        """A JSON value with every text in it redacted, and values under secret-like keys replaced."""
+        """A JSON value with every text in it redacted, and with the values of secret keys replaced."""
         match value:
             case str():
                 return self.text(value)
@@ -76,7 +76,7 @@ class Redactor:
                 return value
 
     def exchange(self, exchange: Exchange) -> Exchange:
-        """A whole exchange, redacted."""
+        """`exchange`, redacted. A `traceparent` that is not in the W3C form is removed."""
         if not self._enabled:
             return exchange
         trace = exchange.traceparent
@@ -92,6 +92,7 @@ class Redactor:
         )
 
     def reply(self, reply: Reply) -> Reply:
+        """`reply`, redacted."""
         if not self._enabled:
             return reply
         return msgspec.structs.replace(
@@ -121,7 +122,7 @@ class Redactor:
         return clean
 
     def _json(self, text: str, scanned: str) -> str:
-        """Redact text that looks like JSON as JSON: it stays JSON, and escapes hide nothing."""
+        """`text` redacted as JSON, so that it stays valid and escapes are decoded; `scanned` if it is not JSON."""
         try:
             value = msgspec.json.decode(text)
             clean = self.value(value)
@@ -129,7 +130,7 @@ class Redactor:
             result = text if clean == value else msgspec.json.encode(clean).decode()
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return scanned
-        # Some matches need the whole text, such as a name and the value beside it.
+        # Some rules need the whole text, for example a name and the value after it.
         whole = self._scan(result)
         return whole if _is_json(whole) else result
 
@@ -147,7 +148,9 @@ class Redactor:
             before = text
             for rule in (*secrets.RULES, *contacts.RULES):
                 text = rule(text)
-            if self._custom is not None:  # last: a match inside an address would hide the rest of it
+            if (
+                self._custom is not None
+            ):  # last: replacing a part of an e-mail address would hide the rest from its rule
                 text = self._custom.replace(text)
             if text == before:
                 return text
@@ -158,14 +161,14 @@ class Redactor:
         for key, item in items.items():
             unique = name = self.text(key) if isinstance(key, str) else key
             n = 1
-            while unique in clean:  # keys that redaction made equal get a number
+            while unique in clean:  # redaction made two keys equal: number them
                 n += 1
                 unique = f"{name} {n}"
             clean[unique] = self._under(key, item)
         return clean
 
     def _under(self, key: Any, item: Any) -> Any:
-        # Only plain values: below `"password"` in a JSON schema there is a type, not a password.
+        # Only texts and numbers: in a JSON schema, the value of `"password"` is a type, not a password.
         if not self._enabled or not isinstance(item, str | int | float) or isinstance(item, bool):
             return self.value(item)
         match sensitivity(key, item):
@@ -177,7 +180,7 @@ class Redactor:
                 return self.value(item)
 
     def _in_context(self, name: str, item: str | float) -> str | float:
-        """`item`, searched together with its name: `4155552671` is a phone number behind `phone: `."""
+        """`item`, searched together with its name: `4155552671` is a phone number only after `phone: `."""
         text = f"{name}{item}"
         clean = self._scan(text)
         return clean.removeprefix(name) if clean != text and clean.startswith(name) else item
@@ -192,7 +195,7 @@ class Redactor:
 
 
 def _custom(patterns: dict[str, str]) -> "CustomPatterns":
-    from shadow.redact.custom_patterns import CustomPatterns  # noqa: PLC0415 - imported only where there are any, because it takes its time
+    from shadow.redact.custom_patterns import CustomPatterns  # noqa: PLC0415 - slow to import, and few users have patterns
 
     return CustomPatterns(patterns)
 

@@ -4,16 +4,16 @@ import re
 from base64 import b64decode
 from typing import Final
 
-from shadow.redact.spans import latin, replace, replaced
-from shadow.redact.tokens import without_tokens
+from shadow.redact.spans import replace_matches, replace_spans, to_latin1
+from shadow.redact.tokens import replace_tokens
 
 _BEARER: Final = re.compile(r"\bbearer[ \t]{1,4}(?P<value>[\w.~+/=-]{8,}+)", re.IGNORECASE | re.ASCII)
 _BASIC: Final = re.compile(
     r"\bbasic[ \t]{1,4}(?P<value>[A-Z0-9+/]{6,1000}+={0,2})(?![\w+/=])", re.IGNORECASE | re.ASCII
 )
 
-#: Names of secrets by a word that is in them. The words are looked for first, and names only where
-#: they are: most texts hold few.
+#: Patterns for names of secrets, by a word that each name contains. The text is searched for the word
+#: first, and matched against the pattern only where the word occurs: few texts contain any.
 _NAMES: Final = {
     word: re.compile(pattern, re.IGNORECASE)
     for word, pattern in {
@@ -26,7 +26,7 @@ _NAMES: Final = {
         b"cookie": r"cookie",
     }.items()
 }
-#: The same in the addresses of pages.
+#: The same for query parameters of URLs.
 _PARAMETERS: Final = {
     word: re.compile(pattern, re.IGNORECASE)
     for word, pattern in {
@@ -34,7 +34,7 @@ _PARAMETERS: Final = {
         b"signature=": r"(?<=x-amz-)signature|(?<=x-goog-)signature",
     }.items()
 }
-#: "token: word" is prose; "token: 4f6a…" is not.
+#: Words that prose also has before a colon. `token: word` is prose; `token: 4f6a…` is a secret.
 _ALSO_PROSE: Final = frozenset({b"token", b"cookie"})
 _SCHEME: Final = r"(?:(?:basic|bearer|token|digest)[ ]{1,4})?"
 _ASSIGNED: Final = re.compile(
@@ -61,22 +61,26 @@ def _key_blocks(text: str) -> str:
     while begin := _KEY_BLOCK.search(text, done):
         end = _KEY_BLOCK_END.search(text, begin.end())
         out += (text[done : begin.start()], "[secret]")
-        done = end.end() if end else len(text)  # cut off before its end: all that follows may be key
+        done = end.end() if end else len(text)  # no END line: the rest of the text may be part of the key
     return "".join([*out, text[done:]])
 
 
-def _schemes(text: str) -> str:
-    """What follows `Bearer` and `Basic`."""
-    lower = latin(text).lower()
+def _authorization(text: str) -> str:
+    """Replace the credentials after `Bearer` and `Basic`."""
+    lower = to_latin1(text).lower()
     if b"bearer" in lower:
-        text = replace(text, _BEARER, "[secret]", lambda _, found: found.end() if _has_digit(found["value"]) else None)
+        text = replace_matches(
+            text, _BEARER, "[secret]", lambda _, match: match.end() if _has_digit(match["value"]) else None
+        )
     if b"basic" in lower:
-        text = replace(text, _BASIC, "[secret]", lambda _, found: found.end() if _is_login(found["value"]) else None)
+        text = replace_matches(
+            text, _BASIC, "[secret]", lambda _, match: match.end() if _is_login(match["value"]) else None
+        )
     return text
 
 
 def _is_login(encoded: str) -> bool:
-    """Whether this is `user:password` in base64, and not the word that follows in a sentence."""
+    """Whether `encoded` is `user:password` in base64. In a sentence, any word may follow `basic`."""
     try:
         return b":" in b64decode(encoded) and len(encoded) % 4 == 0
     except ValueError:
@@ -86,7 +90,7 @@ def _is_login(encoded: str) -> bool:
 def _assignments(text: str) -> str:
     if ":" not in text and "=" not in text:
         return text
-    lower = latin(text).lower()
+    lower = to_latin1(text).lower()
     spans: list[tuple[int, int, str]] = []
     for word, pattern in (_NAMES if "=" not in text else _NAMES | _PARAMETERS).items():
         at = lower.find(word)
@@ -96,7 +100,7 @@ def _assignments(text: str) -> str:
             if value and (word not in _ALSO_PROSE or _is_random(value[value.lastgroup or 0])):
                 spans.append((*value.span(value.lastgroup or 0), "[secret]"))
             at = lower.find(word, value.end() if value else at + 1)
-    return replaced(text, sorted(spans))
+    return replace_spans(text, sorted(spans))
 
 
 def _has_digit(text: str) -> bool:
@@ -110,15 +114,15 @@ def _is_random(text: str) -> bool:
 def _url_logins(text: str) -> str:
     if "@" not in text or "://" not in text:
         return text
-    return replace(text, _URL_LOGIN, "[secret]", lambda _, match: match.end("value"))
+    return replace_matches(text, _URL_LOGIN, "[secret]", lambda _, match: match.end("value"))
 
 
-def _by_form(text: str) -> str:
+def _webhooks_and_azure(text: str) -> str:
     if ":" in text and "://" in text and "hook" in text:
-        text = replace(text, _WEBHOOK, "[secret]", lambda _, match: match.end())
+        text = replace_matches(text, _WEBHOOK, "[secret]", lambda _, match: match.end())
     if "~" in text and "Q~" in text:
-        text = replace(text, _AZURE_SECRET, "[secret]", lambda _, match: match.end())
+        text = replace_matches(text, _AZURE_SECRET, "[secret]", lambda _, match: match.end())
     return text
 
 
-RULES: Final = (_key_blocks, _url_logins, without_tokens, _schemes, _assignments, _by_form)
+RULES: Final = (_key_blocks, _url_logins, replace_tokens, _authorization, _assignments, _webhooks_and_azure)

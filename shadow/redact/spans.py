@@ -1,30 +1,31 @@
-"""Replacing what a pattern matches, where a rule accepts the match."""
+"""Searching text and replacing spans of it; shared by all rules."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
+#: Given the text and a match, returns the end of the span to replace, or None to reject the match.
 Accept: TypeAlias = Callable[[str, re.Match[str]], int | None]
 
 _DIGITS: Final = re.compile(r"[0-9]*")
 _SEPARATORS: Final = b" ()./+-"
-_SHAPES: Final = bytes(
+_CLASSES: Final = bytes(
     ord("0") if 48 <= c <= 57 else ord("A") if bytes((c,)).isalpha() else ord("-") if c in _SEPARATORS else ord(".")
     for c in range(256)
 )
 
-#: How other notations write what stands between the parts of a number. Each is as long as what
-#: takes its place, so that what is found in the one text is at the same place in the other.
+#: Escaped separators of the parts of a number. Each replacement has the length of its escape, so that
+#: a position in the result is the same position in the original text.
 _ESCAPES: Final = (
-    ("\\", {"\\n": "  ", "\\r": "  ", "\\t": "  "}),  # in the source of a JSON text
-    ("%", {"%20": "   ", "%2B": "+  ", "%2b": "+  "}),  # in an address
+    ("\\", {"\\n": "  ", "\\r": "  ", "\\t": "  "}),  # in JSON source
+    ("%", {"%20": "   ", "%2B": "+  ", "%2b": "+  "}),  # in a URL
 )
 _SPACES: Final = "\u00a0\u202f\u2009\u3000\u2007\u2008\u200a\u2002\u2003\u2004\u2005\u2006\u205f\u200b\u2060\ufeff"
 _HYPHENS: Final = "\u2011\u2013\u2010\u2012\u2212\u00ad"
 
 
-def unescaped(text: str) -> str:
-    """`text`, as long as it is, with blanks for escaped ones."""
+def unescape_separators(text: str) -> str:
+    """`text` with escaped spaces and `+` decoded, padded to the same length."""
     for sign, written in _ESCAPES:
         if sign in text:
             for escape, meant in written.items():
@@ -32,9 +33,9 @@ def unescaped(text: str) -> str:
     return text
 
 
-def plain(text: str) -> str:
-    """`text`, as long as it is, with plain spaces and hyphens for whatever else separates digits."""
-    text = unescaped(text)
+def normalize_separators(text: str) -> str:
+    """`text` with ASCII spaces and hyphens for all other separators of digits; the length stays the same."""
+    text = unescape_separators(text)
     if not text.isascii():
         for spaces, meant in ((_SPACES, " "), (_HYPHENS, "-")):
             for space in spaces:
@@ -42,30 +43,32 @@ def plain(text: str) -> str:
     return text
 
 
-def latin(text: str) -> bytes:
-    """`text` as one byte a character, `?` for most that are not ASCII: bytes are searched fastest."""
+def to_latin1(text: str) -> bytes:
+    """`text` in Latin-1, one byte per character, `?` for others. Searching bytes is faster than searching text."""
     return text.encode("latin-1", "replace")
 
 
-def shape(text: str) -> bytes:
-    """`text` as one byte a character: `A` a letter, `0` a digit, `-` what stands in numbers, `.` the rest.
+def character_classes(text: str) -> bytes:
+    """The class of each character, one byte each: `A` letter, `0` digit, `-` separator in numbers, `.` other.
 
-    Numbers are found in it by fixed bytes, which is many times faster than a pattern of character
-    classes is on the text; nearly all text holds none of them.
+    A search for fixed bytes in the result is many times faster than a regex with character classes
+    on the text. Nearly all texts contain no number, so the search is all that they cost.
     """
-    return latin(text).translate(_SHAPES)
+    return to_latin1(text).translate(_CLASSES)
 
 
-#: No number is longer, with its separators, in characters.
+#: Longest number with its separators, in characters.
 _LONGEST: Final = 80
 
 
-def found(text: str, pattern: re.Pattern[str], accept: Accept, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """The spans from `start` to `stop` that `accept` takes: it returns where a match ends, or None to leave it.
+def accepted_spans(
+    text: str, pattern: re.Pattern[str], accept: Accept, start: int, stop: int
+) -> Iterator[tuple[int, int]]:
+    """The spans in [start, stop) that match `pattern` and that `accept` accepts.
 
-    After a match that is left, the search goes on behind its first digits, so that a number that
-    is no card cannot hide a card that begins inside it. A match that begins where the last one ended is
-    looked at as if nothing were before it: a placeholder will be.
+    After a rejected match the search continues behind its first digits, so that a number that
+    is not a card cannot hide a card number that begins inside it. A match that begins directly after
+    an accepted one is tested as if no text came before it: the text before becomes a placeholder.
     """
     position = start
     while match := pattern.search(text, position, stop):
@@ -82,7 +85,7 @@ def found(text: str, pattern: re.Pattern[str], accept: Accept, start: int, stop:
 
 
 def _at_beginning(window: str, pattern: re.Pattern[str], accept: Accept) -> tuple[int, int] | None:
-    """The span that `accept` takes at the very beginning of `window`; None where it may go on behind the window."""
+    """The accepted span at the beginning of `window`; None if there is none or it may continue after `window`."""
     match = pattern.match(window)
     end = accept(window, match) if match else None
     if match is None or end is None or end == _LONGEST:
@@ -94,8 +97,8 @@ def _value_start(match: re.Match[str]) -> int:
     return match.start("value") if "value" in match.re.groupindex else match.start()
 
 
-def replaced(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
-    """`text` with the placeholder of each span in its place. Of spans that overlap the first is taken."""
+def replace_spans(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
+    """`text` with each span replaced by its placeholder. Of overlapping spans only the first is replaced."""
     out: list[str] = []
     done = 0
     for start, end, placeholder in spans:
@@ -105,19 +108,19 @@ def replaced(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
     return "".join([*out, text[done:]]) if out else text
 
 
-def replace(text: str, pattern: re.Pattern[str], placeholder: str, accept: Accept) -> str:
-    """Replace all that `accept` takes; see `found`."""
-    return replaced(text, ((*span, placeholder) for span in found(text, pattern, accept, 0, len(text))))
+def replace_matches(text: str, pattern: re.Pattern[str], placeholder: str, accept: Accept) -> str:
+    """Replace every match that `accept` accepts; see `accepted_spans`."""
+    return replace_spans(text, ((*span, placeholder) for span in accepted_spans(text, pattern, accept, 0, len(text))))
 
 
-def continues(text: str, start: int, signs: str) -> bool:
-    """Whether a number that begins at `start` goes on with digits before one of `signs`, as `4` does in `3.4`."""
+def follows_digit_and(text: str, start: int, signs: str) -> bool:
+    """Whether a digit and one of `signs` come directly before `start`, as before the `4` in `3.4`."""
     return start > 1 and text[start - 1] in signs and text[start - 2].isdigit()
 
 
-def stands_apart(text: str, start: int, end: int) -> bool:
-    """Nothing of a word or of a longer number touches the span."""
+def is_delimited(text: str, start: int, end: int) -> bool:
+    """Whether the span is a whole word: no letter, digit or part of a longer number touches it."""
     before, after = text[start - 1 : start] if start else "", text[end : end + 1]
-    if before and (before.isalnum() or before in "_+-#$€£" or continues(text, start, ".,/")):
+    if before and (before.isalnum() or before in "_+-#$€£" or follows_digit_and(text, start, ".,/")):
         return False
     return not (after.isalnum() or after == "_")

@@ -1,24 +1,24 @@
-"""Keys and tokens that services mark by their first letters.
+"""Keys and tokens with a prefix that identifies the service.
 
-All are long words of letters, digits and `_-+/`, which are rare in prose. So long words are
-searched first, as fixed bytes, and prefixes only in them: the list may grow at no cost for texts
-without such words.
+All are long words of letters, digits and `_-+/`, which are rare in prose. So the text is searched
+for long words first, as fixed bytes, and only these for prefixes. More prefixes therefore cost
+nothing for texts without such words.
 """
 
 import re
 from typing import Final
 
-from shadow.redact.spans import latin, replaced, unescaped
+from shadow.redact.spans import replace_spans, to_latin1, unescape_separators
 
 _WORDS: Final = bytes(c if bytes((c,)).isalnum() or c in b"_-+/" else ord(" ") for c in range(256)).translate(
     bytes(ord(" ") if c == ord(" ") else ord("w") for c in range(256))
 )
-#: The shortest word that is looked into.
-_LONG: Final = b"w" * 16
+#: The shortest word that is searched for prefixes.
+_LONG_WORD: Final = b"w" * 16
 
-#: How tokens begin, and how they go on. Group 1: by beginnings that are nothing else, so that other
-#: words may be tied to them by `_` or `-`, as in `prod-ghp_…`. Group 2: by beginnings that other words have too.
-_UNMISTAKABLE: Final = {
+#: Prefixes, and what follows each. These prefixes occur only in tokens, so another word may be joined in
+#: front by `_` or `-`, as in `prod-ghp_…`.
+_UNIQUE_PREFIXES: Final = {
     r"A(?:KIA|SIA|BIA|CCA)": r"[A-Z0-9]{16}(?![A-Za-z0-9])",  # AWS
     r"ABSK|bedrock-api-key-": r"[\w+/-]{40,}+={0,2}",
     r"AIza|GOCSPX-|ya29\.": r"[\w-]{20,}+",  # Google
@@ -41,7 +41,8 @@ _UNMISTAKABLE: Final = {
     r"AGE-SECRET-KEY-1": r"[A-Z0-9]{40,}+",
     r"(?<=[0-9]:)AA": r"[\w-]{33}(?![\w-])",  # Telegram
 }
-_AMBIGUOUS: Final = {
+#: Prefixes that other words have too; no word may be joined in front.
+_SHARED_PREFIXES: Final = {
     r"(?:ops_)?eyJ": r"[\w-]{8,}+\.{1,2}[\w-]{8,}+(?:\.[\w-]++){0,3}|(?<=ops_eyJ)[\w+/-]{40,}+={0,2}",  # JWT, 1Password
     r"sk-": r"[\w-]{13,}+",  # OpenAI, Anthropic and many others
     r"AQ\.": r"[\w-]{30,}+",
@@ -51,46 +52,47 @@ _AMBIGUOUS: Final = {
     r"SK|dapi|fc-|key-": r"[0-9a-f]{32}(?![\w])",  # Twilio, Databricks, Firecrawl, Mailgun
     r"pul-|e2b_": r"[0-9a-f]{40}(?![\w])",
 }
-_START: Final = re.compile(
-    rf"(?<![A-Za-z0-9])(?:{'|'.join(_UNMISTAKABLE)})|(?<![\w-])(?:{'|'.join(_AMBIGUOUS)})", re.ASCII
+_PREFIX: Final = re.compile(
+    rf"(?<![A-Za-z0-9])(?:{'|'.join(_UNIQUE_PREFIXES)})|(?<![\w-])(?:{'|'.join(_SHARED_PREFIXES)})", re.ASCII
 )
 _TOKEN: Final = re.compile(
-    "|".join(f"(?:{start})(?:{rest})" for start, rest in (*_UNMISTAKABLE.items(), *_AMBIGUOUS.items())), re.ASCII
+    "|".join(f"(?:{start})(?:{rest})" for start, rest in (*_UNIQUE_PREFIXES.items(), *_SHARED_PREFIXES.items())),
+    re.ASCII,
 )
-#: Beginnings that end in a dot, before the long word that follows.
-_BEFORE_DOT: Final = re.compile(r"(?:SG|ya29|hv[sbr]|AQ|xoxe|dp\.(?:pt|st|ct|sa|scim|audit)|dt0[cs][0-9]{2})\.\Z")
-#: Chance, and not a name such as `hf_transfer_is_enabled`: a digit, or many letters at a stretch.
-_STRETCH: Final = 24
-_RANDOM: Final = re.compile(rf"[0-9]|[A-Za-z]{{{_STRETCH}}}")
+#: Prefixes that end in a dot, before the long word.
+_DOTTED_PREFIX: Final = re.compile(r"(?:SG|ya29|hv[sbr]|AQ|xoxe|dp\.(?:pt|st|ct|sa|scim|audit)|dt0[cs][0-9]{2})\.\Z")
+#: What random text has and a name such as `hf_transfer_is_enabled` lacks: a digit, or this many letters in a row.
+_LETTERS_IN_A_ROW: Final = 24
+_RANDOM: Final = re.compile(rf"[0-9]|[A-Za-z]{{{_LETTERS_IN_A_ROW}}}")
 
 
-def without_tokens(text: str) -> str:
-    """`text` with `[secret]` for every such key."""
-    looked_at = unescaped(text)
-    words = latin(looked_at).translate(_WORDS)
+def replace_tokens(text: str) -> str:
+    """`text` with every such token replaced by `[secret]`."""
+    unescaped = unescape_separators(text)
+    words = to_latin1(unescaped).translate(_WORDS)
     spans: list[tuple[int, int, str]] = []
     done = 0
-    at = words.find(_LONG)
+    at = words.find(_LONG_WORD)
     while at >= 0:
         end = words.find(b" ", at)
         end = len(words) if end < 0 else end
-        if end - at < _STRETCH and looked_at[at:end].isalpha() and looked_at[at - 1 : at] != ".":
-            at = words.find(_LONG, end)
-            continue  # as nearly all long words of prose
-        position = max(done, _with_dots(looked_at, at))
-        while start := _START.search(looked_at, position, end):
-            token = _TOKEN.match(looked_at, start.start())
+        if end - at < _LETTERS_IN_A_ROW and unescaped[at:end].isalpha() and unescaped[at - 1 : at] != ".":
+            at = words.find(_LONG_WORD, end)
+            continue  # only letters: nearly all long words of prose
+        position = max(done, _earliest_start(unescaped, at))
+        while start := _PREFIX.search(unescaped, position, end):
+            token = _TOKEN.match(unescaped, start.start())
             position = token.end() if token else start.start() + 1
-            if token and _RANDOM.search(looked_at, start.end(), token.end()):
+            if token and _RANDOM.search(unescaped, start.end(), token.end()):
                 done = token.end()
                 spans.append((token.start(), done, "[secret]"))
-        at = words.find(_LONG, max(end, done))
-    return replaced(text, spans)
+        at = words.find(_LONG_WORD, max(end, done))
+    return replace_spans(text, spans)
 
 
-def _with_dots(text: str, at: int) -> int:
-    """Where the token may begin whose long word begins at `at`."""
+def _earliest_start(text: str, at: int) -> int:
+    """The earliest start of a token whose long word begins at `at`: a prefix such as `SG.` comes before it."""
     if at and text[at - 1] == ".":
-        before = _BEFORE_DOT.search(text, max(0, at - 12), at)
+        before = _DOTTED_PREFIX.search(text, max(0, at - 12), at)
         return before.start() if before else at
     return at

@@ -74,7 +74,7 @@ def _choose_task() -> tuple[TaskEntry, str]:
 def _reviewer() -> str | None:
     """The reviewer's name; a form and None where it is not known yet.
 
-    Kept in the session and never in the address: whoever opens a copied link would label under that name.
+    Kept in the session and never in the URL: a person who opens a copied link would label under that name.
     """
     name: str = st.session_state.get(REVIEWER, "")
     if name:

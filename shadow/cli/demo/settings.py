@@ -136,7 +136,7 @@ def _lines(models: Models, ports: Ports, simulated: SimulatedModels) -> Iterable
     yield from _model("frontier", frontier, models.frontier_url, models.frontier_key_env, simulated)
     yield from _model("candidate", candidate, models.candidate_url, models.candidate_key_env, simulated)
     judge = simulated.model_name("judge")
-    if models.all_simulated:  # it knows this world's answers, and nothing of what real models say
+    if models.all_simulated:  # it can judge only the answers of the simulated models
         yield from _model("judge", judge, None, None, simulated)
     for task, kind in workloads.KINDS.items():
         yield ""

@@ -138,7 +138,7 @@ class _VerdictCache(VerdictStore):
         return cached_verdicts(self._engine, digests)
 
     def reserve(self, cost_nanousd: int) -> None:
-        """Nothing: a replay that dies has no spending that another run must know."""
+        """Does nothing: after a crash of a replay, no other run counts its spending."""
 
     def save(self, batch: JudgedBatch) -> None:
         if batch.asked:

@@ -17,7 +17,7 @@ from shadow.records import CaptureCounts, Exchange, Reply, ToolCall
 from shadow.redact import Redactor, contacts
 from shadow.redact import custom_patterns as patterns
 from shadow.redact.pseudonyms import KEY_VARIABLE
-from shadow.redact.spans import plain, shape
+from shadow.redact.spans import character_classes, normalize_separators
 from shadow.settings import ModelSettings, RedactionSettings, Settings, TaskSettings
 
 redact = Redactor()
@@ -252,7 +252,7 @@ def test_redaction_can_be_switched_off():
 
 
 def exchange_with(private="", *, task="t", model="m", content=None, unit=None, trace=None):
-    """An exchange that holds `private` wherever somebody's text may stand."""
+    """An exchange that holds `private` in every field that may contain a user's text."""
     call = ToolCall(name=f"f{private}", arguments=json.dumps({"to": private, "in": [f"x\n{private}"]}))
     return Exchange(
         id="1",
@@ -368,8 +368,10 @@ def test_redacting_twice_changes_nothing_more(text):
 @example("tel 5 5 5-1 2 3 4")
 @example("4 111 1 1111-111.1 1111")
 def test_what_is_asked_before_numbers_are_looked_for_hides_none(text):
-    looked_at = plain(text)
-    assert contacts._figures(text) == contacts._numbers(text, looked_at, shape(looked_at))
+    normalized = normalize_separators(text)
+    assert contacts._ibans_and_numbers(text) == contacts._cards_and_phones(
+        text, normalized, character_classes(normalized)
+    )
 
 
 @given(texts, st.sampled_from(["(?i)a", r"\w+@", r"\d{2,}", r"\b[a-c]*", r"\[\w+", "card|own", ".{3}"]))
