@@ -26,6 +26,6 @@ def command(
     problems = 0
     for passed, line in results(config, file_only=file_only):
         problems += not passed
-        typer.echo(f"{'ok   ' if passed else 'FAULT'} {plain(line)}", err=not passed)
+        typer.echo(f"{'ok   ' if passed else 'ERROR'} {plain(line)}", err=not passed)
     if problems:
         raise typer.Exit(1)

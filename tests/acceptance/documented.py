@@ -11,7 +11,7 @@ from markdown_it.token import Token
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
-#: First words by which a command in the text is told from a name.
+#: First words that distinguish a command in the text from a name.
 PROGRAMS: Final = ("shadow", "make", "pip", "docker", "vllm", "export", "cp", "git", "curl", "psql", "uv", "python")
 
 #: First words of the lines that are run with their page, as they stand.

@@ -39,7 +39,7 @@ class Stack:
             database.dispose()
 
     def settled(self, mirrored: int, *, timeout: float = 90.0) -> Ledger:
-        """The ledger once `mirrored` exchanges have arrived, none is in flight, and capture has said so."""
+        """The ledger once `mirrored` exchanges have arrived, none is in flight, and capture has reported its counts."""
         deadline = time.monotonic() + timeout
         while True:
             now = self.ledger()

@@ -1,4 +1,4 @@
-"""Promises of `shadow check`: each fault is named with file, key and mend, and none is a traceback."""
+"""Promises of `shadow check`: each error names the file, the key and the fix, and none is a traceback."""
 
 import os
 import socket
@@ -49,10 +49,10 @@ def big(serve):
     return serve(echo_app(name="big"))
 
 
-def test_when_everything_is_well_it_says_so_and_exits_zero(check, serve, big):
+def test_without_problems_every_line_is_ok_and_it_exits_zero(check, serve, big):
     text, code = check(big=big, small=serve(echo_app(name="small")))
     assert code == 0, text
-    assert "FAULT" not in text
+    assert "ERROR" not in text
     for part in (
         "file: 2 models, 1 tasks",
         "kafka:",
@@ -64,10 +64,10 @@ def test_when_everything_is_well_it_says_so_and_exits_zero(check, serve, big):
 
 
 def errors_of(text):
-    """The faults that were told, each whole and on a line of its own."""
+    """The reported errors, each on one line with its place and its fix."""
     lines = text.splitlines()
-    assert all(line.startswith(("ok    ", "FAULT ")) for line in lines), text
-    errors = [line.removeprefix("FAULT ") for line in lines if line.startswith("FAULT ")]
+    assert all(line.startswith(("ok    ", "ERROR ")) for line in lines), text
+    errors = [line.removeprefix("ERROR ") for line in lines if line.startswith("ERROR ")]
     assert all(line.startswith(("environment: SHADOW_", "/")) and "; " in line for line in errors), text
     return errors
 
@@ -174,7 +174,7 @@ def test_the_answer_of_a_wrong_endpoint_is_reported_with_key_and_fix(check, big,
     assert fix in error
 
 
-def test_an_endpoint_without_a_list_of_models_that_understands_questions_is_well(check, big, serve):
+def test_an_endpoint_without_a_list_of_models_that_answers_requests_is_ok(check, big, serve):
     text, code = check(big=big, small=serve(answering(404, to_question=422)))
     assert code == 0, text
 
@@ -268,7 +268,7 @@ def test_a_judge_that_could_never_judge_is_reported_with_the_reason(check):
 
 @pytest.fixture
 def check_database(check, big):
-    """The one fault that a database has."""
+    """Run `shadow check` with a database that has one error; returns its line."""
 
     def run(url, **keys):
         text, code = check(big=big, small=big, small_more='model = "big"', postgres=url, keys=keys)
@@ -279,7 +279,7 @@ def check_database(check, big):
     return run
 
 
-def test_a_database_without_our_schema_says_how_to_make_it(check_database, postgres_server):
+def test_a_database_without_our_schema_is_reported_with_the_command_that_creates_it(check_database, postgres_server):
     error = check_database(postgres_server.url)
     assert error == "environment: SHADOW_POSTGRES: the database has no tables of ours yet; run: shadow migrate"
 
@@ -334,7 +334,7 @@ def test_the_file_alone_can_be_checked_where_nothing_runs(check):
     assert code == 0, text
 
 
-def test_where_nothing_is_configured_it_says_so_and_how_to_begin(shadow, monkeypatch):
+def test_without_any_configuration_the_error_describes_how_to_begin(shadow, monkeypatch):
     monkeypatch.delenv("SHADOW_KAFKA", raising=False)
     for options in ([], ["--file-only"]):
         done = shadow("check", *options)

@@ -1,4 +1,4 @@
-"""The story of the demo, told by the monitor: one bad segment, one drift, and nothing else.
+"""The incidents of the demo: the monitor finds one bad segment, one drift, and nothing else.
 
 What the worker, scorer and judge make of the simulated weeks goes straight into tallies here, and
 through the detectors hour by hour, as `shadow monitor` hands them over.

@@ -56,8 +56,8 @@ def understood(command):
 
 
 def test_a_command_that_is_not_run_with_its_page_is_run_by_a_test_that_exists():
-    for told in ELSEWHERE.values():
-        assert not told.startswith("tests/") or (ROOT / told).is_file(), told
+    for reason in ELSEWHERE.values():
+        assert not reason.startswith("tests/") or (ROOT / reason).is_file(), reason
 
 
 def test_the_lists_name_no_command_that_no_page_shows():
@@ -66,7 +66,7 @@ def test_the_lists_name_no_command_that_no_page_shows():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_command_of_a_page_is_run_by_a_test_or_said_why_not(page):
+def test_every_command_of_a_page_is_run_by_a_test_or_listed_with_the_reason_why_not(page):
     typed = [line for each in PAGES for line in shell_lines(each)]
     for command in inline_commands(page):
         assert command in {*typed, *IN_TEXT, *ELSEWHERE}, f"nothing runs `{command}`"

@@ -124,7 +124,7 @@ def reader(tmp_path, broker, topics, postgres_server, migrated_template, serve) 
 
 
 def edited(text: str, *, topics: TopicSettings, serve: Callable[[Any], str]) -> str:
-    """A configuration that means this machine, and nobody else on it."""
+    """`text` with the addresses, topics and consumer groups of this test."""
     raw = tomllib.loads(text)
     for name, model in raw["models"].items():
         model["base_url"] = f"{serve(echo_app(name=model.get('model', name)))}/v1"
@@ -148,7 +148,7 @@ def to_type(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if to_type(page)], ids=name_of)
-def test_every_command_of_a_page_works_as_it_stands_in_the_order_in_which_it_stands(page, reader):
+def test_every_command_of_a_page_works_unchanged_and_in_the_order_of_the_page(page, reader):
     typing = reader(page)
     for line in to_type(page):
         typing.types(line)

@@ -151,7 +151,7 @@ def test_a_judge_is_held_against_people(
     assert "A judge alone never raises traffic" in table.out
 
 
-def test_without_labels_it_says_what_to_do(
+def test_without_labels_the_output_gives_the_next_step(
     shadow: Callable[..., Result], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)

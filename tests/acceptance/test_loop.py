@@ -70,7 +70,7 @@ async def test_every_question_is_answered_mirrored_compared_and_counted_where_it
         assert (found["task"], found["candidate"], found["n"]) == ("intent", "candidate", 240)
         wrong = sum(goes_wrong(text) for text, _ in QUESTIONS)
         assert found["agreement"]["estimate"] == pytest.approx(1 - wrong / 240, abs=1e-6)
-        assert found["regret"] is None  # nobody has output which reply is right
+        assert found["regret"] is None  # there is no source that knows which reply is right
         by_locale = {s["value"]: s for s in found["segments"] if s["dimension"] == "locale"}
         assert by_locale["de"]["agreement"]["estimate"] == pytest.approx(0.75, abs=1e-6)
         assert by_locale["en"]["agreement"]["estimate"] == by_locale["fr"]["agreement"]["estimate"] == 1

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-#: What `shadow.capture` must never drag into somebody's production process.
+#: What `shadow.capture` must never import into a user's production process.
 HEAVY = ("sqlalchemy", "psycopg", "scipy", "numpy", "pandas", "faust", "aiohttp", "streamlit", "starlette", "typer")
 
 

@@ -143,7 +143,7 @@ def test_a_users_mistake_is_one_clear_line(
     assert "Traceback" not in done.err
 
 
-def test_replaying_twice_stores_once_and_report_and_export_tell_the_same_story(
+def test_replaying_twice_stores_once_and_report_and_export_agree(
     shadow: Callable[..., Result], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
@@ -341,7 +341,7 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path):
         try:
             while part := terminal.read(4_096):
                 shown += part
-        except OSError:  # how Linux says that nobody writes to it any more
+        except OSError:  # on Linux: the other end has been closed
             pass
     assert running.wait(30) == 0
     bar, done, _ = shown.decode().partition("1,000 lines read, 0 broken, nothing stored")

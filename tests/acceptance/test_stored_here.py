@@ -85,7 +85,7 @@ def test_what_was_replayed_can_be_pruned_and_watched(replayed: Callable[..., Res
     (tmp_path / "shadow.toml").write_text("[monitor]\nsettle_s = 0.5\nlateness_s = 1\n")
     done = replayed("monitor", "--once")
     assert done.code == 0, done.err
-    assert "0.5 s" in done.err  # what it waits for is said before it waits
+    assert "0.5 s" in done.err  # it reports what it waits for before it waits
     assert done.out.startswith("sums: processed up to 20")
     assert "0 incidents open" in done.out
 

@@ -51,7 +51,7 @@ class Up:
         return found
 
     def stopped_at(self, service: str) -> str:
-        """When a service said that it had ended in order."""
+        """The time at which a service logged that it had stopped in order."""
         lines = [json.loads(line) for line in (self.logs / f"{service}.log").read_text().splitlines() if "{" in line]
         (output,) = [line["timestamp"] for line in lines if line.get("event") == "stopped"]
         return str(output)

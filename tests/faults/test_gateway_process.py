@@ -147,12 +147,12 @@ def test_settings_that_name_no_endpoint_are_one_clear_line(tmp_path: Path):
     empty = tmp_path / "shadow.toml"
     empty.write_text("")
     assert load(empty).tasks == {}
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "shadow", "gateway", "-c", str(empty)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert told.returncode == 1
-    assert told.stderr.startswith("shadow: gateway: nothing to forward to")
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("shadow: gateway: nothing to forward to")

@@ -64,7 +64,7 @@ def test_a_pool_recovers_by_itself_after_a_restart(own_server):
         "postgresql://ann:s3cret@/shadow?host=/nowhere/at/all",
     ],
 )
-def test_an_absent_server_is_named_without_the_password(url):
+def test_the_error_about_an_unreachable_server_hides_the_password(url):
     with pytest.raises(StoreError, match="database shadow") as refused:
         engine.connect(url)
     assert "s3cret" not in str(refused.value)

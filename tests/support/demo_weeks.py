@@ -99,9 +99,9 @@ async def verdicts(world: World, settings: Settings, due: list[tuple[Trial, floa
     judge = Judge(ask, price_of(name, settings.models[name]))
     found = []
     for trial, _ in due:
-        said = await judge.judge(build_question(trial), settings.tasks[trial.exchange.task].rubric)
-        assert isinstance(said.outcome, JudgeVerdict)
-        found.append(said.outcome)
+        judgement = await judge.judge(build_question(trial), settings.tasks[trial.exchange.task].rubric)
+        assert isinstance(judgement.outcome, JudgeVerdict)
+        found.append(judgement.outcome)
     return found
 
 

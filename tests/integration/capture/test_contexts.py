@@ -168,7 +168,7 @@ def test_a_request_that_cannot_be_written_is_no_failure_of_the_endpoint(address,
     assert published.dropped == ["application_error"]
 
 
-def test_a_stream_that_was_open_when_the_process_forked_is_its_parents_to_tell_of(address):
+def test_a_stream_that_was_open_at_a_fork_is_mirrored_by_the_parent_only(address):
     publisher = Publisher(Settings(kafka=KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}")))
     mirrored = mirror(made(OpenAI, address), task="intent", publisher=publisher)
     stream = mirrored.chat.completions.create(stream=True, **ASK)
@@ -223,7 +223,7 @@ print("streaming", flush=True)
 
 
 @pytest.mark.parametrize("end", ["", "sys.exit(0)", "os.kill(os.getpid(), signal.SIGINT)"])
-def test_a_process_whose_first_answer_still_streams_ends_when_told_to(address, end):
+def test_a_process_whose_first_answer_still_streams_ends_on_a_signal(address, end):
     script = [sys.executable, "-c", OPEN_STREAM.format(end=end), address]
     with subprocess.Popen(script, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:

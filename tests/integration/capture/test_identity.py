@@ -65,7 +65,7 @@ def test_a_request_without_a_task_is_not_mirrored_and_warned_of_once(client, pub
     assert [record.action for record in caplog.records] == ["no_task"]
 
 
-def test_a_block_says_task_segment_and_unit(client, published):
+def test_a_block_sets_task_segment_and_unit(client, published):
     mirrored = mirror(client, task="intent", segment={"plan": "pro", "locale": "en"}, unit="u0", publisher=published)
     with context(task="half", segment={"locale": "de"}, unit="u3"), context(segment={"tier": "a"}):
         ask(mirrored)
@@ -200,7 +200,7 @@ def test_broken_settings_are_a_warning_and_no_crash(client, monkeypatch, tmp_pat
     assert "kafka.bootstrap_server" in caplog.text
 
 
-def test_clients_share_one_publisher_unless_told_otherwise(monkeypatch):
+def test_clients_share_one_publisher_by_default(monkeypatch):
     monkeypatch.setattr(process, "_shared", [])
     others = SETTINGS.model_copy(update={"redaction": RedactionSettings(patterns={"customer": r"CUST-\d+"})})
     assert process.shared_publisher(SETTINGS) is process.shared_publisher(SETTINGS.model_copy())

@@ -221,8 +221,11 @@ def test_a_timeout_is_raised_and_mirrored_as_one(client):
 
 def test_an_endpoint_that_is_not_there_is_mirrored_as_such():
     published = Collected()
-    with OpenAI(base_url="http://127.0.0.1:9/v1", api_key="k", max_retries=0) as nobody, pytest.raises(OpenAIError):
-        mirror(nobody, task="intent", publisher=published).chat.completions.create(**ASK)
+    with (
+        OpenAI(base_url="http://127.0.0.1:9/v1", api_key="k", max_retries=0) as unreachable,
+        pytest.raises(OpenAIError),
+    ):
+        mirror(unreachable, task="intent", publisher=published).chat.completions.create(**ASK)
     assert published.only().reply.failure == "endpoint_error"
 
 
@@ -323,7 +326,7 @@ def test_a_client_whose_request_the_application_replaced_keeps_the_replacement(c
     again = mirror(mirror(client, task="intent", publisher=published), task="intent", publisher=published)
     assert again.chat.completions.create(**ASK).choices[0].message.content == "billing"
     assert asked == ["/chat/completions"]
-    assert published.dropped == ["nothing_to_mirror"], "its answer passed us by, and that is said"
+    assert published.dropped == ["nothing_to_mirror"], "the loss of the answer is counted"
 
 
 def test_azure_clients_are_mirrored_too(address):

@@ -33,7 +33,7 @@ def past(tmp_path):
 def test_people_label_what_was_chosen_and_are_called_simulated(postgres_url, past):
     settings, stored = past
     due = [(trial, comparison.judge_rate) for trial, comparison in stored if comparison.judge_rate]
-    said = [
+    judged = [
         stored_verdicts.PairVerdict(
             task=TASK, at=trial.exchange.at, exchange_id=trial.exchange.id, kind=trial.kind,
             candidate=trial.candidate, judge="simulated-judge", preference=verdict.preference,
@@ -44,7 +44,7 @@ def test_people_label_what_was_chosen_and_are_called_simulated(postgres_url, pas
     with engine.transaction(database) as connection:
         ingest.record(connection, trials=stored)
     with engine.transaction(database) as connection:
-        stored_verdicts.record_verdicts(connection, said)
+        stored_verdicts.record_verdicts(connection, judged)
     with engine.transaction(database) as connection:
         recorded = label(connection, TASK, settings, WORLD)
         given = list(stored_labels.iterate_labels(connection, task=TASK))
@@ -63,7 +63,7 @@ def test_people_label_what_was_chosen_and_are_called_simulated(postgres_url, pas
     assert people.regret.n == len({each.exchange_id for each in given})
 
 
-def test_people_err_as_seldom_as_they_say(past):
+def test_simulated_people_err_at_their_stated_rate(past):
     _, stored = past
     seen = [each for each in stored if each[1].regret_source == "reference"]
     slips: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The demo's live traffic, where nobody answers it."""
+"""The demo's live traffic, with an endpoint that does not answer."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -29,4 +29,4 @@ async def test_unanswered_requests_are_reported_and_the_traffic_goes_on(
             failed=errors.append,
             stopped=lambda: len(errors) >= 5,
         )
-    assert {str(fault) for fault in errors} == {"Connection error."}
+    assert {str(error) for error in errors} == {"Connection error."}

@@ -32,20 +32,20 @@ def _client(url: str, **options: Any) -> OpenAI:
     return OpenAI(base_url=f"{url}/v1", api_key="unused", timeout=10, **{"max_retries": 0, **options})
 
 
-def test_the_server_answers_what_the_world_says(serve: Serve) -> None:
+def test_the_server_answers_with_the_replies_of_the_world(serve: Serve) -> None:
     with _client(serve(simulated_app("candidate", WORLD, time_scale=0))) as client:
         for index in range(20):
             ask = WORLD.ask(index, NOW)
-            said = client.chat.completions.create(**ask.body)
+            completion = client.chat.completions.create(**ask.body)
             expected = WORLD.reply_of("candidate", ask.body, NOW, attempt=str(index + 1))
-            assert said.choices[0].message.content == expected.content
-            assert said.choices[0].finish_reason == expected.finish_reason
-            assert said.usage is not None
+            assert completion.choices[0].message.content == expected.content
+            assert completion.choices[0].finish_reason == expected.finish_reason
+            assert completion.usage is not None
             assert expected.usage is not None
-            assert said.usage.completion_tokens == expected.usage.completion_tokens
+            assert completion.usage.completion_tokens == expected.usage.completion_tokens
 
 
-def test_everything_it_says_is_labelled_simulated(serve: Serve) -> None:
+def test_every_answer_is_marked_as_simulated(serve: Serve) -> None:
     with _client(serve(simulated_app("frontier", WORLD, time_scale=0))) as client:
         raw = client.chat.completions.with_raw_response.create(model="m", messages=HELLO)
         assert raw.headers["x-shadow-simulated"] == "true"
@@ -77,7 +77,7 @@ def test_a_chat_stream_without_usage_has_none(serve: Serve) -> None:
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
-def test_responses_whole_and_streamed_say_the_same(serve: Serve) -> None:
+def test_whole_and_streamed_responses_have_the_same_content(serve: Serve) -> None:
     with _client(serve(echo_app())) as client:
         whole = client.responses.create(model="m", input="Hello, this is more than one piece of a stream.")
         with client.responses.stream(model="m", input="Hello, this is more than one piece of a stream.") as stream:
@@ -121,8 +121,8 @@ def test_a_response_calls_a_tool_too(serve: Serve) -> None:
 def test_a_required_schema_is_followed(serve: Serve) -> None:
     shape: Any = {"type": "json_schema", "json_schema": {"name": "w", "schema": WEATHER}}
     with _client(serve(echo_app())) as client:
-        said = client.chat.completions.create(model="m", messages=HELLO, response_format=shape)
-    assert json.loads(said.choices[0].message.content or "") == {"city": "example", "days": 1}
+        completion = client.chat.completions.create(model="m", messages=HELLO, response_format=shape)
+    assert json.loads(completion.choices[0].message.content or "") == {"city": "example", "days": 1}
 
 
 async def test_the_async_client_is_served_whole_and_streamed(serve: Serve) -> None:

@@ -31,7 +31,7 @@ async def test_what_is_measured_of_the_simulated_judge_is_what_it_states(serve):
         asked = Judge(endpoint.ask, price_of("judge", model))
         judgements = await asyncio.gather(*(asked.judge(question, None) for question in questions))
     worse = [isinstance(j.outcome, JudgeVerdict) and j.outcome.preference == "frontier" for j in judgements]
-    found = judge_quality(truth, [float(said) for said in worse])
+    found = judge_quality(truth, [float(is_worse) for is_worse in worse])
     # The place decides in a tenth of the answers, and both orders turn that into a tie.
     assert found.sensitivity.low < 0.8 * 0.9 < found.sensitivity.high
     assert found.sensitivity.estimate == pytest.approx(0.8 * 0.9, abs=0.06)

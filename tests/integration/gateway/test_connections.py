@@ -31,7 +31,7 @@ async def server(handle: Handle, *, tls: ssl.SSLContext | None = None) -> AsyncI
         yield f"http{'s' if tls else ''}://127.0.0.1:{port}/v1"
 
 
-def saying(*answers: bytes, then_close: bool = True, pause_s: float = 0.0) -> Handle:
+def sending(*answers: bytes, then_close: bool = True, pause_s: float = 0.0) -> Handle:
     """Answers the requests of one connection in turn."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,7 +84,7 @@ def pool() -> Pool:
     ids=["length", "chunked", "until-close", "http-1.0", "close", "204", "304", "103"],
 )
 async def test_answers_are_read_however_they_end(pool: Pool, answer: bytes, expected: tuple[int, bytes], kept: bool):
-    async with server(saying(answer, then_close=b"until" in answer)) as url:
+    async with server(sending(answer, then_close=b"until" in answer)) as url:
         assert await ask(pool, url) == (*expected, kept)
 
 
@@ -104,7 +104,7 @@ async def test_answers_may_come_byte_by_byte(pool: Pool):
 
 async def test_a_connection_is_used_again_and_a_head_answer_leaves_none(pool: Pool):
     peers: list[object] = []
-    inner = saying(*[b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"] * 3, then_close=False)
+    inner = sending(*[b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"] * 3, then_close=False)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peers.append(writer.get_extra_info("peername"))
@@ -131,14 +131,14 @@ async def test_a_connection_is_used_again_and_a_head_answer_leaves_none(pool: Po
     ids=["nothing", "half-a-head", "short", "no-last-chunk", "not-http", "two-lengths"],
 )
 async def test_an_answer_that_is_not_whole_is_never_taken_for_one(pool: Pool, answer: bytes):
-    async with server(saying(answer)) as url:
+    async with server(sending(answer)) as url:
         with pytest.raises(RemoteProtocolError):
             await ask(pool, url)
 
 
 @pytest.mark.parametrize("size", [200_000, 400_000], ids=["read before it is asked for", "held back in between"])
 async def test_every_byte_before_a_break_is_returned_before_the_error(pool: Pool, size: int):
-    async with server(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n" + b"x" * size)) as url:
+    async with server(sending(b"HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n" + b"x" * size)) as url:
         connection = await pool.acquire(origin_of(url))
         connection.write(ASK)
         await connection.head()
@@ -155,14 +155,14 @@ async def test_every_byte_before_a_break_is_returned_before_the_error(pool: Pool
         pool.release(connection)
 
 
-async def test_bytes_that_nobody_asked_for_spoil_the_connection_but_not_the_answer(pool: Pool):
+async def test_surplus_bytes_close_the_connection_and_leave_the_answer_intact(pool: Pool):
     twice = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi" * 2
-    async with server(saying(twice, then_close=False)) as url:
+    async with server(sending(twice, then_close=False)) as url:
         assert await ask(pool, url) == (200, b"hi", False)
 
 
 async def test_a_read_timeout_is_not_a_broken_connection():
-    async with server(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi", then_close=False)) as url:
+    async with server(sending(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi", then_close=False)) as url:
         with pytest.raises(ReadTimeout):
             await ask(Pool(timeout_s=0.1), url)
 
@@ -194,7 +194,7 @@ async def test_an_endpoint_faster_than_the_reader_has_to_wait(pool: Pool):
 
 
 async def test_an_idle_connection_that_the_server_closed_is_not_used_again(pool: Pool):
-    async with server(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", pause_s=0.02)) as url:
+    async with server(sending(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", pause_s=0.02)) as url:
         assert await ask(pool, url) == (200, b"hi", True)
         await asyncio.sleep(0.2)
         assert await ask(pool, url) == (200, b"hi", True)
@@ -203,7 +203,7 @@ async def test_an_idle_connection_that_the_server_closed_is_not_used_again(pool:
 async def test_idle_connections_are_given_up_before_servers_do(pool: Pool, monkeypatch):
     monkeypatch.setattr(connections, "_KEEPALIVE_S", 0.0)
     answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"] * 2
-    async with server(saying(*answers, then_close=False)) as url:
+    async with server(sending(*answers, then_close=False)) as url:
         first = await pool.acquire(origin_of(url))
         first.write(ASK)
         await first.head()
@@ -219,7 +219,7 @@ async def test_tls_is_verified_and_works(pool: Pool, tmp_path, monkeypatch):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     big = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000
-    async with server(saying(big, then_close=False), tls=tls) as url:
+    async with server(sending(big, then_close=False), tls=tls) as url:
         with pytest.raises(ssl.SSLCertVerificationError):
             await ask(pool, url)
         connections._ssl_context.cache_clear()
@@ -229,7 +229,7 @@ async def test_tls_is_verified_and_works(pool: Pool, tmp_path, monkeypatch):
     assert (status, len(body)) == (200, 3_000_000)
 
 
-async def test_nobody_listening_is_a_refused_connection(pool: Pool):
+async def test_a_port_without_a_listener_is_a_refused_connection(pool: Pool):
     with pytest.raises(ConnectionRefusedError):
         await ask(pool, f"http://127.0.0.1:{free_port()}/v1")
 

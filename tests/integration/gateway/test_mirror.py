@@ -1,4 +1,4 @@
-"""The mirror process: what the gateway heard reaches Kafka, and every loss is counted."""
+"""The mirror process: what the gateway received reaches Kafka, and every loss is counted."""
 
 import asyncio
 import json
@@ -125,8 +125,10 @@ async def test_what_a_dead_child_lost_is_reported_to_kafka_although_no_more_call
             mirror.offer(captured(number))
         os.kill(first, signal.SIGKILL)
         await until(lambda: mirror.pid not in (None, first))
-    told = [decode(CaptureCounts, value) for kind, value in kafka_messages(settings) if kind == TYPES[CaptureCounts]]
-    assert [counts.counts for counts in told][-1:] == [{"intent": {"accepted": 5, "dropped:mirror_down": 5}}]
+    reported = [
+        decode(CaptureCounts, value) for kind, value in kafka_messages(settings) if kind == TYPES[CaptureCounts]
+    ]
+    assert [counts.counts for counts in reported][-1:] == [{"intent": {"accepted": 5, "dropped:mirror_down": 5}}]
 
 
 async def test_a_frozen_child_costs_the_gateway_a_bounded_buffer_and_counted_drops(settings):

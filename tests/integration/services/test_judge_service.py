@@ -203,7 +203,7 @@ async def test_a_pair_with_unreadable_answers_is_given_up_and_never_a_tie(serve,
     assert server.requests == 9
 
 
-async def test_while_the_endpoint_fails_pairs_stay_due_and_the_service_says_so(serve, engine, postgres_url):
+async def test_while_the_endpoint_fails_pairs_stay_due_and_the_service_reports_it(serve, engine, postgres_url):
     store_samples.store(engine, due_pairs(3))
     server = judge_app(WORLD, traits=FAULTLESS)
     server.fault = Fault(kind="error")

@@ -1,4 +1,4 @@
-"""`shadow label`: a round trip changes nothing, and what is unusable is said line by line."""
+"""`shadow label`: a round trip changes nothing, and unusable lines are reported one by one."""
 
 import gzip
 import io
@@ -177,7 +177,7 @@ def test_a_torn_file_is_read_as_far_as_it_goes(database, tmp_path):
     assert len(labels(database)) == 1
 
 
-def test_exported_pairs_say_what_people_and_judges_say_now(database):
+def test_exported_pairs_have_the_current_labels_and_verdicts(database):
     some = [scored(1), scored(2, exchange=exchange(2, label="frontier")), scored(3, judge_rate=0.5)]
     store(database, some)
     record(database, label(some[0], "candidate"), label(some[1], "frontier"))

@@ -20,8 +20,8 @@ FRONTIER = Reply(model="big", content="refund")
 
 def line(number: int, **changes: Any) -> RecordedPair:
     at = datetime(2026, 9, 1, tzinfo=UTC)
-    nobody = Reply(model="", failure="not_asked", failure_detail="not_recorded")
-    exchange = Exchange(id=f"t/{number}", task="t", at=at, request={"messages": []}, reply=nobody)
+    not_asked = Reply(model="", failure="not_asked", failure_detail="not_recorded")
+    exchange = Exchange(id=f"t/{number}", task="t", at=at, request={"messages": []}, reply=not_asked)
     given: dict[str, Any] = {"candidate_name": "", "frontier": FRONTIER, "candidate": None, "ceiling": None}
     return RecordedPair(number=number, exchange=exchange, **(given | changes))
 
@@ -38,12 +38,12 @@ def asking(serve: Callable[[Any], str]) -> Callable[..., ReplayModels]:
     return asks
 
 
-def test_whoever_takes_the_lines_delays_no_answer(asking: Callable[..., ReplayModels]):
+def test_a_slow_consumer_of_the_lines_delays_no_request(asking: Callable[..., ReplayModels]):
     endpoint = ScriptedEndpoint([chat("refund")])
     with asking(endpoint, candidate="tiny") as live:
         lines = live.complete(line(number) for number in range(4))
         next(lines)
-        # The next one is asked for already. It gets its turn though nobody takes further lines.
+        # The second line's request is sent already, although no further line has been taken.
         poll_until(lambda: len(endpoint.requests) == 2, timeout=10.0)
         assert [found.candidate.content for found in lines if isinstance(found, RecordedPair) and found.candidate] == [
             "refund"

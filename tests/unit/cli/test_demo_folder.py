@@ -1,4 +1,4 @@
-"""The demo's folder: one demo at a time, and nothing in it that somebody else put there."""
+"""The demo's folder: one demo at a time, and no folder with other files is used."""
 
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def test_a_folder_with_other_files_is_refused_and_left_unchanged(tmp_path: Path)
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "precious.log").write_text("mine")
     with pytest.raises(UsageError, match="holds files that are not a demo's"), demo_folder.lock(tmp_path):
-        pytest.fail("somebody else's folder was taken")
+        pytest.fail("a folder with other files was used")
     assert [path.name for path in tmp_path.rglob("*")] == ["logs", "precious.log"]
 
 

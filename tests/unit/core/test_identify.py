@@ -42,7 +42,7 @@ def test_only_metadata_the_task_names_becomes_a_segment():
     assert identify.segment_of(SETTINGS, "intent", {"metadata": {"ssn": "1"}}, {}) == {}
 
 
-def test_nobody_can_overwrite_a_derived_dimension():
+def test_a_declared_segment_cannot_overwrite_a_derived_dimension():
     assert identify.segment_of(SETTINGS, "intent", {}, {"x-shadow-segment": "hour=3,has_tools=maybe"}) == {}
 
 

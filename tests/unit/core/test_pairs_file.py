@@ -137,7 +137,7 @@ def test_a_reply_may_be_recorded_as_the_api_gives_it(reply: dict[str, object]):
     assert (found.content, found.failure, found.tool_calls) == ("4", None, ())
 
 
-def test_of_an_apis_whole_answer_model_usage_and_calls_are_read_and_what_stands_beside_it():
+def test_model_usage_calls_and_measured_fields_are_read_from_an_apis_whole_answer():
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     found = one(frontier={**chat(content=None, tool_calls=[call]), "latency_ms": 812}).frontier
     assert found is not None
@@ -155,7 +155,7 @@ def test_null_is_absent():
     assert isinstance(without, RecordedPair)
 
 
-def test_a_key_that_is_nearly_one_of_ours_is_an_error_and_any_other_is_not_read():
+def test_a_misspelled_key_is_an_error_and_other_unknown_keys_are_ignored():
     assert "unknown key `refrence` of a line; did you mean `reference`?" in why_bad(refrence="42")
     assert "unknown key `contents` of a reply; did you mean `content`?" in why_bad(frontier={"contents": "x"})
     assert one(ticket_number=7).frontier == one().frontier

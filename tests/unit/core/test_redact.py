@@ -158,7 +158,7 @@ def test_values_under_secret_names_go_whatever_they_look_like():
     }
 
 
-def test_a_schema_that_speaks_of_passwords_stays_a_schema():
+def test_a_json_schema_with_a_password_property_is_unchanged():
     schema = {"type": "object", "properties": {"password": {"type": "string"}}, "required": ["password"]}
     assert redact.value(schema) == schema
 
@@ -184,7 +184,7 @@ def test_a_private_key_does_not_get_into_its_value():
     assert redact.value({"token of a@b.de": "a word"}) == {"token of [email]": "a word"}
 
 
-def test_a_label_that_speaks_of_passwords_keeps_its_score():
+def test_a_class_name_with_the_word_password_keeps_its_score():
     assert redact.value({"forgot_password": 0.93, "tokens": 12}) == {"forgot_password": 0.93, "tokens": 12}
 
 
@@ -324,7 +324,7 @@ def test_private_units_stay_apart_and_others_stay_as_they_are():
     assert (customer, known) == ("customer 7", "unit-0123456789abcdef")
 
 
-def test_with_a_key_nobody_can_find_a_unit_by_trying_all(monkeypatch):
+def test_with_a_key_a_unit_cannot_be_found_by_trying_all(monkeypatch):
     sent = ("+49 170 1234567", "4155552671", "customer 7")
     without = units(*sent)
     monkeypatch.setenv(KEY_VARIABLE, "a secret")
@@ -590,7 +590,7 @@ def _timed(text):
     return thread_time() - start
 
 
-def test_what_stands_beside_a_data_url_is_redacted():
+def test_text_around_a_data_url_is_redacted():
     image = "data:image/png;base64," + base64.b64encode(bytes(range(256))).decode()
     private = " my card is 4111 1111 1111 1111, bob@example.com, sk-proj-Ab12Cd34Ef56Gh78Ij90"
     clean = " my card is [card], [email], [secret]"

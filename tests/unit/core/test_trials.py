@@ -67,7 +67,7 @@ def test_an_only_candidate_is_known_whatever_its_endpoint_calls_itself():
 
 
 @pytest.mark.parametrize("failure", sorted(NOTHING_SERVED))
-def test_nobody_is_asked_what_production_could_not_answer(failure):
+def test_no_model_is_asked_what_production_could_not_answer(failure):
     failed = an_exchange(1, reply=Reply(model="big", failure=failure))
     assert {trial.unasked for trial in trials_for(failed, settings(ceiling_rate=1))} == {f"served_{failure}"}
 
@@ -78,7 +78,7 @@ def test_whether_the_other_model_refuses_too_is_asked(behaviour):
     assert {trial.unasked for trial in trials_for(refused, settings())} == {None}
 
 
-def test_a_task_nobody_configured_has_no_trials():
+def test_a_task_that_is_not_configured_has_no_trials():
     with pytest.raises(WireError) as refused:
         trials_for(an_exchange(1, task="other"), settings())
     assert refused.value.reason == "unknown_task"

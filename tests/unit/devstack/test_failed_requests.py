@@ -1,4 +1,4 @@
-"""Live requests that fail are told: at once, then now and then with their number."""
+"""Live requests that fail are reported: the first at once, later ones from time to time with their number."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which models a demo asks: told apart by their names, and known to be there before anything starts."""
+"""Which models a demo asks: distinguished by their names, and checked before anything starts."""
 
 from typing import Any
 

@@ -62,15 +62,15 @@ def test_the_model_and_delivery_parameters_of_a_request_do_not_change_its_reply(
     assert WORLD.reply_of("candidate", other, ask.at) == WORLD.reply_of("candidate", ask.body, ask.at)
 
 
-def test_both_apis_say_the_same_to_the_model(history: list[Ask]) -> None:
+def test_the_reply_is_the_same_through_both_apis(history: list[Ask]) -> None:
     ask = history[0]
     as_response = {"model": "m", "input": ask.body["messages"]}
     with_parts = {
         "messages": [{**m, "content": [{"type": "text", "text": m["content"]}]} for m in ask.body["messages"]]
     }
-    said = WORLD.reply_of("frontier", ask.body, ask.at)
-    assert WORLD.reply_of("frontier", as_response, ask.at) == said
-    assert WORLD.reply_of("frontier", with_parts, ask.at) == said
+    reply = WORLD.reply_of("frontier", ask.body, ask.at)
+    assert WORLD.reply_of("frontier", as_response, ask.at) == reply
+    assert WORLD.reply_of("frontier", with_parts, ask.at) == reply
 
 
 def test_the_event_time_is_read_from_the_prompt_and_not_from_the_clock(history: list[Ask]) -> None:
@@ -210,7 +210,7 @@ def test_a_user_keeps_one_plan(history: list[Ask]) -> None:
     assert all(len(found) == 1 for found in plans.values())
 
 
-def test_the_headers_say_task_segments_and_unit(history: list[Ask]) -> None:
+def test_the_headers_declare_task_segments_and_unit(history: list[Ask]) -> None:
     headers = history[0].headers()
     assert headers["x-shadow-task"] == history[0].task
     assert f"locale={history[0].segment['locale']}" in headers["x-shadow-segment"].split(",")
@@ -242,7 +242,7 @@ def test_a_strange_request_gets_a_labelled_answer(body: dict[str, object]) -> No
     assert content.startswith("[simulated-frontier]")
 
 
-def test_the_last_words_are_the_users() -> None:
+def test_the_last_message_is_the_users() -> None:
     messages = [{"role": "user", "content": "first"}, {"role": "assistant", "content": "x"}]
     assert last_user_message({"messages": [*messages, {"role": "user", "content": "last"}]}) == "last"
 

@@ -41,7 +41,7 @@ async def test_a_wait_that_ended_in_time_does_not_time_out() -> None:
     assert len(late.timeouts) == 1
 
 
-async def test_a_wait_that_begins_anew_has_all_of_its_time_again() -> None:
+async def test_a_restarted_wait_has_its_full_time() -> None:
     deadlines = Deadlines(0.06)
     wait = Patient()
     for _ in range(4):
@@ -54,7 +54,7 @@ async def test_a_wait_that_begins_anew_has_all_of_its_time_again() -> None:
     assert len(wait.timeouts) == 1
 
 
-async def test_telling_one_wait_may_stop_or_start_others() -> None:
+async def test_the_callback_of_one_wait_may_stop_or_start_others() -> None:
     deadlines = Deadlines(0.03)
     second, third = Patient(), Patient()
 

@@ -28,7 +28,7 @@ def test_a_request_that_names_a_task_goes_to_its_frontier(request_body: bytes, o
 
 
 @pytest.mark.parametrize("ours", ["intent-model", "big", "small"])
-def test_a_name_of_ours_becomes_the_endpoints_and_every_other_byte_stays(ours: str):
+def test_a_configured_name_is_replaced_by_the_endpoints_and_no_other_byte_changes(ours: str):
     sent = b'{"seed":18446744073709551617, "model": "%s","temperature":1.0,"x":[1e400,0.10]}' % ours.encode()
     route = Router(SETTINGS).route("chat", sent, {"x-shadow-task": "intent"})
     assert route.body == b'{"seed":18446744073709551617,"model":"gpt-x","temperature":1.0,"x":[1e400,0.10]}'
@@ -48,19 +48,19 @@ def test_a_body_that_is_no_json_object_goes_out_untouched_and_is_not_mirrored(br
     assert (route.body, route.task, route.unmirrored, route.target.name) == (broken, None, "bad_json", "big")
 
 
-def test_what_names_no_task_goes_where_the_settings_say():
+def test_a_request_without_a_task_goes_to_the_configured_upstream():
     assert Router(SETTINGS).route("chat", body(model="gpt-y"), {}).unmirrored == "no_task"
     elsewhere = settings_for("http://frontier", gateway={"upstream": "small"})
     assert Router(SETTINGS).route("chat", body(model="gpt-y"), {}).target.name == "big"
     assert Router(elsewhere).route("chat", body(model="gpt-y"), {}).target.name == "small"
 
 
-def test_a_model_of_ours_without_a_task_is_asked_itself():
+def test_a_configured_model_without_a_task_is_asked_directly():
     route = Router(SETTINGS).route("chat", body(model="small"), {})
     assert (route.target.name, route.task) == ("small", None)
 
 
-def test_a_task_nobody_configured_is_served_but_not_mirrored():
+def test_a_task_that_is_not_configured_is_served_but_not_mirrored():
     route = Router(SETTINGS).route("chat", body(model="gpt-x"), {"x-shadow-task": "no-such-task"})
     assert (route.target.name, route.task, route.unmirrored) == ("big", None, "unknown_task")
 
@@ -71,7 +71,7 @@ def test_the_unit_comes_from_the_header_or_the_body():
     assert Router(SETTINGS).route("chat", sent, {"x-shadow-unit": "u7"}).unit == "u7"
 
 
-def test_nothing_to_forward_to_is_said_before_the_first_request():
+def test_settings_without_an_endpoint_are_refused_at_the_start():
     with pytest.raises(ConfigError, match="gateway"):
         Router(Settings())
 

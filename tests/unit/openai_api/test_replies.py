@@ -94,7 +94,7 @@ def test_the_first_token_starts_the_stream_and_a_role_alone_does_not():
         ("text", "malformed"),
     ],
 )
-def test_an_answer_that_is_none_says_how(body, failure):
+def test_an_answer_without_a_readable_reply_has_a_failure(body, failure):
     assert replies.read("chat", body).failure == failure
 
 
@@ -133,7 +133,7 @@ def test_a_streamed_responses_answer_is_the_one_it_completes_with():
     assert streamed("responses", events[:2]).content == "hi"
 
 
-def test_a_response_cut_short_or_failed_says_so():
+def test_a_truncated_or_failed_response_has_that_failure():
     cut = {**RESPONSE, "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     assert replies.read("responses", cut).failure == "truncated"
     broken = {"model": "m", "status": "failed", "error": {"message": "boom"}, "output": []}
@@ -151,7 +151,7 @@ def test_a_response_cut_short_or_failed_says_so():
         (400, "rejected"),
     ],
 )
-def test_a_status_says_whose_fault_it_is(status, failure):
+def test_a_status_maps_to_a_failure(status, failure):
     assert replies.failure_of_status(status) == failure
 
 

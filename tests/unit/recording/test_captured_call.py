@@ -122,7 +122,7 @@ def test_half_an_answer_is_interrupted_not_malformed():
     assert reply.failure == "interrupted"
 
 
-def test_an_error_keeps_the_endpoints_words():
+def test_an_error_keeps_the_endpoints_message():
     reply = exchange_of(b'{"error":{"message":"too long"}}', content_type="application/json", status=400).reply
     assert (reply.failure, reply.status) == ("rejected", 400)
     assert "too long" in (reply.failure_detail or "")

@@ -84,8 +84,8 @@ def sse(events: list[Any]) -> bytes:
     return b"".join(b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\r\n\r\n" for event in events)
 
 
-def delta(finish: str | None = None, **said: Any) -> dict[str, Any]:
-    return {"model": "big-0925", "choices": [{"index": 0, "delta": said, "finish_reason": finish}]}
+def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"model": "big-0925", "choices": [{"index": 0, "delta": fields, "finish_reason": finish}]}
 
 
 @st.composite
@@ -154,7 +154,9 @@ def test_half_an_answer_has_the_same_cause_for_both_and_is_never_the_models_faul
 
 
 @given(recorded=chats() | responses(), limit=st.integers(0, 2_000), coding=st.sampled_from(["", "gzip"]))
-def test_what_we_cut_off_is_never_taken_for_the_models_words(recorded: tuple[Api, str, bytes], limit: int, coding: str):
+def test_an_answer_that_we_cut_is_never_taken_for_a_complete_one(
+    recorded: tuple[Api, str, bytes], limit: int, coding: str
+):
     api, content_type, body = recorded
     copy = PACK[coding](body) if coding else body[:limit]
 
@@ -189,7 +191,7 @@ def test_a_bomb_in_the_copy_is_unpacked_to_the_limit_and_no_further():
     assert (exchange.truncated, exchange.reply.failure) == (True, "truncated")
 
 
-def test_an_answer_that_is_whole_and_no_answer_is_the_models_fault_whoever_stopped_reading():
+def test_a_complete_answer_without_choices_is_malformed_through_the_sdk_too():
     headers = {"content-type": "application/json"}
     for reply in (by_sdk([(b'{"choices": []}', 0.0)], headers=headers).reply, replies.read("chat", {"choices": []})):
         assert reply.failure == "malformed"

@@ -50,7 +50,7 @@ def text_of(messages: list[dict[str, str]]) -> str:
 # --- what is asked
 
 
-def test_no_attempt_gets_a_word_outside_its_quotes():
+def test_no_injected_text_leaves_its_quoted_block():
     words = iter(f"{number:016x}" for number in range(10**6, 10**9))
     plain = _without_quotes(QUESTION, lambda: next(words))
     for attempt in attempts():

@@ -330,7 +330,7 @@ def test_what_agrees_within_the_tolerance_is_not_listed_as_different():
     assert scorer.differences(a, b, {"relative": 0.05}) == {"fields": {"$.tax": {"frontier": "7", "candidate": "8"}}}
 
 
-def test_long_names_are_told_apart_though_their_paths_are_shortened():
+def test_long_names_stay_distinct_though_their_paths_are_shortened():
     long = "n" * 2_000
     a, b, c = (say(f'{{"{long}{end}": {{"x": 1}}}}') for end in "aab")
     assert agreement("json", a, b) == 1
@@ -388,7 +388,7 @@ def test_a_custom_tool_takes_any_text(tool: dict[str, object]):
 @pytest.mark.parametrize(
     "tools", [None, "run_sql", [None, "custom", {"type": "custom"}, {"type": "custom", "custom": 1}]]
 )
-def test_whatever_a_request_says_of_its_tools_calls_are_read(tools: object):
+def test_calls_are_read_whatever_tools_the_request_declares(tools: object):
     scorer = SCORERS["tool_calls"]
     calls = scorer.read(say(None, WEATHER), {"tools": tools}, {})
     assert scorer.agree(calls, calls, {}) == 1

@@ -27,7 +27,7 @@ def test_the_state_does_not_depend_to_the_bit_on_how_a_stream_is_cut_and_stored(
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 50))
-def test_neither_does_it_depend_on_how_hours_are_cut(cut):
+def test_the_result_does_not_depend_on_how_hours_are_divided(cut):
     hours = [(Moments.of_counts(int(part.sum()), part.size), 0.02) for part in np.split(CHANGED, 50)]
     whole = observe_hours(DriftState(), hours)
     assert observe_hours(observe_hours(DriftState(), hours[:cut]), hours[cut:]) == whole
