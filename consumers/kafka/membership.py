@@ -93,7 +93,7 @@ class Membership:
         return len(messages)
 
     def _start_if_recreated(self, partition: TopicPartition, offset: int, generation: int) -> OffsetTracker | None:
-        """A redelivery is a new message all the same where its topic was deleted and created again."""
+        """A redelivery also counts as a new message if its topic was deleted and created again."""
         if not self._partitions.reset_if_recreated(partition, self._consumer.log_end(partition)):
             return None
         return self._partitions.start(partition, offset, generation)

@@ -10,7 +10,7 @@ Reading takes constant memory, whatever the size of the file. A broken line does
 is returned as a `BadLine` among the pairs.
 
 A reply may be written in our own fields, as `message.model_dump()` writes it, or as an API's whole answer; null means
-absent. A key that is nearly one of ours is an error, any other one is not read.
+absent. A misspelled key is an error; any other unknown key is ignored.
 
 Where only some pairs were selected for people or a judge, `label_probability` and
 `judge_probability` give the probability with which this one was.

@@ -1,9 +1,9 @@
 """Sampling by a consistent hash, so that every process makes the same choice about an exchange.
 
-A choice depends only on a key (the id of the exchange, or its unit, whose
-requests are then sampled together) and a salt, so a restart, a second
-gateway or a replay makes the same choice. Different choices about one exchange (whether to mirror
-it, whether to ask for a ceiling) use different salts, so they are independent.
+A choice depends only on a salt and a key: the id of the exchange, or its unit, whose requests are
+then sampled together. So a restart, a second gateway or a replay makes the same choice. Different
+choices about one exchange (whether to mirror it, whether to ask for a ceiling) use different salts,
+so they are independent.
 """
 
 from hashlib import blake2b

@@ -155,7 +155,7 @@ class Publisher:
         """Start the thread. False where the process cannot start one; a later try may succeed.
 
         While the interpreter ends (an open stream may be closed as late as that) a new thread
-        would never run, and starting one would wait for it for ever.
+        would never run, and starting one would wait for it without end.
         """
         with self._start_lock:
             if self._thread is not None or self._close_at is not None:
@@ -261,7 +261,7 @@ class Publisher:
             queue.dropped(entry, outcome.reason)
             return True
         except Exception:
-            queue.dropped(entry, "delivery_failed")  # else it would be tried, and fail, for ever
+            queue.dropped(entry, "delivery_failed")  # else it would be retried, and fail, without end
             raise
         if not sent:
             queue.cancel_attempt(entry)

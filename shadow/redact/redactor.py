@@ -143,7 +143,7 @@ class Redactor:
         return text if clean == text else clean
 
     def _rules(self, text: str) -> str:
-        """Raises RedactionError where the rules still find something after the last pass: the text is not clean."""
+        """`text` after all rules. Raises RedactionError if the last pass still changed the text."""
         for _ in range(_MAX_PASSES):
             before = text
             for rule in (*secrets.RULES, *contacts.RULES):

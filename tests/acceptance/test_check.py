@@ -345,7 +345,7 @@ def test_without_any_configuration_the_error_describes_how_to_begin(shadow, monk
         assert "[models.NAME]" in text
 
 
-def test_settings_from_the_environment_alone_are_checked_as_such(shadow, monkeypatch, broker):
+def test_settings_that_come_only_from_the_environment_are_checked(shadow, monkeypatch, broker):
     monkeypatch.setenv("SHADOW_KAFKA", broker)
     done = shadow("check")
     assert "environment: SHADOW_KAFKA; there is no shadow.toml here" in done.out

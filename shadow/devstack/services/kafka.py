@@ -141,7 +141,7 @@ def fetch_jars(pom: Path, jars: Path) -> None:
     jars.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(jars.with_name(f"{jars.name}.lock")):
         if _has_kafka(jars):
-            return  # another process has fetched them meanwhile
+            return  # another process has fetched them in the meantime
         # Into a folder of our own, which is renamed when complete: `jars` is never half full.
         with tempfile.TemporaryDirectory(
             dir=jars.parent.absolute(), prefix=f"{jars.name}.", suffix=".unfinished", ignore_cleanup_errors=True

@@ -237,7 +237,7 @@ class Connection(asyncio.Protocol):
             self._state = CLOSED  # the parser goes on waiting for a body
 
     def on_body(self, body: bytes) -> None:
-        if self._state is ACTIVE:  # some servers send a body after HEAD all the same
+        if self._state is ACTIVE:  # some servers send a body even after HEAD
             self._chunks.append(body)
             self._unread += len(body)
 

@@ -199,7 +199,7 @@ def test_an_answer_read_to_its_end_is_judged_as_a_whole(client, published, model
     assert published.only().reply.failure == failure
 
 
-def test_of_an_endless_stream_only_the_beginning_is_kept(client, published, monkeypatch):
+def test_only_the_beginning_of_an_endless_stream_is_kept(client, published, monkeypatch):
     monkeypatch.setattr(recorder, "LIMIT_BYTES", 300)
     assert len(list(client.copy().chat.completions.create(**ASK))) == 5
     exchange = published.only()

@@ -219,7 +219,7 @@ def test_a_timeout_is_raised_and_mirrored_as_one(client):
     assert exchange.request["messages"] == ASK["messages"]
 
 
-def test_an_endpoint_that_is_not_there_is_mirrored_as_such():
+def test_a_refused_connection_is_mirrored_as_an_endpoint_error():
     published = Collected()
     with (
         OpenAI(base_url="http://127.0.0.1:9/v1", api_key="k", max_retries=0) as unreachable,

@@ -179,7 +179,7 @@ async def test_a_cut_answer_is_a_broken_connection_and_a_malformed_one_is_not_js
             assert replies.read_bytes("chat", await answer.read()).failure == "malformed"
 
 
-def test_a_silent_server_is_given_up_by_its_client(serve: Serve) -> None:
+def test_a_client_gives_up_a_silent_server(serve: Serve) -> None:
     server = echo_app(fault=Fault(kind="silent"))
     with _client(serve(server)) as client, pytest.raises(openai.APITimeoutError):
         client.with_options(timeout=0.2).chat.completions.create(model="m", messages=HELLO)

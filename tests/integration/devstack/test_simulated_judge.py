@@ -18,7 +18,7 @@ from tests.support.injections import WORLD, a_trial, asks, known_pairs
 TASK = "reply-draft"
 
 
-async def test_what_is_measured_of_the_simulated_judge_is_what_it_states(serve):
+async def test_the_measured_error_rates_of_the_simulated_judge_are_its_stated_ones(serve):
     stated = Traits(sensitivity=0.8, specificity=0.95, position_bias=0.1)
     url = serve(judge_app(WORLD, traits=stated))
     model = ModelSettings(base_url=f"{url}/v1", input_usd_per_million=0, output_usd_per_million=0)

@@ -236,6 +236,6 @@ async def test_a_request_that_json_cannot_represent_is_rejected_without_being_se
     assert app.requests == []
 
 
-async def test_asking_before_entering_says_what_to_do():
+async def test_a_request_before_the_context_is_entered_raises_an_error_with_the_fix():
     with pytest.raises(RuntimeError, match="async with"):
         await Endpoint("small", ModelSettings(base_url="http://127.0.0.1:1/v1")).ask(ASK)

@@ -72,7 +72,7 @@ def test_the_candidates_row_has_the_frontiers_agreement_with_itself(database):
     assert rows == [("ceiling", None), ("shadow", 1.0)]
 
 
-def test_excess_is_neither_a_kind_of_trial_nor_crossed(database):
+def test_excess_is_no_kind_of_trial_and_has_no_crossings(database):
     store(database, TRIALS)
     with engine.snapshot(database) as connection:
         kinds = {kind for task in catalogue.tasks(connection) for kind in task.kinds}

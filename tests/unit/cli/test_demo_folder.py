@@ -24,7 +24,7 @@ def test_a_second_demo_is_refused_while_the_first_one_runs(tmp_path: Path) -> No
         pass
 
 
-def test_of_several_demos_started_at_once_one_runs(tmp_path: Path) -> None:
+def test_only_one_of_several_demos_started_at_once_runs(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from shadow.cli.demo import folder\n"
         "with folder.lock(Path(sys.argv[1])): print('running', flush=True); sys.stdin.readline()"
@@ -41,7 +41,7 @@ def test_of_several_demos_started_at_once_one_runs(tmp_path: Path) -> None:
     assert sorted(demo.returncode for demo in demos) == [0, 1, 1]
 
 
-def test_what_an_earlier_demo_left_goes_and_what_is_beside_it_stays(tmp_path: Path) -> None:
+def test_files_of_an_earlier_demo_are_deleted_and_other_files_are_kept(tmp_path: Path) -> None:
     with demo_folder.lock(tmp_path / "demo"):
         pass
     for name in ("postgres", "logs", "notes"):

@@ -21,7 +21,7 @@ with open_output(Path(sys.argv[1])) as stream:
 """
 
 
-def test_of_several_that_write_a_file_at_once_the_last_one_wins_whole(tmp_path: Path) -> None:
+def test_concurrent_writers_of_a_file_leave_the_complete_text_of_one(tmp_path: Path) -> None:
     file = tmp_path / "pairs.jsonl"
     writers = [subprocess.Popen([sys.executable, "-c", WRITE, str(file), letter]) for letter in "abc"]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]

@@ -39,7 +39,7 @@ def test_two_services_are_not_given_one_port() -> None:
         refuse_used_ports([service("worker", port), service("scorer", free_port()), service("gateway", port)])
 
 
-def test_free_ports_are_fine_and_so_is_whatever_port_there_is() -> None:
+def test_free_ports_and_port_zero_are_accepted() -> None:
     refuse_used_ports([service("worker", 0), service("scorer", 0), service("gateway", free_port())])
 
 

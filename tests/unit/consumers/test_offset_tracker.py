@@ -32,7 +32,7 @@ def test_what_was_committed_is_not_committable_again():
     assert partitions.committable() == {}
 
 
-def test_gaps_in_the_offsets_are_passed_over():
+def test_gaps_in_the_offsets_are_skipped():
     partitions = AssignedPartitions()
     for offset in (3, 7, 20):
         started(partitions, offset).finish(offset)

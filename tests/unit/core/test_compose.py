@@ -74,7 +74,7 @@ def test_every_published_port_is_on_loopback(compose):
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_no_password_stands_in_the_file(compose):
+def test_the_file_contains_no_password(compose):
     for service in compose["services"].values():
         for key, value in service.get("environment", {}).items():
             if any(word in key for word in ("PASSWORD", "KEY", "TOKEN")):

@@ -49,7 +49,7 @@ def problems(tmp_path, text):
     return str(caught.value).splitlines()
 
 
-def test_without_a_file_the_defaults_hold():
+def test_without_a_file_the_defaults_apply():
     assert settings.load() == settings.Settings()
 
 

@@ -97,7 +97,7 @@ def test_an_ordinary_name_is_kept_as_it_is(name):
     assert names.storable_name(name) == name
 
 
-def test_names_are_changed_alike_everywhere_and_stay_different():
+def test_a_name_is_changed_in_the_same_way_everywhere_and_different_names_stay_different():
     longest = "x" * names.MAX_NAME
     wild = [NUL, f"a{NUL}", SURROGATE, longest + "x", longest + "y", "ü" * 1000, "🙂" * 256, "🙂" * 255 + "x"]
     cleaned = [names.storable_name(name) for name in wild]

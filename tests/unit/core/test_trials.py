@@ -91,7 +91,7 @@ def test_a_task_without_candidates_has_no_trials():
 
 
 @given(number=st.integers(0), rate=st.floats(0, 1), served_by=st.sampled_from(["frontier", "candidate"]))
-def test_every_exchange_is_planned_alike_each_time_and_has_a_trial_that_can_exist(number, rate, served_by):
+def test_every_exchange_gets_the_same_trials_each_time_with_a_probability_above_zero(number, rate, served_by):
     exchange = an_exchange(number, served_by=served_by)
     rates = settings(ceiling_rate=rate, regret_rate=rate)
     planned = trials_for(exchange, rates)

@@ -44,7 +44,7 @@ def maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_of_several_processes_one_fetches_and_all_have_the_whole(maven: Path) -> None:
+def test_one_of_several_processes_fetches_and_all_get_the_complete_folder(maven: Path) -> None:
     jars = maven / "kafka" / "libs"
     processes = [subprocess.Popen([sys.executable, "-c", FETCH, str(jars)]) for _ in range(4)]
     assert [process.wait(60) for process in processes] == [0] * 4

@@ -98,7 +98,7 @@ def test_an_answer_without_a_readable_reply_has_a_failure(body, failure):
     assert replies.read("chat", body).failure == failure
 
 
-def test_other_choices_than_the_first_are_passed_over():
+def test_choices_after_the_first_are_ignored():
     other = {"choices": [{"index": 1, "delta": {"content": "second"}, "finish_reason": "stop"}]}
     assert streamed("chat", [chunk({"content": "first"}), other, chunk(finish="stop")]).content == "first"
 

@@ -38,7 +38,7 @@ PIECES = st.lists(st.binary(min_size=1, max_size=9_000) | st.binary(min_size=1, 
 
 
 @given(PIECES, st.integers(0, 200_000), st.integers(1, 60_000))
-def test_what_is_kept_is_the_beginning_up_to_the_limit_or_nothing_and_the_budget_knows_of_it(pieces, size, limit):
+def test_the_beginning_up_to_the_limit_is_kept_or_nothing_and_the_budget_counts_it(pieces, size, limit):
     budget = Budget(size)
     copy = copied(pieces, budget, limit=limit)
     kept, whole = b"".join(piece for piece, _ in copy.pieces), b"".join(pieces)

@@ -21,7 +21,7 @@ def test_the_other_model_is_asked_the_very_same_thing():
     assert sent == {**REQUEST, "model": "small-7b", "stream": False}
 
 
-def test_what_only_concerns_delivery_storage_or_the_user_stays_behind():
+def test_parameters_of_delivery_storage_and_user_are_not_forwarded():
     private = {
         "stream": True,
         "stream_options": {"include_usage": True},
