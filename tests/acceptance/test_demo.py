@@ -153,7 +153,7 @@ def test_a_worker_that_dies_while_the_past_is_compared_ends_the_demo_with_its_lo
             ],
             "NO_SUCH is not set; export it",
         ),
-        (["--port", "28123", "--gateway-port", "28123"], "gateway and dashboard would both have port 28123"),
+        (["--port", "28123", "--gateway-port", "28123"], "gateway and dashboard have the same port 28123"),
     ],
 )
 def test_options_that_cannot_work_are_one_clear_line_before_anything_starts(shadow, folder, options, output):

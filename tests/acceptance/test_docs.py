@@ -6,9 +6,11 @@ import re
 import shlex
 import tomllib
 from functools import cache
+from typing import Any
 
 import pytest
 import typer
+from openai import OpenAI
 from typer.core import TyperGroup
 
 from shadow.cli import COMMANDS, application
@@ -160,4 +162,9 @@ def test_every_snippet_runs_against_a_real_server(snippet, serve, monkeypatch, t
     code = "\n".join(before[: before.index(snippet) + 1])
     for address in ("http://127.0.0.1:8080", "http://localhost:8000"):  # the gateway's, and a candidate's
         code = code.replace(address, url)
-    exec(code, {})
+    names: dict[str, Any] = {}
+    try:
+        exec(code, names)
+    finally:
+        for client in [value for value in names.values() if isinstance(value, OpenAI)]:
+            client.close()  # else its connections are open until they are collected as garbage, in some other test

@@ -124,5 +124,5 @@ def test_two_services_with_one_port_are_refused_before_any_starts(shadow, tmp_pa
     (tmp_path / "shadow.toml").write_text("[gateway]\nport = 28123\n[dashboard]\nport = 28123\n")
     done = shadow("up")
     assert done.code == 1
-    assert done.err == ("shadow: gateway and dashboard would both have port 28123: set another port for one of them\n")
+    assert done.err == ("shadow: gateway and dashboard have the same port 28123: set another port for one of them\n")
     assert not (tmp_path / ".shadow").exists()

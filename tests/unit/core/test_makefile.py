@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 #: Stands for Python: runs code, makes a virtual environment that holds itself, and notes all other calls.
 PYTHON = f"""#!/bin/sh
 case "$1 $2" in
-  -c*) exec {sys.executable} "$@" ;;
+  -c*) exec "{sys.executable}" "$@" ;;
   "-m venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
   *) echo "$2" >>calls; sleep 0.3 ;;
 esac
