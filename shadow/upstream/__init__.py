@@ -4,6 +4,7 @@ endpoint    the endpoint of a model: concurrency, deadline, attempts, cost
 request     the request body that asks another model what production asked
 retry       whether to retry, and which pause the endpoint asks for
 probe       whether a model can be reached, for `shadow check`
+environment_proxy   the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for an address
 """
 
 from shadow.upstream.endpoint import Endpoint

@@ -18,6 +18,7 @@ from shadow.records import Api, Failure, Reply
 from shadow.settings import ModelSettings
 from shadow.upstream import request as requests
 from shadow.upstream import retry
+from shadow.upstream.environment_proxy import proxy_for, without_credentials
 
 #: Larger answers are malformed.
 MAX_ANSWER_BYTES: Final = 16 * 2**20
@@ -58,6 +59,7 @@ class Endpoint:
         #: The end of the endpoint's pause, on the monotonic clock.
         self._not_before = 0.0
         self._key: str | None = None
+        self._headers: dict[str, str] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -67,8 +69,10 @@ class Endpoint:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
-            headers={"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})},
+            proxy=proxy_for(self._model.base_url),
         )
+        # Given with each request: aiohttp would send a session's headers to the proxy too, unencrypted.
+        self._headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -169,7 +173,7 @@ class Endpoint:
     async def _attempt(self, session: aiohttp.ClientSession, api: Api, body: bytes) -> _Answer:
         url = self._model.base_url + requests.PATHS[api]
         # Redirects are not followed, because the key would be sent to wherever they point.
-        async with session.post(url, data=body, allow_redirects=False) as response:
+        async with session.post(url, data=body, headers=self._headers, allow_redirects=False) as response:
             if response.status != 200:
                 return await self._refused(response)
             content = await _read(response, MAX_ANSWER_BYTES)
@@ -194,7 +198,9 @@ class Endpoint:
         """A failed reply without API keys in its detail, which endpoints like to repeat."""
         if self._key:
             detail = detail.replace(self._key, "[key]")
-        return replies.failed(self._sent_name, failure, _SECRET.sub("[key]", detail), status=status)
+        return replies.failed(
+            self._sent_name, failure, _SECRET.sub("[key]", without_credentials(detail)), status=status
+        )
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:

@@ -7,6 +7,7 @@ from typing import Final
 import aiohttp
 
 from shadow.settings import ModelSettings
+from shadow.upstream.environment_proxy import proxy_for, without_credentials
 
 #: Production would notice an endpoint that takes longer than this.
 PROBE_TIMEOUT_S = 5.0
@@ -32,8 +33,8 @@ async def probe(name: str, model: ModelSettings) -> str | None:
     headers = {"authorization": f"Bearer {key}"} if key else {}
     timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
     try:
-        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
-            return await _probe_models(session, name, model)
+        async with aiohttp.ClientSession(timeout=timeout, proxy=proxy_for(model.base_url)) as session:
+            return await _probe_models(session, name, model, headers)
     except TimeoutError:
         return f"models.{name}.base_url: {model.base_url} does not answer within {PROBE_TIMEOUT_S:g} s; {_CHECK_UP}"
     except ssl.SSLCertVerificationError as error:
@@ -42,13 +43,15 @@ async def probe(name: str, model: ModelSettings) -> str | None:
     except ssl.SSLError as error:
         return f"models.{name}.base_url: {model.base_url} does not speak TLS ({error}); if it serves plain HTTP, write http://"
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return (
-            f"models.{name}.base_url: {model.base_url} cannot be reached ({error or type(error).__name__}); {_CHECK_UP}"
-        )
+        problem = without_credentials(str(error)) or type(error).__name__
+        return f"models.{name}.base_url: {model.base_url} cannot be reached ({problem}); {_CHECK_UP}"
 
 
-async def _probe_models(session: aiohttp.ClientSession, name: str, model: ModelSettings) -> str | None:
-    async with session.get(f"{model.base_url}/models", allow_redirects=False) as answer:
+async def _probe_models(
+    session: aiohttp.ClientSession, name: str, model: ModelSettings, headers: dict[str, str]
+) -> str | None:
+    # The headers are given with each request: aiohttp would send a session's to the proxy too, unencrypted.
+    async with session.get(f"{model.base_url}/models", headers=headers, allow_redirects=False) as answer:
         if answer.status == 200:
             try:
                 return _served(name, model, await answer.json(content_type=None))
@@ -56,7 +59,8 @@ async def _probe_models(session: aiohttp.ClientSession, name: str, model: ModelS
                 return f"models.{name}.base_url: {model.base_url}/models does not answer with JSON; {_CHECK_PATH}"
         if answer.status not in (404, 405):
             return _refused(name, model, answer.status, "/models")
-    async with session.post(f"{model.base_url}/chat/completions", json={}, allow_redirects=False) as answer:
+    url = f"{model.base_url}/chat/completions"
+    async with session.post(url, json={}, headers=headers, allow_redirects=False) as answer:
         # Any other status means that chat completions exist there, and refuse an empty request.
         understood = answer.status not in (401, 403, 404, 405) and not 300 <= answer.status < 400
         return None if understood else _refused(name, model, answer.status, "/chat/completions")

@@ -12,6 +12,7 @@ from shadow.devstack.services.processes import free_port
 from shadow.settings import ModelSettings
 from shadow.upstream import Endpoint, retry
 from shadow.upstream import endpoint as endpoint_module
+from shadow.upstream.probe import probe
 from tests.support import scripted
 from tests.support.scripted import ScriptedEndpoint
 
@@ -52,6 +53,46 @@ async def test_a_request_recorded_through_responses_is_asked_through_responses(a
         reply = await endpoint.ask({"input": "hello"}, api="responses")
     assert reply.content == "hi"
     assert app.requests[0].path == "/v1/responses"
+
+
+async def test_a_model_elsewhere_is_asked_and_probed_through_the_proxy_of_the_environment(serve, monkeypatch, tmp_path):
+    app = ScriptedEndpoint([scripted.chat("hi")])
+    monkeypatch.setenv("HTTP_PROXY", serve(app).replace("http://", "http://anna:secret@"))
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("SMALL_KEY", "canary-key-123")
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine models.example login anna password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    model = ModelSettings(base_url="http://models.example/v1", api_key_env="SMALL_KEY")
+    async with Endpoint("small", model) as endpoint:
+        assert (await endpoint.ask(ASK)).content == "hi"
+    await probe("small", model)
+    assert {request.headers["host"] for request in app.requests} == {"models.example"}
+    assert {request.headers["authorization"] for request in app.requests} == {"Bearer canary-key-123"}
+    assert {request.headers["proxy-authorization"] for request in app.requests} == {"Basic YW5uYTpzZWNyZXQ="}
+
+
+async def test_a_proxy_sees_no_key_of_a_model_and_no_error_repeats_the_proxys_password(monkeypatch):
+    heads = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    monkeypatch.setenv("SMALL_KEY", "canary-key-123")
+    monkeypatch.setenv("NO_PROXY", "")
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://anna:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        model = ModelSettings(base_url="https://models.example/v1", api_key_env="SMALL_KEY", retries=0)
+        async with Endpoint("small", model) as endpoint:
+            reply = await endpoint.ask(ASK)
+        problem = await probe("small", model)
+    assert [head.split(b"\r\n")[0] for head in heads] == [b"CONNECT models.example:443 HTTP/1.1"] * 2
+    assert b"canary-key-123" not in b"".join(heads)
+    for text in (reply.failure_detail, problem):
+        assert "407" in str(text)
+        assert "secret" not in str(text)
 
 
 async def test_the_key_goes_into_the_authorization_header_and_nowhere_else(asked, monkeypatch, caplog):
