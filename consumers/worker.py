@@ -23,6 +23,7 @@ from shadow.records import CaptureCounts, Exchange, Reply, Trial
 from shadow.redact import Redactor
 from shadow.settings import Settings
 from shadow.upstream import Endpoint
+from shadow.upstream.request import relation
 
 
 def run(settings: Settings) -> None:
@@ -121,7 +122,13 @@ class Worker:
             return replies.failed(sent_name, "expired", f"{age} old, and max_age_s is {max_age}")
         # It may expire while it waits for its turn, or because the endpoint asked for a pause.
         fresh_for_s = (max_age - age).total_seconds()
-        reply = await self._endpoints[plan.model].ask(exchange.request, api=exchange.api, fresh_for_s=fresh_for_s)
+        origin = plan.candidate if plan.kind == "reverse" else self._settings.tasks[exchange.task].frontier
+        reply = await self._endpoints[plan.model].ask(
+            exchange.request,
+            api=exchange.api,
+            written_for=relation(self._settings, origin=origin, asked=plan.model),
+            fresh_for_s=fresh_for_s,
+        )
         # A model may repeat or invent what was redacted from the request.
         return self._redactor.reply(reply)
 

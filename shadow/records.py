@@ -31,7 +31,7 @@ Failure: TypeAlias = Literal[
     "refusal",  # the model declined to answer
     "empty",  # the answer has neither text nor tool calls
     "expired",  # the exchange was too old for a trial; no request was sent
-    "not_asked",  # no request was sent, because the served reply had failed and there is nothing to compare
+    "not_asked",  # no request was sent: the served reply had failed, or the request refers to what one server has
 ]
 
 #: Failures without a request to the model: they do not count against it.

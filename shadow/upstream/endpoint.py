@@ -19,6 +19,7 @@ from shadow.settings import ModelSettings
 from shadow.upstream import request as requests
 from shadow.upstream import retry
 from shadow.upstream.environment_proxy import proxy_for, without_credentials
+from shadow.upstream.request import UnaskableError, WrittenFor
 
 #: Larger answers are malformed.
 MAX_ANSWER_BYTES: Final = 16 * 2**20
@@ -90,12 +91,15 @@ class Endpoint:
         request: Mapping[str, Any],
         *,
         api: Api = "chat",
+        written_for: WrittenFor = "other_server",
         deadline_s: float | None = None,
         fresh_for_s: float = math.inf,
     ) -> Reply:
         """The model's answer to `request` (a recorded JSON body), or how it failed.
 
-        Tools are offered as in the request and never run. `deadline_s` (default: the model's `timeout_s`)
+        Tools are offered as in the request and never run. `written_for` says for whom the request was written: what
+        means something to that model or server alone is not sent to another (`upstream.request`), and a request that
+        refers to what only that server has is `not_asked`. `deadline_s` (default: the model's `timeout_s`)
         bounds the attempts and the waits between them, from the moment a slot is free and no pause is on. A
         request that could not be sent within `fresh_for_s` is `expired`. `latency_ms` is that of the last
         attempt. Failures of the endpoint are in `Reply.failure`. Raises only for cancellation, and RuntimeError
@@ -104,7 +108,11 @@ class Endpoint:
         if self._session is None:
             raise RuntimeError("enter the Endpoint with `async with` before asking")
         try:
-            body = requests.prepare(request, model=self._sent_name)
+            body = requests.prepare(
+                request, model=self._sent_name, base_url=self._model.base_url, written_for=written_for
+            )
+        except UnaskableError as error:
+            return replies.failed(self._sent_name, "not_asked", str(error))
         except (ValueError, TypeError, msgspec.MsgspecError, RecursionError) as error:
             return replies.failed(self._sent_name, "rejected", f"the request cannot be written as JSON: {error}")
         stale_at = time.monotonic() + fresh_for_s

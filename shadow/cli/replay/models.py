@@ -12,9 +12,10 @@ from shadow.cli.replay.judge import ReplayJudge
 from shadow.cli.replay.loop_thread import LoopThread
 from shadow.errors import UsageError
 from shadow.pairs_file import BadLine, RecordedPair
-from shadow.records import Role
+from shadow.records import NOT_SENT, Exchange, Reply, Role
 from shadow.settings import Settings
 from shadow.upstream import Endpoint
+from shadow.upstream.request import relation
 
 Line: TypeAlias = RecordedPair | BadLine
 
@@ -93,13 +94,22 @@ class ReplayModels:
 
     async def _with_replies(self, line: RecordedPair, roles: list[Role]) -> RecordedPair:
         exchange = line.exchange
-        replies = {role: await self._endpoints[role].ask(exchange.request, api=exchange.api) for role in roles}
-        self.asked += len(roles)
+        replies = {role: await self._ask(role, exchange) for role in roles}
+        self.asked += sum(reply.failure not in NOT_SENT for reply in replies.values())
         # The candidate that the line names did not give this reply.
         named = {"candidate_name": self._names["candidate"]} if "candidate" in replies else {}
         # A recorded preference is about other replies.
         exchange = msgspec.structs.replace(exchange, label=None, judge=None)
         return msgspec.structs.replace(line, exchange=exchange, **replies, **named)
+
+    async def _ask(self, role: Role, exchange: Exchange) -> Reply:
+        task = self._settings.tasks.get(exchange.task)
+        frontier = self._names.get("frontier") or (task.frontier if task else None)
+        return await self._endpoints[role].ask(
+            exchange.request,
+            api=exchange.api,
+            written_for=relation(self._settings, origin=frontier, asked=self._names[role]),
+        )
 
 
 def _done(line: "Line | Future[Line]") -> Line:

@@ -111,3 +111,24 @@ def test_labels_of_a_reply_that_was_not_there_are_dropped(asking: Callable[..., 
         (found,) = live.complete([msgspec.structs.replace(labelled, exchange=exchange)])
     assert isinstance(found, RecordedPair)
     assert (found.exchange.label, found.exchange.judge) == (None, None)
+
+
+def test_only_the_frontier_gets_the_parameters_that_it_alone_understands(asking: Callable[..., ReplayModels]):
+    request = {"messages": [], "logit_bias": {"1": -100}}
+    exchange = msgspec.structs.replace(line(0).exchange, request=request)
+    with asking(frontier := ScriptedEndpoint([chat("refund")]), frontier="large") as live:
+        list(live.complete([msgspec.structs.replace(line(0), exchange=exchange, frontier=None)]))
+    with asking(candidate := ScriptedEndpoint([chat("refund")]), candidate="tiny") as live:
+        list(live.complete([msgspec.structs.replace(line(0), exchange=exchange)]))
+    assert frontier.requests[0].json() == {**request, "model": "large", "stream": False}
+    assert candidate.requests[0].json() == {"messages": [], "model": "tiny", "stream": False}
+
+
+def test_a_request_that_refers_to_another_server_is_not_counted_as_asked(asking: Callable[..., ReplayModels]):
+    request = {"input": "and now?", "previous_response_id": "resp_1"}
+    exchange = msgspec.structs.replace(line(0).exchange, request=request, api="responses")
+    with asking(candidate := ScriptedEndpoint([chat("refund")]), candidate="tiny") as live:
+        (found,) = live.complete([msgspec.structs.replace(line(0), exchange=exchange)])
+    assert isinstance(found, RecordedPair)
+    assert found.candidate is not None
+    assert (found.candidate.failure, live.asked, candidate.requests) == ("not_asked", 0, [])

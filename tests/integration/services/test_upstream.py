@@ -95,6 +95,17 @@ async def test_a_proxy_sees_no_key_of_a_model_and_no_error_repeats_the_proxys_pa
         assert "secret" not in str(text)
 
 
+async def test_a_request_that_refers_to_another_server_is_not_asked(asked):
+    app = ScriptedEndpoint([scripted.chat("hi")])
+    request = {"input": "and now?", "previous_response_id": "resp_1"}
+    async with asked(app) as endpoint:
+        reply = await endpoint.ask(request, api="responses")
+        assert (reply.failure, app.requests) == ("not_asked", [])
+        assert "previous_response_id" in str(reply.failure_detail)
+        await endpoint.ask(request, api="responses", written_for="same_server")
+    assert app.requests[0].json()["previous_response_id"] == "resp_1"
+
+
 async def test_the_key_goes_into_the_authorization_header_and_nowhere_else(asked, monkeypatch, caplog):
     monkeypatch.setenv("SMALL_KEY", "canary-key-123")
     caplog.set_level("DEBUG")

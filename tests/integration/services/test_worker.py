@@ -99,6 +99,21 @@ async def test_several_candidates_and_the_ceiling_answer_the_same_exchange(broke
     }
 
 
+async def test_only_the_ceiling_gets_the_parameters_that_the_frontier_alone_understands(broker, topics, serve):
+    frontier, candidate = ScriptedEndpoint([chat("x")]), ScriptedEndpoint([chat("x")])
+    settings = settings_for(
+        broker,
+        topics,
+        models={"big": {"base_url": serve(frontier) + "/v1"}, "small": {"base_url": serve(candidate) + "/v1"}},
+        tasks={"intent": {"frontier": "big", "candidates": ["small"], "ceiling_rate": 1}},
+    )
+    request = {"messages": [{"role": "developer", "content": "Be brief"}], "logit_bias": {"1": -100}}
+    await trials_of(msgspec.structs.replace(an_exchange(1), request=request), settings)
+    assert [sent.json() for sent in frontier.requests] == [{**request, "model": "big", "stream": False}]
+    system = [{"role": "system", "content": "Be brief"}]
+    assert [sent.json() for sent in candidate.requests] == [{"messages": system, "model": "small", "stream": False}]
+
+
 async def test_an_exchange_served_by_the_candidate_is_asked_of_the_frontier(broker, topics, serve):
     settings = settings_for(
         broker,

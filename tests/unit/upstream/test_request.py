@@ -1,8 +1,10 @@
 import json
+from typing import Any
 
 import pytest
 
-from shadow.upstream.request import prepare
+from shadow.settings import Settings
+from shadow.upstream.request import UnaskableError, WrittenFor, prepare, relation
 
 REQUEST = {
     "model": "ticket-intent",
@@ -12,8 +14,9 @@ REQUEST = {
     "tools": [{"type": "function", "function": {"name": "refund", "parameters": {"type": "object"}}}],
     "tool_choice": "auto",
     "response_format": {"type": "json_object"},
-    "max_completion_tokens": 50,
+    "max_tokens": 50,
 }
+OTHERS: tuple[WrittenFor, ...] = ("same_server", "other_server")
 
 
 def test_the_other_model_is_asked_the_very_same_thing():
@@ -28,10 +31,17 @@ def test_parameters_of_delivery_storage_and_user_are_not_forwarded():
         "store": True,
         "user": "anna@example.com",
         "safety_identifier": "anna",
+        "prompt_cache_key": "anna",
+        "prompt_cache_retention": "24h",
+        "include": ["reasoning.encrypted_content"],
+        "logprobs": True,
+        "top_logprobs": 5,
         "metadata": {"shadow_task": "t", "locale": "de"},
         "n": 3,
     }
     assert prepare({**REQUEST, **private}, model="m") == prepare(REQUEST, model="m")
+    again = prepare({**REQUEST, **private}, model="m", written_for="same_model")
+    assert again == prepare(REQUEST, model="m", written_for="same_model")
 
 
 def test_the_recorded_request_is_left_as_it_was():
@@ -43,3 +53,117 @@ def test_the_recorded_request_is_left_as_it_was():
 def test_text_that_json_cannot_carry_is_an_error_of_a_kind_the_endpoint_expects():
     with pytest.raises(ValueError, match="surrogates"):
         prepare({"messages": [{"content": "\ud800"}]}, model="m")
+
+
+OF_ONE_MODEL = {
+    "logit_bias": {"191222": -100},
+    "service_tier": "flex",
+    "prediction": {"type": "content", "content": "4"},
+    "web_search_options": {},
+    "modalities": ["text", "audio"],
+    "audio": {"voice": "alloy", "format": "wav"},
+}
+
+
+@pytest.mark.parametrize("written_for", OTHERS)
+def test_parameters_that_only_the_first_model_understands_are_not_sent_to_another(written_for: WrittenFor):
+    sent = prepare({**REQUEST, **OF_ONE_MODEL}, model="m", written_for=written_for)
+    assert sent == prepare(REQUEST, model="m", written_for=written_for)
+
+
+def test_the_model_that_the_request_was_written_for_gets_its_own_parameters_again():
+    request = {**OF_ONE_MODEL, "messages": [{"role": "developer", "content": "x"}], "max_completion_tokens": 5}
+    sent = json.loads(prepare(request, model="big", written_for="same_model"))
+    assert sent == {**request, "model": "big", "stream": False}
+
+
+@pytest.mark.parametrize("name", ["messages", "input"])
+def test_a_developer_message_is_a_system_message_on_another_server(name: str):
+    messages = [{"role": "developer", "content": "Be brief"}, {"role": "user", "content": "2+2?"}]
+    sent = json.loads(prepare({name: messages}, model="m"))
+    assert sent[name] == [{"role": "system", "content": "Be brief"}, messages[1]]
+    assert messages[0]["role"] == "developer"
+    assert json.loads(prepare({name: messages}, model="m", written_for="same_server"))[name] == messages
+
+
+@pytest.mark.parametrize("given", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize(
+    ("base_url", "model", "sent"),
+    [
+        ("http://localhost:8000/v1", "qwen-7b", "max_tokens"),
+        ("https://api.mistral.ai/v1", "ministral-8b", "max_tokens"),
+        ("http://localhost:8000/v1", "openai/gpt-oss-20b", "max_tokens"),
+        ("https://api.openai.com/v1", "ft:custom", "max_completion_tokens"),
+        ("https://eu.api.openai.com/v1", "x", "max_completion_tokens"),
+        ("https://us.openai.azure.com/openai/v1", "my-deployment", "max_completion_tokens"),
+        ("https://llm.corp.example/v1", "gpt-5-mini", "max_completion_tokens"),
+        ("https://openrouter.ai/api/v1", "openai/o4-mini", "max_completion_tokens"),
+        ("https://openai.com.example/v1", "m", "max_tokens"),
+    ],
+)
+def test_the_limit_of_the_replys_length_has_the_name_that_the_server_knows(given, base_url, model, sent):
+    body = json.loads(prepare({"messages": [], given: 50}, model=model, base_url=base_url))
+    assert body == {"messages": [], sent: 50, "model": model, "stream": False}
+
+
+def test_without_a_limit_none_is_sent():
+    body = json.loads(prepare({"messages": [], "max_tokens": None}, model="m"))
+    assert body == {"messages": [], "model": "m", "stream": False}
+
+
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
+OPEN_REASONING = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "2+2"}]}
+
+
+@pytest.mark.parametrize("written_for", OTHERS)
+def test_encrypted_reasoning_is_not_sent_to_a_model_that_cannot_read_it(written_for: WrittenFor):
+    question = {"role": "user", "content": "and now?"}
+    request = {"input": [REASONING, OPEN_REASONING, question]}
+    assert json.loads(prepare(request, model="m", written_for=written_for))["input"] == [OPEN_REASONING, question]
+    assert json.loads(prepare(request, model="m", written_for="same_model"))["input"] == request["input"]
+
+
+@pytest.mark.parametrize(
+    ("request_body", "reference"),
+    [
+        ({"input": "and now?", "previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"input": "and now?", "conversation": {"id": "conv_1"}}, "conversation"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "item_reference"),
+        ({"input": [{"type": "compaction", "encrypted_content": "gAAAA"}]}, "compaction"),
+        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]}, "file_id"),
+        ({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]}, "file_id"),
+        ({"input": "x", "tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, "vector_store_ids"),
+    ],
+)
+def test_a_request_that_refers_to_what_one_server_has_is_asked_of_that_server_only(
+    request_body: dict[str, Any], reference: str
+):
+    with pytest.raises(UnaskableError, match=reference):
+        prepare(request_body, model="m")
+    same_server = json.loads(prepare(request_body, model="m", written_for="same_server"))
+    assert same_server == {**request_body, "model": "m", "stream": False}
+
+
+def test_a_reference_that_is_null_refers_to_nothing():
+    sent = json.loads(prepare({"input": "hi", "previous_response_id": None, "conversation": None}, model="m"))
+    assert sent == {"input": "hi", "model": "m", "stream": False}
+
+
+@pytest.mark.parametrize(
+    "odd", ["text", 5, None, [None, "text", 5, []], {"a": 1}, [{"content": 5}, {"content": [None]}]]
+)
+def test_a_request_of_odd_types_is_the_endpoints_to_judge(odd: object):
+    request = {"messages": odd, "input": odd, "tools": odd}
+    assert json.loads(prepare(request, model="m")) == {**request, "model": "m", "stream": False}
+
+
+def test_models_are_on_the_same_server_if_their_addresses_are_the_same():
+    one, two = {"base_url": "https://one/v1"}, {"base_url": "https://two/v1"}
+    settings = Settings.model_validate(
+        {"models": {"big": one, "mini": one, "alias": {**one, "model": "big"}, "far": two}}
+    )
+    found = {asked: relation(settings, origin="big", asked=asked) for asked in settings.models}
+    assert found == {"big": "same_model", "alias": "same_model", "mini": "same_server", "far": "other_server"}
+    assert relation(settings, origin=None, asked="far") == "other_server"
+    assert relation(settings, origin="gone", asked="far") == "other_server"
