@@ -11,7 +11,7 @@ import msgspec
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import set_json_dumps
 from psycopg.types.string import BytesBinaryDumper
-from sqlalchemy import Boolean, Connection, DateTime, Double, Table, Text, column, select, text
+from sqlalchemy import Boolean, Connection, DateTime, Double, SmallInteger, Table, Text, column, select, text
 from sqlalchemy import table as sa_table
 from sqlalchemy.dialects.postgresql import JSON, JSONB, Insert, insert
 
@@ -19,7 +19,8 @@ from shadow.store.rows import json_rows
 
 #: The PostgreSQL type in which a column's values are sent. `json` is sent as encoded text.
 _BINARY: Final[dict[type[Any], str]] = {
-    Boolean: "bool", DateTime: "timestamptz", Double: "float8", JSON: "bytea", JSONB: "jsonb", Text: "text"
+    Boolean: "bool", DateTime: "timestamptz", Double: "float8", JSON: "bytea", JSONB: "jsonb", SmallInteger: "int2",
+    Text: "text",
 }  # fmt: skip
 
 _encoder = msgspec.json.Encoder()
@@ -61,12 +62,7 @@ def copy_new(
     `rows` are in key order. Nearly always all are new. If one is not, the COPY fails, and the rows go
     through a temporary table.
     """
-    try:
-        with connection.begin_nested():
-            copy(connection, table, names, rows)
-    except UniqueViolation:
-        pass
-    else:
+    if copy_if_all_new(connection, table, names, rows):
         return None
     key = table.primary_key.columns
     incoming = sa_table("incoming", *(column(name) for name in names))
@@ -77,6 +73,19 @@ def copy_new(
     found = connection.execute(new).all()
     connection.execute(text("DROP TABLE incoming"))
     return {tuple(row) for row in found}
+
+
+def copy_if_all_new(connection: Connection, table: Table, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bool:
+    """COPY `rows`, which are in key order. False, and nothing is written: the table has one of them already.
+
+    The COPY ends at the first such row, so where all are there already the attempt costs next to nothing.
+    """
+    try:
+        with connection.begin_nested():
+            copy(connection, table, names, rows)
+    except UniqueViolation:
+        return False
+    return True
 
 
 def insert_rows(table: Table) -> Insert:

@@ -7,7 +7,7 @@ the same transaction.
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 from sqlalchemy import Connection, Executable, Integer, column, func, literal, select, text, tuple_
@@ -17,6 +17,9 @@ from shadow.store.rows import json_rows
 from shadow.store.rows.outcome import Outcome, dead_lettered
 from shadow.store.schema.tables import exchanges, ledger
 from shadow.store.write import bulk_write
+
+#: An entry of the ledger: task, outcome, reason.
+_Entry: TypeAlias = tuple[str, str, str]
 
 
 class Key(NamedTuple):
@@ -76,23 +79,38 @@ class Outcomes:
         """Insert new exchanges, raise the outcome of known ones, and update the ledger accordingly."""
         if not self._best:
             return
-        kinds: dict[tuple[str, Outcome], int] = {}
-        rows = [_Row(key.id, key.at, kinds.setdefault(best, len(kinds))) for key, best in self._best.items()]
-        described = [
-            _Kind(kind, task, outcome.name, outcome.reason, outcome.rank) for (task, outcome), kind in kinds.items()
-        ]
-        document = {"rows": json_rows.document(rows), "kinds": json_rows.document(described)}
-        changes: Counter[tuple[str, str, str]] = Counter()
-        for row in connection.execute(_MOVE, document):
-            changes[row.task, row.outcome, row.reason] += row.n
-            if row.was_outcome:
-                changes[row.task, row.was_outcome, row.was_reason] -= row.n
+        changes = self._insert(connection) or self._move(connection)
         entries = [
             {"task": task, "outcome": outcome, "reason": reason, "n": n}
             for (task, outcome, reason), n in changes.items()
             if n
         ]
         connection.execute(_COUNT, {"rows": json_rows.document(entries)})
+
+    def _insert(self, connection: Connection) -> "Counter[_Entry] | None":
+        """COPY the exchanges, if all are new (arrivals are): the changes of the ledger. None: one is there already."""
+        rows = [
+            (*key, task, outcome.name, outcome.reason, outcome.rank, "", "")
+            for key, (task, outcome) in sorted(self._best.items())
+        ]
+        if not bulk_write.copy_if_all_new(connection, exchanges, exchanges.columns.keys(), rows):
+            return None
+        return Counter((task, outcome.name, outcome.reason) for task, outcome in self._best.values())
+
+    def _move(self, connection: Connection) -> "Counter[_Entry]":
+        """Insert new exchanges and raise the outcome of known ones. The changes of the ledger."""
+        kinds: dict[tuple[str, Outcome], int] = {}
+        rows = [_Row(key.id, key.at, kinds.setdefault(best, len(kinds))) for key, best in self._best.items()]
+        described = [
+            _Kind(kind, task, outcome.name, outcome.reason, outcome.rank) for (task, outcome), kind in kinds.items()
+        ]
+        document = {"rows": json_rows.document(rows), "kinds": json_rows.document(described)}
+        changes: Counter[_Entry] = Counter()
+        for row in connection.execute(_MOVE, document):
+            changes[row.task, row.outcome, row.reason] += row.n
+            if row.was_outcome:
+                changes[row.task, row.was_outcome, row.was_reason] -= row.n
+        return changes
 
 
 def _move() -> Executable:
