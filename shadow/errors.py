@@ -9,7 +9,7 @@
     ├── BrokerError              Kafka cannot be reached or refuses
     │   └── ConsumerCrashedError a consumer's session ended by itself; a new one may succeed
     ├── DroppedError             a captured call that cannot be mirrored; counted under its reason
-    │   └── UnknownEncodingError no library decodes the answer           (shadow.openai_api.content_encoding)
+    │   └── UnknownEncodingError no library decodes the body             (shadow.openai_api.content_encoding)
     ├── TransportError           a peer of the gateway broke the HTTP exchange off
     │   ├── ClientDisconnected   the client went away                    (shadow.gateway.http.asgi)
     │   ├── BodyTooLargeError    a request body beyond max_body_bytes    (shadow.gateway.http.asgi)
@@ -17,6 +17,7 @@
     │   └── ReadTimeout          the endpoint sent nothing for too long  (shadow.gateway.http.connections)
     ├── Unreadable               a reply holds nothing to compare        (scoring.scorers.scorer)
     ├── TooManyReferencesError   a JSON schema refers in circles         (scoring.scorers.json_schema)
+    ├── UnaskableError           only another server can answer it       (shadow.upstream.request)
     ├── RedactionError           a text could not be searched for what is private; it goes nowhere
     ├── DevstackError            an embedded service could not be started
     └── UsageError               a command was given something it cannot work with

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from shadow.errors import ShadowError
 from shadow.records import Api
 from shadow.settings import Settings
 
@@ -42,7 +43,7 @@ _OPENAI_HOST: Final = re.compile(r"(?:.*\.)?(?:openai\.com|openai\.azure\.com|co
 _OPENAI_MODEL: Final = re.compile(r"(?:.*/)?(?:gpt-\d|chatgpt-|o\d)", re.IGNORECASE)
 
 
-class UnaskableError(ValueError):
+class UnaskableError(ShadowError):
     """A request that refers to what only another server has: without it, the question would be a different one."""
 
 
