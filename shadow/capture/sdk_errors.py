@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from shadow.openai_api import replies
+from shadow.openai_api import error_bodies
 from shadow.records import Failure
 
 #: By the name of the exception: the classes belong to the application's `openai` and HTTP library.
@@ -26,6 +26,6 @@ def failure_of(error: BaseException) -> tuple[Failure | None, str, int | None]:
     name = type(error).__name__
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
-        return replies.failure_of_status(status), str(error), status
+        return error_bodies.failure_of_status(status), str(error), status
     from_sdk = hasattr(error, "request")
     return _FAILURES.get(name, "endpoint_error" if from_sdk else None), f"{name}: {error}", None

@@ -1,6 +1,10 @@
 """Reads answers of OpenAI-compatible APIs. No I/O.
 
-replies           an answer, as JSON or as a stream of events, read into a `Reply`
+replies           reads a whole answer into a `Reply`
+stream_reader     reads a streamed answer into a `Reply`
+streamed_calls    assembles tool calls from the pieces of a stream
+error_bodies      reads the errors that endpoints report, by status or inside an answer
+json_text         decodes JSON as the official client does
 recorded_reply    a reply in a pairs file, in one of three forms
 sse               a parser of server-sent events
 content_encoding  decodes gzip, deflate, Brotli and Zstandard up to a limit

@@ -31,14 +31,9 @@ def fields_of(recorded: Mapping[str, Any]) -> dict[str, Any]:
         return {**msgspec.to_builtins(answer), **measured}
     refuse_misspelled(recorded, _REPLY_KEYS, _OTHER_KEYS, "a reply")
     found = {name: value for name, value in recorded.items() if name in _REPLY_KEYS and value is not None}
-    if isinstance(found.get("content"), list):  # a list of text parts, which the API accepts and some servers return
-        found["content"] = "".join(_text(part) for part in found["content"])
+    if isinstance(found.get("content"), list):  # a list of parts, which the API accepts and some servers return
+        found["content"] = replies.content_text(found["content"]) or ""
     return found
-
-
-def _text(part: Any) -> str:
-    text = part.get("text") if isinstance(part, Mapping) else part
-    return text if isinstance(text, str) else ""
 
 
 def _answer(recorded: Mapping[str, Any]) -> Reply | None:

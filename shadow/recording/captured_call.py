@@ -15,8 +15,9 @@ import msgspec
 
 from shadow import prices
 from shadow.errors import DroppedError
-from shadow.openai_api import content_encoding, replies
+from shadow.openai_api import content_encoding, error_bodies, replies, stream_reader
 from shadow.openai_api.content_encoding import Piece, UnknownEncodingError
+from shadow.openai_api.json_text import DECODE_ERRORS, decode
 from shadow.policy import identify
 from shadow.records import Api, Exchange, Failure, Reply, Role
 from shadow.settings import Settings
@@ -88,7 +89,7 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
         request = _json_object(self.request)
         requested = settings.sent_name(self.endpoint) if self.endpoint else request.get("model")
         requested = requested if isinstance(requested, str) else ""
-        reply, cut = _reply(self, requested)
+        reply, cut = _reply(self, requested, streamed=request.get("stream") is True)
         ended = max(self.ended, self.pieces[-1][1]) if self.pieces else self.ended
         at = time() - (perf_counter() - self.started) if self.at is None else self.at
         return Exchange(
@@ -142,23 +143,24 @@ def _cost(settings: Settings, models: Iterable[str], reply: Reply) -> float | No
     return None
 
 
-def _reply(call: CapturedCall, model: str) -> tuple[Reply, bool]:
+def _reply(call: CapturedCall, model: str, *, streamed: bool) -> tuple[Reply, bool]:
     """The reply, and whether our copy of it is cut short (before or after decoding).
 
     Our copy may end before the answer did, and the answer may break off. Neither is the model's
     doing: only a complete answer can be `malformed`, and an answer that is complete up to the
-    model's finish marker is a reply, whatever happened after it. `model` is used if the answer names none.
+    model's finish marker is a reply, whatever happened after it. `model` is used if the
+    answer names none. `streamed`: the request asked for a stream.
     """
     if call.failure is not None:
         return replies.failed(model, call.failure, call.detail), False
     if call.status is not None and call.status >= 400:
-        failure = replies.failure_of_status(call.status)
+        failure = error_bodies.failure_of_status(call.status)
         return replies.failed(model, failure, _error_message(call), status=call.status), call.cut
     encoding = call.response_headers.get("content-encoding", "")
     decoded = content_encoding.decode(call.pieces, encoding, limit=call.limit)
     cut = call.cut or decoded.cut
-    if call.response_headers.get("content-type", "").lower().startswith("text/event-stream"):
-        reply, complete = replies.read_stream(call.api, decoded.pieces, started=call.started, model=model)
+    if _is_stream(call, decoded.pieces, asked=streamed):
+        reply, complete = stream_reader.read_stream(call.api, decoded.pieces, started=call.started, model=model)
     else:
         body = _joined(decoded.pieces)
         reply = replies.read_bytes(call.api, body, model=model)
@@ -170,6 +172,18 @@ def _reply(call: CapturedCall, model: str) -> tuple[Reply, bool]:
     if cut:
         return _failed(reply, "truncated", f"longer than the {call.limit} bytes that are kept{_LIMITS}"), cut
     return _broken_off(call, reply), cut
+
+
+def _is_stream(call: CapturedCall, pieces: Sequence[Piece], *, asked: bool) -> bool:
+    """Whether the answer is a stream of events.
+
+    The official client reads events wherever it asked for them, whatever the content type: some servers say
+    application/x-ndjson or text/plain. An answer that begins like JSON holds no events; it is an error, or whole.
+    """
+    beginning = next(filter(None, (piece.lstrip()[:1] for piece, _ in pieces)), b"")
+    if beginning in (b"{", b"["):
+        return False
+    return asked or call.response_headers.get("content-type", "").lower().startswith("text/event-stream")
 
 
 _LIMITS: Final = " (in the gateway: mirror_body_bytes under [gateway] in shadow.toml); the user got all of it"
@@ -207,7 +221,7 @@ def _failed(reply: Reply, failure: Failure, detail: str) -> Reply:
 
 def _is_json(body: bytes) -> bool:
     try:
-        msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        decode(body)
+    except DECODE_ERRORS:
         return False
     return True

@@ -13,7 +13,7 @@ import structlog
 
 from shadow import prices
 from shadow.backoff import backoff_s
-from shadow.openai_api import replies
+from shadow.openai_api import error_bodies, replies
 from shadow.records import Api, Failure, Reply
 from shadow.settings import ModelSettings
 from shadow.upstream import request as requests
@@ -28,6 +28,8 @@ _MAX_ERROR_BYTES: Final = 64 * 2**10
 #: Pauses of this length are logged. Endpoints at their limit often ask for one of a second.
 _LOGGED_PAUSE_S: Final = 10.0
 
+#: Failures of an answer with status 200 that reports an error. They are retried like those by status.
+_REPORTED: Final = ("endpoint_error", "rate_limited", "timeout")
 _SECRET: Final = re.compile(r"\b(?:sk|pk|rk|key)-[\w*.-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
 _log = structlog.get_logger()
 
@@ -190,11 +192,16 @@ class Endpoint:
             return _Answer(replies.failed(self._sent_name, "malformed", detail, status=200))
         reply = replies.read_bytes(api, content, model=self._sent_name)
         cost = prices.cost_usd(self._model, self._sent_name, reply.usage)
-        return _Answer(msgspec.structs.replace(reply, status=200, cost_usd=cost))
+        reply = msgspec.structs.replace(reply, status=200, cost_usd=cost)
+        if reply.failure_detail:
+            reply = msgspec.structs.replace(reply, failure_detail=self._without_keys(reply.failure_detail))
+        if reply.failure in _REPORTED:
+            return _Answer(reply, retryable=True, pause_s=retry.pause_s(429, response.headers))
+        return _Answer(reply)
 
     async def _refused(self, response: aiohttp.ClientResponse) -> _Answer:
         content = await _read(response, _MAX_ERROR_BYTES)
-        failure = replies.failure_of_status(response.status)
+        failure = error_bodies.failure_of_status(response.status)
         reply = self._failed(failure, f"HTTP {response.status}: {_message(content or b'')}", status=response.status)
         return _Answer(
             reply,
@@ -203,12 +210,13 @@ class Endpoint:
         )
 
     def _failed(self, failure: Failure, detail: str, *, status: int | None = None) -> Reply:
-        """A failed reply without API keys in its detail, which endpoints like to repeat."""
+        return replies.failed(self._sent_name, failure, self._without_keys(detail), status=status)
+
+    def _without_keys(self, detail: str) -> str:
+        """`detail` without API keys, which endpoints like to repeat."""
         if self._key:
             detail = detail.replace(self._key, "[key]")
-        return replies.failed(
-            self._sent_name, failure, _SECRET.sub("[key]", without_credentials(detail)), status=status
-        )
+        return _SECRET.sub("[key]", without_credentials(detail))
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:

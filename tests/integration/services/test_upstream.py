@@ -146,6 +146,17 @@ async def test_a_storm_of_429_ends_as_rate_limited_within_the_retry_budget(asked
     assert reply.failure_detail == "HTTP 429: slow down"
 
 
+async def test_an_error_inside_an_answer_with_status_200_is_retried_and_its_detail_shows_no_key(asked):
+    failed = json.dumps({"error": {"message": "slow down, sk-proj-abcdef12", "code": 429}}).encode()
+    app = ScriptedEndpoint([scripted.whole(failed, retry_after="0"), scripted.chat("hi")])
+    async with asked(app, retries=1) as endpoint:
+        assert (await endpoint.ask(ASK)).content == "hi"
+    app = ScriptedEndpoint([scripted.whole(failed, retry_after="0")])
+    async with asked(app, retries=1) as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert (reply.failure, reply.failure_detail, len(app.requests)) == ("rate_limited", "slow down, [key]", 2)
+
+
 async def test_an_endpoint_that_asks_for_a_pause_gets_it_and_no_request_is_lost(asked):
     closed_s, deadline_s = 1.5, 0.5
     app = ScriptedEndpoint([scripted.closed_for(closed_s, scripted.chat("hi"))])

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.openai_api import replies
+from shadow.openai_api.error_bodies import failure_of_status
+from shadow.openai_api.stream_reader import StreamReader
 from shadow.records import ToolCall, Usage
 
 JSON = st.recursive(
@@ -29,7 +31,7 @@ def chunk(delta=None, finish=None, **more):
 
 
 def streamed(api, events):
-    reader = replies.StreamReader(api)
+    reader = StreamReader(api)
     for event in events:
         reader.feed(event)
     return reader.reply()
@@ -75,7 +77,7 @@ def test_an_error_event_in_a_stream_is_the_endpoints_fault():
 
 
 def test_the_first_token_starts_the_stream_and_a_role_alone_does_not():
-    reader = replies.StreamReader("chat")
+    reader = StreamReader("chat")
     reader.feed(chunk({"role": "assistant", "content": ""}))
     assert not reader.started
     reader.feed(chunk({"content": "x"}))
@@ -152,7 +154,7 @@ def test_a_truncated_or_failed_response_has_that_failure():
     ],
 )
 def test_a_status_maps_to_a_failure(status, failure):
-    assert replies.failure_of_status(status) == failure
+    assert failure_of_status(status) == failure
 
 
 @given(JSON, st.sampled_from(["chat", "responses"]))

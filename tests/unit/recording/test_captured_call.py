@@ -112,6 +112,32 @@ def test_a_client_that_disconnects_before_the_first_byte_is_interrupted():
     assert (reply.failure, reply.status) == ("interrupted", None)
 
 
+STREAM_REQUEST = REQUEST[:-1] + b',"stream":true}'
+
+
+@pytest.mark.parametrize("content_type", ["application/x-ndjson", "text/plain; charset=utf-8", "application/json", ""])
+def test_a_stream_that_was_asked_for_is_read_as_one_whatever_its_content_type(content_type: str):
+    reply = exchange_of(*STREAM, content_type=content_type, request=STREAM_REQUEST).reply
+    assert (reply.content, reply.failure) == ("hello", None)
+
+
+def test_a_stream_that_an_application_read_in_a_hook_is_a_stream():
+    reply = exchange_of(b"".join(STREAM), request=STREAM_REQUEST, response_headers={}).reply  # as the SDK records it
+    assert reply.content == "hello"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+def test_an_error_in_place_of_a_stream_that_was_asked_for_is_the_endpoints_failure(content_type: str):
+    body = b' {"error": {"message": "slow down", "code": 429}}'
+    reply = exchange_of(body, content_type=content_type, request=STREAM_REQUEST).reply
+    assert (reply.failure, reply.failure_detail) == ("rate_limited", "slow down")
+
+
+def test_an_event_that_is_not_json_is_malformed_although_the_client_stops_there():
+    reply = exchange_of(*STREAM[:3], b"data: {broken\n\n", error=CLIENT_DISCONNECTED).reply
+    assert (reply.failure, reply.content) == ("malformed", "hello")
+
+
 def test_a_whole_answer_is_read_whole():
     reply = exchange_of(json.dumps(chat_body("hello")).encode(), content_type="application/json").reply
     assert (reply.content, reply.ttft_ms, reply.failure) == ("hello", None, None)

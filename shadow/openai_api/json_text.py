@@ -1,0 +1,33 @@
+r"""Decodes JSON as the official client does, and removes half characters from text.
+
+msgspec is several times faster than the standard library, and refuses some of what that accepts: NaN, a byte order
+mark, and half of a surrogate pair. A server in JavaScript may cut an emoji into two escapes (`\ud83d`, `\ude00`) in
+two chunks of a stream.
+"""
+
+import json
+from typing import Any, Final
+
+import msgspec
+
+#: What `decode` raises.
+DECODE_ERRORS: Final = (ValueError, RecursionError)
+
+
+def decode(data: bytes) -> Any:
+    """The value of a JSON text. Its strings may hold halves of surrogate pairs. Raises one of DECODE_ERRORS."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(data)
+
+
+def joined(text: str) -> str:
+    """`text` with every surrogate pair put together, and U+FFFD for a half without its other half."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

@@ -1,0 +1,215 @@
+"""Reads a streamed answer into a `Reply`, as an application with the official client assembles it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from shadow.openai_api import replies
+from shadow.openai_api.error_bodies import ReportedError, read_error, reported_error
+from shadow.openai_api.json_text import DECODE_ERRORS, decode
+from shadow.openai_api.sse import EventStream
+from shadow.openai_api.streamed_calls import LEGACY_INDEX, StreamedCalls
+from shadow.records import Api, Reply, Usage
+
+#: The last event of a stream. The official client stops at any data that begins with it.
+_DONE: Final = b"[DONE]"
+#: The output index of an item of a response, or its id where a server leaves the index out.
+_ItemKey: TypeAlias = int | str
+#: Calls of a response whose arguments are streamed: the field that holds them.
+_ARGUMENTS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+
+
+def read_stream(
+    api: Api, pieces: Iterable[tuple[bytes, float]], *, started: float, model: str = ""
+) -> tuple[Reply, bool]:
+    """The reply in a streamed answer's bytes, each piece with its time, and whether it is complete.
+
+    `started` is the time of the request, on the same clock (seconds). A stream without its final
+    event is `interrupted`, and not complete. An event that is not JSON ends the stream, as it does
+    in the official client: the reply is `malformed`.
+    """
+    reader = StreamReader(api, model=model)
+    events = EventStream()
+    ttft_ms: float | None = None
+    for piece, at in pieces:
+        _feed(reader, events.feed(piece), cut_off=False)
+        if ttft_ms is None and reader.started:
+            ttft_ms = (at - started) * 1_000
+        if reader.closed:
+            break
+    else:
+        _feed(reader, events.close(), cut_off=True)
+    return msgspec.structs.replace(reader.reply(), ttft_ms=ttft_ms), reader.ended
+
+
+def _feed(reader: "StreamReader", events: Iterable[bytes], *, cut_off: bool) -> None:
+    """Give `reader` the events. `cut_off`: the stream ended inside the last one, which need not be JSON."""
+    for event in events:
+        try:
+            value = decode(event)
+        except DECODE_ERRORS as error:
+            if event.startswith(_DONE):
+                reader.close()
+            elif not cut_off:
+                reader.close(undecodable=f"an event of the stream is not JSON: {error}")
+        else:
+            reader.feed(value)
+        if reader.closed:
+            return
+
+
+class StreamReader:
+    """Builds the reply of a stream from its events, one parsed `data:` object at a time.
+
+    `started` becomes true with the first token, so that the caller can measure the time to the
+    first token. `closed` becomes true with an event after which the official client reads no more.
+    """
+
+    def __init__(self, api: Api, *, model: str = "") -> None:
+        self._api = api
+        self._model = model
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._calls = StreamedCalls()
+        self._items: dict[_ItemKey, Mapping[str, Any]] = {}
+        self._arguments: dict[_ItemKey, list[str]] = {}
+        self._finish: str | None = None
+        self._usage: Usage | None = None
+        self._whole: Reply | None = None
+        self._error: ReportedError | None = None
+        self.started = False
+        self.closed = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream has sent its final event, or an error."""
+        return self.closed or not (self._whole is None and self._error is None and self._finish is None)
+
+    def close(self, *, undecodable: str = "") -> None:
+        """Add `[DONE]`, or an event that is not JSON (`undecodable` says why)."""
+        self.closed = True
+        if undecodable:
+            self._error = ReportedError("malformed", undecodable[:200])
+
+    def feed(self, event: Any) -> None:
+        """Add one event. Events of unknown kinds are ignored."""
+        if not isinstance(event, Mapping):
+            return
+        if "error" in event or event.get("object") == "error":
+            self._error = reported_error(event) or self._error
+        if self._api == "chat":
+            self._feed_chat(event)
+        else:
+            self._feed_responses(event)
+
+    def reply(self) -> Reply:
+        """The reply so far; `interrupted` if the final event has not arrived."""
+        reply = self._whole or self._reply_so_far()
+        if self._error is not None:
+            return replies.with_error(reply, self._error)
+        if not self.ended:
+            return msgspec.structs.replace(
+                reply, failure="interrupted", failure_detail="the stream ended without a finish reason"
+            )
+        if reply.failure is None and not reply.content and not reply.tool_calls:
+            return msgspec.structs.replace(reply, failure="empty")  # `[DONE]` and no finish reason
+        return reply
+
+    def _reply_so_far(self) -> Reply:
+        if self._api == "responses":
+            calls = tuple(call for item in self._seen_output() if (call := replies.response_call(item)) is not None)
+        else:
+            calls = self._calls.in_order()
+        return replies.reply_of(
+            model=self._model,
+            content="".join(self._text) or None,
+            refusal="".join(self._refusal) or None,
+            calls=calls,
+            finish=self._finish,
+            usage=self._usage,
+        )
+
+    def _feed_chat(self, event: Mapping[str, Any]) -> None:
+        self._model = replies.string(event.get("model")) or self._model
+        if (usage := event.get("usage")) is not None:
+            self._usage = replies.usage_of(usage, "prompt_tokens", "completion_tokens") or self._usage
+        choices = event.get("choices")
+        if not isinstance(choices, list):
+            return
+        for choice in choices:
+            # n > 1: only the choice 0 is compared. A chunk may hold several choices, in any order.
+            if isinstance(choice, Mapping) and choice.get("index") in (0, None):
+                self._feed_choice(choice)
+
+    def _feed_choice(self, choice: Mapping[str, Any]) -> None:
+        delta = choice.get("delta")
+        if isinstance(delta, Mapping):
+            content = delta.get("content")
+            if text := content if isinstance(content, str) else replies.content_text(content):
+                self._text.append(text)
+            if (isinstance(content, list) or "refusal" in delta) and (refusal := replies.refusal_text(delta)):
+                self._refusal.append(refusal)
+            if (piece := replies.function_call(delta.get("function_call"))) is not None:
+                self._calls.add(LEGACY_INDEX, "", piece)
+            if calls := delta.get("tool_calls"):
+                for part in replies.mappings(calls):
+                    if (piece := replies.chat_call(part)) is not None:
+                        self._calls.add(part.get("index"), part.get("id"), piece)
+        if not self.started and (self._text or self._refusal or self._calls):
+            self.started = True
+        self._finish = replies.string(choice.get("finish_reason")) or self._finish
+        if choice.get("error"):
+            self._error = reported_error(choice)
+
+    def _feed_responses(self, event: Mapping[str, Any]) -> None:
+        match event.get("type"):
+            case "response.output_text.delta":
+                self._text.append(replies.string(event.get("delta")) or "")
+                self.started = True
+            case "response.refusal.delta":
+                self._refusal.append(replies.string(event.get("delta")) or "")
+                self.started = True
+            case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
+                self._arguments.setdefault(_item_key(event), []).append(replies.string(event.get("delta")) or "")
+                self.started = True
+            case "response.output_item.added" | "response.output_item.done":
+                if isinstance(item := event.get("item"), Mapping):
+                    self._items[_item_key(event)] = item
+            case "response.completed" | "response.incomplete" | "response.failed":
+                self._whole = self._final(event)
+            case "error":
+                self._error = self._error or read_error(event)
+
+    def _final(self, event: Mapping[str, Any]) -> Reply:
+        """The reply of the response in a stream's last event.
+
+        vLLM and several gateways leave its `output` empty, so that only the events before hold the answer.
+        """
+        response = event.get("response")
+        if isinstance(response, Mapping) and not response.get("output") and (seen := self._seen_output()):
+            response = {**response, "output": seen}
+        return replies.read("responses", response, model=self._model)
+
+    def _seen_output(self) -> list[Mapping[str, Any]]:
+        """The output of a response in the events so far: its items, and one message with all text."""
+        output = []
+        for key, item in self._items.items():
+            field = _ARGUMENTS.get(item["type"]) if isinstance(item.get("type"), str) else None
+            streamed = "".join(self._arguments.get(key, ()))
+            output.append({**item, field: streamed} if field and streamed and not item.get(field) else item)
+        if self._text or self._refusal:
+            output = [item for item in output if item.get("type") != "message"]
+            text = {"type": "output_text", "text": "".join(self._text)}
+            refusal = {"type": "refusal", "refusal": "".join(self._refusal)}
+            output.append({"type": "message", "content": [text, refusal]})
+        return output
+
+
+def _item_key(event: Mapping[str, Any]) -> _ItemKey:
+    index = event.get("output_index")
+    if isinstance(index, int):
+        return index
+    item = event.get("item")
+    key = event.get("item_id") or (item.get("id") if isinstance(item, Mapping) else None)
+    return key if isinstance(key, str) else ""
