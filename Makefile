@@ -31,11 +31,9 @@ demo: setup ## Run the whole product on this machine and open the dashboard
 	@$(RUN) shadow demo $(DEMO)
 
 # Two processes, because most tests wait. The tests of a file run in one of them, because they share
-# services. The order is that of the folders, so that the long tests come first. Those
-# in a browser run apart, because processes forked in a worker that drives one do not start.
+# services. The order is that of the folders, so that the long tests come first.
 test: setup ## Run all tests
-	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(TESTS),$(TESTS),tests --ignore tests/browser)
-	@test -n "$(TESTS)" || $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder tests/browser
+	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: setup ## Lint, types, import rules
 	@$(RUN) ruff format --check .

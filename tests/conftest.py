@@ -1,6 +1,7 @@
 """Fixtures for all tests. A session shares the services; each test has its own topics and databases."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -69,6 +70,17 @@ def serve() -> Iterator[Callable[[Any], str]]:
     """`serve(app)` runs an ASGI app on a free loopback port and returns its base URL."""
     with ExitStack() as stack:
         yield lambda app: stack.enter_context(services.serving(app))
+
+
+@pytest.fixture(autouse=True)
+def main_module_is_kept() -> Iterator[None]:
+    """Give `__main__` back after a test: Streamlit's script runner puts the page it ran in its place.
+
+    multiprocessing prepares a new process by running the file of `__main__`, which would then be that page.
+    """
+    kept = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = kept
 
 
 @pytest.fixture
