@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 import structlog
 
 from consumers.kafka.faust_consumer import request_timeout_s
-from consumers.kafka.in_flight import InFlight
+from consumers.kafka.in_flight import MessagesInFlight
 from consumers.kafka.membership import Membership
 from consumers.kafka.messages import IncomingMessage
 from consumers.runtime.health import ConsumerHealth
@@ -95,7 +95,7 @@ class _Session:
     def __init__(self, kafka: KafkaSettings, subscription: Subscription, health: ConsumerHealth) -> None:
         self._kafka = kafka
         self._drain_s = subscription.drain_s
-        self._in_flight = InFlight(
+        self._in_flight = MessagesInFlight(
             subscription.handle,
             max_messages=subscription.concurrency,
             max_bytes=MAX_IN_FLIGHT_BYTES,

@@ -14,7 +14,7 @@ from shadow.errors import ConsumerCrashedError
 log = structlog.get_logger()
 
 
-class InFlight:
+class MessagesInFlight:
     """The messages that were given to `handle` and are not finished.
 
     At most `max_messages`, of `max_bytes` together; a single message always has room. Callers ask for

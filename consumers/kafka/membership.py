@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from consumers.kafka.faust_consumer import FaustConsumer
-from consumers.kafka.in_flight import InFlight
+from consumers.kafka.in_flight import MessagesInFlight
 from consumers.kafka.messages import IncomingMessage
 from consumers.kafka.offset_tracker import AssignedPartitions, OffsetTracker, TopicPartition
 from consumers.runtime.health import ConsumerHealth
@@ -31,7 +31,7 @@ class Membership:
     def __init__(
         self,
         kafka: KafkaSettings,
-        in_flight: InFlight,
+        in_flight: MessagesInFlight,
         health: ConsumerHealth,
         *,
         group: str,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from shadow.errors import BrokerError, DroppedError
+from shadow.publisher.kafka_socket import DIRECT
 from shadow.settings import KafkaSettings, PublisherSettings
 from shadow.wire import Message
 
@@ -54,11 +55,21 @@ def refusal(error: BaseException) -> str | None:
     return "delivery_failed" if isinstance(error, _REFUSED) else None
 
 
-class _ByChecksum(Partitioner):  # type: ignore[misc] # the client has no types
-    """The same key, the same partition. The client's own hash is computed in Python, ten times slower."""
+class PartitionByChecksum(Partitioner):  # type: ignore[misc] # the client has no types
+    """The same key, the same partition, as long as that partition has a leader.
+
+    A key whose partition has none goes to another: nothing downstream needs the order, and one lost
+    broker must not hold back what belongs on the others. The client's own hash is computed in
+    Python, ten times slower.
+    """
 
     def partition(self, topic: str, _key: Any, key: bytes, _value: Any, _raw: Any, cluster: Any) -> int:
-        return zlib.crc32(key) % len(cluster.partitions_for_topic(topic))
+        checksum = zlib.crc32(key)
+        partition = checksum % len(cluster.partitions_for_topic(topic))
+        available = cluster.available_partitions_for_topic(topic)
+        if not available or partition in available:
+            return int(partition)
+        return int(sorted(available)[checksum % len(available)])
 
 
 class KafkaProducer:
@@ -94,7 +105,8 @@ class KafkaProducer:
                 # exchange, and sending it uncompressed 0.03 ms; the processor is the application's.
                 compression_type=None,
                 metrics_enabled=False,
-                partitioner=_ByChecksum(),
+                proxy_url=DIRECT,
+                partitioner=PartitionByChecksum(),
                 kafka_client=make_client,
             )
         except kafka_errors.KafkaError as error:

@@ -36,7 +36,7 @@ def pairs(task: str, count: int, end: datetime, candidate: str = world.CANDIDATE
         served, shadow = (
             Reply(model=model, content=answer(number, role) + hostile, latency_ms=latency, cost_usd=cost)
             for model, role, latency, cost in (
-                (world.FRONTIER, "frontier", 98_761.0, 0.0987),
+                (world.FRONTIER, "frontier", 98_761.0, 987_654.32),
                 (candidate, "candidate", 12_349.0, 0.0123),
             )
         )

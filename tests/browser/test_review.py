@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 PAIRS = 12
 
 #: What would reveal which model wrote a reply, or where to look it up.
-REVEALING = (world.FRONTIER, world.CANDIDATE, "blind-00", "98761", "98,761", "0.0987", "12349", "12,349")
+REVEALING = (world.FRONTIER, world.CANDIDATE, "blind-00", "98761", "98,761", "987654", "987,654", "12349", "12,349")
 
 #: A task for each test, so that their labels do not interfere.
 TASKS = ("by-keyboard", "with-notes", "blind", "on-screens")

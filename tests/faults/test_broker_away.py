@@ -1,10 +1,8 @@
 """An Apache Kafka that is away for a while loses nothing of what SDK and gateway captured."""
 
-import gc
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,25 +20,11 @@ from tests.support import scripted, services
 from tests.support.publishing import arrived
 from tests.support.scripted import ScriptedEndpoint
 
-pytestmark = [
-    pytest.mark.kafka,
-    pytest.mark.timeout(300),
-    # kafka-python leaves the sockets of a broker that went away to the garbage collector.
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 PER_SECOND = 15
 FROZEN_S = 60
 BUDGET = 2**20
-
-
-@pytest.fixture(autouse=True)
-def sockets_are_collected_here() -> Iterator[None]:
-    """Collect those sockets where their warning is expected, and not in some later test."""
-    yield
-    with suppress(TimeoutError):  # the threads of abandoned producers end by themselves
-        poll_until(lambda: not any("kafka" in thread.name for thread in threading.enumerate()), timeout=5.0)
-    gc.collect()
 
 
 class Traffic:

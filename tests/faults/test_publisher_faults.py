@@ -4,8 +4,10 @@ No test looks at how long a call took: that it never waits is shown by what it d
 on. The caller's thread gets through any number of offers while the broker cannot answer one.
 """
 
+import gc
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +53,11 @@ def delivers(publisher, name):
     return settled(publisher).get("mirrored", 0) == before + 1
 
 
+def open_sockets() -> int:
+    """How many sockets this process has open."""
+    return sum(descriptor.is_socket() for descriptor in Path("/dev/fd").iterdir())
+
+
 def test_a_broker_that_was_never_there_costs_counted_drops_and_bounded_bytes(make):
     publisher = make(f"127.0.0.1:{free_port()}", queue_bytes=2**20)
     assert offer(publisher, *(f"e{n}" for n in range(5_000)), text="x" * 1_000) == 5_000, "the oldest give way"
@@ -62,6 +69,21 @@ def test_a_broker_that_was_never_there_costs_counted_drops_and_bounded_bytes(mak
     assert snapshot.counts["intent"] == {"accepted": 5_000, "dropped:byte_budget": 5_000 - kept}
     publisher.close(0.2)
     assert publisher.counts().counts["intent"]["dropped:closed"] == kept
+
+
+def test_a_broker_that_refuses_connections_leaves_no_socket_open(make, broker):
+    publisher = make(broker.bootstrap)
+    assert delivers(publisher, "before")
+    gc.collect()
+    gc.disable()  # as a host application may have done
+    try:
+        connected = open_sockets()
+        broker.kill()
+        offer(publisher, "after")
+        time.sleep(3)
+        assert open_sockets() <= connected + 1, "one attempt may be under way"
+    finally:
+        gc.enable()
 
 
 def test_a_broker_that_comes_later_gets_the_newest_that_fit(make, tmp_path):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from consumers.kafka.in_flight import InFlight
+from consumers.kafka.in_flight import MessagesInFlight
 from consumers.kafka.messages import IncomingMessage
 from consumers.kafka.offset_tracker import OffsetTracker
 from consumers.runtime.health import ConsumerHealth
@@ -15,7 +15,7 @@ async def test_messages_and_bytes_in_flight_are_bounded_but_any_single_message_h
         handled.append(asyncio.get_running_loop().create_future())
         return handled[-1]
 
-    in_flight = InFlight(handle, max_messages=2, max_bytes=100, topics=["t"], health=ConsumerHealth("scorer"))
+    in_flight = MessagesInFlight(handle, max_messages=2, max_bytes=100, topics=["t"], health=ConsumerHealth("scorer"))
 
     async def start(offset, size):
         await in_flight.wait_for_room(size)

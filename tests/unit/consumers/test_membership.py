@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from consumers.kafka.in_flight import InFlight
+from consumers.kafka.in_flight import MessagesInFlight
 from consumers.kafka.membership import Membership
 from consumers.kafka.messages import IncomingMessage
 from consumers.kafka.offset_tracker import TopicPartition
@@ -42,7 +42,7 @@ class Member:
         self.health = ConsumerHealth("scorer")
         self.handled = defaultdict(list)
         self.consumer = FakeConsumer()
-        self.in_flight = InFlight(
+        self.in_flight = MessagesInFlight(
             self.handle, max_messages=max_messages, max_bytes=2**20, topics=["t"], health=self.health
         )
         self.membership = Membership(
