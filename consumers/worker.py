@@ -127,6 +127,7 @@ class Worker:
             exchange.request,
             api=exchange.api,
             written_for=relation(self._settings, origin=origin, asked=plan.model),
+            trial=True,
             fresh_for_s=fresh_for_s,
         )
         # A model may repeat or invent what was redacted from the request.

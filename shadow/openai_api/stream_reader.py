@@ -29,34 +29,58 @@ def read_stream(
     event is `interrupted`, and not complete. An event that is not JSON ends the stream, as it does
     in the official client: the reply is `malformed`.
     """
-    reader = StreamReader(api, model=model)
-    events = EventStream()
-    ttft_ms: float | None = None
+    stream = TimedStream(api, started=started, model=model)
     for piece, at in pieces:
-        _feed(reader, events.feed(piece), cut_off=False)
-        if ttft_ms is None and reader.started:
-            ttft_ms = (at - started) * 1_000
-        if reader.closed:
+        stream.feed(piece, at)
+        if stream.closed:
             break
-    else:
-        _feed(reader, events.close(), cut_off=True)
-    return msgspec.structs.replace(reader.reply(), ttft_ms=ttft_ms), reader.ended
+    return stream.finish()
 
 
-def _feed(reader: "StreamReader", events: Iterable[bytes], *, cut_off: bool) -> None:
-    """Give `reader` the events. `cut_off`: the stream ended inside the last one, which need not be JSON."""
-    for event in events:
-        try:
-            value = decode(event)
-        except DECODE_ERRORS as error:
-            if event.startswith(_DONE):
-                reader.close()
-            elif not cut_off:
-                reader.close(undecodable=f"an event of the stream is not JSON: {error}")
-        else:
-            reader.feed(value)
-        if reader.closed:
-            return
+class TimedStream:
+    """Reads a streamed answer piece by piece, and measures the time to its first token.
+
+    `started` is the time of the request, in seconds of the clock that the times of the pieces are from.
+    """
+
+    def __init__(self, api: Api, *, started: float, model: str = "") -> None:
+        self._reader = StreamReader(api, model=model)
+        self._events = EventStream()
+        self._started = started
+        self._ttft_ms: float | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the official client would read no more of the stream."""
+        return self._reader.closed
+
+    def feed(self, piece: bytes, at: float) -> None:
+        """Add a piece that arrived at the time `at`."""
+        self._feed(self._events.feed(piece), cut_off=False)
+        if self._ttft_ms is None and self._reader.started:
+            self._ttft_ms = (at - self._started) * 1_000
+
+    def finish(self) -> tuple[Reply, bool]:
+        """The reply, and whether it is complete; see `read_stream`."""
+        if not self.closed:
+            self._feed(self._events.close(), cut_off=True)
+        return msgspec.structs.replace(self._reader.reply(), ttft_ms=self._ttft_ms), self._reader.ended
+
+    def _feed(self, events: Iterable[bytes], *, cut_off: bool) -> None:
+        """Read the events. `cut_off`: the stream ended inside the last one, which need not be JSON."""
+        reader = self._reader
+        for event in events:
+            try:
+                value = decode(event)
+            except DECODE_ERRORS as error:
+                if event.startswith(_DONE):
+                    reader.close()
+                elif not cut_off:
+                    reader.close(undecodable=f"an event of the stream is not JSON: {error}")
+            else:
+                reader.feed(value)
+            if reader.closed:
+                return
 
 
 class StreamReader:

@@ -47,6 +47,10 @@ class ModelSettings(Section):
     concurrency: int = Field(32, ge=1, description="Maximum number of concurrent requests to it.")
     timeout_s: Positive = Field(60.0, description="Deadline of one trial in seconds, including its retries.")
     retries: int = Field(2, ge=0, description="Maximum number of retries after 429, 5xx or a broken connection.")
+    logprobs: bool = Field(
+        False,
+        description="It reports log-probabilities of tokens, from which the confidence of its replies is computed.",
+    )
     simulated: bool = Field(False, description="A simulated model; labelled so wherever it appears.")
 
     @field_validator("base_url")

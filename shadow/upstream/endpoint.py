@@ -4,7 +4,8 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple, Self
 
 import aiohttp
@@ -16,13 +17,12 @@ from shadow.backoff import backoff_s
 from shadow.openai_api import error_bodies, replies
 from shadow.records import Api, Failure, Reply
 from shadow.settings import ModelSettings
+from shadow.upstream import answers, retry
 from shadow.upstream import request as requests
-from shadow.upstream import retry
+from shadow.upstream.delivery import WHOLE, AcceptedDelivery, Delivery, Key
 from shadow.upstream.environment_proxy import proxy_for, without_credentials
 from shadow.upstream.request import UnaskableError, WrittenFor
 
-#: Larger answers are malformed.
-MAX_ANSWER_BYTES: Final = 16 * 2**20
 #: Bytes of an error's body that are read for its message.
 _MAX_ERROR_BYTES: Final = 64 * 2**10
 #: Pauses of this length are logged. Endpoints at their limit often ask for one of a second.
@@ -30,16 +30,32 @@ _LOGGED_PAUSE_S: Final = 10.0
 
 #: Failures of an answer with status 200 that reports an error. They are retried like those by status.
 _REPORTED: Final = ("endpoint_error", "rate_limited", "timeout")
+#: Failures of an answer with status 200 that do not show that the endpoint delivers as it was asked to.
+_NO_ANSWER: Final = (*_REPORTED, "rejected", "interrupted", "malformed")
+#: Bytes of a refusal in which the name of what it refuses is looked for.
+_MAX_EXPLANATION: Final = 4 * 2**10
 _SECRET: Final = re.compile(r"\b(?:sk|pk|rk|key)-[\w*.-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
 _log = structlog.get_logger()
 
 
+class _Question(NamedTuple):
+    """What is asked: `write` gives the request's body for a delivery. `key` is None where the answer is no trial."""
+
+    api: Api
+    write: Callable[[Delivery], bytes]
+    key: Key | None
+
+
 class _Answer(NamedTuple):
-    """One attempt's result: the reply, whether another attempt may help, and the pause that the endpoint asks for."""
+    """One attempt's result: the reply, whether another attempt may help, and the pause that the endpoint asks for.
+
+    `explanation` is the beginning of the body of a refusal.
+    """
 
     reply: Reply
     retryable: bool = False
     pause_s: float | None = None
+    explanation: str = ""
 
 
 class Endpoint:
@@ -57,6 +73,7 @@ class Endpoint:
         self.name = name
         self._model = model
         self._sent_name = model.model or name
+        self._deliveries = AcceptedDelivery(Delivery(stream=True, logprobs=model.logprobs))
         self._slots = asyncio.Semaphore(model.concurrency)
         self._in_flight = 0
         #: The end of the endpoint's pause, on the monotonic clock.
@@ -94,6 +111,7 @@ class Endpoint:
         *,
         api: Api = "chat",
         written_for: WrittenFor = "other_server",
+        trial: bool = False,
         deadline_s: float | None = None,
         fresh_for_s: float = math.inf,
     ) -> Reply:
@@ -101,18 +119,20 @@ class Endpoint:
 
         Tools are offered as in the request and never run. `written_for` says for whom the request was written: what
         means something to that model or server alone is not sent to another (`upstream.request`), and a request that
-        refers to what only that server has is `not_asked`. `deadline_s` (default: the model's `timeout_s`)
-        bounds the attempts and the waits between them, from the moment a slot is free and no pause is on. A
-        request that could not be sent within `fresh_for_s` is `expired`. `latency_ms` is that of the last
-        attempt. Failures of the endpoint are in `Reply.failure`. Raises only for cancellation, and RuntimeError
-        outside `async with`.
+        refers to what only that server has is `not_asked`. A `trial` is asked for as a stream, which shows the time to
+        the first token, and with log-probabilities if the model reports them (`upstream.delivery`). `deadline_s`
+        (default: the model's `timeout_s`) bounds the attempts and the waits between them, from the moment a slot is
+        free and no pause is on. A request that could not be sent within `fresh_for_s` is `expired`. `latency_ms` is
+        that of the last attempt. Failures of the endpoint are in `Reply.failure`. Raises only for cancellation, and
+        RuntimeError outside `async with`.
         """
         if self._session is None:
             raise RuntimeError("enter the Endpoint with `async with` before asking")
+        key = (api, bool(request.get("tools"))) if trial else None
+        delivery = WHOLE if key is None else self._deliveries.of(key)
+        question = _Question(api, partial(self._write, request, api, written_for), key)
         try:
-            body = requests.prepare(
-                request, model=self._sent_name, base_url=self._model.base_url, written_for=written_for
-            )
+            body = question.write(delivery)
         except UnaskableError as error:
             return replies.failed(self._sent_name, "not_asked", str(error))
         except (ValueError, TypeError, msgspec.MsgspecError, RecursionError) as error:
@@ -121,12 +141,28 @@ class Endpoint:
         async with self._slots:
             self._in_flight += 1
             try:
-                return await self._ask_until(self._session, api, body, deadline_s or self._model.timeout_s, stale_at)
+                deadline_s = deadline_s or self._model.timeout_s
+                return await self._ask_until(self._session, question, delivery, body, deadline_s, stale_at)
             finally:
                 self._in_flight -= 1
 
+    def _write(self, request: Mapping[str, Any], api: Api, written_for: WrittenFor, delivery: Delivery) -> bytes:
+        return requests.prepare(
+            request,
+            model=self._sent_name,
+            base_url=self._model.base_url,
+            written_for=written_for,
+            delivery=delivery.parameters(api),
+        )
+
     async def _ask_until(
-        self, session: aiohttp.ClientSession, api: Api, body: bytes, deadline_s: float, stale_at: float
+        self,
+        session: aiohttp.ClientSession,
+        question: _Question,
+        delivery: Delivery,
+        body: bytes,
+        deadline_s: float,
+        stale_at: float,
     ) -> Reply:
         """Send the request, again while that may help and the deadline allows.
 
@@ -138,9 +174,12 @@ class Endpoint:
             ends += await self._wait_for_pause()
             if time.monotonic() >= stale_at:
                 return replies.failed(self._sent_name, "expired", "it was too old before it could be sent")
-            answer = await self._attempt_within(session, api, body, ends - time.monotonic())
+            answer = await self._attempt_within(session, question.api, body, delivery, ends - time.monotonic())
             if answer.pause_s is not None:
                 self._pause(answer.pause_s)
+            if simpler := self._simpler(question, delivery, answer):
+                delivery, body = simpler, question.write(simpler)
+                continue
             if not answer.retryable or attempt >= self._model.retries:
                 return answer.reply
             wait = 0.0
@@ -150,6 +189,20 @@ class Endpoint:
                 return answer.reply
             await asyncio.sleep(wait)
             attempt += 1
+
+    def _simpler(self, question: _Question, asked: Delivery, answer: _Answer) -> Delivery | None:
+        """What to ask for instead, if the endpoint refuses the delivery. Remembers what it accepts."""
+        if question.key is None:
+            return None
+        if answer.reply.status == 200 and answer.reply.failure not in _NO_ANSWER:
+            if self._deliveries.learn(question.key, asked, answer.reply):
+                _log.info(
+                    "the endpoint of a model does not stream with usage or report log-probabilities",
+                    action="simpler_delivery", model=self.name, api=question.api,
+                    **self._deliveries.of(question.key)._asdict(),
+                )  # fmt: skip
+            return None
+        return self._deliveries.simpler(question.key, asked, answer.reply, answer.explanation)
 
     def _pause(self, seconds: float) -> None:
         now = time.monotonic()
@@ -168,45 +221,55 @@ class Endpoint:
                 return now - started
             await asyncio.sleep(self._not_before - now)  # another request may have prolonged it meanwhile
 
-    async def _attempt_within(self, session: aiohttp.ClientSession, api: Api, body: bytes, left_s: float) -> _Answer:
+    async def _attempt_within(
+        self, session: aiohttp.ClientSession, api: Api, body: bytes, delivery: Delivery, left_s: float
+    ) -> _Answer:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(left_s):
-                answer = await self._attempt(session, api, body)
+                answer = await self._attempt(session, api, body, delivery, started)
         except TimeoutError:
             answer = _Answer(replies.failed(self._sent_name, "timeout", "no whole answer before the deadline"))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             answer = _Answer(self._failed("endpoint_error", f"{type(error).__name__}: {error}"), retryable=True)
+        if answer.reply.latency_ms is not None:
+            return answer
         latency_ms = (time.perf_counter() - started) * 1_000
         return answer._replace(reply=msgspec.structs.replace(answer.reply, latency_ms=latency_ms))
 
-    async def _attempt(self, session: aiohttp.ClientSession, api: Api, body: bytes) -> _Answer:
+    async def _attempt(
+        self, session: aiohttp.ClientSession, api: Api, body: bytes, delivery: Delivery, started: float
+    ) -> _Answer:
         url = self._model.base_url + requests.PATHS[api]
         # Redirects are not followed, because the key would be sent to wherever they point.
         async with session.post(url, data=body, headers=self._headers, allow_redirects=False) as response:
             if response.status != 200:
                 return await self._refused(response)
-            content = await _read(response, MAX_ANSWER_BYTES)
-        if content is None:
-            detail = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
-            return _Answer(replies.failed(self._sent_name, "malformed", detail, status=200))
-        reply = replies.read_bytes(api, content, model=self._sent_name)
+            read = answers.read_streamed if delivery.stream else answers.read_whole
+            reply = await read(response, api, model=self._sent_name, started=started)
         cost = prices.cost_usd(self._model, self._sent_name, reply.usage)
         reply = msgspec.structs.replace(reply, status=200, cost_usd=cost)
         if reply.failure_detail:
             reply = msgspec.structs.replace(reply, failure_detail=self._without_keys(reply.failure_detail))
         if reply.failure in _REPORTED:
-            return _Answer(reply, retryable=True, pause_s=retry.pause_s(429, response.headers))
-        return _Answer(reply)
+            pause_s = retry.pause_s(429, response.headers)
+            return _Answer(reply, retryable=True, pause_s=pause_s, explanation=reply.failure_detail or "")
+        return _Answer(
+            reply,
+            retryable=delivery.stream and reply.failure == "interrupted",
+            explanation=reply.failure_detail or "",
+        )
 
     async def _refused(self, response: aiohttp.ClientResponse) -> _Answer:
-        content = await _read(response, _MAX_ERROR_BYTES)
+        content = await answers.read_body(response, _MAX_ERROR_BYTES) or b""
         failure = error_bodies.failure_of_status(response.status)
-        reply = self._failed(failure, f"HTTP {response.status}: {_message(content or b'')}", status=response.status)
+        detail = f"HTTP {response.status}: {answers.error_message(content)}"
+        reply = self._failed(failure, detail, status=response.status)
         return _Answer(
             reply,
             retryable=retry.worth_retrying(response.status, response.headers),
             pause_s=retry.pause_s(response.status, response.headers),
+            explanation=content[:_MAX_EXPLANATION].decode("utf-8", "replace"),
         )
 
     def _failed(self, failure: Failure, detail: str, *, status: int | None = None) -> Reply:
@@ -217,23 +280,3 @@ class Endpoint:
         if self._key:
             detail = detail.replace(self._key, "[key]")
         return _SECRET.sub("[key]", without_credentials(detail))
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The whole body, or None for one larger than `limit` bytes, whose rest is not read."""
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) > limit:
-            response.close()
-            return None
-    return bytes(content)
-
-
-def _message(body: bytes) -> str:
-    """The endpoint's error message: `error.message` of the OpenAI format, else the start of the body."""
-    try:
-        error = msgspec.json.decode(body)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
-        return body[:300].decode("utf-8", "replace")

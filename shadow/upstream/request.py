@@ -25,6 +25,8 @@ _LEFT_OUT: Final = frozenset(
         *("store", "metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
     }
 )
+#: The delivery that asks for one whole answer; see `shadow.upstream.delivery`.
+_WHOLE: Final[Mapping[str, Any]] = {"stream": False}
 #: Parameters that mean something else to another model, or nothing: `logit_bias` has tokens of one vocabulary,
 #: and the others are services of one provider, which not all its models have.
 _OF_ONE_MODEL: Final = frozenset(
@@ -61,9 +63,16 @@ def relation(settings: Settings, *, origin: str | None, asked: str) -> WrittenFo
 
 
 def prepare(
-    request: Mapping[str, Any], *, model: str, base_url: str = "", written_for: WrittenFor = "other_server"
+    request: Mapping[str, Any],
+    *,
+    model: str,
+    base_url: str = "",
+    written_for: WrittenFor = "other_server",
+    delivery: Mapping[str, Any] = _WHOLE,
 ) -> bytes:
-    """The JSON body that asks `model` at `base_url` the same thing, tools included, as one whole answer.
+    """The JSON body that asks `model` at `base_url` the same thing, tools included.
+
+    `delivery` has the parameters that say how the answer is delivered (`upstream.delivery`).
 
     The model that the request was written for gets it with all parameters that shape the reply. Another one gets
     it without those that mean something to the first alone, the limit of the reply's length under the name that
@@ -87,7 +96,7 @@ def prepare(
         for name in ("messages", "input"):
             if isinstance(kept.get(name), list):
                 kept[name] = [_from_system(message) for message in kept[name]]
-    return msgspec.json.encode({**kept, "model": model, "stream": False})
+    return msgspec.json.encode({**kept, "model": model, **delivery})
 
 
 def _is_openai(model: str, base_url: str) -> bool:

@@ -7,7 +7,10 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+#: What a trial asks for beside the answer, where the endpoint has refused nothing yet.
+STREAMED: Final = {"stream": True, "stream_options": {"include_usage": True}}
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -99,6 +102,23 @@ def chat_body(text: str, *, model: str = "small", **extra: Any) -> dict[str, Any
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
         **extra,
     }
+
+
+def events(*data: Any, done: bool = True) -> list[bytes]:
+    """The events of a stream with these values, one part of the body each, and `[DONE]`."""
+    parts = [b"data: " + json.dumps(value).encode() + b"\n\n" for value in data]
+    return [*parts, b"data: [DONE]\n\n"] if done else parts
+
+
+def chat_events(*texts: str, usage: bool = True, model: str = "small", **choice: Any) -> list[bytes]:
+    """A streamed chat completion of 3 prompt and 2 completion tokens, one chunk for each of `texts`."""
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": text} for text in texts)]
+    chunks: list[dict[str, Any]] = [{**head, "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", **choice}]})
+    if usage:
+        chunks.append({**head, "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
+    return events(*chunks)
 
 
 def error(status: int, message: str, **headers: str) -> Answer:

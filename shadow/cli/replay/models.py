@@ -109,6 +109,7 @@ class ReplayModels:
             exchange.request,
             api=exchange.api,
             written_for=relation(self._settings, origin=frontier, asked=self._names[role]),
+            trial=True,
         )
 
 

@@ -12,7 +12,7 @@ from shadow.devstack.services.processes import poll_until
 from shadow.pairs_file import RecordedPair, trials
 from shadow.records import Exchange, Reply, Role
 from shadow.settings import ModelSettings, Settings
-from tests.support.scripted import ScriptedEndpoint, chat, chunks
+from tests.support.scripted import STREAMED, ScriptedEndpoint, chat, chunks
 
 ROLES: tuple[Role, ...] = ("frontier", "candidate")
 FRONTIER = Reply(model="big", content="refund")
@@ -120,8 +120,8 @@ def test_only_the_frontier_gets_the_parameters_that_it_alone_understands(asking:
         list(live.complete([msgspec.structs.replace(line(0), exchange=exchange, frontier=None)]))
     with asking(candidate := ScriptedEndpoint([chat("refund")]), candidate="tiny") as live:
         list(live.complete([msgspec.structs.replace(line(0), exchange=exchange)]))
-    assert frontier.requests[0].json() == {**request, "model": "large", "stream": False}
-    assert candidate.requests[0].json() == {"messages": [], "model": "tiny", "stream": False}
+    assert frontier.requests[0].json() == {**request, "model": "large", **STREAMED}
+    assert candidate.requests[0].json() == {"messages": [], "model": "tiny", **STREAMED}
 
 
 def test_a_request_that_refers_to_another_server_is_not_counted_as_asked(asking: Callable[..., ReplayModels]):

@@ -10,8 +10,7 @@ import pytest
 
 from shadow.devstack.services.processes import free_port
 from shadow.settings import ModelSettings
-from shadow.upstream import Endpoint, retry
-from shadow.upstream import endpoint as endpoint_module
+from shadow.upstream import Endpoint, answers, retry
 from shadow.upstream.probe import probe
 from tests.support import scripted
 from tests.support.scripted import ScriptedEndpoint
@@ -246,7 +245,7 @@ async def test_a_body_that_is_no_answer_is_malformed(asked, body: bytes):
 
 
 async def test_an_endless_answer_is_cut_off_as_malformed(asked, monkeypatch):
-    monkeypatch.setattr(endpoint_module, "MAX_ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(answers, "MAX_ANSWER_BYTES", 100_000)
     app = ScriptedEndpoint([scripted.chunks(*[b"x" * 50_000] * 4, forever=True)])
     async with asked(app) as endpoint:
         reply = await endpoint.ask(ASK, deadline_s=10)

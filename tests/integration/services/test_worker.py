@@ -32,7 +32,7 @@ from tests.support.consuming import (
     settings_for,
     until,
 )
-from tests.support.scripted import ScriptedEndpoint, chat
+from tests.support.scripted import STREAMED, ScriptedEndpoint, chat
 
 
 def ids(records):
@@ -109,9 +109,9 @@ async def test_only_the_ceiling_gets_the_parameters_that_the_frontier_alone_unde
     )
     request = {"messages": [{"role": "developer", "content": "Be brief"}], "logit_bias": {"1": -100}}
     await trials_of(msgspec.structs.replace(an_exchange(1), request=request), settings)
-    assert [sent.json() for sent in frontier.requests] == [{**request, "model": "big", "stream": False}]
+    assert [sent.json() for sent in frontier.requests] == [{**request, "model": "big", **STREAMED}]
     system = [{"role": "system", "content": "Be brief"}]
-    assert [sent.json() for sent in candidate.requests] == [{"messages": system, "model": "small", "stream": False}]
+    assert [sent.json() for sent in candidate.requests] == [{"messages": system, "model": "small", **STREAMED}]
 
 
 async def test_an_exchange_served_by_the_candidate_is_asked_of_the_frontier(broker, topics, serve):
