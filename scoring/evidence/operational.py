@@ -1,12 +1,22 @@
-"""Cost, latency and failures of calls, from the counters of a tally."""
+"""Cost, latency, time to first token and failures of calls, from the counters of a tally."""
 
 from typing import Final, Literal
+
+import msgspec
 
 from shadow.aggregates.tally import Tally, quantile
 from shadow.records import NOT_SENT, Role
 
 #: Failures that are always listed, so that a reader can distinguish "none" from "not counted".
 _LISTED: Final = ("refusal", "malformed", "timeout")
+
+
+class FirstToken(msgspec.Struct, frozen=True, kw_only=True):
+    """Time to the first token in milliseconds, within 4.5%, of the `n` replies that were streamed; None without any."""
+
+    p50: float | None
+    p99: float | None
+    n: int
 
 
 def counts_with_prefix(tally: Tally, prefix: str) -> dict[str, int]:
@@ -23,7 +33,15 @@ def failures(tally: Tally, role: Role) -> dict[str, int]:
 
 def latencies(tally: Tally, role: Role) -> dict[Literal["p50", "p99"], float | None]:
     """Latency to the last byte in milliseconds, within 4.5%; None where none is known."""
-    return {"p50": _quantile(tally, role, 0.5), "p99": _quantile(tally, role, 0.99)}
+    measure = f"latency_ms:{role}"
+    return {"p50": _quantile(tally, measure, 0.5), "p99": _quantile(tally, measure, 0.99)}
+
+
+def first_token(tally: Tally, role: Role) -> FirstToken:
+    """The time to the first token of the answer; see `shadow.openai_api.stream_reader` for which token that is."""
+    measure = f"ttft_ms:{role}"
+    n = sum(tally.histograms.get(measure, {}).values())
+    return FirstToken(p50=_quantile(tally, measure, 0.5), p99=_quantile(tally, measure, 0.99), n=n)
 
 
 def cost(tally: Tally, role: Role) -> float | None:
@@ -32,6 +50,6 @@ def cost(tally: Tally, role: Role) -> float | None:
     return tally.counts[f"cost_nanousd:{role}"] / calls / 1e9 if calls else None
 
 
-def _quantile(tally: Tally, role: Role, q: float) -> float | None:
-    value = quantile(tally.histograms.get(f"latency_ms:{role}", {}), q)
+def _quantile(tally: Tally, measure: str, q: float) -> float | None:
+    value = quantile(tally.histograms.get(measure, {}), q)
     return None if value is None else round(value, 1)

@@ -19,6 +19,7 @@ from scoring.evidence.by_unit import UnitEvidence, unit_evidence
 from scoring.evidence.estimates import Estimate, difference, estimates, excess, is_binary, is_equal
 from scoring.evidence.flags import Flag, Status, flags
 from scoring.evidence.judge_trust import JudgeTrust, judge_trust
+from scoring.evidence.operational import FirstToken
 from scoring.evidence.pools import Group, Measured, Pool, grouped, measured, regret_estimates
 from scoring.evidence.verdict import DEFAULT_REGRET_LIMIT, Verdict, verdict
 from scoring.evidence.worst_slices import WorstCrossings
@@ -88,7 +89,8 @@ class TaskEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
     `n` counts pairs; those in `unscored`, by reason, are in no other number. `regret` is that of
     the strongest source with enough pairs; `regret_by_source` holds the regret of each source.
-    `failures` counts the candidate's failed replies by kind. `cost_usd` is the mean cost of one
+    `failures` counts the candidate's failed replies by kind. `ttft_ms` is the time to the first token of replies that
+    were streamed, as trials are. `cost_usd` is the mean cost of one
     call. `regret_limit` and `false_flag_rate` are those behind the verdicts and flags.
     """
 
@@ -123,6 +125,8 @@ class TaskEvidence(msgspec.Struct, frozen=True, kw_only=True):
     worst_crossings_reason: Reason = "crossings were not searched"
     latency_ms: dict[Role, dict[Literal["p50", "p99"], float | None]]
     latency_ms_reason: Reason = UNSET
+    ttft_ms: dict[Role, FirstToken]
+    ttft_ms_reason: Reason = UNSET
     cost_usd: dict[Role, float | None]
     cost_usd_reason: Reason = UNSET
     failures: dict[str, int]
@@ -210,6 +214,7 @@ def _task(
     trust = _judge_trust(whole)
     by_unit = unit_evidence(per_unit, whole.primary) if per_unit else None
     latency = {role: operational.latencies(tally, role) for role in _ROLES}
+    ttft = {role: operational.first_token(tally, role) for role in _ROLES}
     cost = {role: operational.cost(tally, role) for role in _ROLES}
     return TaskEvidence(
         task=task,
@@ -247,6 +252,8 @@ def _task(
         false_flag_rate=thresholds.false_flag_rate,
         latency_ms=latency,
         latency_ms_reason=_reason_if_missing("no latency was recorded for", {r: q["p50"] for r, q in latency.items()}),
+        ttft_ms=ttft,
+        ttft_ms_reason=_reason_if_missing("no reply was streamed by", {role: t.p50 for role, t in ttft.items()}),
         cost_usd=cost,
         cost_usd_reason=_reason_if_missing("no price or token count is known for", cost),
         failures=operational.failures(tally, "candidate"),

@@ -40,7 +40,8 @@ class _Names:
         self.failure = f"failure:{role}:"
         self.costed, self.cost_nanousd = f"costed:{role}", f"cost_nanousd:{role}"
         self.graded, self.correct = f"graded:{role}", f"correct:{role}"
-        self.latency_ms, self.output_chars = f"latency_ms:{role}", f"output_chars:{role}"
+        self.latency_ms, self.ttft_ms = f"latency_ms:{role}", f"ttft_ms:{role}"
+        self.output_chars = f"output_chars:{role}"
 
 
 _FRONTIER: Final = _Names("frontier")
@@ -233,7 +234,8 @@ def _count_grade(counts: Counter[str], names: _Names, grade: float) -> None:
 
 def _count_replies(tally: Tally, names: _Names, replies: Iterable[Reply]) -> None:
     counts, costed, cost_nanousd = tally.counts, 0, 0
-    latencies, lengths = _histogram(tally, names.latency_ms), _histogram(tally, names.output_chars)
+    latencies, ttfts = _histogram(tally, names.latency_ms), _histogram(tally, names.ttft_ms)
+    lengths = _histogram(tally, names.output_chars)
     for reply in replies:
         if (failure := reply.failure) is not None:
             counts[names.failure + failure] += 1
@@ -242,12 +244,14 @@ def _count_replies(tally: Tally, names: _Names, replies: Iterable[Reply]) -> Non
             cost_nanousd += round(cost_usd * 1e9)
         if (latency_ms := reply.latency_ms) is not None:
             latencies[bucket(latency_ms)] += 1
+        if (ttft_ms := reply.ttft_ms) is not None:
+            ttfts[bucket(ttft_ms)] += 1
         if (content := reply.content) is not None:
             lengths[_bucket_of_length(len(content))] += 1
     if costed:
         counts[names.costed] += costed
         counts[names.cost_nanousd] += cost_nanousd
-    for measure, histogram in ((names.latency_ms, latencies), (names.output_chars, lengths)):
+    for measure, histogram in ((names.latency_ms, latencies), (names.ttft_ms, ttfts), (names.output_chars, lengths)):
         if not histogram:
             del tally.histograms[measure]
 

@@ -134,7 +134,7 @@ class Tally:
     source `judge` also have `judged:<preference>`, those of `human` `labelled:<the judge's
     preference, or none>:<preference>`, and both have the weights in micros, `judged_weight:…` and
     `labelled_weight:…`. `histograms[measure][bucket]` counts values per logarithmic bucket (see
-    `bucket`) of the measures `latency_ms:<role>`, `output_chars:<role>` and `input_chars`. Only
+    `bucket`) of the measures `latency_ms:<role>`, `ttft_ms:<role>`, `output_chars:<role>` and `input_chars`. Only
     totals (`ALL`) have histograms.
     """
 

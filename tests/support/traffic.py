@@ -34,6 +34,7 @@ class Traffic:
         failure: Failure | None = None,
         hour: int = 0,
         latency_ms: float | None = None,
+        ttft_ms: float | None = None,
         cost_usd: float | None = None,
         ceiling: float | None = None,
         **segment: str,
@@ -51,7 +52,7 @@ class Traffic:
         )  # fmt: skip
         trial = Trial(
             exchange=exchange, kind=kind, candidate="big" if kind == "ceiling" else "small",
-            reply=Reply(model="small", failure=failure), at=at, inclusion_probability=probability,
+            reply=Reply(model="small", failure=failure, ttft_ms=ttft_ms), at=at, inclusion_probability=probability,
         )  # fmt: skip
         comparison = Comparison(
             scorer="exact", agreement=agreement, unscored=unscored,

@@ -139,6 +139,15 @@ def _side_by_side(evidence: TaskEvidence) -> None:
         )
         for q in QUANTILES
     ]
+    ttft = {"p50": {r: evidence.ttft_ms[r].p50 for r in ROLES}, "p99": {r: evidence.ttft_ms[r].p99 for r in ROLES}}
+    rows += [
+        (
+            f"First token {q}",
+            *(milliseconds(ttft[q][role]) for role in ROLES),
+            ratio(ttft[q]["candidate"], ttft[q]["frontier"]),
+        )
+        for q in QUANTILES
+    ]
     rows.append(("Cost per call", *(dollars(cost[role]) for role in ROLES), ratio(cost["candidate"], cost["frontier"])))
     kinds = [
         kind for kind in {**failed["candidate"], **failed["frontier"]} if any(failed[role].get(kind) for role in ROLES)
@@ -147,6 +156,9 @@ def _side_by_side(evidence: TaskEvidence) -> None:
     st.table(pd.DataFrame(rows, columns=["", "Frontier", "Candidate", "Ratio"]), border="horizontal", hide_index=True)
     if not kinds:
         st.caption("No reply failed.")
+    if any(evidence.ttft_ms[role].n for role in ROLES):
+        n = " and ".join(f"{whole(evidence.ttft_ms[role].n)} of the {role}" for role in ROLES)
+        st.caption(f"First token: of streamed replies, {n}.")
 
 
 #: The parts of a block, and the width of each in pixels.

@@ -40,6 +40,8 @@ _HISTOGRAMS: Final = {
     "output_chars:candidate": "candidate's output length (characters)",
     "latency_ms:frontier": "frontier's latency (ms)",
     "latency_ms:candidate": "candidate's latency (ms)",
+    "ttft_ms:frontier": "frontier's time to first token (ms)",
+    "ttft_ms:candidate": "candidate's time to first token (ms)",
 }
 
 #: The dimension that shows the candidate's scores by a histogram's values.

@@ -90,6 +90,7 @@ def sentences(task: TaskEvidence) -> list[str]:
     if task.units is not None and task.units.agreement is not None:
         units = task.units
         lines.append(f"  by unit: agreement {interval(units.agreement)}, {units.n:,} units, {units.calls:,} calls")
+    lines += _times(task)
     if task.unscored:
         reasons = ", ".join(f"{plain(reason)} {n:,}" for reason, n in task.unscored.items())
         lines.append(f"  unscored {sum(task.unscored.values()):,} of {task.n:,} pairs: {reasons}")
@@ -101,6 +102,25 @@ def interval(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"
     return f"{100 * estimate.estimate:.1f}% ({100 * estimate.low:.1f}–{100 * estimate.high:.1f})"
+
+
+def _times(task: TaskEvidence) -> list[str]:
+    """Latency and time to the first token of both models; no line for what is known of neither."""
+    latency = {role: (found["p50"], found["p99"]) for role, found in task.latency_ms.items()}
+    ttft = {role: (found.p50, found.p99) for role, found in task.ttft_ms.items()}
+    n = ", ".join(f"{role} {found.n:,}" for role, found in task.ttft_ms.items())
+    return [
+        f"  {name} {', '.join(f'{role} {_ms(p50)}, {_ms(p99)}' for role, (p50, p99) in times.items())}{more}"
+        for name, times, more in (
+            ("latency p50, p99:", latency, ""),
+            ("first token p50, p99:", ttft, f"; streamed replies: {n}"),
+        )
+        if any(p50 is not None for p50, _ in times.values())
+    ]
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f} ms"
 
 
 def _verdict(task: TaskEvidence) -> str:

@@ -11,6 +11,7 @@ from scoring.stats.sequential import binomial_interval
 from scoring.stats.weighted import weighted_interval
 from shadow.aggregates.tally import ALL, Sums
 from shadow.aggregates.unit_scores import UnitScores, UnitScoresByCandidate
+from shadow.cli.output.evidence_table import sentences
 from shadow.settings import TaskSettings
 from tests.support.traffic import AT, Traffic
 
@@ -112,6 +113,25 @@ def test_the_file_has_the_public_shape():
     assert task["cost_usd"]["frontier"] == pytest.approx(0.001)
     segment = next(s for s in task["segments"] if s["dimension"] == "locale")
     assert {"dimension", "value", "n", "agreement", "regret", "net_regret", "flagged", "q_value"} <= set(segment)
+
+
+def test_the_time_to_first_token_of_both_models_stands_side_by_side():
+    traffic = Traffic().add(n=99, latency_ms=900, ttft_ms=80).add(latency_ms=900, ttft_ms=2_000).add(n=20)
+    (task,) = json.loads(to_json([traffic.evidence()]))["tasks"]
+    candidate = task["ttft_ms"]["candidate"]
+    assert (candidate["p50"], candidate["p99"]) == pytest.approx((80, 80), rel=0.05)
+    assert candidate["n"] == 100
+    assert task["ttft_ms"]["frontier"] == {"p50": None, "p99": None, "n": 0}
+    assert task["ttft_ms_reason"] == "no reply was streamed by the frontier"
+
+
+def test_the_report_prints_times_only_where_there_are_any():
+    with_times = sentences(Traffic().add(n=10, latency_ms=900, ttft_ms=80).evidence())
+    assert any(
+        line.startswith("  first token p50, p99: frontier –, –, candidate 80 ms, 80 ms; ") for line in with_times
+    )
+    assert any(line.startswith("  latency p50, p99: frontier ") for line in with_times)
+    assert not any("p50" in line for line in sentences(Traffic().add(n=10).evidence()))
 
 
 def test_each_source_of_regret_is_reported_separately():
