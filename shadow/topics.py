@@ -8,6 +8,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from shadow.errors import BrokerError
+from shadow.kafka_socket import DIRECT
 
 
 def create_topics(
@@ -51,7 +52,7 @@ def _connect(bootstrap: str, timeout: float) -> KafkaAdminClient:
     deadline = time.monotonic() + timeout
     while True:
         try:
-            return KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=2_000)
+            return KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=2_000, proxy_url=DIRECT)
         except KafkaError as error:
             if time.monotonic() > deadline:
                 raise BrokerError(f"Kafka at {bootstrap} does not answer: {error}") from error

@@ -7,7 +7,6 @@ truncate          an exchange as a message no larger than allowed
 flow_control      how much may be with the producer, as learned from what it delivers
 connection        a producer when one is needed, and another when it fails
 kafka_producer    the Kafka client's producer: made, closed, abandoned
-kafka_socket      closes the socket of a connection that failed
 lifecycle         what happens when the process ends or forks
 rate_limited_log  log lines that a long outage cannot turn into a flood
 """

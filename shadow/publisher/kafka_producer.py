@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from shadow.errors import BrokerError, DroppedError
-from shadow.publisher.kafka_socket import DIRECT
+from shadow.kafka_socket import DIRECT
 from shadow.settings import KafkaSettings, PublisherSettings
 from shadow.wire import Message
 

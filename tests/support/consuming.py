@@ -24,6 +24,7 @@ from consumers.runtime.health import ConsumerHealth
 from consumers.runtime.service import Service
 from shadow import wire
 from shadow.cli.runtime import logs
+from shadow.kafka_socket import DIRECT
 from shadow.records import Exchange, Reply
 from shadow.settings import KAFKA_VARIABLE, KafkaSettings, Settings, TopicSettings
 
@@ -113,7 +114,7 @@ async def produce(
 
 def accept_any_timestamp(broker: str, topic: str) -> None:
     """Make Apache Kafka accept timestamps in the far future, which it refuses by default."""
-    admin = KafkaAdminClient(bootstrap_servers=broker)
+    admin = KafkaAdminClient(bootstrap_servers=broker, proxy_url=DIRECT)
     try:
         limit = {"message.timestamp.after.max.ms": str(2**63 - 1)}
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=limit)])
@@ -182,7 +183,7 @@ async def committed(broker: str, group: str, topic: str) -> int:
 
 async def members(broker: str, group: str) -> int:
     """How many consumers are in `group`, including dead ones whose session has not timed out."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker, proxy_url=DIRECT)
     await admin.start()
     try:
         (response,) = await admin.describe_consumer_groups([group])

@@ -9,6 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from shadow import wire
 from shadow.devstack.services.processes import poll_until
+from shadow.kafka_socket import DIRECT
 from shadow.publisher import Publisher
 from shadow.records import CaptureCounts, Exchange, Reply
 from shadow.settings import KafkaSettings, PublisherSettings, Settings, TopicSettings
@@ -69,7 +70,7 @@ def messages(bootstrap, topic, *, quiet_s=0.6):
     The embedded broker's end offsets may lag behind what it has acknowledged, and an Apache Kafka
     may take longer than that while for its first answer.
     """
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, proxy_url=DIRECT)
     try:
         partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
         consumer.assign(partitions)
