@@ -25,6 +25,7 @@ import msgspec
 from scoring import refusals
 from scoring.scorers import SCORERS, Scorer, Unreadable, name_for, scorer_problems
 from shadow.aggregates.regret_sources import net_by_source, were_seen
+from shadow.openai_api.replies import with_reasoning_apart
 from shadow.policy import sampling
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
 from shadow.settings import TaskSettings
@@ -49,8 +50,9 @@ def compare(trial: Trial, task: TaskSettings | None, *, scorer: str | None = Non
 
 def scored(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None) -> tuple[Trial, Comparison]:
     """The trial with its replies' failures filled in, and its comparison."""
-    frontier = refusals.classified(frontier_reply(trial))
-    candidate = refusals.classified(candidate_reply(trial))
+    # Applications that mirror with an older version send reasoning and answer in one text.
+    frontier = refusals.classified(with_reasoning_apart(frontier_reply(trial)))
+    candidate = refusals.classified(with_reasoning_apart(candidate_reply(trial)))
     name = _scorer_name(frontier, candidate, task, scorer)
     scores = _Scores()
     reason = _unscored_reason(frontier, candidate) or _misconfigured(name, task)

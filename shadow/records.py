@@ -29,7 +29,7 @@ Failure: TypeAlias = Literal[
     "malformed",  # the answer is not in the format of the API or the task
     "truncated",  # the token limit ended the answer
     "refusal",  # the model declined to answer
-    "empty",  # the answer has neither text nor tool calls
+    "empty",  # the answer has neither text nor tool calls; at most reasoning
     "expired",  # the exchange was too old for a trial; no request was sent
     "not_asked",  # no request was sent: the served reply had failed, or the request refers to what one server has
 ]
@@ -46,21 +46,28 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Token counts as reported by the endpoint; None where it did not report them (never 0)."""
+    """Token counts as reported by the endpoint; None where it did not report them (never 0).
+
+    `completion_tokens` includes the `reasoning_tokens`, which are paid for like the answer's.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A model's reply, or its failure.
 
-    `latency_ms` is the time to the last byte, `ttft_ms` the time to the first token of a stream.
-    `cost_usd` is None where the model has no known price.
+    `reasoning` is the text in which a reasoning model prepared its answer, where it can be read; it is
+    no part of `content`, and is neither scored nor judged. `latency_ms` is the time to the last byte,
+    `ttft_ms` the time to the first token of a stream, reasoning included. `cost_usd` is None where the
+    model has no known price.
     """
 
     model: str
     content: str | None = None
+    reasoning: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     refusal: str | None = None
     finish_reason: str | None = None

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from typing import Final
 
 import aiokafka
+import msgspec
 import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shadow import wire
 from shadow.backoff import Backoff
 from shadow.errors import WireError
+from shadow.records import Reply, Trial
 from shadow.settings import KafkaSettings
 
 #: The broker's own default for the largest message.
@@ -65,7 +67,8 @@ class EventProducer:
     async def send(self, topic: str, event: wire.Event) -> None:
         """Return once the broker has `event`.
 
-        Raises WireError for an event that no broker can accept: `unencodable` or `too_large`.
+        A trial that is too large is sent without its reasoning, which is compared with nothing. Raises WireError
+        for an event that no broker can accept: `unencodable` or `too_large`.
         """
         if self._producer is None:
             raise RuntimeError("start the producer before sending")
@@ -75,6 +78,9 @@ class EventProducer:
             try:
                 await self._producer.send_and_wait(topic, key=message.key, value=message.value, headers=message.headers)
             except MessageSizeTooLargeError as error:
+                if isinstance(event, Trial) and (event.reply.reasoning or event.exchange.reply.reasoning):
+                    await self.send(topic, _without_reasoning(event))
+                    return
                 raise WireError("too_large", f"{len(message.value)} bytes: {error}") from None
             except KafkaError as error:
                 await self._wait(backoff, error)
@@ -87,3 +93,11 @@ class EventProducer:
         self._report_problem(f"Kafka: {type(error).__name__}: {error}")
         log.warning("the broker does not accept messages; trying again", action="send_retry", error=repr(error))
         await backoff.wait()
+
+
+def _without_reasoning(trial: Trial) -> Trial:
+    def cleared(reply: Reply) -> Reply:
+        return msgspec.structs.replace(reply, reasoning=None)
+
+    exchange = msgspec.structs.replace(trial.exchange, reply=cleared(trial.exchange.reply))
+    return msgspec.structs.replace(trial, exchange=exchange, reply=cleared(trial.reply))

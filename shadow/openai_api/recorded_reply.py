@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow.openai_api import replies
+from shadow.openai_api import reasoning_fields, replies
 from shadow.records import Reply, ToolCall
 
 #: Known keys of API messages and log records that are not fields of a `Reply`; ignored.
 _OTHER_KEYS: Final = frozenset({
-    "role", "id", "object", "type", "created", "annotations", "audio", "function_call", "reasoning",
-    "reasoning_content", "logprobs", "index", "name", "parsed", "system_fingerprint", "service_tier",
+    "role", "id", "object", "type", "created", "annotations", "audio", "function_call", *reasoning_fields.FIELDS,
+    "logprobs", "index", "name", "parsed", "system_fingerprint", "service_tier",
 })  # fmt: skip
 #: Fields that may stand beside an API's answer, because no API's answer contains them.
 _MEASURED: Final = frozenset({"latency_ms", "ttft_ms", "cost_usd"})
@@ -31,6 +31,9 @@ def fields_of(recorded: Mapping[str, Any]) -> dict[str, Any]:
         return {**msgspec.to_builtins(answer), **measured}
     refuse_misspelled(recorded, _REPLY_KEYS, _OTHER_KEYS, "a reply")
     found = {name: value for name, value in recorded.items() if name in _REPLY_KEYS and value is not None}
+    found.pop("reasoning", None)
+    if (reasoning := reasoning_fields.of_message(recorded)) is not None:
+        found["reasoning"] = reasoning
     if isinstance(found.get("content"), list):  # a list of parts, which the API accepts and some servers return
         found["content"] = replies.content_text(found["content"]) or ""
     return found

@@ -11,8 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
+from shadow.openai_api import reasoning_blocks, reasoning_fields
 from shadow.openai_api.error_bodies import ReportedError, read_error, reported_error
 from shadow.openai_api.json_text import DECODE_ERRORS, decode, joined
+from shadow.openai_api.usage import usage_of
 from shadow.records import Api, Failure, Reply, ToolCall, Usage
 
 #: `finish_reason` (chat) and `incomplete_details.reason` (responses) of an answer cut off at a token limit.
@@ -28,7 +30,7 @@ _NAMELESS_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
     "shell_call": ("action",),
     "apply_patch_call": ("operation",),
 }
-#: Types of content parts that hold the text of an answer. Others hold thoughts or refusals.
+#: Types of content parts that hold the text of an answer. Others hold reasoning or refusals.
 _TEXT_PARTS: Final = (None, "text", "output_text")
 
 
@@ -71,6 +73,7 @@ def _read_chat(body: Mapping[str, Any], model: str) -> Reply:
     reply = reply_of(
         model=model,
         content=content_text(message.get("content")),
+        reasoning=reasoning_fields.of_message(message),
         refusal=refusal_text(message),
         calls=tuple(call for call in calls if call is not None),
         finish=string(choice.get("finish_reason")),
@@ -95,16 +98,20 @@ def _read_responses(body: Mapping[str, Any], model: str) -> Reply:
         return failed(model, *reported) if reported else failed(model, "malformed", "no output in the answer")
     texts: list[str] = []
     refusals: list[str] = []
+    reasoning: list[str] = []
     calls: list[ToolCall] = []
     for item in mappings(body.get("output")):
         if (call := response_call(item)) is not None:
             calls.append(call)
+        if (thought := reasoning_fields.of_item(item)) is not None:
+            reasoning.append(thought)
         for part in mappings(item.get("content")):
             texts.append(string(part.get("text")) or "" if part.get("type") == "output_text" else "")
             refusals.append(string(part.get("refusal")) or "" if part.get("type") == "refusal" else "")
     reply = reply_of(
         model=model,
         content="".join(texts) or None,
+        reasoning=reasoning_blocks.paragraphs(reasoning),
         refusal="".join(refusals) or None,
         calls=tuple(calls),
         finish=None if unfinished else reason or ("tool_calls" if calls else "stop"),
@@ -151,12 +158,17 @@ def reply_of(
     *,
     model: str,
     content: str | None,
+    reasoning: str | None,
     refusal: str | None,
     calls: tuple[ToolCall, ...],
     finish: str | None,
     usage: Usage | None,
 ) -> Reply:
-    """The reply of these fields, with the failure that they show. Puts surrogate pairs together."""
+    """The reply of these fields, with the failure that they show.
+
+    Takes the reasoning out of `content`, and puts surrogate pairs together.
+    """
+    content, reasoning = separated(content, reasoning)
     failure: Failure | None = None
     if refusal or finish == "content_filter":
         failure = "refusal"
@@ -164,11 +176,12 @@ def reply_of(
         failure = "endpoint_error"
     elif finish in TRUNCATION_REASONS:
         failure = "truncated"
-    elif finish is not None and not content and not calls:
+    elif finish is not None and not calls and (not content or content.isspace()):
         failure = "empty"
     return Reply(
         model=joined(model),
         content=joined(content) if content else content,
+        reasoning=reasoning,
         refusal=joined(refusal) if refusal else refusal,
         tool_calls=tuple(ToolCall(name=joined(call.name), arguments=joined(call.arguments)) for call in calls),
         finish_reason=joined(finish) if finish else finish,
@@ -178,19 +191,33 @@ def reply_of(
     )
 
 
-def usage_of(value: Any, prompt: str, completion: str) -> Usage | None:
-    """The token counts under the keys `prompt` and `completion`."""
-    if not isinstance(value, Mapping):
-        return None
-    counts = [value.get(key) for key in (prompt, completion)]
-    known = [n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None for n in counts]
-    return None if known == [None, None] else Usage(prompt_tokens=known[0], completion_tokens=known[1])
+def separated(content: str | None, reasoning: str | None) -> tuple[str | None, str | None]:
+    """(content, reasoning), after the reasoning that `content` begins with has moved to `reasoning`."""
+    if content:
+        block, answer = reasoning_blocks.split(content)
+        if answer is not content:
+            content = answer or None
+        # Some servers give the same reasoning in a field and leave it in the text.
+        if block and block not in (reasoning or ""):
+            reasoning = reasoning_blocks.paragraphs([reasoning or "", block])
+    if not reasoning or reasoning.isspace():
+        return content, None
+    # PostgreSQL stores no NUL, for which a pair is refused. No pair is lost for a character of its reasoning.
+    return content, joined(reasoning).replace("\0", "\ufffd")
+
+
+def with_reasoning_apart(reply: Reply) -> Reply:
+    """`reply` with its reasoning apart from its content: it may come from a file, or from an older version."""
+    content, reasoning = separated(reply.content, reply.reasoning)
+    if content is reply.content and reasoning == reply.reasoning:
+        return reply
+    return msgspec.structs.replace(reply, content=content, reasoning=reasoning)
 
 
 def content_text(content: Any) -> str | None:
     """The text of a chat answer's `content`: a string, or a list of parts.
 
-    None where it holds no text. Parts that are thoughts (of Mistral's reasoning models) or refusals are left out.
+    None where it holds no text. Parts that are reasoning (of Mistral's models) or refusals are left out.
     """
     if isinstance(content, str) or not isinstance(content, list):
         return string(content)

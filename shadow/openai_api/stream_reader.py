@@ -5,11 +5,12 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from shadow.openai_api import replies
+from shadow.openai_api import reasoning_blocks, reasoning_fields, replies
 from shadow.openai_api.error_bodies import ReportedError, read_error, reported_error
 from shadow.openai_api.json_text import DECODE_ERRORS, decode
 from shadow.openai_api.sse import EventStream
 from shadow.openai_api.streamed_calls import LEGACY_INDEX, StreamedCalls
+from shadow.openai_api.usage import usage_of
 from shadow.records import Api, Reply, Usage
 
 #: The last event of a stream. The official client stops at any data that begins with it.
@@ -94,6 +95,8 @@ class StreamReader:
         self._api = api
         self._model = model
         self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._summary: list[str] = []
         self._refusal: list[str] = []
         self._calls = StreamedCalls()
         self._items: dict[_ItemKey, Mapping[str, Any]] = {}
@@ -140,6 +143,12 @@ class StreamReader:
             return msgspec.structs.replace(reply, failure="empty")  # `[DONE]` and no finish reason
         return reply
 
+    def _streamed_reasoning(self) -> str | None:
+        if streamed := "".join(self._reasoning or self._summary):
+            return streamed
+        thoughts = map(reasoning_fields.of_item, self._items.values())
+        return reasoning_blocks.paragraphs(thought for thought in thoughts if thought)
+
     def _reply_so_far(self) -> Reply:
         if self._api == "responses":
             calls = tuple(call for item in self._seen_output() if (call := replies.response_call(item)) is not None)
@@ -148,6 +157,7 @@ class StreamReader:
         return replies.reply_of(
             model=self._model,
             content="".join(self._text) or None,
+            reasoning=self._streamed_reasoning(),
             refusal="".join(self._refusal) or None,
             calls=calls,
             finish=self._finish,
@@ -157,7 +167,7 @@ class StreamReader:
     def _feed_chat(self, event: Mapping[str, Any]) -> None:
         self._model = replies.string(event.get("model")) or self._model
         if (usage := event.get("usage")) is not None:
-            self._usage = replies.usage_of(usage, "prompt_tokens", "completion_tokens") or self._usage
+            self._usage = usage_of(usage, "prompt_tokens", "completion_tokens") or self._usage
         choices = event.get("choices")
         if not isinstance(choices, list):
             return
@@ -170,6 +180,9 @@ class StreamReader:
         delta = choice.get("delta")
         if isinstance(delta, Mapping):
             content = delta.get("content")
+            # Nearly every piece of an answer has its content alone.
+            if (len(delta) > 1 or type(content) is not str) and (thought := reasoning_fields.of_message(delta)):
+                self._reasoning.append(thought)
             if text := content if isinstance(content, str) else replies.content_text(content):
                 self._text.append(text)
             if (isinstance(content, list) or "refusal" in delta) and (refusal := replies.refusal_text(delta)):
@@ -180,7 +193,7 @@ class StreamReader:
                 for part in replies.mappings(calls):
                     if (piece := replies.chat_call(part)) is not None:
                         self._calls.add(part.get("index"), part.get("id"), piece)
-        if not self.started and (self._text or self._refusal or self._calls):
+        if not self.started and (self._text or self._reasoning or self._refusal or self._calls):
             self.started = True
         self._finish = replies.string(choice.get("finish_reason")) or self._finish
         if choice.get("error"):
@@ -197,6 +210,8 @@ class StreamReader:
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
                 self._arguments.setdefault(_item_key(event), []).append(replies.string(event.get("delta")) or "")
                 self.started = True
+            case str(kind) if kind.startswith("response.reasoning"):
+                self._feed_reasoning(kind, event)
             case "response.output_item.added" | "response.output_item.done":
                 if isinstance(item := event.get("item"), Mapping):
                     self._items[_item_key(event)] = item
@@ -204,6 +219,15 @@ class StreamReader:
                 self._whole = self._final(event)
             case "error":
                 self._error = self._error or read_error(event)
+
+    def _feed_reasoning(self, kind: str, event: Mapping[str, Any]) -> None:
+        """Add a piece of a response's reasoning (`response.reasoning_text.delta` and the like) or of its summary."""
+        pieces = self._summary if "summary" in kind else self._reasoning
+        if kind.endswith(".delta"):
+            pieces.append(replies.string(event.get("delta")) or "")
+            self.started = True
+        elif kind.endswith("part.added") and pieces:
+            pieces.append("\n\n")  # another paragraph
 
     def _final(self, event: Mapping[str, Any]) -> Reply:
         """The reply of the response in a stream's last event.
@@ -213,7 +237,10 @@ class StreamReader:
         response = event.get("response")
         if isinstance(response, Mapping) and not response.get("output") and (seen := self._seen_output()):
             response = {**response, "output": seen}
-        return replies.read("responses", response, model=self._model)
+        reply = replies.read("responses", response, model=self._model)
+        if reply.reasoning is None and (streamed := self._streamed_reasoning()) is not None:
+            reply = replies.with_reasoning_apart(msgspec.structs.replace(reply, reasoning=streamed))
+        return reply
 
     def _seen_output(self) -> list[Mapping[str, Any]]:
         """The output of a response in the events so far: its items, and one message with all text."""

@@ -9,8 +9,10 @@ import msgspec
 from shadow.aggregates import derived_dimensions
 from shadow.openai_api import recorded_reply
 from shadow.openai_api.recorded_reply import refuse_misspelled, tool_call
+from shadow.openai_api.replies import with_reasoning_apart
+from shadow.openai_api.usage import usage_of
 from shadow.pairs_file.file_chunks import BadLine, Chunk, chunks
-from shadow.records import Api, Exchange, Preference, Reply, Role, Trial, candidate_reply, frontier_reply
+from shadow.records import Api, Exchange, Preference, Reply, Role, Trial, Usage, candidate_reply, frontier_reply
 
 #: `failure_detail` of a reply that the file does not hold and that was not fetched.
 NOT_RECORDED: Final = "not_recorded"
@@ -20,11 +22,26 @@ _Probability: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1)]
 _Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 
 
+class _TokenDetails(msgspec.Struct, frozen=True, omit_defaults=True):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Usage, frozen=True, kw_only=True, omit_defaults=True):
+    """Token counts in our own fields, or as an API reports them."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    completion_tokens_details: _TokenDetails | None = None
+    output_tokens_details: _TokenDetails | None = None
+
+
 class _Reply(Reply, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A reply as it may be recorded: without a model, or with tool calls in the API's shape."""
 
     model: str = ""
     tool_calls: tuple[Any, ...] = ()
+    usage: _Usage | None = None
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -238,7 +255,16 @@ def _recorded(reply: _Reply | None, model: str) -> Reply | None:
     fields["model"] = reply.model or model
     if reply.tool_calls:
         fields["tool_calls"] = tuple(map(tool_call, reply.tool_calls))
-    return Reply(**fields)
+    if reply.usage is not None:
+        fields["usage"] = _usage(reply.usage)
+    return with_reasoning_apart(Reply(**fields))
+
+
+def _usage(usage: _Usage) -> Usage | None:
+    counts = msgspec.to_builtins(usage)
+    if usage.input_tokens is None and usage.output_tokens is None:
+        return usage_of(counts, "prompt_tokens", "completion_tokens")
+    return usage_of(counts, "input_tokens", "output_tokens")
 
 
 def _written(reply: Reply) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An exchange as a Kafka message no larger than allowed: the longest texts are cut first."""
+"""An exchange as a Kafka message no larger than allowed: reasoning is cut first, then the longest texts."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -21,6 +21,8 @@ _MAX_ROUNDS: Final = 8
 def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
     """The message of `exchange`. A value above `limit` bytes is truncated, and flagged `truncated`.
 
+    Where it is enough to cut the reply's reasoning, which is compared with nothing, there is no flag.
+
     Raises DroppedError("unencodable") for text that UTF-8 cannot carry, and DroppedError("too_large")
     where not even cutting every long text helps.
     """
@@ -32,6 +34,9 @@ def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
         excess = len(message.value) - limit
         if excess <= 0:
             return message
+        if (shorter := _with_shorter_reasoning(exchange.reply, excess)) is not exchange.reply:
+            exchange = msgspec.structs.replace(exchange, reply=shorter)
+            continue
         lengths = sorted((len(text.encode()) for text in _texts(exchange)), reverse=True)
         max_bytes = _max_text_bytes(lengths, excess + _MARK_BYTES * len(lengths))
         if max_bytes <= _MIN_TEXT_BYTES and (not lengths or lengths[0] <= _MIN_TEXT_BYTES * 4):
@@ -49,6 +54,7 @@ def truncated(exchange: Exchange, max_bytes: int) -> Exchange:
         reply=msgspec.structs.replace(
             reply,
             content=_truncate_strings(reply.content, max_bytes),
+            reasoning=_truncate_strings(reply.reasoning, max_bytes),
             refusal=_truncate_strings(reply.refusal, max_bytes),
             tool_calls=tuple(
                 msgspec.structs.replace(call, arguments=_truncate(call.arguments, max_bytes))
@@ -57,6 +63,14 @@ def truncated(exchange: Exchange, max_bytes: int) -> Exchange:
         ),
         truncated=True,
     )
+
+
+def _with_shorter_reasoning(reply: Reply, excess: int) -> Reply:
+    """`reply` with `excess` bytes less reasoning; `reply` itself if there is not much left to cut."""
+    size = len((reply.reasoning or "").encode("utf-8", "surrogatepass"))
+    if reply.reasoning is None or size <= _MIN_TEXT_BYTES:
+        return reply
+    return msgspec.structs.replace(reply, reasoning=_truncate(reply.reasoning, max(0, size - excess - _MARK_BYTES)))
 
 
 def _max_text_bytes(lengths: list[int], excess: int) -> int:
@@ -74,7 +88,7 @@ def _max_text_bytes(lengths: list[int], excess: int) -> int:
 def _texts(exchange: Exchange) -> Iterator[str]:
     reply: Reply = exchange.reply
     yield from _strings(exchange.request)
-    yield from (text for text in (reply.content, reply.refusal) if text is not None)
+    yield from (text for text in (reply.content, reply.reasoning, reply.refusal) if text is not None)
     yield from (call.arguments for call in reply.tool_calls)
 
 

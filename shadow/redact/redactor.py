@@ -99,6 +99,7 @@ class Redactor:
             reply,
             model=self._name(reply.model),
             content=None if reply.content is None else self.text(reply.content),
+            reasoning=None if reply.reasoning is None else self.text(reply.reasoning),
             refusal=None if reply.refusal is None else self.text(reply.refusal),
             finish_reason=None if reply.finish_reason is None else self.text(reply.finish_reason),
             failure_detail=None if reply.failure_detail is None else self.text(reply.failure_detail),

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Row, Select, Text, and_, cast, select, true
 
+from shadow.openai_api.replies import with_reasoning_apart
 from shadow.records import Comparison, Exchange, Preference, Reply, Role, Trial
 from shadow.store.rows import json_rows
 from shadow.store.rows.names import PairKey, storable_name
@@ -72,12 +73,15 @@ def pair_of(row: Row[Any]) -> StoredPair:
     asked: Role = "frontier" if row.kind == "reverse" else "candidate"
     exchange = _exchange.decode(row.exchange_text) if payload_kept else _exchange_without_payload(row)
     reply = _reply.decode(row.reply_text) if payload_kept else _reply_without_payload(row, asked)
+    # Older rows hold reasoning and answer in one text.
+    if (served := with_reasoning_apart(exchange.reply)) is not exchange.reply:
+        exchange = msgspec.structs.replace(exchange, reply=served)
     return StoredPair(
         trial=Trial(
             exchange=exchange,
             kind=row.kind,
             candidate=row.candidate,
-            reply=reply,
+            reply=with_reasoning_apart(reply),
             at=row.answered_at,
             inclusion_probability=row.inclusion_probability,
         ),

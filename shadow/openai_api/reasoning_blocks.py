@@ -1,0 +1,229 @@
+"""Separates the reasoning that a model writes into its answer's text from the answer.
+
+Servers that do not parse a model's reasoning leave it in `content`, in the markup of the model's chat template:
+`<think>…</think>` (Qwen, DeepSeek and many others), `[THINK]…[/THINK]` (Magistral), the channels of gpt-oss.
+
+**What counts as reasoning.** A block at the very beginning of the reply, after white space at most; several such
+blocks in a row; and, because many chat templates write the opening tag into the prompt, everything before a closing
+tag that no opening tag precedes. A leading block that is not closed is reasoning to the end. Upper and lower case are
+the same.
+
+**What stays in the answer.** Tags anywhere else: a block after the first words of the answer, a tag inside a code
+fence, inline code or a JSON document, one in quotation marks, and one between two words of a sentence.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from shadow.openai_api.json_text import DECODE_ERRORS, decode
+
+
+class _Markup(NamedTuple):
+    """How a kind of model marks its reasoning. `must_close`: without the end it is ordinary text."""
+
+    opening: re.Pattern[str]
+    closing: re.Pattern[str]
+    must_close: bool = False
+
+
+# The quantifiers are bounded, so that no text takes more than linear time.
+_NAME: Final = r"(?:\w{1,16}:)?(?:think|thinking|thoughts?|reasoning|scratchpad|antthinking|redacted_thinking)"
+_WORD: Final = r"(?:think|thinking|thought|reasoning)"
+_TAG: Final = _Markup(
+    re.compile(rf"<\s{{0,4}}{_NAME}(?:\s[^<>]{{0,200}})?>", re.IGNORECASE),
+    re.compile(rf"</\s{{0,4}}{_NAME}\s{{0,4}}>", re.IGNORECASE),
+)
+#: Tags of special tokens: OpenThinker and Sky-T1, Cohere Command, Apertus, Kimi K3, Gemma 4, Magistral, Kimi.
+_SPECIAL: Final = (
+    _Markup(
+        re.compile(rf"<\|(?:(?:begin|start)(?:_of)?_)?{_WORD}(?:_(?:begin|start))?\|>", re.IGNORECASE),
+        re.compile(rf"<\|(?:(?:/|end_|end_of_){_WORD}|{_WORD}_end)\|>", re.IGNORECASE),
+    ),
+    _Markup(re.compile(r"<\|inner_prefix\|>"), re.compile(r"<\|inner_suffix\|>")),
+    _Markup(re.compile(r"<\|open\|>think<\|sep\|>"), re.compile(r"<\|close\|>think<\|sep\|>")),
+    _Markup(re.compile(r"<\|channel>(?:thought\b)?"), re.compile(r"<channel\|>")),
+    _Markup(re.compile(r"\[THINK\]", re.IGNORECASE), re.compile(r"\[/THINK\]", re.IGNORECASE)),
+    _Markup(re.compile("◁think▷", re.IGNORECASE), re.compile("◁/think▷", re.IGNORECASE)),
+)
+#: Marks that need their end to be recognised: an empty tag, and the phrases of Granite and Apriel.
+_CLOSED: Final = (
+    _Markup(re.compile(rf"<{_NAME}\s{{0,4}}/>", re.IGNORECASE), re.compile("")),
+    _Markup(re.compile(r"Here(?:'s| is) my thought process:"), re.compile(r"Here(?:'s| is) my response:"), True),
+    _Markup(re.compile(r"Here are my reasoning steps:"), re.compile(r"\[BEGIN FINAL RESPONSE\]"), True),
+    # Channels of gpt-oss without their special tokens, as a server shows them that leaves special tokens out.
+    _Markup(re.compile(r"analysis(?=\S)"), re.compile(r"assistantfinal"), True),
+)
+_MARKUP: Final = (_TAG, *_SPECIAL, *_CLOSED)
+#: Characters with which the opening of a block begins.
+_FIRST: Final = frozenset("<[◁Ha\ufeff\u200b")
+
+_BLANK: Final = re.compile("[\\s\ufeff\u200b]*")
+_OPENINGS: Final = "|".join(f"(?:{each.opening.pattern})" for each in (_TAG, *_SPECIAL))
+_CLOSINGS: Final = "|".join(f"(?:{each.closing.pattern})" for each in (_TAG, *_SPECIAL))
+_CLOSING: Final = re.compile(_CLOSINGS, re.IGNORECASE)
+#: What decides whether a closing tag ends the reasoning, in the order of the text.
+_TOKEN: Final = re.compile(
+    rf"(?P<fence>```|~~~)|(?P<code>`)|(?P<line>\n)|(?P<opening>{_OPENINGS})|(?P<closing>{_CLOSINGS})", re.IGNORECASE
+)
+_QUOTES: Final = frozenset("\"'“”„‘’«»「」")
+
+#: The head of a message of gpt-oss (OpenAI's harmony format): its channel, and to whom it is addressed.
+_MESSAGE: Final = re.compile(
+    r"(?:<\|start\|>assistant)?<\|channel\|>\s{0,4}(?P<channel>\w{1,20})(?P<recipient>[^<]{0,200})"
+    r"(?:<\|constrain\|>[^<]{0,100})?<\|message\|>"
+)
+_MESSAGE_END: Final = re.compile(r"<\|(?:end|return)\|>")
+
+#: Special tokens that enclose the answer.
+_ANSWER: Final = re.compile(r"<\|(?:begin_of_solution|START_RESPONSE|START_TEXT)\|>|<\|open\|>response<\|sep\|>")
+_ANSWER_END: Final = re.compile(
+    r"(?:\s{0,8}(?:<\|(?:end_of_solution|END_RESPONSE|END_TEXT|end_of_msg)\|>"
+    r"|<\|close\|>(?:response|message)<\|sep\|>|\[END FINAL RESPONSE\])){1,3}\s{0,8}\Z"
+)
+#: The characters at the end of an answer in which `_ANSWER_END` is looked for.
+_TAIL: Final = 160
+
+#: Markup inside markup is followed this far.
+_MAX_DEPTH: Final = 4
+
+
+def split(text: str) -> tuple[str | None, str]:
+    """The reasoning and the answer in `text`; no reasoning, and `text` itself, where it holds none.
+
+    An empty block leaves None and the answer alone. Splitting the answer again changes nothing.
+    """
+    blocks: list[str] = []
+    for _ in range(_MAX_DEPTH):
+        if not _may_hold_reasoning(text):
+            break
+        found, answer = _split_once(text)
+        if answer is text:
+            break
+        blocks += found
+        text = answer
+    return paragraphs(blocks), text
+
+
+def paragraphs(parts: Iterable[str]) -> str | None:
+    """Parts of a reasoning as one text; None if all are empty."""
+    return "\n\n".join(filter(None, map(str.strip, parts))) or None
+
+
+def _may_hold_reasoning(text: str) -> bool:
+    """A quick look: most answers hold none, and every reply is looked at."""
+    if text.lstrip()[:1] in _FIRST:
+        return True
+    # Single characters are found several times faster than two.
+    if "<" in text and ("</" in text or "|>" in text):
+        return True
+    return ("[" in text and "[/" in text) or not (text.isascii() or "◁" not in text)
+
+
+def _split_once(text: str) -> tuple[list[str], str]:
+    """The blocks of reasoning and the answer; `text` itself where it holds none."""
+    start = _blank_end(text, 0)
+    if _MESSAGE.match(text, start):
+        return _channels(text, start)
+    if text[start : start + 1] in ("{", "[") and _CLOSING.search(text, start) and _is_json(text):
+        return [], text
+    blocks: list[str] = []
+    while (block := _leading(text, start) or _without_opening(text, start)) is not None:
+        blocks.append(text[block.start : block.stop])
+        start = _blank_end(text, end := block.after)
+    if wrapped := _ANSWER.match(text, start):
+        end = wrapped.end()
+    elif not blocks:
+        return [], text
+    answer = text[end:]
+    tail = max(0, len(answer) - _TAIL)
+    if ends := _ANSWER_END.search(answer, tail):
+        answer = answer[: ends.start()]
+    return blocks, _without_blank_lines(answer)
+
+
+class _Block(NamedTuple):
+    """Reasoning is from `start` to `stop`, and the text goes on `after` its markup."""
+
+    start: int
+    stop: int
+    after: int
+
+
+def _leading(text: str, start: int) -> _Block | None:
+    """The block that begins at `start`."""
+    for markup in _MARKUP:
+        if opened := markup.opening.match(text, start):
+            if closed := markup.closing.search(text, opened.end()):
+                return _Block(opened.end(), closed.start(), closed.end())
+            if not markup.must_close:
+                return _Block(opened.end(), len(text), len(text))
+    return None
+
+
+def _without_opening(text: str, start: int) -> _Block | None:
+    """The block from `start` to the first closing tag that closes nothing: the opening one was in the prompt."""
+    if not _CLOSING.search(text, start):
+        return None
+    open_tags, fenced, code = 0, False, False
+    for token in _TOKEN.finditer(text, start):
+        kind = token.lastgroup
+        if kind == "fence":
+            fenced = not fenced
+        elif kind == "line":
+            code = False
+        elif kind == "code":
+            code = not code
+        elif not (fenced or code or _is_mentioned(text, start, token)):
+            open_tags += 1 if kind == "opening" else -1
+            if open_tags < 0:
+                return _Block(start, token.start(), token.end())
+    return None
+
+
+def _is_mentioned(text: str, start: int, tag: re.Match[str]) -> bool:
+    """Whether the answer speaks of the tag: it stands in quotation marks, or between two words of a sentence."""
+    before, after = text[max(start, tag.start() - 2) : tag.start()], text[tag.end() : tag.end() + 2]
+    if not (before and after):
+        return False
+    if before[-1] in _QUOTES and after[0] in _QUOTES:
+        return True
+    return before[-1] == after[0] == " " and before[0].isalpha() and after[-1].isalpha()
+
+
+def _is_json(text: str) -> bool:
+    try:
+        decode(text.encode("utf-8", "replace"))
+    except DECODE_ERRORS:
+        return False
+    return True
+
+
+def _channels(text: str, start: int) -> tuple[list[str], str]:
+    """The messages of gpt-oss: those of the channel `analysis` are reasoning. A call to a tool stays as it is."""
+    blocks: list[str] = []
+    answers: list[str] = []
+    heads = list(_MESSAGE.finditer(text, start))
+    for position, head in enumerate(heads):
+        end = heads[position + 1].start() if position + 1 < len(heads) else len(text)
+        ended = _MESSAGE_END.search(text, head.end(), end)
+        message = text[head.end() : ended.start() if ended else end]
+        if head["channel"] == "analysis":
+            blocks.append(message)
+        elif "to=" in head["recipient"]:
+            answers.append(text[head.start() : end])
+        else:
+            answers.append(message)
+    return blocks, paragraphs(answers) or ""
+
+
+def _without_blank_lines(text: str) -> str:
+    """`text` without white space before it, but with the indentation of its first line."""
+    stripped = text.lstrip()
+    _, line, indentation = text[: len(text) - len(stripped)].rpartition("\n")
+    return indentation + stripped if line and stripped else stripped
+
+
+def _blank_end(text: str, start: int) -> int:
+    blank = _BLANK.match(text, start)
+    return start if blank is None else blank.end()
