@@ -61,8 +61,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `reasoning` is the text in which a reasoning model prepared its answer, where it can be read; it is
     no part of `content`, and is neither scored nor judged. `latency_ms` is the time to the last byte,
-    `ttft_ms` the time to the first token of a stream, reasoning included. `cost_usd` is None where the
-    model has no known price.
+    `ttft_ms` the time to the first token of a streamed answer, after its reasoning. `cost_usd` is None
+    where the model has no known price.
     """
 
     model: str

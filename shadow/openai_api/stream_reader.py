@@ -48,7 +48,10 @@ class TimedStream:
         self._reader = StreamReader(api, model=model)
         self._events = EventStream()
         self._started = started
-        self._ttft_ms: float | None = None
+        #: How many pieces of text had arrived at which time.
+        self._arrivals: list[tuple[int, float]] = []
+        self._first_at: float | None = None
+        self._first_call_at: float | None = None
 
     @property
     def closed(self) -> bool:
@@ -58,14 +61,29 @@ class TimedStream:
     def feed(self, piece: bytes, at: float) -> None:
         """Add a piece that arrived at the time `at`."""
         self._feed(self._events.feed(piece), cut_off=False)
-        if self._ttft_ms is None and self._reader.started:
-            self._ttft_ms = (at - self._started) * 1_000
+        reader = self._reader
+        if self._first_at is None and reader.started:
+            self._first_at = at
+        if self._first_call_at is None and reader.has_call:
+            self._first_call_at = at
+        if not self._arrivals or self._arrivals[-1][0] != reader.text_pieces:
+            self._arrivals.append((reader.text_pieces, at))
 
     def finish(self) -> tuple[Reply, bool]:
         """The reply, and whether it is complete; see `read_stream`."""
         if not self.closed:
             self._feed(self._events.close(), cut_off=True)
-        return msgspec.structs.replace(self._reader.reply(), ttft_ms=self._ttft_ms), self._reader.ended
+        first_at = self._first_answer_at()
+        ttft_ms = None if first_at is None else (first_at - self._started) * 1_000
+        return msgspec.structs.replace(self._reader.reply(), ttft_ms=ttft_ms), self._reader.ended
+
+    def _first_answer_at(self) -> float | None:
+        """When the first token of the answer arrived: the text may begin with reasoning."""
+        before = self._reader.pieces_of_reasoning()
+        if not before:
+            return self._first_at
+        text_at = next((at for pieces, at in self._arrivals if pieces > before), None)
+        return min((at for at in (text_at, self._first_call_at) if at is not None), default=None)
 
     def _feed(self, events: Iterable[bytes], *, cut_off: bool) -> None:
         """Read the events. `cut_off`: the stream ended inside the last one, which need not be JSON."""
@@ -87,8 +105,9 @@ class TimedStream:
 class StreamReader:
     """Builds the reply of a stream from its events, one parsed `data:` object at a time.
 
-    `started` becomes true with the first token, so that the caller can measure the time to the
-    first token. `closed` becomes true with an event after which the official client reads no more.
+    `started` becomes true with the first token after reasoning that comes in fields or events of its
+    own, so that the caller can measure the time to the first token. `closed` becomes true with an
+    event after which the official client reads no more.
     """
 
     def __init__(self, api: Api, *, model: str = "") -> None:
@@ -112,6 +131,29 @@ class StreamReader:
     def ended(self) -> bool:
         """Whether the stream has sent its final event, or an error."""
         return self.closed or not (self._whole is None and self._error is None and self._finish is None)
+
+    @property
+    def text_pieces(self) -> int:
+        """Number of pieces of text so far."""
+        return len(self._text)
+
+    @property
+    def has_call(self) -> bool:
+        """Whether the answer calls a tool, or refuses."""
+        return bool(self._calls or self._arguments or self._refusal)
+
+    def pieces_of_reasoning(self) -> int:
+        """How many of the pieces of text come before the answer, because the text begins with reasoning."""
+        text = "".join(self._text)
+        _, answer = reasoning_blocks.split(text)
+        if answer is text:
+            return 0
+        left = text.rfind(answer) if answer else len(text)
+        for count, piece in enumerate(self._text):
+            left -= len(piece)
+            if left < 0:
+                return count
+        return len(self._text)
 
     def close(self, *, undecodable: str = "") -> None:
         """Add `[DONE]`, or an event that is not JSON (`undecodable` says why)."""
@@ -193,7 +235,7 @@ class StreamReader:
                 for part in replies.mappings(calls):
                     if (piece := replies.chat_call(part)) is not None:
                         self._calls.add(part.get("index"), part.get("id"), piece)
-        if not self.started and (self._text or self._reasoning or self._refusal or self._calls):
+        if not self.started and (self._text or self._refusal or self._calls):
             self.started = True
         self._finish = replies.string(choice.get("finish_reason")) or self._finish
         if choice.get("error"):
@@ -225,7 +267,6 @@ class StreamReader:
         pieces = self._summary if "summary" in kind else self._reasoning
         if kind.endswith(".delta"):
             pieces.append(replies.string(event.get("delta")) or "")
-            self.started = True
         elif kind.endswith("part.added") and pieces:
             pieces.append("\n\n")  # another paragraph
 

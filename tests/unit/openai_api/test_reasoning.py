@@ -256,12 +256,30 @@ def test_a_reply_that_calls_a_tool_after_its_reasoning_is_an_answer():
     assert (reply.reasoning, reply.content, reply.failure) == ("hm", None, None)
 
 
-def test_the_first_token_of_a_stream_may_be_one_of_its_reasoning():
-    lines = [
-        b"data: %s\n\n" % json.dumps(event).encode() for event in (delta(reasoning="h"), delta("stop", content="x"))
+HELLO = [delta(content=piece) for piece in ("<thi", "nk>", "hm", "</think>", "\n\n", "refund")]
+CALL = delta(tool_calls=[{"index": 0, "function": {"name": "f", "arguments": "{}"}}])
+
+
+@pytest.mark.parametrize(
+    ("events", "seconds"),
+    [
+        ([delta(reasoning="hm"), delta(content="refund"), delta(content=" me")], 1),
+        ([delta(content="refund"), delta(content=" me")], 0),
+        (HELLO, 5),
+        ([*HELLO[2:], delta(content=" me")], 3),
+        ([*HELLO[:5], CALL], 5),
+        (HELLO[:5], None),
+        ([delta(reasoning="hm")], None),
+    ],
+)
+def test_the_time_to_the_first_token_is_that_of_the_answer_and_reasoning_is_a_part_of_the_wait(
+    events: list[dict[str, Any]], seconds: int | None
+):
+    pieces = [
+        (b"data: %s\n\n" % json.dumps(event).encode(), float(at)) for at, event in enumerate([*events, delta("stop")])
     ]
-    reply, _ = read_stream("chat", [(lines[0], 2.0), (lines[1], 3.0)], started=1.0)
-    assert reply.ttft_ms == 1_000
+    reply, _ = read_stream("chat", pieces, started=0.0)
+    assert reply.ttft_ms == (None if seconds is None else seconds * 1_000)
 
 
 ITEMS: list[dict[str, Any]] = [
