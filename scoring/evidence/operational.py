@@ -4,8 +4,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from shadow.aggregates import counters
 from shadow.aggregates.tally import Tally, quantile
-from shadow.records import NOT_SENT, Role
+from shadow.records import Role
 
 #: Failures that are always listed, so that a reader can distinguish "none" from "not counted".
 _LISTED: Final = ("refusal", "malformed", "timeout")
@@ -19,16 +20,9 @@ class FirstToken(msgspec.Struct, frozen=True, kw_only=True):
     n: int
 
 
-def counts_with_prefix(tally: Tally, prefix: str) -> dict[str, int]:
-    """The non-zero counters that start with `prefix`, by the rest of their names, sorted."""
-    # A count that was reverted stays in the store as 0.
-    return {name.removeprefix(prefix): n for name, n in sorted(tally.counts.items()) if n and name.startswith(prefix)}
-
-
 def failures(tally: Tally, role: Role) -> dict[str, int]:
     """The number of failures of one side's replies, by kind."""
-    found = counts_with_prefix(tally, f"failure:{role}:")
-    return dict.fromkeys(_LISTED, 0) | {kind: n for kind, n in found.items() if kind not in NOT_SENT}
+    return dict.fromkeys(_LISTED, 0) | counters.failures(tally, role)
 
 
 def latencies(tally: Tally, role: Role) -> dict[Literal["p50", "p99"], float | None]:

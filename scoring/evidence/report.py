@@ -24,6 +24,7 @@ from scoring.evidence.pools import Group, Measured, Pool, grouped, measured, reg
 from scoring.evidence.verdict import DEFAULT_REGRET_LIMIT, Verdict, verdict
 from scoring.evidence.worst_slices import WorstCrossings
 from scoring.stats.ceiling import CeilingStatus
+from shadow.aggregates import counters
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import MICRO, Cell, Sums, Tally
 from shadow.aggregates.unit_scores import UnitScoresByCandidate, UnitScoresByMeasure
@@ -89,9 +90,10 @@ class TaskEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
     `n` counts pairs; those in `unscored`, by reason, are in no other number. `regret` is that of
     the strongest source with enough pairs; `regret_by_source` holds the regret of each source.
-    `failures` counts the candidate's failed replies by kind. `ttft_ms` is the time to the first token of replies that
-    were streamed, as trials are. `cost_usd` is the mean cost of one
-    call. `regret_limit` and `false_flag_rate` are those behind the verdicts and flags.
+    `failures` counts the candidate's failed replies by kind, `frontier_failures` the frontier's;
+    `asked` counts the pairs for which each model was asked, the denominator of both. `ttft_ms` is the
+    time to the first token of replies that were streamed, as trials are. `cost_usd` is the mean cost
+    of one call. `regret_limit` and `false_flag_rate` are those behind the verdicts and flags.
     """
 
     task: str
@@ -131,6 +133,7 @@ class TaskEvidence(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd_reason: Reason = UNSET
     failures: dict[str, int]
     frontier_failures: dict[str, int]
+    asked: dict[Role, int]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,7 +209,7 @@ def _task(
         _segment(name, pool, numbers, flag, thresholds.limit)
         for (name, pool), numbers, flag in zip(group.segments.items(), rest, segment_flags, strict=True)
     ]
-    unscored = operational.counts_with_prefix(tally, "unscored:")
+    unscored = counters.unscored(tally)
     excess_disagreement = _excess(group.excess, binary=is_binary(tally.agreement) and is_binary(ceiling))
     vs_ceiling = _negated(excess_disagreement) if excess_disagreement else difference(tally.agreement, ceiling)
     sources = [source for source in SOURCES if source in whole.by_source]
@@ -258,6 +261,7 @@ def _task(
         cost_usd_reason=_reason_if_missing("no price or token count is known for", cost),
         failures=operational.failures(tally, "candidate"),
         frontier_failures=operational.failures(tally, "frontier"),
+        asked={role: counters.asked(tally, role) for role in _ROLES},
     )
 
 
@@ -277,7 +281,7 @@ def _segment(name: tuple[str, str], pool: Pool, found: Measured, flag: Flag, lim
         q_value=float(f"{flag.q_value:.6g}"),
         status=flag.status,
         looked_for=flag.looked_for,
-        verdict=verdict(pool.tally.pairs, operational.counts_with_prefix(pool.tally, "unscored:"), regret, limit),
+        verdict=verdict(pool.tally.pairs, counters.unscored(pool.tally), regret, limit),
     )
 
 

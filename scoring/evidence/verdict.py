@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from scoring.evidence.estimates import Estimate
+from shadow.aggregates.counters import NOT_SAMPLED
 from shadow.settings import TaskSettings
 
 #: Accepted mean regret for a task without settings.
@@ -24,9 +25,6 @@ MIN_PAIRS: Final = 30
 MAX_FAILED_SHARE: Final = 0.05
 
 JUDGE_ALONE: Final = "a judge alone never raises traffic: add human labels or references"
-
-#: The unscored reason of pairs that sampling left out.
-NOT_SAMPLED: Final = "not_sampled"
 
 Status: TypeAlias = Literal["worse", "not_worse", "undecided", "not_enough_data", "no_regret_source"]
 
@@ -64,8 +62,8 @@ def _objections(pairs: int, unscored: Mapping[str, int], regret: Estimate) -> li
     if regret.source == "judge":
         found.append(JUDGE_ALONE)
     # Pairs that sampling left out have no trial, and would dilute the share of failures.
-    asked = pairs - unscored.get(NOT_SAMPLED, 0)
-    failed = sum(n for reason, n in unscored.items() if reason.startswith("candidate_")) / max(asked, 1)
+    sampled = pairs - unscored.get(NOT_SAMPLED, 0)
+    failed = sum(n for reason, n in unscored.items() if reason.startswith("candidate_")) / max(sampled, 1)
     if failed > MAX_FAILED_SHARE:
         found.append(f"the candidate failed on {failed:.1%} of the pairs, and those are not in the regret")
     return found

@@ -3,8 +3,9 @@
 from scoring.stats.moments import MICRO, Moments, columns
 from scoring.stats.sequential import Interval, binomial_interval
 from scoring.stats.weighted import interval_of_moments
+from shadow.aggregates import counters
 from shadow.aggregates.tally import Sums, Tally
-from shadow.records import NOT_SENT, Role
+from shadow.records import Role
 
 
 def moments(sums: Sums, heaviest: int = MICRO) -> Moments:
@@ -42,11 +43,8 @@ def disagreement_moments(agreement: Sums, heaviest: int = MICRO) -> Moments:
 
 def failure_moments(tally: Tally, role: Role) -> Moments:
     """Failures among the pairs for which this side was asked; every pair has the weight 1."""
-    start = f"failure:{role}:"
-    kinds = {name.removeprefix(start): n for name, n in tally.counts.items() if name.startswith(start)}
-    unasked = sum(kinds.pop(kind, 0) for kind in NOT_SENT)
-    asked = max(0, tally.pairs - unasked)
-    return Moments.of_counts(min(sum(kinds.values()), asked), asked)
+    asked = counters.asked(tally, role)
+    return Moments.of_counts(min(sum(counters.failures(tally, role).values()), asked), asked)
 
 
 def interval(seen: Moments) -> Interval:

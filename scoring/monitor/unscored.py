@@ -14,6 +14,7 @@ import msgspec
 from scoring.monitor.events import Closed, Event, Opened
 from scoring.monitor.figures import percent
 from scoring.monitor.recovery import HOUR, STALE, STALE_AFTER
+from shadow.aggregates import counters
 from shadow.aggregates.tally import Tally
 
 DETECTOR: Final = "coverage"
@@ -22,10 +23,6 @@ UNSCORED: Final = "unscored"
 #: Pairs that a period must hold: the share of fewer is too noisy.
 MIN_PAIRS: Final = 50
 IN_A_ROW: Final = 2
-
-_PREFIX: Final = "unscored:"
-#: Reasons of pairs that were never meant to be scored.
-_NOT_TRIED: Final = ("not_sampled",)
 
 
 class UnscoredState(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,11 +44,9 @@ def step(
     state: UnscoredState, hour: datetime, tally: Tally, *, task: str, candidate: str, max_share: float
 ) -> tuple[UnscoredState, Event | None]:
     """One hour of a candidate's pairs of one kind."""
-    reasons = Counter(state.reasons)
-    for name, n in tally.counts.items():
-        if name.startswith(_PREFIX):
-            reasons[name.removeprefix(_PREFIX)] += n
-    pairs = state.pairs + tally.pairs - sum(reasons.pop(reason, 0) for reason in _NOT_TRIED)
+    reasons = Counter(state.reasons) + Counter(counters.unscored(tally))
+    del reasons[counters.NOT_SAMPLED]
+    pairs = state.pairs + counters.sampled(tally)
     since = state.since or hour
     if pairs < MIN_PAIRS:
         return msgspec.structs.replace(state, last=hour, since=since, pairs=pairs, reasons=dict(reasons)), None

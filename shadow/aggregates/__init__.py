@@ -1,6 +1,7 @@
 """Addable sufficient statistics, and into which of them a scored pair counts. No I/O.
 
 tally               sums per hour and segment, which can be added in any order
+counters            counted failures and unscored pairs, read from a tally
 counting            what a pair adds, and to which cells
 cardinality         a limit on the number of segments
 derived_dimensions  the dimensions that the platform adds to those an application declares

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 from shadow.aggregates import derived_dimensions
+from shadow.aggregates.counters import UNSCORED, failure_prefix
 from shadow.aggregates.derived_dimensions import MAX_DIMENSIONS, MAX_VALUE, input_characters
 from shadow.aggregates.regret_sources import NET, net_by_source
 from shadow.aggregates.tally import (
@@ -37,7 +38,7 @@ class _Names:
     """The names of what is counted of one side's replies."""
 
     def __init__(self, role: Role) -> None:
-        self.failure = f"failure:{role}:"
+        self.failure = failure_prefix(role)
         self.costed, self.cost_nanousd = f"costed:{role}", f"cost_nanousd:{role}"
         self.graded, self.correct = f"graded:{role}", f"correct:{role}"
         self.latency_ms, self.ttft_ms = f"latency_ms:{role}", f"ttft_ms:{role}"
@@ -212,7 +213,7 @@ def _count_group(tally: Tally, group: Sequence[Counted], *, reverse: bool) -> No
     for trial, comparison, facts in group:
         inputs[_bucket_of_length(facts.input_chars)] += 1
         if comparison.agreement is None:
-            counts[f"unscored:{comparison.unscored or 'unknown'}"] += 1
+            counts[f"{UNSCORED}{comparison.unscored or 'unknown'}"] += 1
         else:
             seen = comparison.agreement, trial.inclusion_probability
             agreements[seen] = agreements.get(seen, 0) + 1

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final
 
 import pandas as pd
 
@@ -10,12 +9,9 @@ from dashboard.data import cache
 from dashboard.data.cache import cached, snapshot
 from dashboard.data.windows import Window
 from dashboard.views.exchanges import tables
-from scoring.evidence.verdict import NOT_SAMPLED
+from shadow.aggregates import counters
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.read.pairs import StoredPair
-
-#: Start of the counters of unscored pairs; the reason follows.
-_UNSCORED: Final = "unscored:"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +52,7 @@ def exchange(task: str, candidate: str, exchange_id: str) -> list[StoredPair]:
 @cached
 def unscored(task: str, candidate: str, window: Window) -> dict[str, int]:
     """Unscored pairs by reason, the most frequent first; without those that sampling left out."""
-    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     for tally in cache.totals(task, candidate, window).values():
-        counts += Counter({name: n for name, n in tally.counts.items() if name.startswith(_UNSCORED) and n > 0})
-    reasons = {name.removeprefix(_UNSCORED): n for name, n in counts.most_common()}
-    return {reason: n for reason, n in reasons.items() if reason != NOT_SAMPLED}
+        reasons.update(counters.unscored(tally))
+    return {reason: n for reason, n in reasons.most_common() if reason != counters.NOT_SAMPLED}

@@ -7,6 +7,8 @@ from typing import Final, TypeAlias
 import pandas as pd
 
 from dashboard.data.tables import Step, Tallies, with_intervals, with_runs, with_times
+from dashboard.ui.text import humanize
+from shadow.aggregates import counters
 from shadow.aggregates.derived_dimensions import WEEKDAYS
 from shadow.aggregates.tally import Sums, Tally
 from shadow.records import Role
@@ -59,12 +61,10 @@ def week(buckets: Buckets) -> pd.DataFrame:
 
 def failures(buckets: Buckets, role: Role, step: Step) -> pd.DataFrame:
     """Failed replies of one model over time, by kind: `at, when, what, n`."""
-    prefix = f"failure:{role}:"
     counts: Counter[tuple[datetime, str]] = Counter()
     for at, tally in buckets.items():
-        for name, n in tally.counts.items():
-            if name.startswith(prefix):
-                counts[at, name.removeprefix(prefix).replace("_", " ")] += n
+        for kind, n in counters.failures(tally, role).items():
+            counts[at, humanize(kind)] += n
     return _counts_over_time(counts, step)
 
 

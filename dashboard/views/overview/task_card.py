@@ -24,8 +24,8 @@ from dashboard.ui.text import (
 from dashboard.views.overview.ledger import reasons
 from scoring.evidence.estimates import Estimate
 from scoring.evidence.report import TaskEvidence
-from scoring.evidence.verdict import NOT_SAMPLED
 from scoring.stats.ceiling import CeilingStatus
+from shadow.aggregates.counters import NOT_SAMPLED
 from shadow.records import Role
 
 ROLES: Final[tuple[Role, ...]] = ("frontier", "candidate")
@@ -152,13 +152,21 @@ def _side_by_side(evidence: TaskEvidence) -> None:
     kinds = [
         kind for kind in {**failed["candidate"], **failed["frontier"]} if any(failed[role].get(kind) for role in ROLES)
     ]
-    rows += [(f"Failed: {humanize(kind)}", *(whole(failed[role].get(kind, 0)) for role in ROLES), "") for kind in kinds]
+    rows += [
+        (f"Failed: {humanize(kind)}", *(_failed(failed[role].get(kind, 0), evidence.asked[role]) for role in ROLES), "")
+        for kind in kinds
+    ]
     st.table(pd.DataFrame(rows, columns=["", "Frontier", "Candidate", "Ratio"]), border="horizontal", hide_index=True)
     if not kinds:
         st.caption("No reply failed.")
     if any(evidence.ttft_ms[role].n for role in ROLES):
         n = " and ".join(f"{whole(evidence.ttft_ms[role].n)} of the {role}" for role in ROLES)
         st.caption(f"First token: of streamed replies, {n}.")
+
+
+def _failed(n: int, asked: int) -> str:
+    """The number of failures, and their share of the pairs for which the model was asked."""
+    return f"{whole(n)} ({percent(n / asked)})" if n and asked else whole(n)
 
 
 #: The parts of a block, and the width of each in pixels.

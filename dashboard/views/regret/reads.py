@@ -9,10 +9,11 @@ from dashboard.data.cache import cached
 from dashboard.data.tables import Step, ranking, with_regret_of
 from dashboard.data.windows import Window
 from dashboard.views.regret import tables
-from dashboard.views.regret.tables import NOT_SAMPLED_COUNTER, KindRegret, Per
+from dashboard.views.regret.tables import KindRegret, Per
 from scoring.evidence import report
 from scoring.evidence.estimates import Estimate, estimates
 from scoring.evidence.report import TaskEvidence
+from shadow.aggregates.counters import NOT_SAMPLED_COUNTER
 from shadow.aggregates.tally import ALL
 from shadow.records import RegretSource
 

@@ -13,7 +13,7 @@ import pandas as pd
 from dashboard.data.clamp_time import add_clamped
 from dashboard.data.tables import Tallies, is_total, with_intervals, with_runs, with_times
 from dashboard.ui.text import percent, whole
-from scoring.evidence.verdict import NOT_SAMPLED
+from shadow.aggregates import counters
 from shadow.aggregates.regret_sources import SOURCES
 from shadow.aggregates.tally import MICRO, CellKind, Sums, Tally
 from shadow.records import RegretSource
@@ -22,9 +22,6 @@ Per: TypeAlias = Literal["hour", "day", "week"]
 
 #: The dimension that holds the stage of the rollout under which an exchange was served.
 STAGE: Final = "stage"
-
-#: The counter of pairs that sampling left out. Whatever weighs pairs has to subtract it.
-NOT_SAMPLED_COUNTER: Final = f"unscored:{NOT_SAMPLED}"
 
 #: Which kind of trial shows which side of the rollout.
 KINDS: Final[dict[CellKind, str]] = {"shadow": "before rollout (shadow)", "reverse": "after rollout (reverse)"}
@@ -77,12 +74,7 @@ def served(tallies: Tallies, per: Per) -> pd.DataFrame:
 def represented_exchanges(tally: Tally) -> float:
     """The number of exchanges that these pairs stand for. Unscored pairs count with the mean weight of scored ones."""
     scored = tally.agreement
-    return sampled_pairs(tally) * (scored.weight / scored.n / MICRO if scored.n else 1.0)
-
-
-def sampled_pairs(tally: Tally) -> int:
-    """Pairs without those that sampling left out, which the others stand for."""
-    return tally.pairs - tally.counts[NOT_SAMPLED_COUNTER]
+    return counters.sampled(tally) * (scored.weight / scored.n / MICRO if scored.n else 1.0)
 
 
 def stage_changes(tallies: Tallies, per: Per) -> pd.DataFrame:
@@ -121,7 +113,7 @@ def by_kind(tallies: Tallies, source: RegretSource) -> list[KindRegret]:
         for cell, tally in cells:
             if cell.source == source:
                 sums.merge(tally.regret)
-        if pairs := sum(sampled_pairs(tally) for _, tally in cells):
+        if pairs := sum(counters.sampled(tally) for _, tally in cells):
             found.append(KindRegret(name=name, sums=sums, pairs=pairs))
     return found
 
@@ -131,7 +123,7 @@ def sampling(tallies: Tallies) -> pd.DataFrame:
     rows = []
     for kind, name in KINDS.items():
         whole_kind, by_source = _of_kind(tallies, kind)
-        pairs = sampled_pairs(whole_kind)
+        pairs = counters.sampled(whole_kind)
         if not pairs:
             continue
         scored = whole_kind.agreement

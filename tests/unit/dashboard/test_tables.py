@@ -1,6 +1,7 @@
 """Tallies to tables: nothing is counted twice, and nothing is concluded from too little data."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -85,6 +86,11 @@ def test_failures_and_volume_account_for_every_pair(tallies: dict[Cell, Tally]) 
     assert tables.failures(totals(tallies), "frontier", "hour").empty
     volume = tables.volume(totals(tallies), "hour")
     assert volume.groupby("what")["n"].sum().to_dict() == {"scored": 160, "unscored": 2}
+
+
+def test_a_trial_that_was_not_sent_is_no_failure_over_time() -> None:
+    tally = Tally(pairs=3, counts=Counter({"failure:candidate:expired": 2, "failure:candidate:rate_limited": 1}))
+    assert list(tables.failures({MONDAY: tally}, "candidate", "hour")["what"]) == ["rate limited"]
 
 
 def test_worst_segments_come_first_and_those_without_enough_data_last(tallies: dict[Cell, Tally]) -> None:

@@ -93,10 +93,11 @@ def test_a_number_that_is_unknown_is_null_with_a_reason_beside_it():
 
 
 def test_a_trial_that_was_not_sent_is_not_a_failure_of_the_model():
-    found = (
-        Traffic().add(None, unscored="expired", failure="expired").add(None, unscored="not_asked", failure="not_asked")
-    )
-    assert sum(found.evidence().failures.values()) == 0
+    traffic = Traffic().add(n=7).add(None, unscored="candidate_refusal", failure="refusal")
+    traffic.add(None, unscored="expired", failure="expired").add(None, unscored="not_asked", failure="not_asked")
+    found = traffic.evidence()
+    assert found.failures == {"refusal": 1, "malformed": 0, "timeout": 0}
+    assert found.asked == {"frontier": 10, "candidate": 8}
 
 
 def test_the_file_has_the_public_shape():
