@@ -8,7 +8,7 @@ a scorer turns each trial into a `Comparison`. A message that cannot be processe
 """
 
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -34,6 +34,14 @@ Failure: TypeAlias = Literal[
     "not_asked",  # no request was sent: the served reply had failed, or the request refers to what one server has
 ]
 
+#: Why a reply has no confidence although its model is said to report log-probabilities.
+NoConfidence: TypeAlias = Literal[
+    "not_reported",  # the answer has none: some servers leave them out of answers with tool calls
+    "refused",  # the endpoint does not accept a request for them
+    "invalid",  # a token without a log-probability, or with one that is none
+    "not_aligned",  # the tokens of the answer cannot be told from those of reasoning and markup
+]
+
 #: Failures without a request to the model: they do not count against it.
 NOT_SENT: Final[tuple[Failure, ...]] = ("not_asked", "expired")
 
@@ -56,13 +64,32 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasoning_tokens: int | None = None
 
 
+class TokenProbabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Features of the probabilities, each in [0, 1], of the `n` tokens of an answer.
+
+    `q0` to `q50` are quantiles: the least probability, and those that 10, 25 and 50% of the tokens do not
+    exceed. `least_margin` is the least difference between the two most probable tokens of a place; None
+    where the second is not known everywhere.
+    """
+
+    n: int
+    q0: float
+    q10: float
+    q25: float
+    q50: float
+    least_margin: float | None = None
+
+
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A model's reply, or its failure.
 
     `reasoning` is the text in which a reasoning model prepared its answer, where it can be read; it is
     no part of `content`, and is neither scored nor judged. `latency_ms` is the time to the last byte,
     `ttft_ms` the time to the first token of a streamed answer, after its reasoning. `cost_usd` is None
-    where the model has no known price.
+    where the model has no known price. `confidence`, in [0, 1], is the geometric mean of the probabilities
+    of the answer's tokens (for tool calls, of those of the arguments), and `token_probabilities` has more
+    of them; see `shadow.openai_api.log_probabilities`. Where they were asked for and are missing,
+    `confidence_reason` says why.
     """
 
     model: str
@@ -75,6 +102,9 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     latency_ms: float | None = None
     ttft_ms: float | None = None
     cost_usd: float | None = None
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    confidence_reason: NoConfidence | None = None
+    token_probabilities: TokenProbabilities | None = None
     failure: Failure | None = None
     failure_detail: str | None = None
     status: int | None = None

@@ -18,8 +18,8 @@ _OTHER_KEYS: Final = frozenset({
     "role", "id", "object", "type", "created", "annotations", "audio", "function_call", *reasoning_fields.FIELDS,
     "logprobs", "index", "name", "parsed", "system_fingerprint", "service_tier",
 })  # fmt: skip
-#: Fields that may stand beside an API's answer, because no API's answer contains them.
-_MEASURED: Final = frozenset({"latency_ms", "ttft_ms", "cost_usd"})
+#: Fields that may stand beside an API's answer, because no API's answer contains them. They go before what is read.
+_MEASURED: Final = frozenset({"latency_ms", "ttft_ms", "cost_usd", "confidence"})
 _REPLY_KEYS: Final = frozenset(Reply.__struct_fields__)
 
 
@@ -48,7 +48,11 @@ def _answer(recorded: Mapping[str, Any]) -> Reply | None:
     if isinstance(recorded.get("output"), list):
         return replies.read("responses", recorded, model=name)
     if isinstance(message := recorded.get("message"), Mapping):
-        choice = {"message": message, "finish_reason": recorded.get("finish_reason") or "stop"}
+        choice = {
+            "message": message,
+            "finish_reason": recorded.get("finish_reason") or "stop",
+            "logprobs": recorded.get("logprobs"),
+        }
         return replies.read("chat", {"choices": [choice], "usage": recorded.get("usage")}, model=name)
     return None
 

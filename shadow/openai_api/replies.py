@@ -14,6 +14,7 @@ import msgspec
 from shadow.openai_api import reasoning_blocks, reasoning_fields
 from shadow.openai_api.error_bodies import ReportedError, read_error, reported_error
 from shadow.openai_api.json_text import DECODE_ERRORS, decode, joined
+from shadow.openai_api.log_probabilities import LogProbabilities
 from shadow.openai_api.usage import usage_of
 from shadow.records import Api, Failure, Reply, ToolCall, Usage
 
@@ -79,6 +80,10 @@ def _read_chat(body: Mapping[str, Any], model: str) -> Reply:
         finish=string(choice.get("finish_reason")),
         usage=usage_of(body.get("usage"), "prompt_tokens", "completion_tokens"),
     )
+    if (logprobs := choice.get("logprobs")) is not None:
+        tokens = LogProbabilities()
+        tokens.add(logprobs)
+        reply = tokens.describe(reply)
     # An error beside an answer that came to its end is a note: the application has the answer.
     if error is not None and (reply.failure == "empty" or reply.finish_reason in (None, "", "error")):
         return with_error(reply, error)
@@ -100,12 +105,14 @@ def _read_responses(body: Mapping[str, Any], model: str) -> Reply:
     refusals: list[str] = []
     reasoning: list[str] = []
     calls: list[ToolCall] = []
+    tokens = LogProbabilities()
     for item in mappings(body.get("output")):
         if (call := response_call(item)) is not None:
             calls.append(call)
         if (thought := reasoning_fields.of_item(item)) is not None:
             reasoning.append(thought)
         for part in mappings(item.get("content")):
+            tokens.add(part.get("logprobs"))
             texts.append(string(part.get("text")) or "" if part.get("type") == "output_text" else "")
             refusals.append(string(part.get("refusal")) or "" if part.get("type") == "refusal" else "")
     reply = reply_of(
@@ -121,7 +128,7 @@ def _read_responses(body: Mapping[str, Any], model: str) -> Reply:
         # As for a stream that broke off, the content so far is kept.
         detail = f"the response is {body['status']}"
         return msgspec.structs.replace(reply, failure="interrupted", failure_detail=detail)
-    return reply
+    return tokens.describe(reply)
 
 
 def chat_call(part: Mapping[str, Any]) -> ToolCall | None:

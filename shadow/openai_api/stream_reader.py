@@ -8,6 +8,7 @@ import msgspec
 from shadow.openai_api import reasoning_blocks, reasoning_fields, replies
 from shadow.openai_api.error_bodies import ReportedError, read_error, reported_error
 from shadow.openai_api.json_text import DECODE_ERRORS, decode
+from shadow.openai_api.log_probabilities import LogProbabilities
 from shadow.openai_api.sse import EventStream
 from shadow.openai_api.streamed_calls import LEGACY_INDEX, StreamedCalls
 from shadow.openai_api.usage import usage_of
@@ -122,6 +123,7 @@ class StreamReader:
         self._arguments: dict[_ItemKey, list[str]] = {}
         self._finish: str | None = None
         self._usage: Usage | None = None
+        self._tokens = LogProbabilities()
         self._whole: Reply | None = None
         self._error: ReportedError | None = None
         self.started = False
@@ -196,7 +198,7 @@ class StreamReader:
             calls = tuple(call for item in self._seen_output() if (call := replies.response_call(item)) is not None)
         else:
             calls = self._calls.in_order()
-        return replies.reply_of(
+        reply = replies.reply_of(
             model=self._model,
             content="".join(self._text) or None,
             reasoning=self._streamed_reasoning(),
@@ -205,6 +207,7 @@ class StreamReader:
             finish=self._finish,
             usage=self._usage,
         )
+        return self._tokens.describe(reply)
 
     def _feed_chat(self, event: Mapping[str, Any]) -> None:
         self._model = replies.string(event.get("model")) or self._model
@@ -237,6 +240,8 @@ class StreamReader:
                         self._calls.add(part.get("index"), part.get("id"), piece)
         if not self.started and (self._text or self._refusal or self._calls):
             self.started = True
+        if (logprobs := choice.get("logprobs")) is not None:
+            self._tokens.add(logprobs)
         self._finish = replies.string(choice.get("finish_reason")) or self._finish
         if choice.get("error"):
             self._error = reported_error(choice)
@@ -245,6 +250,7 @@ class StreamReader:
         match event.get("type"):
             case "response.output_text.delta":
                 self._text.append(replies.string(event.get("delta")) or "")
+                self._tokens.add(event.get("logprobs"))
                 self.started = True
             case "response.refusal.delta":
                 self._refusal.append(replies.string(event.get("delta")) or "")
@@ -281,7 +287,8 @@ class StreamReader:
         reply = replies.read("responses", response, model=self._model)
         if reply.reasoning is None and (streamed := self._streamed_reasoning()) is not None:
             reply = replies.with_reasoning_apart(msgspec.structs.replace(reply, reasoning=streamed))
-        return reply
+        is_described = reply.confidence is not None or reply.confidence_reason is not None
+        return reply if is_described else self._tokens.describe(reply)
 
     def _seen_output(self) -> list[Mapping[str, Any]]:
         """The output of a response in the events so far: its items, and one message with all text."""

@@ -15,7 +15,7 @@ import structlog
 from shadow import prices
 from shadow.backoff import backoff_s
 from shadow.openai_api import error_bodies, replies
-from shadow.records import Api, Failure, Reply
+from shadow.records import Api, Failure, NoConfidence, Reply
 from shadow.settings import ModelSettings
 from shadow.upstream import answers, retry
 from shadow.upstream import request as requests
@@ -142,9 +142,10 @@ class Endpoint:
             self._in_flight += 1
             try:
                 deadline_s = deadline_s or self._model.timeout_s
-                return await self._ask_until(self._session, question, delivery, body, deadline_s, stale_at)
+                reply = await self._ask_until(self._session, question, delivery, body, deadline_s, stale_at)
             finally:
                 self._in_flight -= 1
+        return reply if key is None else self._with_confidence_reason(reply, key)
 
     def _write(self, request: Mapping[str, Any], api: Api, written_for: WrittenFor, delivery: Delivery) -> bytes:
         return requests.prepare(
@@ -203,6 +204,15 @@ class Endpoint:
                 )  # fmt: skip
             return None
         return self._deliveries.simpler(question.key, asked, answer.reply, answer.explanation)
+
+    def _with_confidence_reason(self, reply: Reply, key: Key) -> Reply:
+        """`reply`, with the reason why it has no confidence if it was to have one."""
+        if not self._model.logprobs or reply.failure is not None:
+            return reply
+        if reply.confidence is not None or reply.confidence_reason is not None:
+            return reply
+        reason: NoConfidence = "not_reported" if self._deliveries.of(key).logprobs else "refused"
+        return msgspec.structs.replace(reply, confidence_reason=reason)
 
     def _pause(self, seconds: float) -> None:
         now = time.monotonic()

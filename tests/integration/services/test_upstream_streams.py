@@ -209,3 +209,33 @@ async def test_streams_use_a_connection_again(asked):
             await endpoint.ask(ASK, trial=True)
         assert len(endpoint._session.connector._conns) == 1
     assert len(app.requests) == 5
+
+
+LOGPROBS = {"content": [{"token": "hi", "logprob": -0.5, "bytes": [104, 105], "top_logprobs": []}]}
+
+
+async def test_a_model_that_reports_log_probabilities_is_asked_for_them_and_its_reply_has_a_confidence(asked):
+    endpoint, app = asked(chunks(*chat_events("hi", logprobs=LOGPROBS)), logprobs=True)
+    async with endpoint:
+        reply = await endpoint.ask({**ASK, "logprobs": False, "top_logprobs": 20}, trial=True)
+    assert reply.confidence == pytest.approx(0.60653, abs=1e-5)
+    assert app.requests[0].json() == {**ASK, "model": "small", **STREAMED, "logprobs": True, "top_logprobs": 2}
+
+
+async def test_a_response_is_asked_for_the_log_probabilities_of_its_text(asked):
+    endpoint, app = asked(whole(b'{"model": "small", "output": []}'), logprobs=True)
+    async with endpoint:
+        await endpoint.ask({"input": "hello", "include": ["reasoning.encrypted_content"]}, api="responses", trial=True)
+    wanted = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
+    assert app.requests[0].json() == {"input": "hello", "model": "small", "stream": True, **wanted}
+
+
+async def test_a_reply_without_the_log_probabilities_that_were_asked_for_has_the_reason(asked):
+    endpoint, _ = asked(chunks(*chat_events("hi")), logprobs=True)
+    async with endpoint:
+        reply = await endpoint.ask(ASK, trial=True)
+    assert (reply.confidence, reply.confidence_reason, reply.failure) == (None, "not_reported", None)
+    endpoint, _ = asked(error(400, "logprobs is not supported"), chunks(*chat_events("hi")), logprobs=True)
+    async with endpoint:
+        reply = await endpoint.ask(ASK, trial=True)
+    assert (reply.confidence, reply.confidence_reason, reply.failure) == (None, "refused", None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shadow import pairs_file
 from shadow.pairs_file import BadLine, RecordedPair, file_chunks
-from shadow.records import Exchange, Reply, ToolCall, Trial, Usage, candidate_reply, frontier_reply
+from shadow.records import Exchange, Reply, TokenProbabilities, ToolCall, Trial, Usage, candidate_reply, frontier_reply
 
 LINE: dict[str, object] = {
     "id": "1", "task": "t", "at": "2026-09-01T00:00:00Z", "request": {"messages": []},
@@ -207,6 +207,11 @@ REPLIES = st.builds(
     usage=st.one_of(st.none(), st.builds(Usage, prompt_tokens=st.integers(0, 9))),
     latency_ms=st.one_of(st.none(), st.floats(0, 1e6)),
     cost_usd=st.one_of(st.none(), st.floats(0, 1)),
+    confidence=st.one_of(st.none(), st.floats(0, 1)),
+    confidence_reason=st.sampled_from([None, "not_reported"]),
+    token_probabilities=st.sampled_from(
+        [None, TokenProbabilities(n=9, q0=0.1, q10=0.2, q25=0.3, q50=0.4, least_margin=0.05)]
+    ),
     failure=st.sampled_from([None, "timeout", "refusal", "truncated"]),
 )
 
@@ -227,6 +232,28 @@ def test_an_exported_trial_is_read_back_the_same(served, other, kind, candidate,
     (found,) = pairs_file.read(io.BytesIO(msgspec.json.encode(pairs_file.line(trial))))
     assert isinstance(found, RecordedPair), found
     assert pairs_file.trials(found) == [trial]
+
+
+def test_the_candidates_confidence_is_read_and_a_number_outside_0_to_1_is_a_broken_line():
+    assert one(candidate={"model": "m", "content": "4", "confidence": 0.93}).candidate == Reply(
+        model="m", content="4", confidence=0.93
+    )
+    assert one(candidate={"model": "m", "content": "4", "confidence": None}).candidate == Reply(model="m", content="4")
+    for wrong in (1.2, -0.1, "high"):
+        assert "candidate.confidence" in why_bad(candidate={"model": "m", "content": "4", "confidence": wrong})
+
+
+def test_a_recorded_answer_with_log_probabilities_has_its_confidence():
+    entry = {"token": "4", "logprob": -0.5, "bytes": [52], "top_logprobs": []}
+    choice = {"message": {"role": "assistant", "content": "4"}, "logprobs": {"content": [entry]}}
+    answer = {"model": "m", "choices": [{"index": 0, "finish_reason": "stop", **choice}]}
+    for recorded in (answer, choice):
+        found = one(candidate=recorded).candidate
+        assert found is not None
+        assert found.confidence == pytest.approx(0.60653, abs=1e-5)
+    own = one(candidate={**answer, "confidence": 0.25}).candidate
+    assert own is not None
+    assert own.confidence == 0.25
 
 
 def test_a_failure_set_by_a_scorer_is_not_exported():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shadow import wire
 from shadow.errors import WireError
-from shadow.records import CaptureCounts, DeadLetter, Exchange, Reply, ToolCall, Trial, Usage
+from shadow.records import CaptureCounts, DeadLetter, Exchange, Reply, TokenProbabilities, ToolCall, Trial, Usage
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -18,6 +18,12 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
+TOKEN_PROBABILITIES = st.builds(
+    TokenProbabilities,
+    n=st.integers(1, 10**6),
+    **{name: st.floats(0, 1) for name in ("q0", "q10", "q25", "q50")},
+    least_margin=st.none() | st.floats(0, 1),
+)
 REPLIES = st.builds(
     Reply,
     model=TEXT,
@@ -25,6 +31,9 @@ REPLIES = st.builds(
     tool_calls=st.lists(st.builds(ToolCall, name=TEXT, arguments=TEXT), max_size=2).map(tuple),
     usage=st.none() | st.builds(Usage, prompt_tokens=st.none() | st.integers(0, 10**9)),
     latency_ms=st.none() | st.floats(0, 1e9),
+    confidence=st.none() | st.floats(0, 1),
+    confidence_reason=st.none() | st.sampled_from(["not_reported", "refused", "invalid", "not_aligned"]),
+    token_probabilities=st.none() | TOKEN_PROBABILITIES,
     failure=st.none() | st.sampled_from(["timeout", "refusal", "truncated"]),
 )
 EXCHANGES = st.builds(
@@ -42,6 +51,13 @@ EXCHANGES = st.builds(
 def exchange(**changes) -> Exchange:
     whole = Exchange(id="e1", task="t", at=NOON, request={"messages": []}, reply=Reply(model="m", content="hi"))
     return msgspec.structs.replace(whole, **changes)
+
+
+def test_a_confidence_that_is_none_is_refused():
+    value = wire.encode(exchange(reply=Reply(model="m", confidence=1.5)), source="test").value
+    with pytest.raises(WireError, match="confidence") as refused:
+        wire.decode(Exchange, value)
+    assert refused.value.reason == "wrong_shape"
 
 
 @given(EXCHANGES)
