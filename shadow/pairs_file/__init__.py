@@ -4,10 +4,10 @@
      "request": {"messages": [{"role": "user", "content": "…"}]},
      "frontier": {"model": "gpt-x", "content": "refund"}, "candidate": {"model": "small-7b", "content": "refund"}}
 
-`shadow replay` reads it, `shadow export` writes it, and a team with logs but no Kafka starts
-from it. Required are id, task, at (with its time zone), request, and one of frontier and candidate.
-Reading takes constant memory, whatever the size of the file. A broken line does not stop the rest: it
-is returned as a `BadLine` among the pairs.
+`shadow replay` reads it, `shadow export` writes it (`encode_trial`), and a team with logs but no Kafka
+starts from it (`encode_line` makes a line of another tool's record). Required are id, task, at (with
+its time zone), request, and one of frontier and candidate. Reading takes constant memory, whatever the
+size of the file. A broken line does not stop the rest: it is returned as a `BadLine` among the pairs.
 
 A reply may be written in our own fields, as `message.model_dump()` writes it, or as an API's whole answer; null means
 absent. A misspelled key is an error; any other unknown key is ignored.
@@ -25,6 +25,17 @@ lines        the object of a line: recorded pairs, trials, and back
 """
 
 from shadow.pairs_file.file_chunks import BadLine, Chunk, chunks
-from shadow.pairs_file.lines import NOT_RECORDED, RecordedPair, line, read, read_chunk, trials
+from shadow.pairs_file.lines import NOT_RECORDED, RecordedPair, encode_line, encode_trial, read, read_chunk, trials
 
-__all__ = ["NOT_RECORDED", "BadLine", "Chunk", "RecordedPair", "chunks", "line", "read", "read_chunk", "trials"]
+__all__ = [
+    "NOT_RECORDED",
+    "BadLine",
+    "Chunk",
+    "RecordedPair",
+    "chunks",
+    "encode_line",
+    "encode_trial",
+    "read",
+    "read_chunk",
+    "trials",
+]

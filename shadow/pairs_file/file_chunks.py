@@ -16,7 +16,7 @@ MAX_LINE: Final = 32 * 2**20
 CHUNK: Final = 2**19
 
 _GZIP: Final = b"\x1f\x8b"
-_TOO_LONG: Final = f"longer than {MAX_LINE >> 20} MiB"
+TOO_LONG: Final = f"longer than {MAX_LINE >> 20} MiB"
 
 
 class BadLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ def chunks(stream: BinaryIO) -> Iterator[Chunk | BadLine]:
                     start = [] if too_long else [*start, block]
                     continue
                 if too_long or size + first_end > MAX_LINE:
-                    yield BadLine(number=number, reason=_TOO_LONG)
+                    yield BadLine(number=number, reason=TOO_LONG)
                     number += 1
                     start, block = [], block[first_end:]  # noqa: PLW2901 - the line that was too long ends there
                 end = block.rfind(b"\n") + 1
@@ -64,7 +64,7 @@ def chunks(stream: BinaryIO) -> Iterator[Chunk | BadLine]:
                 start.append(block[end:])
                 size, too_long = len(block) - end, False
         if too_long:
-            yield BadLine(number=number, reason=_TOO_LONG)
+            yield BadLine(number=number, reason=TOO_LONG)
         elif size:
             yield Chunk(number, b"".join(start))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -1,6 +1,6 @@
-"""The object of one line, read into a recorded pair and its trials, and written from a stored trial."""
+"""The object of one line, read into a recorded pair and its trials, and written from a trial or from its keys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, BinaryIO, Final, Literal, TypeAlias
 
@@ -11,7 +11,7 @@ from shadow.openai_api import recorded_reply
 from shadow.openai_api.recorded_reply import refuse_misspelled, tool_call
 from shadow.openai_api.replies import with_reasoning_apart
 from shadow.openai_api.usage import usage_of
-from shadow.pairs_file.file_chunks import BadLine, Chunk, chunks
+from shadow.pairs_file.file_chunks import MAX_LINE, TOO_LONG, BadLine, Chunk, chunks
 from shadow.records import Api, Exchange, Preference, Reply, Role, Trial, Usage, candidate_reply, frontier_reply
 
 #: `failure_detail` of a reply that the file does not hold and that was not fetched.
@@ -84,6 +84,7 @@ class RecordedPair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _decoder: Final = msgspec.json.Decoder(_Line)
+_encoder: Final = msgspec.json.Encoder()
 _NO_REPLY: Final = Reply(model="", failure="not_asked", failure_detail=NOT_RECORDED)
 
 
@@ -124,8 +125,29 @@ def trials(pair: RecordedPair) -> list[Trial]:
     return found
 
 
-def line(trial: Trial) -> dict[str, Any]:
-    """A stored trial as the object of one line; `read` and `trials` restore the same trial."""
+def encode_trial(trial: Trial) -> bytes:
+    """A stored trial as a line, with its line end; `read` and `trials` restore the same trial."""
+    return _encoder.encode(_fields_of(trial)) + b"\n"
+
+
+def encode_line(fields: Mapping[str, Any]) -> bytes:
+    """A line, with its line end, from the keys of the format, as an importer of other logs has them.
+
+    A reply is a `Reply`, or an object in any form in which `read` takes one. None means absent. Raises
+    ValueError, with the reason, for a key that the format does not have and for a line that `read` would refuse.
+    """
+    if unknown := sorted(fields.keys() - _LINE_KEYS):
+        raise ValueError(f"a line has no key {', '.join(map(repr, unknown))}")
+    content = _encoder.encode({name: value for name, value in fields.items() if value is not None})
+    if len(content) >= MAX_LINE:
+        raise ValueError(TOO_LONG)
+    read_back = _read_line(1, content)
+    if isinstance(read_back, BadLine):
+        raise ValueError(read_back.reason)  # noqa: TRY004 - the value of a field, not the type of an argument
+    return content + b"\n"
+
+
+def _fields_of(trial: Trial) -> dict[str, Any]:
     exchange = trial.exchange
     other = "ceiling" if trial.kind == "ceiling" else "candidate"
     replies = {"frontier": frontier_reply(trial), other: candidate_reply(trial)}

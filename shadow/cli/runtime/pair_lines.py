@@ -14,9 +14,8 @@ from shadow.store.read.pairs import StoredPair
 
 def pair_lines(connection: Connection, *, task: str | None, since: datetime | None) -> Iterator[bytes | None]:
     """The lines of the stored pairs, newest first; None for a pair whose payload is past its retention."""
-    encoder = msgspec.json.Encoder()
     for pair in stored_pairs.iterate(connection, task=task, since=since):
-        yield encoder.encode(pairs_file.line(_with_opinions(pair))) + b"\n" if pair.payload_kept else None
+        yield pairs_file.encode_trial(_with_opinions(pair)) if pair.payload_kept else None
 
 
 def _with_opinions(pair: StoredPair) -> Trial:

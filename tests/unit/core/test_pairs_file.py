@@ -3,13 +3,12 @@ import io
 import json
 from datetime import UTC, datetime
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow import pairs_file
-from shadow.pairs_file import BadLine, RecordedPair, file_chunks
+from shadow.pairs_file import BadLine, RecordedPair, file_chunks, lines
 from shadow.records import Exchange, Reply, TokenProbabilities, ToolCall, Trial, Usage, candidate_reply, frontier_reply
 
 LINE: dict[str, object] = {
@@ -229,7 +228,7 @@ def test_an_exported_trial_is_read_back_the_same(served, other, kind, candidate,
     trial = Trial(
         exchange=exchange, kind=kind, candidate=candidate, reply=other, at=at, inclusion_probability=probability
     )
-    (found,) = pairs_file.read(io.BytesIO(msgspec.json.encode(pairs_file.line(trial))))
+    (found,) = pairs_file.read(io.BytesIO(pairs_file.encode_trial(trial)))
     assert isinstance(found, RecordedPair), found
     assert pairs_file.trials(found) == [trial]
 
@@ -262,4 +261,40 @@ def test_a_failure_set_by_a_scorer_is_not_exported():
     )
     reply = Reply(model="s", content="none", failure="malformed", failure_detail="no number in the reply")
     trial = Trial(exchange=exchange, kind="shadow", candidate="s", reply=reply, at=exchange.at)
-    assert pairs_file.line(trial)["candidate"] == {"model": "s", "content": "none"}
+    written = json.loads(pairs_file.encode_trial(trial))
+    assert written["candidate"] == {"model": "s", "content": "none"}
+
+
+@given(REPLIES, st.text(min_size=1), st.one_of(st.none(), st.sampled_from(["frontier", "tie"])))
+def test_a_line_made_of_another_tools_record_is_read_back_the_same(reply, prompt, label):
+    at = datetime(2026, 9, 1, tzinfo=UTC)
+    request = {"messages": [{"role": "user", "content": prompt}]}
+    line = pairs_file.encode_line(
+        {"id": 7, "task": "t", "at": at, "request": request, "candidate": reply, "frontier": None, "label": label}
+    )
+    (found,) = read(line)
+    assert isinstance(found, RecordedPair), found
+    assert (found.exchange.id, found.exchange.at, found.exchange.request) == ("t/7", at, request)
+    assert (found.candidate, found.frontier, found.exchange.label) == (reply, None, label)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"at": datetime(2026, 9, 1)}, "at"),  # noqa: DTZ001 - the missing time zone is the point
+        ({"candidate": None, "frontier": None}, "neither"),
+        ({"task": None}, "task"),
+        ({"label": "better"}, "label"),
+        ({"refrence": "42"}, "no key 'refrence'"),
+        ({"request": {"prompt": "\ud800"}}, "surrogates"),
+    ],
+)
+def test_a_line_that_could_not_be_read_is_not_written(changes, reason):
+    with pytest.raises(ValueError, match=reason):
+        pairs_file.encode_line({**LINE, **changes})
+
+
+def test_a_line_that_is_too_long_to_read_is_not_written(monkeypatch):
+    monkeypatch.setattr(lines, "MAX_LINE", 100)
+    with pytest.raises(ValueError, match="longer than"):
+        pairs_file.encode_line(LINE)
