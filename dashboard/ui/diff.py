@@ -68,7 +68,7 @@ def reply_text(reply: Reply) -> str:
     if reply.refusal:
         parts.append(f"[refusal] {reply.refusal}")
     parts.extend(f"[tool call] {call.name}({_indented_json(call.arguments)})" for call in reply.tool_calls)
-    return _cut("\n".join(parts))
+    return cut("\n".join(parts))
 
 
 def marked(pieces: Iterable[Segment]) -> str:
@@ -89,7 +89,7 @@ def conversation(turns: Iterable[tuple[str, str]]) -> str:
 
 
 def _turn(role: str, text: str) -> str:
-    name, body = _escaped(role), f'<pre class="shadow-reply">{_escaped(_cut(text))}</pre>'
+    name, body = _escaped(role), f'<pre class="shadow-reply">{_escaped(cut(text))}</pre>'
     if role in ("system", "developer"):
         return f'<details class="shadow-turn"><summary>{name}</summary>{body}</details>'
     return f'<div class="shadow-turn"><small>{name}</small>{body}</div>'
@@ -119,7 +119,8 @@ def _tokens(left: str, right: str) -> tuple[list[str], list[str]]:
     return left.splitlines(keepends=True), right.splitlines(keepends=True)
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """`text`, cut to MAX_CHARACTERS for the page."""
     return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + "\n… cut for this page"
 
 

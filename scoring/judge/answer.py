@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
+from shadow.openai_api import reasoning_blocks
 from shadow.records import Reply
 
 Better: TypeAlias = Literal["A", "B", "tie"]
@@ -13,8 +14,7 @@ Better: TypeAlias = Literal["A", "B", "tie"]
 #: Maximum length of a judge's reason, in characters; longer ones are cut.
 MAX_REASON_CHARS: Final = 300
 
-# Models without structured output often fence their JSON, or think before it.
-_THINKING: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
+# Models without structured output often fence their JSON.
 _FENCE: Final = re.compile(r"```(?:json)?[ \t\r]*\n")
 
 
@@ -44,9 +44,7 @@ def read(reply: Reply) -> Answer | UnreadableAnswer:
     """
     if reply.failure is not None:
         return UnreadableAnswer(reason=reply.failure, detail=reply.failure_detail or reply.refusal or reply.failure)
-    text = reply.content or ""
-    if thinking := _THINKING.match(text):
-        text = text[thinking.end() :]
+    _, text = reasoning_blocks.split(reply.content or "")
     try:
         answer = _decoder.decode(_without_fence(text.strip()))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

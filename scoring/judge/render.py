@@ -1,6 +1,7 @@
 """Render a pair as text for a judge. Everything in a pair is untrusted.
 
-Tool calls and refusals are rendered as text, images only by their kind. Characters that people cannot see
+Tool calls and refusals are rendered as text, images only by their kind. Reasoning is left out, of the replies and of
+earlier turns: a reply is judged by what the person who asked gets to read. Characters that people cannot see
 but models read (tag characters, overrides of the writing direction) are made visible, so that a reply is not
 judged better for what people cannot see in it. Long texts are shortened in the middle, with a note of how
 much is left out, so that the cost of a question is bounded.
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shadow.openai_api import reasoning_blocks, reasoning_fields
 from shadow.records import Exchange, Reply, Trial, candidate_reply, frontier_reply
 
 #: Maximum characters rendered of a request, and of each reply.
@@ -63,7 +65,7 @@ def turns(request: Mapping[str, Any]) -> list[tuple[str, str]]:
     if isinstance(messages, str):
         found.append(("user", messages))
     elif isinstance(messages, list):
-        found += [_turn(message) for message in messages if isinstance(message, Mapping)]
+        found += [_turn(item) for item in messages if isinstance(item, Mapping) and item.get("type") != "reasoning"]
     tools = request.get("tools")
     if isinstance(tools, list) and (names := [_tool_name(tool) for tool in tools if isinstance(tool, Mapping)]):
         found.append(("tools on offer", ", ".join(names)))
@@ -82,6 +84,8 @@ def render_reply(reply: Reply) -> str:
 def _turn(message: Mapping[str, Any]) -> tuple[str, str]:
     role = message.get("role") or message.get("type") or "unknown"
     parts = list(_texts(message.get("content", message.get("output"))))
+    if role == "assistant" and parts:
+        parts[0] = reasoning_blocks.split(parts[0])[1]
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else [message] if message.get("type") == "function_call" else []:
         function = call.get("function", call) if isinstance(call, Mapping) else {}
@@ -95,7 +99,7 @@ def _texts(content: Any) -> Iterator[str]:
         yield content
     elif isinstance(content, list):
         for part in content:
-            if isinstance(part, Mapping):
+            if isinstance(part, Mapping) and part.get("type") not in reasoning_fields.PARTS:
                 text = part.get("text", part.get("refusal"))
                 yield text if isinstance(text, str) else f"[{part.get('type', 'part')}]"
             elif isinstance(part, str):

@@ -19,7 +19,7 @@ FIELDS: Final = (
     "reasoning_content", "reasoning", "reasoning_text", "thinking", "reasoning_details", "thinking_blocks",
 )  # fmt: skip
 #: Types of parts of `content` that hold reasoning.
-_PARTS: Final = ("thinking", "reasoning", "reasoning_content", "thought")
+PARTS: Final = ("thinking", "reasoning", "reasoning_content", "thought")
 #: Keys of an object that hold its text.
 _TEXTS: Final = ("text", "thinking", "reasoning", "reasoning_content", "summary", "content")
 #: Objects are nested this deep at most: a part, its list of texts, a text.
@@ -34,7 +34,7 @@ def of_message(message: Mapping[str, Any]) -> str | None:
     content = message.get("content")
     if not isinstance(content, list):
         return None
-    return "".join(_text(part) for part in content if isinstance(part, Mapping) and part.get("type") in _PARTS) or None
+    return "".join(_text(part) for part in content if isinstance(part, Mapping) and part.get("type") in PARTS) or None
 
 
 def of_item(item: Mapping[str, Any]) -> str | None:

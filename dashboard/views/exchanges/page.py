@@ -56,7 +56,7 @@ def _choose_pairs(scope: Scope) -> PairFilter:
             values = catalogue.values(scope.task, scope.candidate, scope.window, dimension)
             segment = dimension, selection.choose("value", "Value", values)
         containing = selection.text(
-            "text", "Containing", help="Text in the request or in one of the replies, in upper or lower case."
+            "text", "Containing", help="Text in the request, a reply or its reasoning, in upper or lower case."
         )
         limit = int(selection.choose("rows", "At most", ROWS, help="The number of pairs to list, the newest first."))
     return PairFilter(

@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard.data import config
 from dashboard.ui import diff, filters, selection
-from dashboard.ui.text import dollars, escape_markdown, humanize, milliseconds, percent, timestamp
+from dashboard.ui.text import dollars, escape_markdown, humanize, milliseconds, percent, timestamp, whole
 from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
 from shadow.store.read.pairs import StoredPair
 
@@ -96,6 +96,20 @@ def _replies(trial: Trial, *, kept: bool) -> None:
                 st.code(diff.visible(text), language=None, wrap_lines=True)
             else:
                 st.html(diff.marked(pieces))
+            _reasoning(reply)
+
+
+def _reasoning(reply: Reply) -> None:
+    """The reply's reasoning, folded away: it is neither scored nor judged."""
+    tokens = reply.usage.reasoning_tokens if reply.usage else None
+    if not (reply.reasoning or tokens):
+        return
+    title = "Reasoning" if tokens is None else f"Reasoning: {whole(tokens)} tokens"
+    with st.expander(title, icon=":material/psychology:"):
+        if reply.reasoning:
+            st.code(diff.visible(diff.cut(reply.reasoning)), language=None, wrap_lines=True)
+        else:
+            st.caption("The endpoint counts these tokens and does not show the text.")
 
 
 def _facts(reply: Reply) -> str:
