@@ -45,9 +45,9 @@ def page_text(app: AppTest) -> str:
     return "\n".join(f"{getattr(each, 'label', '')} {each.value}" for part in parts for each in part)
 
 
-def store(url: str, *, task: str, at: datetime, id_: str = "one", **scored: Any) -> None:
-    """Store one pair; it agrees unless `scored` overrides that."""
-    reply = Reply(model="m", content="yes")
+def store(url: str, *, task: str, at: datetime, id_: str = "one", reply: Reply | None = None, **scored: Any) -> None:
+    """Store one pair with twice the same `reply`; it agrees unless `scored` overrides that."""
+    reply = reply or Reply(model="m", content="yes")
     exchange = Exchange(id=id_, task=task, at=at, request={"messages": []}, reply=reply)
     trial = Trial(exchange=exchange, kind="shadow", candidate="small", reply=reply, at=at)
     comparison = Comparison(scorer="exact", **({"agreement": 1.0} | scored))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -10,6 +10,7 @@ import pytest
 
 from dashboard.ui.text import escape_markdown
 from shadow.devstack.services.postgres import EmbeddedPostgres
+from shadow.records import Reply, Usage
 from shadow.settings import CONFIG_VARIABLE, POSTGRES_VARIABLE
 from tests.browser import world
 from tests.browser.pages import open_app, open_page, page_text, store
@@ -208,3 +209,22 @@ def test_a_page_without_data_says_what_is_missing_and_what_to_choose(
     store(postgres_url, task="old", at=datetime(2020, 1, 1, tzinfo=UTC))
     configure(postgres_url)
     assert words in page_text(open_page(page, **selections))
+
+
+def test_reasoning_is_folded_away_beside_the_reply_with_its_tokens(
+    configure: Callable[[str | None], None], postgres_url: str
+) -> None:
+    at = datetime.now(UTC) - timedelta(hours=1)
+    usage = Usage(prompt_tokens=5, completion_tokens=1_267, reasoning_tokens=1_260)
+    store(postgres_url, task="t", at=at, reply=Reply(model="m", content="yes", reasoning="THOUGHT\u202e", usage=usage))
+    store(postgres_url, task="t", at=at, id_="hidden", reply=Reply(model="m", content="yes", usage=usage))
+    configure(postgres_url)
+    app = open_page("exchanges", task="t", show="all pairs", exchange="one")
+    folded = [each for each in app.expander if each.label.startswith("Reasoning")]
+    assert [each.label for each in folded] == ["Reasoning: 1,260 tokens"] * 2
+    assert not any(each.proto.expanded for each in folded)
+    assert all("THOUGHT⟨U+202E⟩" in each.code[0].value for each in folded)
+    replies = "".join(each.proto.body for each in app.get("html"))
+    assert "THOUGHT" not in replies
+    hidden = open_page("exchanges", task="t", show="all pairs", exchange="hidden")
+    assert "counts these tokens and does not show the text" in page_text(hidden)

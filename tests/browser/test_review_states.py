@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 import streamlit as st
@@ -220,3 +221,19 @@ def test_none_of_several_candidates_is_named(review: Callable[..., AppTest], pos
     press(app, "tie")
     assert [label.candidate for label in labels(postgres_url)] == ["b-smaller"]
     assert "small" not in page_text(app)
+
+
+def test_a_reviewer_sees_no_reasoning_because_it_would_name_the_model(
+    review: Callable[..., AppTest], postgres_url: str
+) -> None:
+    [(trial, comparison)] = review_world.pairs(TASK, 1, world.last_hour())
+    thoughtful = msgspec.structs.replace(trial.reply, reasoning="THOUGHT", content="<think>THOUGHT</think>answer")
+    database = engine.connect(postgres_url)
+    with engine.transaction(database) as connection:
+        ingest.record_trials(connection, [(review_world.with_reply(trial, thoughtful), comparison)])
+    database.dispose()
+    app = review()
+    assert can_label(app)
+    shown = "".join(each.proto.body for each in app.get("html"))
+    assert "answer" in shown
+    assert "THOUGHT" not in shown + page_text(app)

@@ -168,6 +168,18 @@ async def test_secrets_a_model_makes_up_do_not_reach_the_topic(broker, topics, s
     assert trial.reply.content == "write to [email]"
 
 
+async def test_the_reasoning_of_a_trial_is_kept_apart_and_redacted(broker, topics, serve):
+    endpoint = ScriptedEndpoint([chat("<think>jane@example.com writes</think>\n\nrefund")])
+    (trial,) = await trials_of(an_exchange(1), settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1"))
+    assert (trial.reply.content, trial.reply.reasoning, trial.reply.failure) == ("refund", "[email] writes", None)
+
+
+async def test_a_trial_whose_reasoning_is_too_large_for_its_topic_goes_without_it(broker, topics, serve):
+    endpoint = ScriptedEndpoint([chat(f"<think>{'long ' * 300_000}</think>refund")])
+    (trial,) = await trials_of(an_exchange(1), settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1"))
+    assert (trial.reply.content, trial.reply.reasoning, trial.reply.failure) == ("refund", None, None)
+
+
 async def test_a_trial_too_large_for_its_topic_becomes_a_dead_letter(broker, topics, serve):
     settings = settings_for(broker, topics, candidate_url=serve(echo_app(content="long " * 300_000)) + "/v1")
     assert await trials_of(an_exchange(1), settings) == []

@@ -171,3 +171,13 @@ def test_scores_remain_when_the_payload_is_deleted(database, find):
     assert reverse.trial.exchange.served_by == "candidate"
     assert reverse.trial.exchange.reply.model == "small-7b"
     assert find(text="order") == []
+
+
+def test_reasoning_is_stored_beside_the_answer_and_that_of_older_rows_is_taken_out_of_it(database, find):
+    thoughtful = Reply(model="small-7b", content="delivery", reasoning="hm")
+    before = Reply(model="small-7b", content="<think>hm</think>delivery")
+    served = exchange(2, reply=Reply(model="gpt-x", content="hm\n</think>\n\ndelivery"))
+    store(database, [scored(1, reply=thoughtful), scored(2, exchange=served, reply=before)])
+    newer, older = find()[1].trial, find()[0].trial
+    assert newer.reply == older.reply == thoughtful
+    assert (older.exchange.reply.content, older.exchange.reply.reasoning) == ("delivery", "hm")

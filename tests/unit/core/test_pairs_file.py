@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -112,7 +113,7 @@ def chat(**message: object) -> dict[str, object]:
 
 
 DUMPED = {"role": "assistant", "content": "4", "refusal": None, "tool_calls": None, "audio": None, "annotations": None}
-RESPONSE = {
+RESPONSE: dict[str, Any] = {
     "object": "response", "status": "completed", "model": "m",
     "output": [{"type": "message", "content": [{"type": "output_text", "text": "4"}]}],
 }  # fmt: skip
@@ -142,6 +143,42 @@ def test_model_usage_calls_and_measured_fields_are_read_from_an_apis_whole_answe
     assert found is not None
     assert (found.model, found.tool_calls, found.latency_ms) == ("m", (ToolCall(name="f", arguments="{}"),), 812)
     assert found.usage == Usage(prompt_tokens=5, completion_tokens=1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"content": "4", "reasoning": "2+2"},
+        {"content": "4", "reasoning_content": "2+2"},
+        {**DUMPED, "reasoning_content": "2+2", "reasoning": None},
+        {**DUMPED, "reasoning_details": [{"type": "reasoning.text", "text": "2+2"}]},
+        {"content": "<think>2+2</think>4"},
+        {"content": "2+2\n</think>\n\n4"},
+        {"content": [{"type": "thinking", "thinking": "2+2"}, {"type": "text", "text": "4"}]},
+        chat(reasoning_content="2+2"),
+        {"message": {**DUMPED, "content": "<think>2+2</think>4"}},
+        {**RESPONSE, "output": [{"type": "reasoning", "summary": [{"text": "2+2"}]}, *RESPONSE["output"]]},
+    ],
+)
+def test_the_reasoning_of_a_recorded_reply_is_kept_apart_however_it_was_recorded(reply: dict[str, object]):
+    found = one(candidate=reply).candidate
+    assert found is not None
+    assert (found.content, found.reasoning, found.failure) == ("4", "2+2", None)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 5, "completion_tokens": 67, "reasoning_tokens": 60},
+        {"prompt_tokens": 5, "completion_tokens": 67, "completion_tokens_details": {"reasoning_tokens": 60}},
+        {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 72, "completion_tokens_details": None},
+        {"input_tokens": 5, "output_tokens": 67, "output_tokens_details": {"reasoning_tokens": 60}, "total_tokens": 72},
+    ],
+)
+def test_token_counts_may_be_recorded_as_an_api_reports_them(usage: dict[str, object]):
+    found = one(candidate={"content": "4", "usage": usage}).candidate
+    assert found is not None
+    assert found.usage == Usage(prompt_tokens=5, completion_tokens=67, reasoning_tokens=60)
 
 
 def test_null_is_absent():
@@ -202,8 +239,11 @@ REPLIES = st.builds(
     Reply,
     model=st.text(min_size=1),
     content=st.one_of(st.none(), st.text()),
+    reasoning=st.one_of(st.none(), st.text(st.characters(categories=["L", "P"]), min_size=1)),
     tool_calls=st.lists(st.builds(ToolCall, name=st.text(), arguments=st.text()), max_size=2).map(tuple),
-    usage=st.one_of(st.none(), st.builds(Usage, prompt_tokens=st.integers(0, 9))),
+    usage=st.one_of(
+        st.none(), st.builds(Usage, prompt_tokens=st.integers(0, 9), reasoning_tokens=st.none() | st.integers(0, 9))
+    ),
     latency_ms=st.one_of(st.none(), st.floats(0, 1e6)),
     cost_usd=st.one_of(st.none(), st.floats(0, 1)),
     confidence=st.one_of(st.none(), st.floats(0, 1)),

@@ -267,6 +267,7 @@ def exchange_with(private="", *, task="t", model="m", content=None, unit=None, t
         reply=Reply(
             model=f"{model}{private}",
             content=content or private,
+            reasoning=f"They are {private}.",
             refusal=private,
             finish_reason=private,
             failure_detail=f'{{"error": {{"message": "no such thing: {private}"',

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,10 +43,21 @@ def test_the_longest_text_gives_way_first():
     assert cut.reply.content == "yes"
 
 
+@pytest.mark.parametrize("thought", ["x", '"', "ü", "\x01"])
+def test_reasoning_gives_way_before_anything_that_is_compared_and_is_no_reason_for_the_flag(thought):
+    whole = exchange("x" * 1_000, content="y" * 2_000)
+    thoughtful = msgspec.structs.replace(whole, reply=msgspec.structs.replace(whole.reply, reasoning=thought * 20_000))
+    cut = sent(truncate.encode_within(thoughtful, source="s", limit=LIMIT))
+    assert cut.reply.reasoning.endswith("characters cut]")
+    assert msgspec.structs.replace(cut, reply=msgspec.structs.replace(cut.reply, reasoning=None)) == whole
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=3_000), max_size=8), st.text(max_size=9_000))
 def test_no_message_is_larger_than_the_limit(texts, content):
-    message = truncate.encode_within(exchange(*texts, content=content, arguments=content), source="s", limit=LIMIT)
+    large = exchange(*texts, content=content, arguments=content)
+    large = msgspec.structs.replace(large, reply=msgspec.structs.replace(large.reply, reasoning=content))
+    message = truncate.encode_within(large, source="s", limit=LIMIT)
     assert len(message.value) <= LIMIT
 
 

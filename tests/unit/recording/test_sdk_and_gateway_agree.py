@@ -91,14 +91,16 @@ def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:
 @st.composite
 def chats(draw: st.DrawFn) -> tuple[Api, str, bytes]:
     texts, written = draw(TEXTS), draw(TEXTS)
+    beside = {"reasoning_content": "hm"} if draw(st.booleans()) else {}
+    texts = ["<think>", "hm", "</think>", *texts] if draw(st.booleans()) else texts
     finish = draw(st.sampled_from(["stop", "length", "tool_calls"]))
     kind, field = draw(st.sampled_from([("function", "arguments"), ("custom", "input")]))
     if draw(st.booleans()):
         call = {"type": kind, kind: {"name": "f", field: "".join(written)}}
-        message = {"content": "".join(texts), "tool_calls": [call] if written else []}
+        message = {**beside, "content": "".join(texts), "tool_calls": [call] if written else []}
         whole = {"model": "big-0925", "choices": [{"message": message, "finish_reason": finish}], "usage": USAGE}
         return "chat", "application/json", json.dumps(whole).encode()
-    events = [delta(content=text) for text in texts]
+    events = [delta(**beside), *(delta(content=text) for text in texts)]
     events += [delta(tool_calls=[{"index": 0, kind: {"name": "", field: text}}]) for text in written]
     events += [delta(finish=finish), {"choices": [], "usage": USAGE}]
     return "chat", "text/event-stream; charset=utf-8", sse(events) + b"data: [DONE]\n\n"

@@ -12,6 +12,7 @@ from shadow.records import (
     Failure,
     Preference,
     Reply,
+    TaskKind,
     ToolCall,
     Trial,
     TrialKind,
@@ -227,3 +228,36 @@ def test_a_failure_reported_by_the_endpoint_stays():
     assert classified(say("x", refusal="no")).failure == "refusal"
     assert classified(say("x", finish_reason="content_filter")).failure == "refusal"
     assert classified(say("fine")).failure is None
+
+
+@pytest.mark.parametrize(
+    ("task", "content", "agreement"),
+    [
+        (LABELS, "<think>\n\n</think>\n\nrefund", 1),
+        (LABELS, "<think>\n\n</think>\n\nexchange", 0),
+        (LABELS, "exchange or refund?\n</think>\n\nrefund", 1),
+        (TaskSettings(frontier="f", kind="generation"), "<thinking>long thoughts about it</thinking>refund", 1),
+        (TaskSettings(frontier="f", scorer="exact"), "[THINK]exchange[/THINK]refund", 1),
+    ],
+)
+def test_reasoning_in_a_text_that_an_older_version_sent_is_never_scored(
+    task: TaskSettings, content: str, agreement: float
+):
+    trial, comparison = scored(pair(say("refund"), say(content)), task)
+    assert comparison.agreement == agreement
+    assert "think" not in (candidate_reply(trial).content or "")
+
+
+@pytest.mark.parametrize("kind", ["classification", "extraction", "generation", "reasoning"])
+def test_reasoning_beside_an_answer_changes_no_score(kind: TaskKind):
+    task = TaskSettings(frontier="f", kind=kind)
+    replies = say('{"a": 42}'), say('{"a": 41}')
+    thoughtful = say('{"a": 42}', reasoning="43? No."), say('{"a": 41}', reasoning="42")
+    assert compare(pair(*thoughtful, reference="42"), task) == compare(pair(*replies, reference="42"), task)
+
+
+def test_a_reply_that_is_reasoning_alone_is_empty_or_truncated():
+    for content in ("<think>hm</think>", "<think>hm", "<think></think>\n"):
+        assert compare(pair(say("refund"), say(content)), LABELS).unscored == "candidate_empty"
+        cut = say(content, finish_reason="length")
+        assert compare(pair(say("refund"), cut), LABELS).unscored == "candidate_truncated"

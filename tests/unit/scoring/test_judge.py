@@ -117,6 +117,30 @@ def test_tool_calls_refusals_and_images_are_rendered_as_data():
     assert (shown.frontier, shown.candidate) == ('[tool call] look({"at": "it"})', "[refusal] I will not.")
 
 
+def test_reasoning_is_in_no_question_and_changes_no_cached_verdict():
+    trial = a_trial({"messages": [{"role": "user", "content": "four?"}]}, "5", "4")
+    exchange = msgspec.structs.replace(
+        trial.exchange, reply=msgspec.structs.replace(trial.exchange.reply, reasoning="SECRET")
+    )
+    reply = msgspec.structs.replace(trial.reply, reasoning="SECRET")
+    thoughtful = build_question(msgspec.structs.replace(trial, exchange=exchange, reply=reply))
+    plain = build_question(trial)
+    assert thoughtful == plain
+    assert prompt.digest(thoughtful, None, model="j") == prompt.digest(plain, None, model="j")
+
+
+def test_the_reasoning_of_earlier_turns_is_in_no_question():
+    turns = [
+        {"role": "user", "content": "four?"},
+        {"role": "assistant", "content": "<think>SECRET</think>five", "reasoning_content": "SECRET"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "SECRET"}, {"type": "text", "text": "six"}]},
+        {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "SECRET"}], "summary": []},
+        {"role": "user", "content": "<think> is a tag"},
+    ]
+    shown = build_question(a_trial({"input": turns}, "a", "b")).request
+    assert shown == "user: four?\n\nassistant: five\n\nassistant: six\n\nuser: <think> is a tag"
+
+
 @pytest.mark.parametrize(
     "request_body",
     [{}, {"messages": 7}, {"messages": [1, {"content": 3}, {"role": None}]}, {"input": [{"type": "x", "output": {}}]}],
@@ -179,6 +203,7 @@ def test_a_change_of_the_prompt_comes_with_a_new_version():
         ' {"better": "A"}\n',
         '```json\n{"better": "A", "reason": ""}\n```',
         '<think>\nB? No.\n</think>\n\n{"better": "A"}',
+        'B? No.\n</think>\n\n```json\n{"better": "A"}\n```',
     ],
 )
 def test_an_answer_that_is_only_the_object_is_read(text):
