@@ -10,7 +10,8 @@ its time zone), request, and one of frontier and candidate. Reading takes consta
 size of the file. A broken line does not stop the rest: it is returned as a `BadLine` among the pairs.
 
 A reply may be written in our own fields, as `message.model_dump()` writes it, or as an API's whole answer; null means
-absent. A misspelled key is an error; any other unknown key is ignored.
+absent. A misspelled key is an error; any other unknown key is ignored. `reasoning` is the model's; it is also read from
+the fields in which servers send it, and taken out of `content`.
 
 Where only some pairs were selected for people or a judge, `label_probability` and
 `judge_probability` give the probability with which this one was.
