@@ -13,6 +13,7 @@ redactor         texts, JSON values and whole exchanges
 secrets          passwords, keys, authorization headers
 tokens           keys and tokens with a prefix that identifies the service
 contacts         e-mail addresses, phone and card numbers, IBANs
+placeholders     what stands in place of what is private
 custom_patterns  the patterns under [redaction.patterns]
 keys             which keys of a dictionary mark their values as secret
 pseudonyms       units, replaced by a keyed hash

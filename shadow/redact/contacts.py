@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from shadow.redact.placeholders import CARD, EMAIL, IBAN, PHONE
 from shadow.redact.spans import (
     accepted_spans,
     character_classes,
@@ -81,7 +82,7 @@ def _emails_around(text: str, sign: str) -> str:
         domain = _DOMAIN.match(text, at + len(sign)) if local else None
         if local and domain:
             done = domain.end()
-            spans.append((at - local.end(), done, "[email]"))
+            spans.append((at - local.end(), done, EMAIL))
         at = text.find(sign, max(at + 1, done))
     return replace_spans(text, spans)
 
@@ -92,7 +93,7 @@ def _ibans(text: str, normalized: str, classes: bytes) -> str:
     while at >= 0:
         end = _iban_end(normalized, at)
         if end is not None:
-            spans.append((at, end, "[iban]"))
+            spans.append((at, end, IBAN))
         at = classes.find(_IBAN_START, end or at + 1)
     return replace_spans(text, spans)
 
@@ -127,9 +128,9 @@ def _cards_and_phones(text: str, normalized: str, classes: bytes) -> str:
         before = context[: run.start() - begin].lower()
         announced = any(word in before for word in _PHONE_WORDS)
         for placeholder, pattern, accept, possible in (
-            ("[card]", _CARD, _card_end, digits >= 14),
-            ("[phone]", _PHONE, _phone_end, digits >= 9),
-            ("[phone]", _ANNOUNCED_NUMBER, _announced_phone_end, announced),
+            (CARD, _CARD, _card_end, digits >= 14),
+            (PHONE, _PHONE, _phone_end, digits >= 9),
+            (PHONE, _ANNOUNCED_NUMBER, _announced_phone_end, announced),
         ):
             if possible:
                 accepted = list(accepted_spans(context, pattern, accept, first - begin, end - begin))

@@ -12,12 +12,11 @@ from typing import Final
 import regex
 
 from shadow.errors import RedactionError
+from shadow.redact.placeholders import BUILT_IN
 from shadow.redact.spans import replace_spans
 
 #: Longest time that one pattern may search one text.
 _TIMEOUT_S: Final = 1.0
-
-_BUILT_IN: Final = ("email", "phone", "card", "iban", "secret")
 
 
 class CustomPatterns:
@@ -29,8 +28,8 @@ class CustomPatterns:
 
     def __init__(self, patterns: dict[str, str]) -> None:
         self._patterns = [(name, regex.compile(pattern), f"[{name}]") for name, pattern in patterns.items()]
-        names = sorted((*_BUILT_IN, *patterns), key=len, reverse=True)
-        self._placeholder = re.compile("|".join(re.escape(f"[{name}]") for name in names))
+        placeholders = sorted((*BUILT_IN, *(f"[{name}]" for name in patterns)), key=len, reverse=True)
+        self._placeholder = re.compile("|".join(map(re.escape, placeholders)))
 
     def replace(self, text: str) -> str:
         """`text` with all matches replaced. Raises RedactionError if a pattern takes too long."""

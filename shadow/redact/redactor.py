@@ -12,6 +12,7 @@ from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply
 from shadow.redact import contacts, pseudonyms, secrets
 from shadow.redact.keys import sensitivity
+from shadow.redact.placeholders import SECRET
 from shadow.settings import RedactionSettings, Settings
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{
 class Redactor:
     """Replaces e-mail addresses, phone and card numbers, IBANs and secrets by placeholders.
 
-    Placeholders are `[email]`, `[phone]`, `[card]`, `[iban]`, `[secret]` and, for the rules of
-    the settings, `[<name>]`. Redacting twice changes nothing more.
+    Placeholders are those of `shadow.redact.placeholders` and, for the patterns of the settings,
+    `[<name>]`. Redacting twice changes nothing more.
     """
 
     def __init__(self, settings: RedactionSettings | None = None, *, known: Collection[str] = ()) -> None:
@@ -174,7 +175,7 @@ class Redactor:
             return self.value(item)
         match sensitivity(key, item):
             case "secret":
-                return "[secret]"
+                return SECRET
             case "in context":
                 return self._in_context(f"{key}: ", self.value(item))
             case _:

@@ -4,6 +4,7 @@ import re
 from base64 import b64decode
 from typing import Final
 
+from shadow.redact.placeholders import SECRET
 from shadow.redact.spans import replace_matches, replace_spans, to_latin1
 from shadow.redact.tokens import replace_tokens
 
@@ -60,7 +61,7 @@ def _key_blocks(text: str) -> str:
     done = 0
     while begin := _KEY_BLOCK.search(text, done):
         end = _KEY_BLOCK_END.search(text, begin.end())
-        out += (text[done : begin.start()], "[secret]")
+        out += (text[done : begin.start()], SECRET)
         done = end.end() if end else len(text)  # no END line: the rest of the text may be part of the key
     return "".join([*out, text[done:]])
 
@@ -70,11 +71,11 @@ def _authorization(text: str) -> str:
     lower = to_latin1(text).lower()
     if b"bearer" in lower:
         text = replace_matches(
-            text, _BEARER, "[secret]", lambda _, match: match.end() if _has_digit(match["value"]) else None
+            text, _BEARER, SECRET, lambda _, match: match.end() if _has_digit(match["value"]) else None
         )
     if b"basic" in lower:
         text = replace_matches(
-            text, _BASIC, "[secret]", lambda _, match: match.end() if _is_login(match["value"]) else None
+            text, _BASIC, SECRET, lambda _, match: match.end() if _is_login(match["value"]) else None
         )
     return text
 
@@ -98,7 +99,7 @@ def _assignments(text: str) -> str:
             name = pattern.match(text, at)
             value = _ASSIGNED.match(text, name.end()) if name else None
             if value and (word not in _ALSO_PROSE or _is_random(value[value.lastgroup or 0])):
-                spans.append((*value.span(value.lastgroup or 0), "[secret]"))
+                spans.append((*value.span(value.lastgroup or 0), SECRET))
             at = lower.find(word, value.end() if value else at + 1)
     return replace_spans(text, sorted(spans))
 
@@ -114,14 +115,14 @@ def _is_random(text: str) -> bool:
 def _url_logins(text: str) -> str:
     if "@" not in text or "://" not in text:
         return text
-    return replace_matches(text, _URL_LOGIN, "[secret]", lambda _, match: match.end("value"))
+    return replace_matches(text, _URL_LOGIN, SECRET, lambda _, match: match.end("value"))
 
 
 def _webhooks_and_azure(text: str) -> str:
     if ":" in text and "://" in text and "hook" in text:
-        text = replace_matches(text, _WEBHOOK, "[secret]", lambda _, match: match.end())
+        text = replace_matches(text, _WEBHOOK, SECRET, lambda _, match: match.end())
     if "~" in text and "Q~" in text:
-        text = replace_matches(text, _AZURE_SECRET, "[secret]", lambda _, match: match.end())
+        text = replace_matches(text, _AZURE_SECRET, SECRET, lambda _, match: match.end())
     return text
 
 

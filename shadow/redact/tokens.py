@@ -8,6 +8,7 @@ nothing for texts without such words.
 import re
 from typing import Final
 
+from shadow.redact.placeholders import SECRET
 from shadow.redact.spans import replace_spans, to_latin1, unescape_separators
 
 _WORDS: Final = bytes(c if bytes((c,)).isalnum() or c in b"_-+/" else ord(" ") for c in range(256)).translate(
@@ -85,7 +86,7 @@ def replace_tokens(text: str) -> str:
             position = token.end() if token else start.start() + 1
             if token and _RANDOM.search(unescaped, start.end(), token.end()):
                 done = token.end()
-                spans.append((token.start(), done, "[secret]"))
+                spans.append((token.start(), done, SECRET))
         at = words.find(_LONG_WORD, max(end, done))
     return replace_spans(text, spans)
 
