@@ -9,7 +9,7 @@ clock, because it detects that nothing arrives.
 
 detectors    all detectors of a task, and one hour of rollups passed through them
 hours        which hours are complete
-rate_drift   a rate above its baseline for the hour of the week; used by the next three
+rate_drift   a rate above its baseline for the hour of the week; regret, failures and ceiling use it
 regret       regret has risen
 failures     the candidate fails more often
 ceiling      the frontier disagrees with itself, or fails, more often

@@ -60,9 +60,6 @@ JUDGED_KEY: Final = Key("", "", HOURS, "judged")
 FLOW_KEY: Final = Key("", "", FLOW, "")
 JUDGE_KEY: Final = Key("", "", judge.DETECTOR, "")
 
-#: Detectors that learn a baseline, and can be made to learn it again.
-LEARNING_DETECTORS: Final = (regret.DETECTOR, failures.DETECTOR, ceiling.DETECTOR, judge.DETECTOR)
-
 _TYPES: Final[dict[str, type[State]]] = {
     regret.DETECTOR: RateDriftState,
     failures.DETECTOR: RateDriftState,
@@ -73,6 +70,9 @@ _TYPES: Final[dict[str, type[State]]] = {
     FLOW: FlowState,
     HOURS: HoursState,
 }
+
+#: Detectors that learn a baseline, and can be made to learn it again.
+LEARNING_DETECTORS: Final = tuple(name for name, state in _TYPES.items() if state in (RateDriftState, JudgeState))
 
 
 class DetectorEvent(NamedTuple):

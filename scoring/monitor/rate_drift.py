@@ -1,4 +1,4 @@
-"""A rate has risen above its baseline for the hour of the week; `regret`, `failures` and `ceiling` use it.
+"""A rate has risen above its baseline for the hour of the week; the detectors of a rate are built on it.
 
 The detector learns for a week of event time (and at least a hundred rows), hour by hour. Then it
 fits the baseline, once, and the e-detector of `scoring.stats.detection.drift` bets against it from

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from scoring.compare import compare, scored
 from scoring.refusals import classified, is_refusal
+from scoring.scorers import SCORERS
 from shadow.records import (
     Exchange,
     Failure,
@@ -189,7 +190,7 @@ def test_scores_are_rounded_to_millionths():
     assert found.agreement == 0.666667
 
 
-@given(st.text(), st.text(), st.sampled_from(["label", "numeric", "json", "text", "exact", "tool_calls"]))
+@given(st.text(), st.text(), st.sampled_from(sorted(SCORERS)))
 def test_no_text_makes_it_raise_and_every_score_is_in_range(a: str, b: str, scorer: str):
     found = compare(pair(say(a), say(b), reference=a), None, scorer=scorer)
     assert (found.agreement is None) == (found.unscored is not None)
