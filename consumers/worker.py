@@ -18,12 +18,12 @@ from consumers.runtime.health import ConsumerHealth
 from consumers.runtime.service import Service
 from shadow import wire
 from shadow.openai_api import replies
+from shadow.policy.relation import relation
 from shadow.policy.trials import PlannedTrial, trials_for
-from shadow.records import CaptureCounts, Exchange, Reply, Trial
+from shadow.records import INELIGIBLE, CaptureCounts, Exchange, Reply, Trial, was_cut
 from shadow.redact import Redactor
 from shadow.settings import Settings
 from shadow.upstream import Endpoint
-from shadow.upstream.request import relation
 
 
 def run(settings: Settings) -> None:
@@ -110,7 +110,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - as above
             await self._send_dead_letter(message, error, exchange.id, exchange.task)
         else:
-            self._trials.labels(plan.kind, plan.candidate, reply.failure or "answered").inc()
+            self._trials.labels(plan.kind, plan.candidate, _outcome(reply)).inc()
 
     async def _ask(self, exchange: Exchange, plan: PlannedTrial) -> Reply:
         sent_name = self._settings.sent_name(plan.model)
@@ -127,6 +127,8 @@ class Worker:
             exchange.request,
             api=exchange.api,
             written_for=relation(self._settings, origin=origin, asked=plan.model),
+            prompt_cut=was_cut(exchange, "request"),
+            prompt_tokens=exchange.reply.usage.prompt_tokens if exchange.reply.usage else None,
             trial=True,
             fresh_for_s=fresh_for_s,
         )
@@ -137,3 +139,7 @@ class Worker:
         letter = dead_letter(message, error, stage="worker", identity=identity, task=task)
         await self._producer.send(self._settings.kafka.topics.deadletters, letter)
         self._health.dead_letters.labels(letter.reason).inc()
+
+
+def _outcome(reply: Reply) -> str:
+    return f"{INELIGIBLE}{reply.ineligible}" if reply.ineligible else reply.failure or "answered"

@@ -11,6 +11,8 @@ agreement or as disagreement:
     frontier_<failure>, candidate_<failure>   that reply is a failure; the frontier's comes first,
                                               because without it there is nothing to compare with
     not_sampled, expired, not_asked           there was no trial, and why
+    ineligible:<reason>                       the model cannot serve such a request (`records.Ineligibility`)
+    reply_cut                                 the served reply was too large to be kept whole
     candidate_not_recorded, …                 the file holds no such reply, and none was fetched
     unknown_scorer, scorer_misconfigured      the settings name a scorer or options that do not exist
 
@@ -24,10 +26,20 @@ import msgspec
 
 from scoring import refusals
 from scoring.scorers import SCORERS, Scorer, Unreadable, name_for, scorer_problems
-from shadow.aggregates.regret_sources import net_by_source, were_seen
+from shadow.aggregates.regret_sources import SEEN, net_by_source, were_seen
 from shadow.openai_api.replies import with_reasoning_apart
 from shadow.policy import sampling
-from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
+from shadow.policy.trials import REPLY_CUT
+from shadow.records import (
+    INELIGIBILITIES,
+    INELIGIBLE,
+    Comparison,
+    Reply,
+    Trial,
+    candidate_reply,
+    frontier_reply,
+    was_cut,
+)
 from shadow.settings import TaskSettings
 
 #: Decimal places of scores. Rounded, so that every machine adds up the same numbers.
@@ -55,7 +67,8 @@ def scored(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None
     candidate = refusals.classified(with_reasoning_apart(candidate_reply(trial)))
     name = _scorer_name(frontier, candidate, task, scorer)
     scores = _Scores()
-    reason = _unscored_reason(frontier, candidate) or _misconfigured(name, task)
+    reason = _unasked_reason(trial, frontier, candidate) or _unscored_reason(frontier, candidate)
+    reason = reason or _misconfigured(name, task)
     if reason is None:
         frontier, candidate, scores = _score(SCORERS[name], trial, frontier, candidate, _options(name, task))
         reason = _unscored_reason(frontier, candidate)
@@ -127,6 +140,20 @@ def _read(scorer: Scorer, trial: Trial, reply: Reply, options: dict[str, Any]) -
         return reply, scorer.read(reply, trial.exchange.request, options)
     except Unreadable as error:
         return msgspec.structs.replace(reply, failure="malformed", failure_detail=str(error)[:300]), None
+
+
+def _unasked_reason(trial: Trial, frontier: Reply, candidate: Reply) -> str | None:
+    """Why the two replies are no answers to the same request; None if they may be."""
+    for reply in (candidate, frontier):
+        if reply.failure == "ineligible":
+            # Replies come from other processes and files, which could invent any number of reasons.
+            return f"{INELIGIBLE}{reply.ineligible if reply.ineligible in INELIGIBILITIES else 'other'}"
+    exchange = trial.exchange
+    if not exchange.truncated or trial.reply.failure_detail == "not_sampled" or exchange.reply.failure not in SEEN:
+        return None
+    if was_cut(exchange, "request"):
+        return f"{INELIGIBLE}prompt_cut"
+    return REPLY_CUT if was_cut(exchange, "reply") else None
 
 
 def _unscored_reason(frontier: Reply, candidate: Reply) -> str | None:

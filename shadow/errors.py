@@ -17,7 +17,6 @@
     │   └── ReadTimeout          the endpoint sent nothing for too long  (shadow.gateway.http.connections)
     ├── Unreadable               a reply holds nothing to compare        (scoring.scorers.scorer)
     ├── TooManyReferencesError   a JSON schema refers in circles         (scoring.scorers.json_schema)
-    ├── UnaskableError           only another server can answer it       (shadow.upstream.request)
     ├── RedactionError           a text could not be searched for what is private; it goes nowhere
     ├── DevstackError            an embedded service could not be started
     └── UsageError               a command was given something it cannot work with

@@ -8,7 +8,7 @@ a scorer turns each trial into a `Comparison`. A message that cannot be processe
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -17,6 +17,8 @@ TrialKind: TypeAlias = Literal["shadow", "reverse", "ceiling"]
 Api: TypeAlias = Literal["chat", "responses"]
 TaskKind: TypeAlias = Literal["classification", "extraction", "generation", "reasoning"]
 Preference: TypeAlias = Literal["frontier", "candidate", "tie"]
+Modality: TypeAlias = Literal["text", "image", "audio", "video", "file"]
+Part: TypeAlias = Literal["request", "reply"]
 RegretSource: TypeAlias = Literal["human", "reference", "judge"]
 
 #: Why a request has no usable reply. A failure never counts as a disagreement.
@@ -31,7 +33,8 @@ Failure: TypeAlias = Literal[
     "refusal",  # the model declined to answer
     "empty",  # the answer has neither text nor tool calls; at most reasoning
     "expired",  # the exchange was too old for a trial; no request was sent
-    "not_asked",  # no request was sent: the served reply had failed, or the request refers to what one server has
+    "not_asked",  # no request was sent: the served reply had failed, or was not kept whole
+    "ineligible",  # the model cannot serve such a request; see `Ineligibility`
 ]
 
 #: Why a reply has no confidence although its model is said to report log-probabilities.
@@ -42,8 +45,32 @@ NoConfidence: TypeAlias = Literal[
     "not_aligned",  # the tokens of the answer cannot be told from those of reasoning and markup
 ]
 
-#: Failures without a request to the model: they do not count against it.
-NOT_SENT: Final[tuple[Failure, ...]] = ("not_asked", "expired")
+#: Failures that do not count against the model: it was not asked, or could not have served the request.
+NOT_COUNTED: Final[tuple[Failure, ...]] = ("not_asked", "expired", "ineligible")
+
+#: Why a model cannot serve a request, or cannot be asked the same.
+Ineligibility: TypeAlias = Literal[
+    "prompt_cut",  # the recorded request is not whole, because it was too large for its message
+    "provider_state",  # it refers to what one server keeps: an earlier response, a conversation, a prompt, a file
+    "builtin_tool",  # it offers a tool that one server runs: a web search, a code interpreter, an MCP connector
+    "image_input",  # it holds an image, which the model cannot read; the next three likewise
+    "audio_input",
+    "video_input",
+    "file_input",
+    "audio_output",  # it asks for a spoken answer
+    "context_length",  # it is longer than the model's context
+    "api_unsupported",  # it uses an API that the endpoint does not have
+    "tools_unsupported",  # it offers tools, and the model cannot call any
+    "logprobs_unsupported",  # it asks for log-probabilities, and the endpoint reports none
+    "parameter_unsupported",  # it has another parameter that the endpoint does not have
+    "request_too_large",  # the endpoint accepts no body of its size
+    "media_unreachable",  # it refers to an image or a file that the endpoint could not download
+]
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+INELIGIBILITIES: Final[tuple[Ineligibility, ...]] = get_args(Ineligibility)
+
+#: The beginning of the unscored reason of a pair for which the model was not eligible.
+INELIGIBLE: Final = "ineligible:"
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,7 +116,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     where the model has no known price. `confidence`, in [0, 1], is the geometric mean of the probabilities
     of the answer's tokens (for tool calls, of those of the arguments), and `token_probabilities` has more
     of them; see `shadow.openai_api.log_probabilities`. Where they were asked for and are missing,
-    `confidence_reason` says why.
+    `confidence_reason` says why. `ineligible` is the `Ineligibility` behind the failure of that name.
     """
 
     model: str
@@ -108,6 +135,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure: Failure | None = None
     failure_detail: str | None = None
     status: int | None = None
+    ineligible: str | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -118,6 +146,9 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     application sent, redacted. `reference` is the right answer and `label`/`judge` a person's/judge's
     preference, where already known; `label_probability`/`judge_probability`, in (0, 1], is the
     probability with which the pair was selected for labelling/judging.
+
+    `truncated`: bytes were left out, because there were too many. `cut` names what is not whole for that reason, the
+    request or the reply; it is None in records of older versions, see `was_cut`.
     """
 
     id: str
@@ -137,6 +168,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     judge_probability: float = 1.0
     traceparent: str | None = None
     truncated: bool = False
+    cut: tuple[Part, ...] | None = None
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -217,3 +249,15 @@ def frontier_reply(trial: Trial) -> Reply:
 def candidate_reply(trial: Trial) -> Reply:
     """The candidate's reply of a pair; for a ceiling, the frontier's second reply."""
     return trial.reply if trial.kind != "reverse" else trial.exchange.reply
+
+
+def was_cut(exchange: Exchange, part: Part) -> bool:
+    """Whether something was left out of this part. Records of older versions do not say which part it was."""
+    if exchange.cut is not None:
+        return part in exchange.cut
+    return exchange.truncated and part == "request"
+
+
+def is_ineligible(unscored: str) -> bool:
+    """Whether this unscored reason says that the model was not eligible."""
+    return unscored.startswith(INELIGIBLE)

@@ -158,6 +158,14 @@ MEASURES: Final[dict[str, Explanation]] = {
         excludes="Unscored pairs never count as 0, nor as agreement. Exchanges that sampling left out are not among "
         "the pairs here.",
     ),
+    "eligible": Explanation(
+        title="Eligible",
+        what="Whether the candidate could serve the request at all: its API, tools, images and length, and no state "
+        "that only the frontier's server keeps.",
+        how="By what shadow.toml declares of the model, and by the errors of its endpoint. A request that is not "
+        "eligible is neither a failure of the candidate nor a disagreement.",
+        excludes="Pairs that sampling left out.",
+    ),
     "prices": Explanation(
         title="Latency, cost, failures",
         what="The median (p50) and the 99th percentile (p99) of the times to the last byte, and the mean cost of a "
@@ -190,8 +198,9 @@ MEASURES: Final[dict[str, Explanation]] = {
         title="Where every exchange went",
         what="Two sums that must add up: no exchange is lost without being counted.",
         how="*Accepted*: chosen by sampling and handed to the publisher. *Mirrored*: seen on the topic. "
-        "*Compared*: both replies scored. *Unscored*: answered, but not scored. *Dead-lettered*: could not be "
-        "processed, and stored for inspection. *Expired*: too old when its turn came. *In flight*: no outcome yet.",
+        "*Compared*: both replies scored. *Unscored*: answered, but not scored. *Not eligible*: the candidate cannot "
+        "serve such a request. *Dead-lettered*: could not be processed, and stored for inspection. *Expired*: too old "
+        "when its turn came. *In flight*: no outcome yet.",
         excludes="The window: these counts start when the database was set up.",
     ),
     "labelling": Explanation(

@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from shadow.records import INELIGIBLE
+
 _PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
 
 #: After parsing, these make a bare address, an e-mail address or an emoji code.
@@ -93,5 +95,5 @@ def duration(span: timedelta) -> str:
 
 
 def humanize(reason: str) -> str:
-    """A machine-readable word such as `no_reference` with spaces."""
-    return reason.replace("_", " ")
+    """A machine-readable word such as `no_reference` or `ineligible:prompt_cut` with spaces."""
+    return reason.replace("_", " ").replace(INELIGIBLE, f"{INELIGIBLE} ")

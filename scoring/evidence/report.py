@@ -88,7 +88,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 class TaskEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence about one candidate on one task.
 
-    `n` counts pairs; those in `unscored`, by reason, are in no other number. `regret` is that of
+    `n` counts pairs; those in `unscored`, by reason, are in no other number but `ineligible`, which counts
+    those that the candidate cannot serve (in `unscored` as `ineligible:<reason>`). `regret` is that of
     the strongest source with enough pairs; `regret_by_source` holds the regret of each source.
     `failures` counts the candidate's failed replies by kind, `frontier_failures` the frontier's;
     `asked` counts the pairs for which each model was asked, the denominator of both. `ttft_ms` is the
@@ -101,6 +102,7 @@ class TaskEvidence(msgspec.Struct, frozen=True, kw_only=True):
     window: Window
     n: int
     unscored: dict[str, int]
+    ineligible: dict[str, int]
     agreement: Estimate | None
     agreement_reason: Reason = UNSET
     ceiling: Estimate | None
@@ -225,6 +227,7 @@ def _task(
         window=Window(since=min(group.hours), until=max(group.hours) + timedelta(hours=1)),
         n=tally.pairs,
         unscored=unscored,
+        ineligible=counters.ineligible(tally),
         agreement=agreement,
         agreement_reason=_reason_if_none(agreement, _NO_SCORE),
         ceiling=estimates([ceiling])[0],

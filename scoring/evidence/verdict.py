@@ -13,6 +13,7 @@ import msgspec
 
 from scoring.evidence.estimates import Estimate
 from shadow.aggregates.counters import NOT_SAMPLED
+from shadow.records import is_ineligible
 from shadow.settings import TaskSettings
 
 #: Accepted mean regret for a task without settings.
@@ -61,9 +62,9 @@ def _objections(pairs: int, unscored: Mapping[str, int], regret: Estimate) -> li
     found = []
     if regret.source == "judge":
         found.append(JUDGE_ALONE)
-    # Pairs that sampling left out have no trial, and would dilute the share of failures.
-    sampled = pairs - unscored.get(NOT_SAMPLED, 0)
-    failed = sum(n for reason, n in unscored.items() if reason.startswith("candidate_")) / max(sampled, 1)
+    # Pairs that sampling left out, or that the candidate cannot serve, would dilute the share of failures.
+    left_out = sum(n for reason, n in unscored.items() if reason == NOT_SAMPLED or is_ineligible(reason))
+    failed = sum(n for reason, n in unscored.items() if reason.startswith("candidate_")) / max(pairs - left_out, 1)
     if failed > MAX_FAILED_SHARE:
         found.append(f"the candidate failed on {failed:.1%} of the pairs, and those are not in the regret")
     return found

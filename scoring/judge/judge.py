@@ -30,6 +30,8 @@ PARAMETER_VARIANTS: Final[tuple[dict[str, Any], ...]] = (
 
 #: Statuses with which an endpoint rejects this request, rather than our key or address.
 _BAD_REQUEST: Final = (400, 413, 422)
+#: Failures with which an endpoint refuses the question, or its parameters.
+_REFUSED: Final = ("rejected", "ineligible")
 #: Failures after which asking later may bring an answer.
 _TRANSIENT: Final = ("timeout", "endpoint_error", "rate_limited", "interrupted")
 
@@ -132,7 +134,7 @@ class Judge:
             if isinstance(read, Answer):
                 self.proven = True
                 return read
-            if read.reason in _TRANSIENT or read.reason == "rejected" or not attempts_left:
+            if read.reason in _TRANSIENT or read.reason in _REFUSED or not attempts_left:
                 return JudgeFailure(reason=read.reason, detail=read.detail, retryable=self._is_retryable(reply))
         raise AssertionError("the last attempt returns")
 
@@ -153,7 +155,9 @@ class Judge:
         return reply
 
     def _is_retryable(self, reply: Reply) -> bool:
-        if reply.failure == "rejected":
+        if reply.failure in _REFUSED:
+            if reply.status is None:  # not even sent: the question is longer than the model's context
+                return False
             return not (self.proven and reply.status in _BAD_REQUEST)
         return reply.failure in _TRANSIENT
 

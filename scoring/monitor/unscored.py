@@ -16,6 +16,7 @@ from scoring.monitor.figures import percent
 from scoring.monitor.recovery import HOUR, STALE, STALE_AFTER
 from shadow.aggregates import counters
 from shadow.aggregates.tally import Tally
+from shadow.records import is_ineligible
 
 DETECTOR: Final = "coverage"
 UNSCORED: Final = "unscored"
@@ -45,8 +46,10 @@ def step(
 ) -> tuple[UnscoredState, Event | None]:
     """One hour of a candidate's pairs of one kind."""
     reasons = Counter(state.reasons) + Counter(counters.unscored(tally))
-    del reasons[counters.NOT_SAMPLED]
-    pairs = state.pairs + counters.sampled(tally)
+    # Some pairs were never meant to be scored.
+    for reason in [reason for reason in reasons if reason == counters.NOT_SAMPLED or is_ineligible(reason)]:
+        del reasons[reason]
+    pairs = state.pairs + counters.eligible(tally)
     since = state.since or hour
     if pairs < MIN_PAIRS:
         return msgspec.structs.replace(state, last=hour, since=since, pairs=pairs, reasons=dict(reasons)), None

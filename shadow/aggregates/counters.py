@@ -6,7 +6,7 @@
 from typing import Final
 
 from shadow.aggregates.tally import Tally
-from shadow.records import NOT_SENT, Role
+from shadow.records import INELIGIBLE, NOT_COUNTED, Role
 
 #: The beginning of the names of the counters of unscored pairs; the reason follows.
 UNSCORED: Final = "unscored:"
@@ -33,15 +33,25 @@ def sampled(tally: Tally) -> int:
     return tally.pairs - tally.counts[NOT_SAMPLED_COUNTER]
 
 
+def ineligible(tally: Tally) -> dict[str, int]:
+    """Pairs whose model cannot serve such a request, by reason."""
+    return _with_prefix(tally, UNSCORED + INELIGIBLE)
+
+
+def eligible(tally: Tally) -> int:
+    """Sampled pairs whose model could serve the request."""
+    return sampled(tally) - sum(ineligible(tally).values())
+
+
 def failures(tally: Tally, role: Role) -> dict[str, int]:
-    """Failed replies of one side, by kind. A model that was not asked did not fail."""
-    return {kind: n for kind, n in _with_prefix(tally, failure_prefix(role)).items() if kind not in NOT_SENT}
+    """Failed replies of one side, by kind. A model that was not asked, or is not eligible, did not fail."""
+    return {kind: n for kind, n in _with_prefix(tally, failure_prefix(role)).items() if kind not in NOT_COUNTED}
 
 
 def asked(tally: Tally, role: Role) -> int:
-    """Pairs for which this side's model was asked: the denominator of `failures`, of refusals among them."""
+    """Pairs for which this side's model was asked, and was eligible: the denominator of `failures`."""
     start = failure_prefix(role)
-    return max(0, tally.pairs - sum(tally.counts[start + kind] for kind in NOT_SENT))
+    return max(0, tally.pairs - sum(tally.counts[start + kind] for kind in NOT_COUNTED))
 
 
 def _with_prefix(tally: Tally, prefix: str) -> dict[str, int]:

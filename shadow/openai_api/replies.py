@@ -16,7 +16,7 @@ from shadow.openai_api.error_bodies import ReportedError, read_error, reported_e
 from shadow.openai_api.json_text import DECODE_ERRORS, decode, joined
 from shadow.openai_api.log_probabilities import LogProbabilities
 from shadow.openai_api.usage import usage_of
-from shadow.records import Api, Failure, Reply, ToolCall, Usage
+from shadow.records import Api, Failure, Ineligibility, Reply, ToolCall, Usage
 
 #: `finish_reason` (chat) and `incomplete_details.reason` (responses) of an answer cut off at a token limit.
 TRUNCATION_REASONS: Final = ("length", "max_output_tokens", "max_tokens")
@@ -54,6 +54,11 @@ def read_bytes(api: Api, body: bytes, *, model: str = "") -> Reply:
 def failed(model: str, failure: Failure, detail: str, *, status: int | None = None) -> Reply:
     """The reply of a request that failed."""
     return Reply(model=joined(model), failure=failure, failure_detail=joined(detail[:500]), status=status)
+
+
+def ineligible(model: str, reason: Ineligibility, detail: str, *, status: int | None = None) -> Reply:
+    """The reply of a model that cannot serve the request."""
+    return msgspec.structs.replace(failed(model, "ineligible", detail, status=status), ineligible=reason)
 
 
 def with_error(reply: Reply, error: ReportedError) -> Reply:

@@ -16,7 +16,8 @@ the fields in which servers send it, and taken out of `content`.
 Where only some pairs were selected for people or a judge, `label_probability` and
 `judge_probability` give the probability with which this one was.
 
-Exported lines also hold what a round trip needs: `unit`, `api`, `candidate_name` (the candidate's
+Exported lines also hold what a round trip needs: `unit`, `api`, `cut` (which of request and reply was too
+large to be kept whole), `candidate_name` (the candidate's
 configured name, where its replies have another one), and `"id_scope": "global"` for ids that are
 unique over all tasks. Other ids are unique within their task and become `task/id` in the store, so
 that two teams may both count from 1.

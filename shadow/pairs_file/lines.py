@@ -12,7 +12,20 @@ from shadow.openai_api.recorded_reply import refuse_misspelled, tool_call
 from shadow.openai_api.replies import with_reasoning_apart
 from shadow.openai_api.usage import usage_of
 from shadow.pairs_file.file_chunks import MAX_LINE, TOO_LONG, BadLine, Chunk, chunks
-from shadow.records import Api, Exchange, Preference, Reply, Role, Trial, Usage, candidate_reply, frontier_reply
+from shadow.records import (
+    PARTS,
+    Api,
+    Exchange,
+    Part,
+    Preference,
+    Reply,
+    Role,
+    Trial,
+    Usage,
+    candidate_reply,
+    frontier_reply,
+    was_cut,
+)
 
 #: `failure_detail` of a reply that the file does not hold and that was not fetched.
 NOT_RECORDED: Final = "not_recorded"
@@ -66,6 +79,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     api: Api | None = None
     candidate_name: str | None = None
     id_scope: Literal["task", "global"] = "task"
+    cut: tuple[Part, ...] = ()
 
 
 class RecordedPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +183,7 @@ def _fields_of(trial: Trial) -> dict[str, Any]:
         "judge_probability": _unless_certain(exchange.judge_probability),
         "inclusion_probability": trial.inclusion_probability,
         "unit": exchange.unit,
+        "cut": [part for part in PARTS if was_cut(exchange, part)] or None,
         "candidate_name": trial.candidate,
     }
     return {name: value for name, value in written.items() if value is not None and value != {}}
@@ -242,6 +257,8 @@ def _pair(number: int, line: _Line) -> RecordedPair:
         label_probability=line.label_probability,
         judge=line.judge,
         judge_probability=line.judge_probability,
+        truncated=bool(line.cut),
+        cut=line.cut or None,
     )
     frontier, candidate = _recorded(line.frontier, "frontier"), _recorded(line.candidate, "candidate")
     return RecordedPair(

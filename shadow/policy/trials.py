@@ -16,7 +16,7 @@ from typing import Final
 
 from shadow.errors import WireError
 from shadow.policy.sampling import chosen
-from shadow.records import Exchange, Failure, TrialKind
+from shadow.records import Exchange, Failure, TrialKind, was_cut
 from shadow.settings import Settings, TaskSettings
 
 #: Failures after which there is no served answer to compare with. A refused, truncated or empty answer
@@ -25,13 +25,16 @@ NOTHING_SERVED: Final[frozenset[Failure]] = frozenset(
     {"timeout", "endpoint_error", "rate_limited", "rejected", "interrupted", "malformed"}
 )
 
+#: Why no model is asked if the served reply was too large to be kept whole: there is nothing to compare with.
+REPLY_CUT: Final = "reply_cut"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedTrial:
     """One planned trial. `model` is the name in [models] of the model to ask.
 
     `inclusion_probability` is the probability, in (0, 1], that this pair exists. `unasked` is the
-    reason why no model is asked, or None: `not_sampled`, or `served_<failure>`.
+    reason why no model is asked, or None: `not_sampled`, `reply_cut` or `served_<failure>`.
     """
 
     kind: TrialKind
@@ -51,6 +54,8 @@ def trials_for(exchange: Exchange, settings: Settings) -> tuple[PlannedTrial, ..
         raise WireError("unknown_task", f"task {exchange.task!r} is not in [tasks]")
     failure = exchange.reply.failure
     unasked = f"served_{failure}" if failure in NOTHING_SERVED else None
+    if unasked is None and was_cut(exchange, "reply") and not was_cut(exchange, "request"):
+        unasked = REPLY_CUT
     if exchange.served_by == "candidate":
         return (_reverse(exchange, task, settings, unasked),)
     planned = tuple(

@@ -1,5 +1,11 @@
-"""An exchange as a Kafka message no larger than allowed: reasoning is cut first, then the longest texts."""
+"""An exchange as a Kafka message no larger than allowed.
 
+Reasoning is cut first, then images and files are left out, then the longest texts are cut.
+
+What is left out of a request makes it another request: `Exchange.cut` says so, and no model is asked it.
+"""
+
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -7,8 +13,17 @@ import msgspec
 
 from shadow import wire
 from shadow.errors import DroppedError, WireError
-from shadow.records import Exchange, Reply
+from shadow.records import PARTS, Exchange, Part, Reply, was_cut
 from shadow.wire import Message
+
+#: A data URL: its type, and its data.
+_DATA_URL: Final = re.compile(r"data:([\w.+/-]{0,99})[^,]{0,99},")
+#: Keys of files in base64 without an address.
+_BASE64_KEYS: Final = ("data", "file_data", "b64_json")
+#: Smaller images and files are not worth leaving out.
+_MIN_MEDIA_CHARACTERS: Final = 1_000
+#: An address is kept whole or not at all: a part of it would lead elsewhere.
+_ADDRESS: Final = re.compile(r"https?://\S{1,8000}")
 
 #: No text is cut below this many bytes; an exchange that is still too large then is dropped.
 _MIN_TEXT_BYTES: Final = 200
@@ -19,7 +34,7 @@ _MAX_ROUNDS: Final = 8
 
 
 def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
-    """The message of `exchange`. A value above `limit` bytes is truncated, and flagged `truncated`.
+    """The message of `exchange`. A value above `limit` bytes is truncated, and flagged `truncated` and `cut`.
 
     Where it is enough to cut the reply's reasoning, which is compared with nothing, there is no flag.
 
@@ -37,6 +52,9 @@ def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
         if (shorter := _with_shorter_reasoning(exchange.reply, excess)) is not exchange.reply:
             exchange = msgspec.structs.replace(exchange, reply=shorter)
             continue
+        if (without := without_media(exchange, excess)) is not exchange:
+            exchange = without
+            continue
         lengths = sorted((len(text.encode()) for text in _texts(exchange)), reverse=True)
         max_bytes = _max_text_bytes(lengths, excess + _MARK_BYTES * len(lengths))
         if max_bytes <= _MIN_TEXT_BYTES and (not lengths or lengths[0] <= _MIN_TEXT_BYTES * 4):
@@ -45,24 +63,45 @@ def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
     raise DroppedError("too_large", f"more than {limit} bytes even without its long texts")
 
 
+def without_media(exchange: Exchange, excess: int) -> Exchange:
+    """`exchange` without the largest images and files in its request, until at least `excess` bytes are left out.
+
+    Each is replaced by a note of its type and size. Those that are referred to by an address stay. The same exchange
+    where the request holds none.
+    """
+    sizes = sorted((len(text) for text in _media(exchange.request)), reverse=True)
+    if not sizes:
+        return exchange
+    left_out = 0
+    for smallest in sizes:
+        left_out += smallest
+        if left_out >= excess:
+            break
+    request = _replace_media(exchange.request, smallest)
+    return _with_cut(msgspec.structs.replace(exchange, request=request), "request")
+
+
 def truncated(exchange: Exchange, max_bytes: int) -> Exchange:
-    """`exchange` with every text cut to about `max_bytes` of UTF-8, and `truncated` set."""
-    reply = exchange.reply
-    return msgspec.structs.replace(
-        exchange,
-        request=_truncate_strings(exchange.request, max_bytes),
-        reply=msgspec.structs.replace(
-            reply,
-            content=_truncate_strings(reply.content, max_bytes),
-            reasoning=_truncate_strings(reply.reasoning, max_bytes),
-            refusal=_truncate_strings(reply.refusal, max_bytes),
-            tool_calls=tuple(
-                msgspec.structs.replace(call, arguments=_truncate(call.arguments, max_bytes))
-                for call in reply.tool_calls
-            ),
+    """`exchange` with every text cut to about `max_bytes` of UTF-8, and `truncated` and `cut` set."""
+    request = _truncate_strings(exchange.request, max_bytes)
+    before = exchange.reply
+    reply = msgspec.structs.replace(
+        before,
+        content=_truncate_strings(before.content, max_bytes),
+        refusal=_truncate_strings(before.refusal, max_bytes),
+        tool_calls=tuple(
+            msgspec.structs.replace(call, arguments=_truncate(call.arguments, max_bytes)) for call in before.tool_calls
         ),
-        truncated=True,
     )
+    changed: dict[Part, bool] = {"request": request != exchange.request, "reply": reply != before}
+    reply = msgspec.structs.replace(reply, reasoning=_truncate_strings(reply.reasoning, max_bytes))
+    shorter = msgspec.structs.replace(exchange, request=request, reply=reply)
+    return _with_cut(shorter, *(part for part in PARTS if changed[part]))
+
+
+def _with_cut(exchange: Exchange, *parts: Part) -> Exchange:
+    cut = tuple(part for part in PARTS if part in parts or was_cut(exchange, part))
+    return msgspec.structs.replace(exchange, truncated=True, cut=cut)
 
 
 def _with_shorter_reasoning(reply: Reply, excess: int) -> Reply:
@@ -95,7 +134,8 @@ def _texts(exchange: Exchange) -> Iterator[str]:
 def _strings(value: Any) -> Iterator[str]:
     match value:
         case str():
-            yield value
+            if not _ADDRESS.fullmatch(value):
+                yield value
         case Mapping():
             for item in value.values():
                 yield from _strings(item)
@@ -104,10 +144,47 @@ def _strings(value: Any) -> Iterator[str]:
                 yield from _strings(item)
 
 
+def _media(value: Any, key: str = "") -> Iterator[str]:
+    match value:
+        case str():
+            if _is_media(value, key):
+                yield value
+        case Mapping():
+            for name, item in value.items():
+                yield from _media(item, name)
+        case list():
+            for item in value:
+                yield from _media(item)
+
+
+def _replace_media(value: Any, smallest: int, key: str = "") -> Any:
+    """`value` with a note in the place of each image or file of at least `smallest` characters."""
+    match value:
+        case str():
+            return _note(value) if len(value) >= smallest and _is_media(value, key) else value
+        case Mapping():
+            return {name: _replace_media(item, smallest, name) for name, item in value.items()}
+        case list():
+            return [_replace_media(item, smallest) for item in value]
+        case _:
+            return value
+
+
+def _is_media(text: str, key: str) -> bool:
+    if len(text) < _MIN_MEDIA_CHARACTERS:
+        return False
+    return _DATA_URL.match(text) is not None or (key in _BASE64_KEYS and not any(map(str.isspace, text[:200])))
+
+
+def _note(text: str) -> str:
+    found = _DATA_URL.match(text)
+    return f"[{(found and found[1]) or 'file'} of {len(text)} characters not kept]"
+
+
 def _truncate_strings(value: Any, max_bytes: int) -> Any:
     match value:
         case str():
-            return _truncate(value, max_bytes)
+            return value if _ADDRESS.fullmatch(value) else _truncate(value, max_bytes)
         case Mapping():
             return {key: _truncate_strings(item, max_bytes) for key, item in value.items()}
         case list():

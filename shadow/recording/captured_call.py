@@ -19,7 +19,7 @@ from shadow.openai_api import content_encoding, error_bodies, replies, stream_re
 from shadow.openai_api.content_encoding import Piece, UnknownEncodingError
 from shadow.openai_api.json_text import DECODE_ERRORS, decode
 from shadow.policy import identify
-from shadow.records import Api, Exchange, Failure, Reply, Role
+from shadow.records import Api, Exchange, Failure, Part, Reply, Role
 from shadow.settings import Settings
 
 #: The `error` of a call whose reader closed the answer before its end.
@@ -109,7 +109,8 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
             unit=identify.unit_of(request, headers, tags.unit),
             inclusion_probability=tags.rate,
             traceparent=headers.get(identify.TRACEPARENT_HEADER),
-            truncated=cut,
+            truncated=cut is not None,
+            cut=cut,
         )
 
 
@@ -143,8 +144,8 @@ def _cost(settings: Settings, models: Iterable[str], reply: Reply) -> float | No
     return None
 
 
-def _reply(call: CapturedCall, model: str, *, streamed: bool) -> tuple[Reply, bool]:
-    """The reply, and whether our copy of it is cut short (before or after decoding).
+def _reply(call: CapturedCall, model: str, *, streamed: bool) -> tuple[Reply, tuple[Part, ...] | None]:
+    """The reply, and what it lacks because our copy was cut short (before or after decoding); None: it was not.
 
     Our copy may end before the answer did, and the answer may break off. Neither is the model's
     doing: only a complete answer can be `malformed`, and an answer that is complete up to the
@@ -152,13 +153,13 @@ def _reply(call: CapturedCall, model: str, *, streamed: bool) -> tuple[Reply, bo
     answer names none. `streamed`: the request asked for a stream.
     """
     if call.failure is not None:
-        return replies.failed(model, call.failure, call.detail), False
+        return replies.failed(model, call.failure, call.detail), None
     if call.status is not None and call.status >= 400:
         failure = error_bodies.failure_of_status(call.status)
-        return replies.failed(model, failure, _error_message(call), status=call.status), call.cut
+        return replies.failed(model, failure, _error_message(call), status=call.status), _REPLY if call.cut else None
     encoding = call.response_headers.get("content-encoding", "")
     decoded = content_encoding.decode(call.pieces, encoding, limit=call.limit)
-    cut = call.cut or decoded.cut
+    cut = _REPLY if call.cut or decoded.cut else None
     if _is_stream(call, decoded.pieces, asked=streamed):
         reply, complete = stream_reader.read_stream(call.api, decoded.pieces, started=call.started, model=model)
     else:
@@ -166,7 +167,7 @@ def _reply(call: CapturedCall, model: str, *, streamed: bool) -> tuple[Reply, bo
         reply = replies.read_bytes(call.api, body, model=model)
         complete = reply.failure != "malformed" or _is_json(body)
     if complete:
-        return reply, cut
+        return reply, cut and ()
     if decoded.error is not None:
         return _failed(reply, "endpoint_error", decoded.error), cut
     if cut:
@@ -186,6 +187,7 @@ def _is_stream(call: CapturedCall, pieces: Sequence[Piece], *, asked: bool) -> b
     return asked or call.response_headers.get("content-type", "").lower().startswith("text/event-stream")
 
 
+_REPLY: Final[tuple[Part, ...]] = ("reply",)
 _LIMITS: Final = " (in the gateway: mirror_body_bytes under [gateway] in shadow.toml); the user got all of it"
 
 

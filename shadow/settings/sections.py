@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from shadow.records import TaskKind
+from shadow.records import Api, Modality, TaskKind
 from shadow.settings.environment import HEALTH_HOST_VARIABLE, KAFKA_VARIABLE, POSTGRES_VARIABLE
 
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -47,11 +47,27 @@ class ModelSettings(Section):
     concurrency: int = Field(32, ge=1, description="Maximum number of concurrent requests to it.")
     timeout_s: Positive = Field(60.0, description="Deadline of one trial in seconds, including its retries.")
     retries: int = Field(2, ge=0, description="Maximum number of retries after 429, 5xx or a broken connection.")
-    logprobs: bool = Field(
-        False,
-        description="It reports log-probabilities of tokens, from which the confidence of its replies is computed.",
-    )
     simulated: bool = Field(False, description="A simulated model; labelled so wherever it appears.")
+    apis: tuple[Api, ...] | None = Field(
+        None, min_length=1, description="APIs that it has: `chat`, `responses`; unknown if left out."
+    )
+    context_tokens: int | None = Field(
+        None, ge=1, description="Length of its context in tokens, prompt and reply together; unknown if left out."
+    )
+    modalities: tuple[Modality, ...] | None = Field(
+        None,
+        min_length=1,
+        description="What it can read: `text`, `image`, `audio`, `video`, `file`; unknown if left out.",
+    )
+    tools: bool | None = Field(None, description="Whether it can call tools; unknown if left out.")
+    logprobs: bool | None = Field(
+        None,
+        description="Whether it reports log-probabilities of tokens, from which the confidence of its replies is "
+        "computed; unknown if left out, and then not asked for.",
+    )
+    revision: str | None = Field(
+        None, description="Which version of the model the endpoint serves, such as `2026-12-01`; for people."
+    )
 
     @field_validator("base_url")
     @classmethod

@@ -15,13 +15,15 @@ import structlog
 from shadow import prices
 from shadow.backoff import backoff_s
 from shadow.openai_api import error_bodies, replies
-from shadow.records import Api, Failure, NoConfidence, Reply
+from shadow.policy import eligibility
+from shadow.policy.endpoint_errors import unmet_need
+from shadow.policy.relation import WrittenFor
+from shadow.records import Api, Failure, Ineligibility, NoConfidence, Reply
 from shadow.settings import ModelSettings
 from shadow.upstream import answers, retry
 from shadow.upstream import request as requests
 from shadow.upstream.delivery import WHOLE, AcceptedDelivery, Delivery, Key
 from shadow.upstream.environment_proxy import proxy_for, without_credentials
-from shadow.upstream.request import UnaskableError, WrittenFor
 
 #: Bytes of an error's body that are read for its message.
 _MAX_ERROR_BYTES: Final = 64 * 2**10
@@ -39,8 +41,9 @@ _log = structlog.get_logger()
 
 
 class _Question(NamedTuple):
-    """What is asked: `write` gives the request's body for a delivery. `key` is None where the answer is no trial."""
+    """What is asked: `write` gives the body of `request` for a delivery. `key` is None where the answer is no trial."""
 
+    request: Mapping[str, Any]
     api: Api
     write: Callable[[Delivery], bytes]
     key: Key | None
@@ -73,7 +76,7 @@ class Endpoint:
         self.name = name
         self._model = model
         self._sent_name = model.model or name
-        self._deliveries = AcceptedDelivery(Delivery(stream=True, logprobs=model.logprobs))
+        self._deliveries = AcceptedDelivery(Delivery(stream=True, logprobs=bool(model.logprobs)))
         self._slots = asyncio.Semaphore(model.concurrency)
         self._in_flight = 0
         #: The end of the endpoint's pause, on the monotonic clock.
@@ -111,6 +114,8 @@ class Endpoint:
         *,
         api: Api = "chat",
         written_for: WrittenFor = "other_server",
+        prompt_cut: bool = False,
+        prompt_tokens: int | None = None,
         trial: bool = False,
         deadline_s: float | None = None,
         fresh_for_s: float = math.inf,
@@ -118,23 +123,32 @@ class Endpoint:
         """The model's answer to `request` (a recorded JSON body), or how it failed.
 
         Tools are offered as in the request and never run. `written_for` says for whom the request was written: what
-        means something to that model or server alone is not sent to another (`upstream.request`), and a request that
-        refers to what only that server has is `not_asked`. A `trial` is asked for as a stream, which shows the time to
-        the first token, and with log-probabilities if the model reports them (`upstream.delivery`). `deadline_s`
-        (default: the model's `timeout_s`) bounds the attempts and the waits between them, from the moment a slot is
-        free and no pause is on. A request that could not be sent within `fresh_for_s` is `expired`. `latency_ms` is
-        that of the last attempt. Failures of the endpoint are in `Reply.failure`. Raises only for cancellation, and
-        RuntimeError outside `async with`.
+        means something to that model or server alone is not sent to another (`upstream.request`). A request that the
+        model cannot serve is `ineligible`: by what is known of the two it is not sent (`policy.eligibility`, which
+        explains `prompt_cut` and `prompt_tokens`), else by the endpoint's error (`policy.endpoint_errors`). A `trial`
+        is asked for as a stream, which shows the time to the first token, and with log-probabilities if the model
+        reports them (`upstream.delivery`). `deadline_s` (default: the model's `timeout_s`) bounds the attempts and the
+        waits between them, from the moment a slot is free and no pause is on. A request that could not be sent within
+        `fresh_for_s` is `expired`. `latency_ms` is that of the last attempt. Failures of the endpoint are in
+        `Reply.failure`. Raises only for cancellation, and RuntimeError outside `async with`.
         """
         if self._session is None:
             raise RuntimeError("enter the Endpoint with `async with` before asking")
+        unserved = eligibility.ineligible(
+            request,
+            api=api,
+            model=self._model,
+            written_for=written_for,
+            prompt_cut=prompt_cut,
+            prompt_tokens=prompt_tokens,
+        )
+        if unserved is not None:
+            return replies.ineligible(self._sent_name, *unserved)
         key = (api, bool(request.get("tools"))) if trial else None
         delivery = WHOLE if key is None else self._deliveries.of(key)
-        question = _Question(api, partial(self._write, request, api, written_for), key)
+        question = _Question(request, api, partial(self._write, request, api, written_for), key)
         try:
             body = question.write(delivery)
-        except UnaskableError as error:
-            return replies.failed(self._sent_name, "not_asked", str(error))
         except (ValueError, TypeError, msgspec.MsgspecError, RecursionError) as error:
             return replies.failed(self._sent_name, "rejected", f"the request cannot be written as JSON: {error}")
         stale_at = time.monotonic() + fresh_for_s
@@ -178,9 +192,14 @@ class Endpoint:
             answer = await self._attempt_within(session, question.api, body, delivery, ends - time.monotonic())
             if answer.pause_s is not None:
                 self._pause(answer.pause_s)
-            if simpler := self._simpler(question, delivery, answer):
+            lacking = _unmet_need(question, answer)
+            # The parameter that is refused may be one of the delivery.
+            may_be_delivery = lacking in (None, "parameter_unsupported")
+            if may_be_delivery and (simpler := self._simpler(question, delivery, answer)):
                 delivery, body = simpler, question.write(simpler)
                 continue
+            if lacking is not None:
+                return msgspec.structs.replace(answer.reply, failure="ineligible", ineligible=lacking)
             if not answer.retryable or attempt >= self._model.retries:
                 return answer.reply
             wait = 0.0
@@ -290,3 +309,16 @@ class Endpoint:
         if self._key:
             detail = detail.replace(self._key, "[key]")
         return _SECRET.sub("[key]", without_credentials(detail))
+
+
+def _unmet_need(question: _Question, answer: _Answer) -> Ineligibility | None:
+    """Why the model cannot serve such a request, if that is what the endpoint's error says."""
+    reply = answer.reply
+    if reply.failure not in ("rejected", "endpoint_error"):
+        return None
+    return unmet_need(
+        question.request,
+        api=question.api,
+        status=reply.status,
+        message=answer.explanation or reply.failure_detail or "",
+    )

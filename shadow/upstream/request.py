@@ -1,20 +1,17 @@
 """The request body that asks another model what production asked."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from shadow.errors import ShadowError
+from shadow.policy.relation import WrittenFor
+from shadow.policy.request_needs import STATE_PARAMETERS
 from shadow.records import Api
-from shadow.settings import Settings
 
 PATHS: Final[dict[Api, str]] = {"chat": "/chat/completions", "responses": "/responses"}
-
-#: How the endpoint that is asked relates to the one that the recorded request was written for.
-WrittenFor: TypeAlias = Literal["same_model", "same_server", "other_server"]
 
 #: Parameters that say how the reply is delivered, stored or attributed, and nothing about its content.
 #: `metadata` is left out with `store`, because endpoints refuse one without the other. Of several choices (`n`)
@@ -35,31 +32,9 @@ _OF_ONE_MODEL: Final = frozenset(
         "context_management",
     }
 )
-#: Parameters that refer to what only the server has that production asked.
-_REFERENCES: Final = ("previous_response_id", "conversation", "prompt")
-#: Items of `input` that do too: an id, and a conversation in an encrypted form.
-_REFERENCE_ITEMS: Final = ("item_reference", "compaction")
-
 #: OpenAI's own models refuse `max_tokens` if they reason. Other servers know `max_tokens`, and some nothing else.
 _OPENAI_HOST: Final = re.compile(r"(?:.*\.)?(?:openai\.com|openai\.azure\.com|cognitiveservices\.azure\.com)")
 _OPENAI_MODEL: Final = re.compile(r"(?:.*/)?(?:gpt-\d|chatgpt-|o\d)", re.IGNORECASE)
-
-
-class UnaskableError(ShadowError):
-    """A request that refers to what only another server has: without it, the question would be a different one."""
-
-
-def relation(settings: Settings, *, origin: str | None, asked: str) -> WrittenFor:
-    """How `asked` relates to `origin`, the model that the request was written for; both are names in [models].
-
-    A model that is not in [models], or None, counts as one of another server.
-    """
-    if origin == asked:
-        return "same_model"
-    model, other = settings.models.get(asked), settings.models.get(origin or "")
-    if model is None or other is None or model.base_url != other.base_url:
-        return "other_server"
-    return "same_model" if settings.sent_name(asked) == settings.sent_name(origin or "") else "same_server"
 
 
 def prepare(
@@ -79,8 +54,8 @@ def prepare(
     its server knows, and no encrypted reasoning. Another server also gets `system` for the role `developer`, which
     many chat templates refuse.
 
-    Raises UnaskableError for a request that refers to what only the first server has (an earlier response, a file),
-    and ValueError or TypeError for what JSON cannot represent (a lone surrogate, an object key).
+    Whether the model can be asked at all is decided before, in `policy.eligibility`. Raises ValueError or TypeError
+    for what JSON cannot represent (a lone surrogate, an object key).
     """
     kept = {name: value for name, value in request.items() if name not in _LEFT_OUT}
     if written_for != "same_model":
@@ -89,10 +64,7 @@ def prepare(
         if isinstance(kept.get("input"), list):
             kept["input"] = [item for item in kept["input"] if not _is_reasoning(item)]
     if written_for == "other_server":
-        if reference := next(_references(kept), None):
-            raise UnaskableError(f"it refers to what only the server has that it was sent to: {reference}")
-        for name in _REFERENCES:
-            kept.pop(name, None)  # null
+        kept = {name: value for name, value in kept.items() if value is not None or name not in STATE_PARAMETERS}
         for name in ("messages", "input"):
             if isinstance(kept.get(name), list):
                 kept[name] = [_from_system(message) for message in kept[name]]
@@ -121,20 +93,3 @@ def _from_system(message: object) -> object:
     if isinstance(message, dict) and message.get("role") == "developer":
         return {**message, "role": "system"}
     return message
-
-
-def _references(request: Mapping[str, Any]) -> Iterator[str]:
-    """The names of all references in `request` to what a server keeps."""
-    yield from (name for name in _REFERENCES if request.get(name) is not None)
-    for message in (*_dicts(request.get("messages")), *_dicts(request.get("input"))):
-        if message.get("type") in _REFERENCE_ITEMS:
-            yield str(message["type"])
-        for part in _dicts(message.get("content")):
-            file = part.get("file")
-            if part.get("file_id") or (isinstance(file, dict) and file.get("file_id")):
-                yield "file_id"
-    yield from ("vector_store_ids" for tool in _dicts(request.get("tools")) if tool.get("vector_store_ids"))
-
-
-def _dicts(values: object) -> Iterable[dict[str, Any]]:
-    return (value for value in values if isinstance(value, dict)) if isinstance(values, list) else ()

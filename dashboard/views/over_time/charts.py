@@ -14,6 +14,7 @@ from shadow.aggregates.derived_dimensions import WEEKDAYS
 COLOURS: Final = {
     tables.SCORED: CANDIDATE,
     tables.UNSCORED: "#e9973f",
+    tables.NOT_ELIGIBLE: "#8a94a6",
     "timeout": "#e9973f",
     "endpoint error": "#b4543c",
     "rate limited": "#d9bf3c",

@@ -18,6 +18,7 @@ Buckets: TypeAlias = dict[datetime, Tally]
 
 SCORED: Final = "scored"
 UNSCORED: Final = "unscored"
+NOT_ELIGIBLE: Final = "not eligible"
 
 #: The margins of the week: every hour, or every weekday.
 ANY: Final = "any"
@@ -69,11 +70,13 @@ def failures(buckets: Buckets, role: Role, step: Step) -> pd.DataFrame:
 
 
 def volume(buckets: Buckets, step: Step) -> pd.DataFrame:
-    """Pairs over time, scored and unscored: `at, when, what, n`."""
+    """Pairs over time, scored, unscored and not eligible: `at, when, what, n`."""
     counts: Counter[tuple[datetime, str]] = Counter()
     for at, tally in buckets.items():
         counts[at, SCORED] += tally.agreement.n
-        counts[at, UNSCORED] += tally.pairs - tally.agreement.n
+        ineligible = sum(counters.ineligible(tally).values())
+        counts[at, NOT_ELIGIBLE] += ineligible
+        counts[at, UNSCORED] += tally.pairs - tally.agreement.n - ineligible
     return _counts_over_time(Counter({key: n for key, n in counts.items() if n}), step)
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.ui import help_texts
 from dashboard.ui.text import escape_markdown, humanize, whole
+from shadow.records import INELIGIBLE, is_ineligible
 from shadow.store.read.ledger import Ledger
 
 #: Characters of a note that fit on one line below its term.
@@ -14,11 +15,14 @@ _LINE: Final = 44
 
 
 def show(ledger: Ledger) -> None:
-    """Accepted = mirrored + dropped;  mirrored = compared + unscored + dead-lettered + expired + in flight."""
+    """Accepted = mirrored + dropped;  mirrored = compared + unscored + dead-lettered + expired + in flight.
+
+    Of the unscored, those that no candidate could serve are a term of their own.
+    """
     help_texts.heading("Where every exchange went", "ledger")
-    dropped, unscored, dead_letters = (
-        sum(each.values()) for each in (ledger.dropped, ledger.unscored, ledger.dead_lettered)
-    )
+    ineligible = {name.removeprefix(INELIGIBLE): n for name, n in ledger.unscored.items() if is_ineligible(name)}
+    others = {name: n for name, n in ledger.unscored.items() if not is_ineligible(name)}
+    dropped, unscored, dead_letters = (sum(each.values()) for each in (ledger.dropped, others, ledger.dead_lettered))
     if ledger.accepted:
         queued = ledger.accepted - ledger.published - dropped
         captured = [("mirrored", ledger.published, ""), ("dropped", dropped, reasons(ledger.dropped))]
@@ -30,7 +34,8 @@ def show(ledger: Ledger) -> None:
         ledger.mirrored,
         [
             ("compared", ledger.compared, ""),
-            ("unscored", unscored, reasons(ledger.unscored)),
+            ("unscored", unscored, reasons(others)),
+            ("not eligible", sum(ineligible.values()), reasons(ineligible)),
             ("dead-lettered", dead_letters, reasons(ledger.dead_lettered)),
             ("expired", ledger.expired, ""),
             ("in flight", ledger.in_flight, ""),

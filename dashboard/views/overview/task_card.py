@@ -26,7 +26,7 @@ from scoring.evidence.estimates import Estimate
 from scoring.evidence.report import TaskEvidence
 from scoring.stats.ceiling import CeilingStatus
 from shadow.aggregates.counters import NOT_SAMPLED
-from shadow.records import Role
+from shadow.records import Role, is_ineligible
 
 ROLES: Final[tuple[Role, ...]] = ("frontier", "candidate")
 QUANTILES: Final[tuple[Literal["p50", "p99"], ...]] = ("p50", "p99")
@@ -117,12 +117,20 @@ def _regret(evidence: TaskEvidence) -> None:
 
 
 def _unscored(evidence: TaskEvidence) -> None:
-    unscored = {reason: n for reason, n in evidence.unscored.items() if reason != NOT_SAMPLED}
+    tried = {reason: n for reason, n in evidence.unscored.items() if reason != NOT_SAMPLED}
+    unscored = {reason: n for reason, n in tried.items() if not is_ineligible(reason)}
     sampled = evidence.n - evidence.unscored.get(NOT_SAMPLED, 0)
-    share = sum(unscored.values()) / sampled if sampled else None
+    eligible = sampled - sum(evidence.ineligible.values())
+    share = sum(unscored.values()) / eligible if eligible else None
     st.metric("Unscored", percent(share), help=help_texts.tip("unscored"))
-    st.caption(escape_markdown(reasons(unscored)) or "Every pair was scored.")
-    if any(unscored.values()):
+    st.caption(escape_markdown(reasons(unscored)) or ("Every pair was scored." if eligible else "No pair is eligible."))
+    if evidence.ineligible:
+        st.caption(
+            f"Not eligible: {percent(1 - eligible / sampled)} of {whole(sampled)} pairs, not counted above "
+            f"({escape_markdown(reasons(evidence.ineligible))})",
+            help=help_texts.tip("eligible"),
+        )
+    if any(tried.values()):
         navigation.link(
             "Exchanges", "View them", task=evidence.task, candidate=evidence.candidate, show="unscored", reason="all"
         )

@@ -134,7 +134,7 @@ def sampling(tallies: Tallies) -> pd.DataFrame:
                 "stand for": f"{whole(represented_exchanges(whole_kind))} exchanges",
                 "smallest probability": one_in(scored.heaviest / MICRO if scored.n else None),
                 "typical probability": one_in(scored.weight / scored.n / MICRO if scored.n else None),
-                "unscored": percent(1 - scored.n / pairs),
+                "unscored": percent(1 - scored.n / eligible if (eligible := counters.eligible(whole_kind)) else None),
                 "labelled": _count_and_share(by_source["human"], pairs),
                 "with right answer": _count_and_share(by_source["reference"], pairs),
                 "judged": _count_and_share(by_source["judge"], pairs),

@@ -1,7 +1,7 @@
 """Evidence for a terminal (sentences, then the segments, worst first), or as a JSON file."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from shadow.aggregates.derived_dimensions import CALENDAR
 from shadow.cli.output.files import STANDARD
 from shadow.cli.output.terminal import plain
 from shadow.errors import UsageError
+from shadow.records import is_ineligible
 
 #: Width where standard output is no terminal: wide enough that no column is cut.
 _PLAIN_WIDTH: Final = 140
@@ -91,10 +92,17 @@ def sentences(task: TaskEvidence) -> list[str]:
         units = task.units
         lines.append(f"  by unit: agreement {interval(units.agreement)}, {units.n:,} units, {units.calls:,} calls")
     lines += _times(task)
-    if task.unscored:
-        reasons = ", ".join(f"{plain(reason)} {n:,}" for reason, n in task.unscored.items())
-        lines.append(f"  unscored {sum(task.unscored.values()):,} of {task.n:,} pairs: {reasons}")
+    eligible = task.n - sum(task.ineligible.values())
+    if task.ineligible:
+        share = f"{eligible:,} of {task.n:,} pairs ({eligible / task.n:.1%})"
+        lines.append(f"  eligible {share}; not eligible: {_reasons(task.ineligible)}")
+    if unscored := {reason: n for reason, n in task.unscored.items() if not is_ineligible(reason)}:
+        lines.append(f"  unscored {sum(unscored.values()):,} of {eligible:,} pairs: {_reasons(unscored)}")
     return lines
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{plain(reason)} {n:,}" for reason, n in counts.items())
 
 
 def interval(estimate: Estimate | None) -> str:

@@ -12,10 +12,10 @@ from shadow.cli.replay.judge import ReplayJudge
 from shadow.cli.replay.loop_thread import LoopThread
 from shadow.errors import UsageError
 from shadow.pairs_file import BadLine, RecordedPair
-from shadow.records import NOT_SENT, Exchange, Reply, Role
+from shadow.policy.relation import relation
+from shadow.records import NOT_COUNTED, Exchange, Reply, Role, was_cut
 from shadow.settings import Settings
 from shadow.upstream import Endpoint
-from shadow.upstream.request import relation
 
 Line: TypeAlias = RecordedPair | BadLine
 
@@ -94,21 +94,26 @@ class ReplayModels:
 
     async def _with_replies(self, line: RecordedPair, roles: list[Role]) -> RecordedPair:
         exchange = line.exchange
-        replies = {role: await self._ask(role, exchange) for role in roles}
-        self.asked += sum(reply.failure not in NOT_SENT for reply in replies.values())
+        served = line.frontier if exchange.served_by == "frontier" else line.candidate
+        usage = served.usage if served else None
+        prompt_tokens = usage.prompt_tokens if usage else None
+        replies = {role: await self._ask(role, exchange, prompt_tokens) for role in roles}
+        self.asked += sum(reply.failure not in NOT_COUNTED or reply.status is not None for reply in replies.values())
         # The candidate that the line names did not give this reply.
         named = {"candidate_name": self._names["candidate"]} if "candidate" in replies else {}
         # A recorded preference is about other replies.
         exchange = msgspec.structs.replace(exchange, label=None, judge=None)
         return msgspec.structs.replace(line, exchange=exchange, **replies, **named)
 
-    async def _ask(self, role: Role, exchange: Exchange) -> Reply:
+    async def _ask(self, role: Role, exchange: Exchange, prompt_tokens: int | None) -> Reply:
         task = self._settings.tasks.get(exchange.task)
         frontier = self._names.get("frontier") or (task.frontier if task else None)
         return await self._endpoints[role].ask(
             exchange.request,
             api=exchange.api,
             written_for=relation(self._settings, origin=frontier, asked=self._names[role]),
+            prompt_cut=was_cut(exchange, "request"),
+            prompt_tokens=prompt_tokens,
             trial=True,
         )
 

@@ -51,6 +51,21 @@ def test_a_slow_consumer_of_the_lines_delays_no_request(asking: Callable[..., Re
     assert live.asked == len(endpoint.requests) == 4
 
 
+def test_what_the_candidate_cannot_serve_is_not_asked(asking: Callable[..., ReplayModels]):
+    endpoint = ScriptedEndpoint([chat("refund")])
+    state = line(1)
+    state = msgspec.structs.replace(
+        state, exchange=msgspec.structs.replace(state.exchange, request={"input": "x", "previous_response_id": "r"})
+    )
+    cut = line(2)
+    cut = msgspec.structs.replace(cut, exchange=msgspec.structs.replace(cut.exchange, truncated=True, cut=("request",)))
+    with asking(endpoint, candidate="tiny") as live:
+        found = [each.candidate for each in live.complete([state, cut]) if isinstance(each, RecordedPair)]
+        assert live.asked == 0
+    assert [reply and reply.ineligible for reply in found] == ["provider_state", "prompt_cut"]
+    assert endpoint.requests == []
+
+
 def test_no_more_is_asked_ahead_than_the_endpoint_takes_at_once(asking: Callable[..., ReplayModels]):
     endpoint = ScriptedEndpoint([chat("refund")])
     taken = []
@@ -131,4 +146,4 @@ def test_a_request_that_refers_to_another_server_is_not_counted_as_asked(asking:
         (found,) = live.complete([msgspec.structs.replace(line(0), exchange=exchange)])
     assert isinstance(found, RecordedPair)
     assert found.candidate is not None
-    assert (found.candidate.failure, live.asked, candidate.requests) == ("not_asked", 0, [])
+    assert (found.candidate.failure, live.asked, candidate.requests) == ("ineligible", 0, [])

@@ -94,15 +94,68 @@ async def test_a_proxy_sees_no_key_of_a_model_and_no_error_repeats_the_proxys_pa
         assert "secret" not in str(text)
 
 
-async def test_a_request_that_refers_to_another_server_is_not_asked(asked):
+async def test_a_request_that_refers_to_another_server_is_ineligible_and_not_sent(asked):
     app = ScriptedEndpoint([scripted.chat("hi")])
     request = {"input": "and now?", "previous_response_id": "resp_1"}
     async with asked(app) as endpoint:
         reply = await endpoint.ask(request, api="responses")
-        assert (reply.failure, app.requests) == ("not_asked", [])
+        assert (reply.failure, reply.ineligible, app.requests) == ("ineligible", "provider_state", [])
         assert "previous_response_id" in str(reply.failure_detail)
         await endpoint.ask(request, api="responses", written_for="same_server")
     assert app.requests[0].json()["previous_response_id"] == "resp_1"
+
+
+IMAGE = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/cat.png"}}]}]}
+
+
+async def test_what_a_model_cannot_serve_is_not_sent(asked):
+    app = ScriptedEndpoint([scripted.chat("hi")])
+    async with asked(app, context_tokens=1_000, modalities=["text"]) as endpoint:
+        replies = [
+            await endpoint.ask(IMAGE),
+            await endpoint.ask(ASK, prompt_tokens=1_000),
+            await endpoint.ask(ASK, prompt_cut=True, written_for="same_model"),
+        ]
+        assert [reply.ineligible for reply in replies] == ["image_input", "context_length", "prompt_cut"]
+        assert {(reply.failure, reply.latency_ms, reply.status) for reply in replies} == {("ineligible", None, None)}
+        assert app.requests == []
+        assert (await endpoint.ask(ASK, prompt_tokens=999)).failure is None
+
+
+@pytest.mark.parametrize("trial", [False, True])
+@pytest.mark.parametrize(
+    ("status", "message", "ineligible"),
+    [
+        (400, "This model's maximum context length is 4096 tokens. However, you requested 5000.", "context_length"),
+        (500, "image input is not supported - hint: you may need to provide the mmproj", "image_input"),
+        (404, "No endpoints found that support image input", "image_input"),
+        (413, "Request Entity Too Large", "request_too_large"),
+        (400, "Unrecognized request argument supplied: seed", "parameter_unsupported"),
+    ],
+)
+async def test_what_an_endpoint_cannot_serve_is_found_out_by_its_error(asked, trial, status, message, ineligible):
+    app = ScriptedEndpoint([scripted.error(status, message)])
+    async with asked(app) as endpoint:
+        reply = await endpoint.ask(IMAGE, trial=trial)
+    assert (reply.failure, reply.ineligible, reply.status) == ("ineligible", ineligible, status)
+    assert message in str(reply.failure_detail)
+    # A parameter that is refused may be one of the delivery, which is then asked for more simply.
+    assert len(app.requests) == (2 if trial and ineligible == "parameter_unsupported" else 1)
+
+
+async def test_a_generic_refusal_stays_a_failure_of_the_model(asked):
+    app = ScriptedEndpoint([scripted.error(400, "Invalid value for 'temperature'")])
+    async with asked(app) as endpoint:
+        reply = await endpoint.ask(IMAGE)
+    assert (reply.failure, reply.ineligible) == ("rejected", None)
+
+
+async def test_an_error_inside_an_answer_can_say_so_too(asked):
+    body = {"error": {"code": 400, "message": "This endpoint's maximum context length is 4096 tokens."}}
+    app = ScriptedEndpoint([scripted.whole(json.dumps(body).encode())])
+    async with asked(app) as endpoint:
+        reply = await endpoint.ask(ASK)
+    assert (reply.failure, reply.ineligible, reply.status) == ("ineligible", "context_length", 200)
 
 
 async def test_the_key_goes_into_the_authorization_header_and_nowhere_else(asked, monkeypatch, caplog):

@@ -17,7 +17,7 @@ from consumers.runtime.health import ConsumerHealth
 from consumers.worker import Worker
 from shadow import wire
 from shadow.devstack.model_servers.models import echo_app
-from shadow.records import CaptureCounts, DeadLetter, Reply, ToolCall, Trial
+from shadow.records import CaptureCounts, DeadLetter, Reply, ToolCall, Trial, Usage
 from shadow.settings import Settings
 from shadow.upstream import Endpoint
 from tests.support.consuming import (
@@ -159,6 +159,29 @@ async def test_an_exchange_that_failed_in_production_is_not_asked(broker, topics
     settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
     (trial,) = await trials_of(an_exchange(1, reply=Reply(model="big", failure="timeout")), settings)
     assert (trial.reply.failure, trial.reply.failure_detail) == ("not_asked", "served_timeout")
+    assert endpoint.requests == 0
+
+
+async def test_a_prompt_that_was_cut_is_not_asked(broker, topics, serve):
+    endpoint = echo_app()
+    settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
+    (trial,) = await trials_of(an_exchange(1, truncated=True, cut=("request",)), settings)
+    assert (trial.reply.failure, trial.reply.ineligible) == ("ineligible", "prompt_cut")
+    (old,) = [
+        trial for trial in await trials_of(an_exchange(2, truncated=True), settings) if trial.exchange.id[-1] == "2"
+    ]
+    assert old.reply.ineligible == "prompt_cut"
+    assert endpoint.requests == 0
+
+
+async def test_a_prompt_longer_than_the_candidates_context_is_not_asked(broker, topics, serve):
+    endpoint = echo_app()
+    settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
+    small = settings.models["small"].model_copy(update={"context_tokens": 4_096})
+    settings = settings.model_copy(update={"models": {**settings.models, "small": small}})
+    served = Reply(model="big", content="a", usage=Usage(prompt_tokens=5_000, completion_tokens=1))
+    (trial,) = await trials_of(an_exchange(1, reply=served), settings)
+    assert trial.reply.ineligible == "context_length"
     assert endpoint.requests == 0
 
 

@@ -68,6 +68,14 @@ def test_a_missing_reply_becomes_a_failure_not_asked(missing: str, served_by: st
     assert (reply.failure, reply.failure_detail) == ("not_asked", pairs_file.NOT_RECORDED)
 
 
+@pytest.mark.parametrize("cut", [["request"], ["reply"], ["request", "reply"]])
+def test_a_line_says_what_was_cut(cut: list[str]):
+    (trial,) = pairs_file.trials(one(cut=cut))
+    assert (trial.exchange.truncated, trial.exchange.cut) == (True, tuple(cut))
+    assert json.loads(pairs_file.encode_trial(trial))["cut"] == cut
+    assert b"cut" not in pairs_file.encode_trial(*pairs_file.trials(one()))
+
+
 def test_ids_are_unique_within_a_task_unless_their_scope_is_global():
     assert one().exchange.id == "t/1"
     assert one(id=7).exchange.id == "t/7"

@@ -66,6 +66,16 @@ def test_an_only_candidate_is_known_whatever_its_endpoint_calls_itself():
     assert reverse.candidate == "small"
 
 
+def test_no_model_is_asked_where_the_served_reply_was_cut():
+    def unasked(**changes):
+        return {trial.unasked for trial in trials_for(an_exchange(1, truncated=True, **changes), settings())}
+
+    assert unasked(cut=("reply",)) == {"reply_cut"}
+    assert unasked(cut=()) == {None}
+    # A prompt that was cut is the model's endpoint to refuse, with a reason of its own.
+    assert unasked(cut=("request",)) == unasked(cut=("request", "reply")) == unasked() == {None}
+
+
 @pytest.mark.parametrize("failure", sorted(NOTHING_SERVED))
 def test_no_model_is_asked_what_production_could_not_answer(failure):
     failed = an_exchange(1, reply=Reply(model="big", failure=failure))

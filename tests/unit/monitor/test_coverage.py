@@ -49,6 +49,10 @@ def test_pairs_left_out_by_sampling_count_neither_as_pairs_nor_as_unscored():
     assert through_hours([0.9] * 5, reason="not_sampled")[1] == []
 
 
+def test_pairs_that_the_candidate_cannot_serve_count_neither_as_pairs_nor_as_unscored():
+    assert through_hours([0.9] * 5, reason="ineligible:context_length")[1] == []
+
+
 def after_snapshots(*given, max_dropped=0.01):
     """The state and events after snapshots, each given by its minute and its figures."""
     state, events = FlowState(), []

@@ -52,6 +52,69 @@ def test_reasoning_gives_way_before_anything_that_is_compared_and_is_no_reason_f
     assert msgspec.structs.replace(cut, reply=msgspec.structs.replace(cut.reply, reasoning=None)) == whole
 
 
+@pytest.mark.parametrize(
+    ("texts", "content", "cut"),
+    [
+        (["x" * 50_000], "yes", ("request",)),
+        (["short"], "x" * 50_000, ("reply",)),
+        (["x" * 50_000], "x" * 50_000, ("request", "reply")),
+    ],
+)
+def test_the_message_says_which_part_is_not_whole(texts, content, cut):
+    assert sent(truncate.encode_within(exchange(*texts, content=content), source="s", limit=LIMIT)).cut == cut
+
+
+def with_parts(*parts):
+    return msgspec.structs.replace(exchange(), request={"messages": [{"role": "user", "content": list(parts)}]})
+
+
+PICTURE = "data:image/png;base64," + "iVBORw0K" * 1_000
+ADDRESS = "https://images.example/cat.png?size=" + "9" * 900
+
+
+def test_an_image_gives_way_before_any_text_and_as_a_whole():
+    text = {"type": "text", "text": "What is it? " * 200}
+    image = {"type": "image_url", "image_url": {"url": PICTURE}}
+    found = sent(truncate.encode_within(with_parts(text, image), source="s", limit=LIMIT))
+    kept_text, kept_image = found.request["messages"][0]["content"]
+    assert kept_text == text
+    assert kept_image == {
+        "type": "image_url",
+        "image_url": {"url": f"[image/png of {len(PICTURE)} characters not kept]"},
+    }
+    assert (found.truncated, found.cut) == (True, ("request",))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_image", "image_url": PICTURE},
+        {"type": "input_audio", "input_audio": {"data": "UklGRiQA" * 1_000, "format": "wav"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64," + "JVBE" * 2_000}},
+        {"type": "input_file", "filename": "a.pdf", "file_data": "JVBERi0x" * 1_000},
+    ],
+)
+def test_no_part_of_a_file_in_base64_is_left(part):
+    found = sent(truncate.encode_within(with_parts(part), source="s", limit=LIMIT))
+    assert "not kept]" in str(found.request)
+    assert len(str(found.request)) < 300
+
+
+def test_only_as_many_images_are_left_out_as_necessary():
+    images = [{"type": "input_image", "image_url": PICTURE[: 1_500 + 100 * n]} for n in range(5)]
+    found = sent(truncate.encode_within(with_parts(*images), source="s", limit=LIMIT))
+    kept = [part["image_url"].startswith("data:") for part in found.request["messages"][0]["content"]]
+    assert kept == [True, True, False, False, False]
+
+
+def test_an_image_that_is_referred_to_by_its_address_keeps_the_address():
+    image = {"type": "image_url", "image_url": {"url": ADDRESS}}
+    found = sent(
+        truncate.encode_within(with_parts(image, {"type": "text", "text": "x" * 9_000}), source="s", limit=LIMIT)
+    )
+    assert found.request["messages"][0]["content"][0] == image
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=3_000), max_size=8), st.text(max_size=9_000))
 def test_no_message_is_larger_than_the_limit(texts, content):

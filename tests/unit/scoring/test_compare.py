@@ -11,6 +11,7 @@ from scoring.scorers import SCORERS
 from shadow.records import (
     Exchange,
     Failure,
+    Part,
     Preference,
     Reply,
     TaskKind,
@@ -65,6 +66,28 @@ def test_disagreement_is_not_regret_when_the_candidate_is_right_or_both_are_wron
     assert (both_wrong.agreement, both_wrong.regret, both_wrong.net_regret) == (0, 0, 0)
 
 
+def not_eligible(reason: str) -> Reply:
+    return Reply(model="m", failure="ineligible", ineligible=reason)
+
+
+@pytest.mark.parametrize(
+    ("cut", "reason"),
+    [
+        (("request",), "ineligible:prompt_cut"),
+        (("request", "reply"), "ineligible:prompt_cut"),
+        (("reply",), "reply_cut"),
+        ((), None),
+        (None, "ineligible:prompt_cut"),  # a record of an older version, which does not say what was cut
+    ],
+)
+def test_what_was_cut_is_not_compared(cut: tuple[Part, ...] | None, reason: str | None):
+    whole = pair(say("1"), say("1"))
+    trial = msgspec.structs.replace(whole, exchange=msgspec.structs.replace(whole.exchange, truncated=True, cut=cut))
+    assert compare(trial, SUMS).unscored == reason
+    not_sampled = msgspec.structs.replace(trial, reply=failed("not_asked", "not_sampled"))
+    assert compare(not_sampled, SUMS).unscored == "not_sampled"
+
+
 def test_the_strongest_source_of_regret_wins():
     replies = (say("42"), say("42"))
     assert compare(pair(*replies, reference="42", label="frontier", judge="candidate"), SUMS).regret_source == "human"
@@ -98,6 +121,11 @@ def test_a_ceiling_has_agreement_and_no_regret():
         (failed("not_asked", "not_recorded"), say("1"), "frontier_not_recorded"),
         (say("1"), failed("not_asked"), "not_asked"),
         (say("1"), failed("expired"), "expired"),
+        (say("1"), not_eligible("image_input"), "ineligible:image_input"),
+        (failed("refusal"), not_eligible("context_length"), "ineligible:context_length"),
+        (not_eligible("prompt_cut"), say("1"), "ineligible:prompt_cut"),
+        (say("1"), not_eligible("a reason of another version"), "ineligible:other"),
+        (say("1"), failed("ineligible"), "ineligible:other"),
         (say("1"), say("no number"), "candidate_malformed"),
         (say("no number"), say("1"), "frontier_malformed"),
         (say("1"), say(" "), "candidate_empty"),

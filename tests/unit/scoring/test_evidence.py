@@ -4,8 +4,9 @@ import random
 import msgspec
 import pytest
 
-from scoring.evidence.estimates import estimates
+from scoring.evidence.estimates import Estimate, estimates
 from scoring.evidence.report import evidence, to_json
+from scoring.evidence.verdict import verdict
 from scoring.stats.ceiling import excess_disagreement
 from scoring.stats.sequential import binomial_interval
 from scoring.stats.weighted import weighted_interval
@@ -98,6 +99,27 @@ def test_a_trial_that_was_not_sent_is_not_a_failure_of_the_model():
     found = traffic.evidence()
     assert found.failures == {"refusal": 1, "malformed": 0, "timeout": 0}
     assert found.asked == {"frontier": 10, "candidate": 8}
+
+
+def test_what_the_candidate_cannot_serve_is_counted_by_reason_and_in_no_other_figure():
+    traffic = Traffic().add(1.0, n=50).add(None, unscored="candidate_timeout", failure="timeout", n=2)
+    (without,) = evidence(traffic.tallies)
+    traffic.add(None, unscored="ineligible:image_input", failure="ineligible", n=30)
+    traffic.add(None, unscored="ineligible:context_length", failure="ineligible", n=10)
+    (found,) = evidence(traffic.tallies)
+    assert found.ineligible == {"context_length": 10, "image_input": 30}
+    assert (found.agreement, found.failures, found.n) == (without.agreement, without.failures, without.n + 40)
+    assert found.unscored["ineligible:image_input"] == 30
+    lines = sentences(found)
+    assert "  eligible 52 of 92 pairs (56.5%); not eligible: context_length 10, image_input 30" in lines
+    assert "  unscored 2 of 52 pairs: candidate_timeout 2" in lines
+
+
+@pytest.mark.parametrize("reason", ["not_sampled", "ineligible:image_input"])
+def test_pairs_without_a_trial_do_not_dilute_the_share_of_failures(reason: str):
+    good = Estimate(estimate=0.0, low=0.0, high=0.01, n=900, source="human")
+    counts = {"candidate_timeout": 60, reason: 9_000}
+    assert verdict(10_000, counts, good, 0.02).status == "undecided"
 
 
 def test_the_file_has_the_public_shape():

@@ -1,10 +1,9 @@
 import json
-from typing import Any
 
 import pytest
 
-from shadow.settings import Settings
-from shadow.upstream.request import UnaskableError, WrittenFor, prepare, relation
+from shadow.policy.relation import WrittenFor
+from shadow.upstream.request import prepare
 
 REQUEST = {
     "model": "ticket-intent",
@@ -123,28 +122,6 @@ def test_encrypted_reasoning_is_not_sent_to_a_model_that_cannot_read_it(written_
     assert json.loads(prepare(request, model="m", written_for="same_model"))["input"] == request["input"]
 
 
-@pytest.mark.parametrize(
-    ("request_body", "reference"),
-    [
-        ({"input": "and now?", "previous_response_id": "resp_1"}, "previous_response_id"),
-        ({"input": "and now?", "conversation": {"id": "conv_1"}}, "conversation"),
-        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
-        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "item_reference"),
-        ({"input": [{"type": "compaction", "encrypted_content": "gAAAA"}]}, "compaction"),
-        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]}, "file_id"),
-        ({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]}, "file_id"),
-        ({"input": "x", "tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, "vector_store_ids"),
-    ],
-)
-def test_a_request_that_refers_to_what_one_server_has_is_asked_of_that_server_only(
-    request_body: dict[str, Any], reference: str
-):
-    with pytest.raises(UnaskableError, match=reference):
-        prepare(request_body, model="m")
-    same_server = json.loads(prepare(request_body, model="m", written_for="same_server"))
-    assert same_server == {**request_body, "model": "m", "stream": False}
-
-
 def test_a_reference_that_is_null_refers_to_nothing():
     sent = json.loads(prepare({"input": "hi", "previous_response_id": None, "conversation": None}, model="m"))
     assert sent == {"input": "hi", "model": "m", "stream": False}
@@ -156,14 +133,3 @@ def test_a_reference_that_is_null_refers_to_nothing():
 def test_a_request_of_odd_types_is_the_endpoints_to_judge(odd: object):
     request = {"messages": odd, "input": odd, "tools": odd}
     assert json.loads(prepare(request, model="m")) == {**request, "model": "m", "stream": False}
-
-
-def test_models_are_on_the_same_server_if_their_addresses_are_the_same():
-    one, two = {"base_url": "https://one/v1"}, {"base_url": "https://two/v1"}
-    settings = Settings.model_validate(
-        {"models": {"big": one, "mini": one, "alias": {**one, "model": "big"}, "far": two}}
-    )
-    found = {asked: relation(settings, origin="big", asked=asked) for asked in settings.models}
-    assert found == {"big": "same_model", "alias": "same_model", "mini": "same_server", "far": "other_server"}
-    assert relation(settings, origin=None, asked="far") == "other_server"
-    assert relation(settings, origin="gone", asked="far") == "other_server"
