@@ -55,10 +55,12 @@ _CLOSED: Final = (
     _Markup(re.compile(r"analysis(?=\S)"), re.compile(r"assistantfinal"), True),
 )
 _MARKUP: Final = (_TAG, *_SPECIAL, *_CLOSED)
-#: Characters with which the opening of a block begins.
-_FIRST: Final = frozenset("<[◁Ha\ufeff\u200b")
+#: The phrases begin with these words, and a text that begins with them with one of these characters.
+_PHRASES: Final = ("Here", "analysis")
+_BLANKS: Final = " \t\r\n\f\v\ufeff\u200b"
+_FIRST: Final = frozenset("Ha" + _BLANKS)
 
-_BLANK: Final = re.compile("[\\s\ufeff\u200b]*")
+_BLANK: Final = re.compile(f"[{_BLANKS}]*")
 _OPENINGS: Final = "|".join(f"(?:{each.opening.pattern})" for each in (_TAG, *_SPECIAL))
 _CLOSINGS: Final = "|".join(f"(?:{each.closing.pattern})" for each in (_TAG, *_SPECIAL))
 _CLOSING: Final = re.compile(_CLOSINGS, re.IGNORECASE)
@@ -95,7 +97,7 @@ def split(text: str) -> tuple[str | None, str]:
     """
     blocks: list[str] = []
     for _ in range(_MAX_DEPTH):
-        if not _may_hold_reasoning(text):
+        if not may_begin_with_reasoning(text):
             break
         found, answer = _split_once(text)
         if answer is text:
@@ -110,14 +112,16 @@ def paragraphs(parts: Iterable[str]) -> str | None:
     return "\n\n".join(filter(None, map(str.strip, parts))) or None
 
 
-def _may_hold_reasoning(text: str) -> bool:
-    """A quick look: most answers hold none, and every reply is looked at."""
-    if text.lstrip()[:1] in _FIRST:
-        return True
+def may_begin_with_reasoning(text: str) -> bool:
+    """Whether `split` has to look closer. Quick, because every reply is looked at and most hold no reasoning."""
     # Single characters are found several times faster than two.
-    if "<" in text and ("</" in text or "|>" in text):
+    if "<" in text and ("</" in text or "|>" in text or text.lstrip(_BLANKS)[:1] == "<"):
         return True
-    return ("[" in text and "[/" in text) or not (text.isascii() or "◁" not in text)
+    if "[" in text and ("[/" in text or text.lstrip(_BLANKS)[:1] == "["):
+        return True
+    if not text.isascii() and "◁" in text:
+        return True
+    return text[:1] in _FIRST and text.lstrip(_BLANKS).startswith(_PHRASES)
 
 
 def _split_once(text: str) -> tuple[list[str], str]:

@@ -220,6 +220,9 @@ def separated(content: str | None, reasoning: str | None) -> tuple[str | None, s
 
 def with_reasoning_apart(reply: Reply) -> Reply:
     """`reply` with its reasoning apart from its content: it may come from a file, or from an older version."""
+    text = reply.content
+    if reply.reasoning is None and (text is None or not reasoning_blocks.may_begin_with_reasoning(text)):
+        return reply
     content, reasoning = separated(reply.content, reply.reasoning)
     if content is reply.content and reasoning == reply.reasoning:
         return reply

@@ -51,6 +51,7 @@ class TimedStream:
         self._started = started
         #: How many pieces of text had arrived at which time.
         self._arrivals: list[tuple[int, float]] = []
+        self._text_pieces = 0
         self._first_at: float | None = None
         self._first_call_at: float | None = None
 
@@ -65,10 +66,11 @@ class TimedStream:
         reader = self._reader
         if self._first_at is None and reader.started:
             self._first_at = at
-        if self._first_call_at is None and reader.has_call:
+        if self._first_call_at is None and reader.called:
             self._first_call_at = at
-        if not self._arrivals or self._arrivals[-1][0] != reader.text_pieces:
-            self._arrivals.append((reader.text_pieces, at))
+        if (pieces := len(reader.text)) != self._text_pieces:
+            self._text_pieces = pieces
+            self._arrivals.append((pieces, at))
 
     def finish(self) -> tuple[Reply, bool]:
         """The reply, and whether it is complete; see `read_stream`."""
@@ -108,13 +110,14 @@ class StreamReader:
 
     `started` becomes true with the first token after reasoning that comes in fields or events of its
     own, so that the caller can measure the time to the first token. `closed` becomes true with an
-    event after which the official client reads no more.
+    event after which the official client reads no more. `text` has the pieces of text so far, and
+    `called` is true if the answer calls a tool, or refuses.
     """
 
     def __init__(self, api: Api, *, model: str = "") -> None:
         self._api = api
         self._model = model
-        self._text: list[str] = []
+        self.text: list[str] = []
         self._reasoning: list[str] = []
         self._summary: list[str] = []
         self._refusal: list[str] = []
@@ -127,6 +130,7 @@ class StreamReader:
         self._whole: Reply | None = None
         self._error: ReportedError | None = None
         self.started = False
+        self.called = False
         self.closed = False
 
     @property
@@ -134,28 +138,18 @@ class StreamReader:
         """Whether the stream has sent its final event, or an error."""
         return self.closed or not (self._whole is None and self._error is None and self._finish is None)
 
-    @property
-    def text_pieces(self) -> int:
-        """Number of pieces of text so far."""
-        return len(self._text)
-
-    @property
-    def has_call(self) -> bool:
-        """Whether the answer calls a tool, or refuses."""
-        return bool(self._calls or self._arguments or self._refusal)
-
     def pieces_of_reasoning(self) -> int:
         """How many of the pieces of text come before the answer, because the text begins with reasoning."""
-        text = "".join(self._text)
+        text = "".join(self.text)
         _, answer = reasoning_blocks.split(text)
         if answer is text:
             return 0
         left = text.rfind(answer) if answer else len(text)
-        for count, piece in enumerate(self._text):
+        for count, piece in enumerate(self.text):
             left -= len(piece)
             if left < 0:
                 return count
-        return len(self._text)
+        return len(self.text)
 
     def close(self, *, undecodable: str = "") -> None:
         """Add `[DONE]`, or an event that is not JSON (`undecodable` says why)."""
@@ -200,7 +194,7 @@ class StreamReader:
             calls = self._calls.in_order()
         reply = replies.reply_of(
             model=self._model,
-            content="".join(self._text) or None,
+            content="".join(self.text) or None,
             reasoning=self._streamed_reasoning(),
             refusal="".join(self._refusal) or None,
             calls=calls,
@@ -225,20 +219,12 @@ class StreamReader:
         delta = choice.get("delta")
         if isinstance(delta, Mapping):
             content = delta.get("content")
-            # Nearly every piece of an answer has its content alone.
-            if (len(delta) > 1 or type(content) is not str) and (thought := reasoning_fields.of_message(delta)):
-                self._reasoning.append(thought)
-            if text := content if isinstance(content, str) else replies.content_text(content):
-                self._text.append(text)
-            if (isinstance(content, list) or "refusal" in delta) and (refusal := replies.refusal_text(delta)):
-                self._refusal.append(refusal)
-            if (piece := replies.function_call(delta.get("function_call"))) is not None:
-                self._calls.add(LEGACY_INDEX, "", piece)
-            if calls := delta.get("tool_calls"):
-                for part in replies.mappings(calls):
-                    if (piece := replies.chat_call(part)) is not None:
-                        self._calls.add(part.get("index"), part.get("id"), piece)
-        if not self.started and (self._text or self._refusal or self._calls):
+            if len(delta) == 1 and type(content) is str:  # nearly every piece of an answer
+                if content:
+                    self.text.append(content)
+            else:
+                self._feed_delta(delta, content)
+        if not self.started and (self.text or self.called):
             self.started = True
         if (logprobs := choice.get("logprobs")) is not None:
             self._tokens.add(logprobs)
@@ -246,18 +232,32 @@ class StreamReader:
         if choice.get("error"):
             self._error = reported_error(choice)
 
+    def _feed_delta(self, delta: Mapping[str, Any], content: Any) -> None:
+        if (thought := reasoning_fields.of_message(delta)) is not None:
+            self._reasoning.append(thought)
+        if text := content if isinstance(content, str) else replies.content_text(content):
+            self.text.append(text)
+        if (isinstance(content, list) or "refusal" in delta) and (refusal := replies.refusal_text(delta)):
+            self._refusal.append(refusal)
+        if (piece := replies.function_call(delta.get("function_call"))) is not None:
+            self._calls.add(LEGACY_INDEX, "", piece)
+        for part in replies.mappings(delta.get("tool_calls")):
+            if (piece := replies.chat_call(part)) is not None:
+                self._calls.add(part.get("index"), part.get("id"), piece)
+        self.called = bool(self._calls or self._refusal)
+
     def _feed_responses(self, event: Mapping[str, Any]) -> None:
         match event.get("type"):
             case "response.output_text.delta":
-                self._text.append(replies.string(event.get("delta")) or "")
+                self.text.append(replies.string(event.get("delta")) or "")
                 self._tokens.add(event.get("logprobs"))
                 self.started = True
             case "response.refusal.delta":
                 self._refusal.append(replies.string(event.get("delta")) or "")
-                self.started = True
+                self.started = self.called = True
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
                 self._arguments.setdefault(_item_key(event), []).append(replies.string(event.get("delta")) or "")
-                self.started = True
+                self.started = self.called = True
             case str(kind) if kind.startswith("response.reasoning"):
                 self._feed_reasoning(kind, event)
             case "response.output_item.added" | "response.output_item.done":
@@ -297,9 +297,9 @@ class StreamReader:
             field = _ARGUMENTS.get(item["type"]) if isinstance(item.get("type"), str) else None
             streamed = "".join(self._arguments.get(key, ()))
             output.append({**item, field: streamed} if field and streamed and not item.get(field) else item)
-        if self._text or self._refusal:
+        if self.text or self._refusal:
             output = [item for item in output if item.get("type") != "message"]
-            text = {"type": "output_text", "text": "".join(self._text)}
+            text = {"type": "output_text", "text": "".join(self.text)}
             refusal = {"type": "refusal", "refusal": "".join(self._refusal)}
             output.append({"type": "message", "content": [text, refusal]})
         return output

@@ -300,10 +300,16 @@ def _recorded(reply: _Reply | None, model: str) -> Reply | None:
 
 
 def _usage(usage: _Usage) -> Usage | None:
+    of_responses = usage.input_tokens is not None or usage.output_tokens is not None
+    if not of_responses and usage.completion_tokens_details is None and usage.total_tokens is None:
+        return Usage(
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+        )
     counts = msgspec.to_builtins(usage)
-    if usage.input_tokens is None and usage.output_tokens is None:
-        return usage_of(counts, "prompt_tokens", "completion_tokens")
-    return usage_of(counts, "input_tokens", "output_tokens")
+    names = ("input_tokens", "output_tokens") if of_responses else ("prompt_tokens", "completion_tokens")
+    return usage_of(counts, *names)
 
 
 def _written(reply: Reply) -> dict[str, Any]:
