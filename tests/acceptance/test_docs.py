@@ -124,6 +124,22 @@ def test_the_architecture_page_names_every_folder_of_the_code():
     assert [folder for folder in folders if f"`{folder}`" not in page] == []
 
 
+def test_a_recipe_names_only_what_is_in_the_files_that_it_names():
+    """A name in a paragraph "To add …" occurs in a file, or in a file of a folder, that the paragraph names."""
+    for token in tokens(ROOT / "docs" / "architecture.md"):
+        if not token.content.startswith("**To "):
+            continue
+        spans = [child.content for child in token.children or () if child.type == "code_inline"]
+        paths = [span for span in spans if (ROOT / span).exists()]
+        folders = [file for path in paths for file in (ROOT / path).glob("*.py")]
+        files = [*folders, *(ROOT / path for path in paths if (ROOT / path).is_file())]
+        known = {word for file in files for word in re.findall(r"\w+", file.read_text())}
+        names = [span for span in spans if "/" not in span and span not in (*paths, "shadow.toml")]
+        for name in names:
+            is_command = name.startswith(("make ", "shadow "))
+            assert is_command or set(re.findall(r"[A-Za-z_]\w*", name)) <= known, name
+
+
 @pytest.mark.parametrize("snippet", blocks("toml"))
 def test_every_configuration_shown_is_valid(snippet):
     Settings.model_validate(tomllib.loads(snippet))
