@@ -28,8 +28,14 @@ REPLIES = st.builds(
     Reply,
     model=TEXT,
     content=st.none() | TEXT,
+    reasoning=st.none() | TEXT,
     tool_calls=st.lists(st.builds(ToolCall, name=TEXT, arguments=TEXT), max_size=2).map(tuple),
-    usage=st.none() | st.builds(Usage, prompt_tokens=st.none() | st.integers(0, 10**9)),
+    usage=st.none()
+    | st.builds(
+        Usage,
+        prompt_tokens=st.none() | st.integers(0, 10**9),
+        reasoning_tokens=st.none() | st.integers(0, 10**9),
+    ),
     latency_ms=st.none() | st.floats(0, 1e9),
     confidence=st.none() | st.floats(0, 1),
     confidence_reason=st.none() | st.sampled_from(["not_reported", "refused", "invalid", "not_aligned"]),
