@@ -26,7 +26,7 @@ import msgspec
 
 from scoring import refusals
 from scoring.scorers import SCORERS, Scorer, Unreadable, name_for, scorer_problems
-from shadow.aggregates.regret_sources import SEEN, net_by_source, were_seen
+from shadow.aggregates.regret_sources import both_arrived, net_by_source
 from shadow.openai_api.replies import with_reasoning_apart
 from shadow.policy import sampling
 from shadow.policy.trials import REPLY_CUT
@@ -36,6 +36,7 @@ from shadow.records import (
     Comparison,
     Reply,
     Trial,
+    arrived,
     candidate_reply,
     frontier_reply,
     was_cut,
@@ -149,7 +150,7 @@ def _unasked_reason(trial: Trial, frontier: Reply, candidate: Reply) -> str | No
             # Replies come from other processes and files, which could invent any number of reasons.
             return f"{INELIGIBLE}{reply.ineligible if reply.ineligible in INELIGIBILITIES else 'other'}"
     exchange = trial.exchange
-    if not exchange.truncated or trial.reply.failure_detail == "not_sampled" or exchange.reply.failure not in SEEN:
+    if not exchange.truncated or trial.reply.failure_detail == "not_sampled" or not arrived(exchange.reply.failure):
         return None
     if was_cut(exchange, "request"):
         return f"{INELIGIBLE}prompt_cut"
@@ -182,7 +183,7 @@ def _judge_rate(trial: Trial, task: TaskSettings | None) -> float | None:
     if task is None or task.judge is None or trial.kind == "ceiling" or trial.exchange.judge is not None:
         return None
     chosen = sampling.chosen(trial.exchange.id, rate=task.judge_rate, salt="judge")
-    return task.judge_rate if chosen and were_seen(trial) else None
+    return task.judge_rate if chosen and both_arrived(trial) else None
 
 
 def _with_replies(trial: Trial, frontier: Reply, candidate: Reply) -> Trial:

@@ -48,6 +48,9 @@ NoConfidence: TypeAlias = Literal[
 #: Failures that do not count against the model: it was not asked, or could not have served the request.
 NOT_COUNTED: Final[tuple[Failure, ...]] = ("not_asked", "expired", "ineligible")
 
+#: Failures of replies that arrived nevertheless, so that a person or a judge can compare them.
+ARRIVED_FAILURES: Final[tuple[Failure, ...]] = ("malformed", "truncated", "refusal", "empty")
+
 #: Why a model cannot serve a request, or cannot be asked the same.
 Ineligibility: TypeAlias = Literal[
     "prompt_cut",  # the recorded request is not whole, because it was too large for its message
@@ -249,6 +252,11 @@ def frontier_reply(trial: Trial) -> Reply:
 def candidate_reply(trial: Trial) -> Reply:
     """The candidate's reply of a pair; for a ceiling, the frontier's second reply."""
     return trial.reply if trial.kind != "reverse" else trial.exchange.reply
+
+
+def arrived(failure: str | None) -> bool:
+    """Whether there is a reply to look at, with this failure or without any."""
+    return failure is None or failure in ARRIVED_FAILURES
 
 
 def was_cut(exchange: Exchange, part: Part) -> bool:

@@ -75,7 +75,7 @@ class Judgement:
 _IDENTICAL: Final = Judgement(
     outcome=JudgeVerdict(preference="tie", first="tie", second="tie", reason="Both replies say the same.")
 )
-_TRUNCATED: Final = Judgement(
+_TOO_LONG: Final = Judgement(
     outcome=JudgeFailure(
         reason="too_long", detail="the replies differ only where they are too long to show", retryable=False
     )
@@ -84,7 +84,7 @@ _TRUNCATED: Final = Judgement(
 
 def judge_without_asking(question: Question) -> Judgement | None:
     """The outcome that needs no call: identical replies are a tie. None where a judge must be asked."""
-    return _TRUNCATED if question.truncated else _IDENTICAL if question.identical else None
+    return _TOO_LONG if question.differs_only_in_omitted else _IDENTICAL if question.identical else None
 
 
 class Judge:

@@ -28,17 +28,17 @@ _LINE_END: Final = re.compile("\r\n?|[\u2028\u2029\x85]")
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A pair as it is shown to a judge. `truncated`: the replies differ only in what is left out."""
+    """A pair as it is shown to a judge. `differs_only_in_omitted`: in what is left out because replies are long."""
 
     request: str
     frontier: str
     candidate: str
-    truncated: bool = False
+    differs_only_in_omitted: bool = False
 
     @property
     def identical(self) -> bool:
         """Whether both replies have the same words."""
-        return not self.truncated and self.frontier.split() == self.candidate.split()
+        return not self.differs_only_in_omitted and self.frontier.split() == self.candidate.split()
 
 
 def build_question(trial: Trial) -> Question:
@@ -49,7 +49,7 @@ def build_question(trial: Trial) -> Question:
         request=_shortened(_visible(render_request(trial.exchange)), MAX_REQUEST_CHARS),
         frontier=shown[0],
         candidate=shown[1],
-        truncated=shown[0] == shown[1] and frontier.split() != candidate.split(),
+        differs_only_in_omitted=shown[0] == shown[1] and frontier.split() != candidate.split(),
     )
 
 

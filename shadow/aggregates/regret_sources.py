@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from shadow.records import Preference, RegretSource, Trial, TrialKind, candidate_reply, frontier_reply
+from shadow.records import Preference, RegretSource, Trial, TrialKind, arrived, candidate_reply, frontier_reply
 
 #: Strongest first.
 SOURCES: Final[tuple[RegretSource, ...]] = ("human", "reference", "judge")
@@ -22,13 +22,10 @@ SOURCES: Final[tuple[RegretSource, ...]] = ("human", "reference", "judge")
 #: The net regret of a preference.
 NET: Final[dict[Preference, float]] = {"frontier": 1.0, "tie": 0.0, "candidate": -1.0}
 
-#: Failures (or none) of a reply that nevertheless arrived, so that it can be compared.
-SEEN: Final = (None, "malformed", "truncated", "refusal", "empty")
 
-
-def were_seen(trial: Trial) -> bool:
-    """Whether there are two replies that can be compared."""
-    return frontier_reply(trial).failure in SEEN and candidate_reply(trial).failure in SEEN
+def both_arrived(trial: Trial) -> bool:
+    """Whether there are two replies to compare; either may be refused, empty, cut short or malformed."""
+    return arrived(frontier_reply(trial).failure) and arrived(candidate_reply(trial).failure)
 
 
 def net_regrets(
@@ -63,7 +60,7 @@ class Graded(Protocol):
 def net_by_source(trial: Trial, comparison: Graded) -> dict[RegretSource, float]:
     """`net_regrets` of a scored trial, with the label and the judge's preference that came with its exchange."""
     human, judge = trial.exchange.label, trial.exchange.judge
-    if (human is not None or judge is not None) and not were_seen(trial):
+    if (human is not None or judge is not None) and not both_arrived(trial):
         human = judge = None
     return net_regrets(trial.kind, human, comparison.frontier_correct, comparison.candidate_correct, judge)
 

@@ -119,7 +119,7 @@ def _crossing_list(search: CrossingSearch) -> None:
     by = f" according to {SOURCE_PHRASES[found.source]}" if found.source else ""
     summary = (
         f"{found.searched:,} crossings searched among {whole(found.n)} pairs, by {found.measure}{by}: "
-        "found on one half, confirmed on the other." + (" Older pairs were left out." if search.truncated else "")
+        "found on one half, confirmed on the other." + (" Older pairs were left out." if search.older_left_out else "")
     )
     if found.left_out:
         summary += f" {found.left_out:,} pairs with too small a sampling probability were left out."

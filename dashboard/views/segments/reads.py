@@ -33,10 +33,10 @@ class Ranking:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CrossingSearch:
-    """The worst crossings; `truncated` where older rows were left out of the search."""
+    """The worst crossings; `older_left_out`: there are older rows, which were not searched."""
 
     result: WorstCrossings
-    truncated: bool
+    older_left_out: bool
 
 
 @cached
@@ -81,7 +81,7 @@ def _search(
         ids=rows.ids, units=rows.units, dimensions=rows.dimensions, scores=rows.scores,
         probabilities=rows.probabilities, measure=measure, false_flag_rate=false_flag_rate,
     )  # fmt: skip
-    return CrossingSearch(result=found, truncated=rows.cut)
+    return CrossingSearch(result=found, older_left_out=rows.older_left_out)
 
 
 @cached

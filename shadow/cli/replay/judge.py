@@ -21,7 +21,7 @@ from scoring.judge import (
     judge_batch,
     price_of,
 )
-from shadow.aggregates.regret_sources import were_seen
+from shadow.aggregates.regret_sources import both_arrived
 from shadow.errors import UsageError
 from shadow.pairs_file import BadLine, RecordedPair, trials
 from shadow.records import Preference, Trial
@@ -73,7 +73,7 @@ class ReplayJudge:
     async def fill(self, line: RecordedPair) -> RecordedPair:
         """The line with the judge's verdict; the line itself where there is none."""
         trial = trials(line)[0]
-        if not self.wanted(line) or trial.kind == "ceiling" or not were_seen(trial):
+        if not self.wanted(line) or trial.kind == "ceiling" or not both_arrived(trial):
             return line
         preference = await self._ask(trial)
         if preference is None:

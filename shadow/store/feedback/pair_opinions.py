@@ -14,9 +14,9 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, select, update
 
 from shadow.aggregates import counting
-from shadow.aggregates.regret_sources import SEEN, net_regrets
+from shadow.aggregates.regret_sources import net_regrets
 from shadow.aggregates.tally import Combination, Tally, combination, tally_at, utc
-from shadow.records import Preference, RegretSource, TrialKind
+from shadow.records import Preference, RegretSource, TrialKind, arrived
 from shadow.store.rows import json_rows
 from shadow.store.rows.encode import SMALLEST_PROBABILITY
 from shadow.store.rows.names import PairKey, storable_name
@@ -129,13 +129,13 @@ def _counted(opinions: PairOpinions, source: RegretSource) -> Tally:
 
 
 def _opinions_of(row: Row[Any]) -> PairOpinions:
-    seen = row.frontier_failure in SEEN and row.candidate_failure in SEEN
+    has_both = arrived(row.frontier_failure) and arrived(row.candidate_failure)
     return PairOpinions(
         key=PairKey(row.task, row.at, row.exchange_id, row.kind, row.candidate),
         kind=row.kind,
         segment=row.segment,
         inclusion_probability=row.inclusion_probability,
-        comparable=seen and row.kind != "ceiling",
+        comparable=has_both and row.kind != "ceiling",
         frontier_correct=row.frontier_correct,
         candidate_correct=row.candidate_correct,
         human=row.human,

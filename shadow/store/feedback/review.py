@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, text
 
-from shadow.aggregates.regret_sources import SEEN
+from shadow.records import ARRIVED_FAILURES
 from shadow.store.feedback.labels import RECORDED, Label
 from shadow.store.read import pairs as stored_pairs
 from shadow.store.read.pairs import StoredPair
@@ -152,7 +152,7 @@ def _window(
         "candidate": candidate,
         "since": since,
         "threshold": threshold,
-        "seen": [failure for failure in SEEN if failure is not None],
+        "arrived": [*ARRIVED_FAILURES],
         # A pair whose draw is above every probability is not chosen; PostgreSQL sees that before it reads the row.
         "highest": max(by_stratum.values()),
         **by_stratum,
@@ -174,8 +174,8 @@ _STRATUM: Final = f"""
 _PROBABILITY: Final = "CASE stratum " + " ".join(f"WHEN '{name}' THEN :{name}" for name in STRATA) + " END"
 _COMPARABLE: Final = """
     task = :task AND candidate = :candidate AND at >= :since AND kind IN ('shadow', 'reverse')
-    AND (frontier_failure IS NULL OR frontier_failure = ANY(:seen))
-    AND (candidate_failure IS NULL OR candidate_failure = ANY(:seen))
+    AND (frontier_failure IS NULL OR frontier_failure = ANY(:arrived))
+    AND (candidate_failure IS NULL OR candidate_failure = ANY(:arrived))
 """
 # A lookup per pair, in order, until there are enough: a plain join would read all payloads.
 _HAS_PAYLOAD: Final = f"""

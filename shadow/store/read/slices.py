@@ -20,12 +20,12 @@ _segment = msgspec.json.Decoder(dict[str, str])
 class SliceRows(NamedTuple):
     """Columns of equal length, a row per pair.
 
-    ids            the exchange's id
-    units          the unit; None if it is not known
-    dimensions     each dimension's value, "" if the row has none
-    scores         agreement or regret, in [0, 1]
-    probabilities  the probability with which the score was sampled
-    cut            whether there are older rows that were not read
+    ids             the exchange's id
+    units           the unit; None if it is not known
+    dimensions      each dimension's value, "" if the row has none
+    scores          agreement or regret, in [0, 1]
+    probabilities   the probability with which the score was sampled
+    older_left_out  whether there are older rows that were not read
     """
 
     ids: list[str]
@@ -33,7 +33,7 @@ class SliceRows(NamedTuple):
     dimensions: dict[str, list[str]]
     scores: list[float]
     probabilities: list[float]
-    cut: bool = False
+    older_left_out: bool = False
 
 
 def rows_for_slices(
@@ -66,9 +66,9 @@ def rows_for_slices(
     )
     with explained(connection.engine.url):
         rows = connection.execute(query).all()
-    cut = len(rows) > limit
+    older_left_out = len(rows) > limit
     ids, units, segments, scores, probabilities = ([row[place] for row in rows[:limit]] for place in range(5))
     known = {text: _segment.decode(text) for text in {*segments}}
     names = sorted({name for segment in known.values() for name in segment})
     dimensions = {name: [known[text].get(name, "") for text in segments] for name in names}
-    return SliceRows(ids, units, dimensions, scores, probabilities, cut)
+    return SliceRows(ids, units, dimensions, scores, probabilities, older_left_out)

@@ -86,9 +86,9 @@ def test_rows_for_slices_are_the_newest_with_a_score(connection: Connection):
     assert found.units[-4] is None
     assert len({*found.units} - {None}) == 3
     assert found.scores[-5:] == [1.0, 0.75, 0.5, 0.25, 0.0]
-    assert (found.probabilities[4:8], found.cut) == ([0.1] * 4, False)
+    assert (found.probabilities[4:8], found.older_left_out) == ([0.1] * 4, False)
     few = slices.rows_for_slices(connection, task="ticket-intent", candidate="small-7b", limit=5)
-    assert (few.ids, few.cut) == (found.ids[:5], True)
+    assert (few.ids, few.older_left_out) == (found.ids[:5], True)
 
 
 @pytest.mark.parametrize(
