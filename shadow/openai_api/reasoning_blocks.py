@@ -46,9 +46,12 @@ _SPECIAL: Final = (
     _Markup(re.compile(r"\[THINK\]", re.IGNORECASE), re.compile(r"\[/THINK\]", re.IGNORECASE)),
     _Markup(re.compile("◁think▷", re.IGNORECASE), re.compile("◁/think▷", re.IGNORECASE)),
 )
-#: Marks that need their end to be recognised: an empty tag, and the phrases of Granite and Apriel.
+#: Marks that need their end to be recognised: an empty tag, that of Open WebUI, and the phrases of Granite and Apriel.
 _CLOSED: Final = (
     _Markup(re.compile(rf"<{_NAME}\s{{0,4}}/>", re.IGNORECASE), re.compile("")),
+    _Markup(
+        re.compile(r"""<details\s[^<>]{0,200}type=["']reasoning["'][^<>]{0,200}>"""), re.compile("</details>"), True
+    ),
     _Markup(re.compile(r"Here(?:'s| is) my thought process:"), re.compile(r"Here(?:'s| is) my response:"), True),
     _Markup(re.compile(r"Here are my reasoning steps:"), re.compile(r"\[BEGIN FINAL RESPONSE\]"), True),
     # Channels of gpt-oss without their special tokens, as a server shows them that leaves special tokens out.
@@ -127,7 +130,8 @@ def may_begin_with_reasoning(text: str) -> bool:
 def _split_once(text: str) -> tuple[list[str], str]:
     """The blocks of reasoning and the answer; `text` itself where it holds none."""
     start = _blank_end(text, 0)
-    if _MESSAGE.match(text, start):
+    head = _MESSAGE.search(text) if "<|channel|>" in text else None
+    if head and (head.start() == start or text[: head.start()].rstrip().endswith("<|end|>")):
         return _channels(text, start)
     if text[start : start + 1] in ("{", "[") and _CLOSING.search(text, start) and _is_json(text):
         return [], text
@@ -204,10 +208,13 @@ def _is_json(text: str) -> bool:
 
 
 def _channels(text: str, start: int) -> tuple[list[str], str]:
-    """The messages of gpt-oss: those of the channel `analysis` are reasoning. A call to a tool stays as it is."""
-    blocks: list[str] = []
+    """The messages of gpt-oss: those of the channel `analysis` are reasoning. A call to a tool stays as it is.
+
+    A first message without a head is reasoning, too: the prompt held its head.
+    """
     answers: list[str] = []
     heads = list(_MESSAGE.finditer(text, start))
+    blocks = [text[start : heads[0].start()].rstrip().removesuffix("<|end|>")]
     for position, head in enumerate(heads):
         end = heads[position + 1].start() if position + 1 < len(heads) else len(text)
         ended = _MESSAGE_END.search(text, head.end(), end)

@@ -16,7 +16,7 @@ from shadow.openai_api import replies
 from shadow.openai_api.content_encoding import Piece
 from shadow.recording import CapturedCall, Tags
 from shadow.recording.captured_call import CLIENT_DISCONNECTED
-from shadow.records import Api, Exchange, Reply
+from shadow.records import Api, Exchange, Reply, Usage
 from tests.support.capturing import SETTINGS, Collected
 from tests.support.packing import PACK
 
@@ -197,3 +197,15 @@ def test_a_complete_answer_without_choices_is_malformed_through_the_sdk_too():
     headers = {"content-type": "application/json"}
     for reply in (by_sdk([(b'{"choices": []}', 0.0)], headers=headers).reply, replies.read("chat", {"choices": []})):
         assert reply.failure == "malformed"
+
+
+@pytest.mark.parametrize("completion", [2, 12])
+def test_reasoning_tokens_are_paid_for_once_whether_the_provider_counts_them_as_completion_or_beside_it(
+    completion: int,
+):
+    details = {"completion_tokens_details": {"reasoning_tokens": 10}}
+    usage = {"prompt_tokens": 3, "completion_tokens": completion, "total_tokens": 15, **details}
+    body = json.dumps({"model": "big", "choices": [{"message": {"content": "x"}}], "usage": usage}).encode()
+    for reply in (by_sdk([(body, 0.0)]).reply, by_gateway([(body, 0.0)]).reply):
+        assert reply.usage == Usage(prompt_tokens=3, completion_tokens=12, reasoning_tokens=10)
+        assert reply.cost_usd == pytest.approx(27e-6)
