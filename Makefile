@@ -62,9 +62,9 @@ kafka: setup ## Run a real Apache Kafka on port 9092 until Ctrl-C (needs Java an
 
 lock: setup ## Update the dependency locks to the newest versions
 	@$(RUN) uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --extra embedded --group dev pyproject.toml -o requirements.lock
+	  --no-annotate --no-header --extra embedded --extra meaning --group dev pyproject.toml -o requirements.lock
 	@$(RUN) uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --extra gateway --extra workers --extra dashboard --group build \
+	  --no-annotate --no-header --extra gateway --extra workers --extra dashboard --extra meaning --group build \
 	  --constraint requirements.lock pyproject.toml -o requirements-services.lock
 	@echo uv | $(RUN) uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header - -o requirements-bootstrap.lock

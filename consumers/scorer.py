@@ -24,6 +24,7 @@ from consumers.runtime.health import ConsumerHealth
 from consumers.runtime.service import Service
 from consumers.runtime.task_label import task_label
 from consumers.scored_rows import Row, ScoredPair, read_row, write_rows
+from scoring.scorers import require
 from shadow.backoff import Backoff
 from shadow.errors import StoreError
 from shadow.records import DeadLetter
@@ -46,7 +47,11 @@ def run(settings: Settings) -> None:
 
 
 def build(settings: Settings) -> Service:
-    """The scorer as a service of `settings`. Raises ConfigError where no database is named."""
+    """The scorer as a service of `settings`.
+
+    Raises ConfigError where no database is named, and where the scorer of a task needs what is not installed.
+    """
+    require(settings.tasks)
     url = settings.postgres_url()
 
     @asynccontextmanager

@@ -14,6 +14,7 @@ agreement or as disagreement:
     ineligible:<reason>                       the model cannot serve such a request (`records.Ineligibility`)
     reply_cut                                 the served reply was too large to be kept whole
     candidate_not_recorded, …                 the file holds no such reply, and none was fetched
+    meaning_<reason>                          the scorer cannot tell whether they say the same (`scorers.meaning`)
     unknown_scorer, scorer_misconfigured      the settings name a scorer or options that do not exist
 
 Regret comes from the strongest source that the pair has, see `shadow.aggregates.regret_sources`;
@@ -25,7 +26,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from scoring import refusals
-from scoring.scorers import SCORERS, Scorer, Unreadable, name_for, scorer_problems
+from scoring.scorers import SCORERS, Scorer, Uncomparable, Unreadable, name_for, scorer_problems
+from scoring.scorers.meaning.fetched import FETCHED, Embeddings, Text, needed
 from shadow.aggregates.regret_sources import both_arrived, net_by_source
 from shadow.openai_api.replies import with_reasoning_apart
 from shadow.policy import sampling
@@ -48,20 +50,37 @@ PLACES: Final = 6
 
 
 class _Scores(NamedTuple):
-    """The result of a scorer; all None where it could not compare."""
+    """The result of a scorer; all None where it could not compare, with the reason in `unscored` if no reply failed."""
 
     agreement: float | None = None
     frontier_correct: float | None = None
     candidate_correct: float | None = None
     detail: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    unscored: str | None = None
 
 
-def compare(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None) -> Comparison:
-    """The comparison of a pair. `scorer` overrides the task's own. Never raises on a model's text."""
-    return scored(trial, task, scorer=scorer)[1]
+def compare(
+    trial: Trial, task: TaskSettings | None, *, scorer: str | None = None, embeddings: Embeddings | None = None
+) -> Comparison:
+    """The comparison of a pair. `scorer` overrides the task's own. Never raises on a model's text.
+
+    `embeddings` are those of the texts that `texts_to_embed` names.
+    """
+    return scored(trial, task, scorer=scorer, embeddings=embeddings)[1]
 
 
-def scored(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None) -> tuple[Trial, Comparison]:
+def texts_to_embed(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None) -> list[Text]:
+    """The texts of which the scorer of this pair needs embeddings of an endpoint; mostly none."""
+    if (scorer or name_for(task)) != "meaning" or task is None or "model" not in task.scorer_options:
+        return []
+    replies = with_reasoning_apart(trial.exchange.reply), with_reasoning_apart(trial.reply)
+    contents = (*(reply.content for reply in replies), trial.exchange.reference)
+    return list(needed(contents, _options("meaning", task)))
+
+
+def scored(
+    trial: Trial, task: TaskSettings | None, *, scorer: str | None = None, embeddings: Embeddings | None = None
+) -> tuple[Trial, Comparison]:
     """The trial with its replies' failures filled in, and its comparison."""
     # Applications that mirror with an older version send reasoning and answer in one text.
     frontier = refusals.classified(with_reasoning_apart(frontier_reply(trial)))
@@ -71,8 +90,11 @@ def scored(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None
     reason = _unasked_reason(trial, frontier, candidate) or _unscored_reason(frontier, candidate)
     reason = reason or _misconfigured(name, task)
     if reason is None:
-        frontier, candidate, scores = _score(SCORERS[name], trial, frontier, candidate, _options(name, task))
-        reason = _unscored_reason(frontier, candidate)
+        options = _options(name, task)
+        if embeddings is not None:
+            options[FETCHED] = embeddings
+        frontier, candidate, scores = _score(SCORERS[name], trial, frontier, candidate, options)
+        reason = _unscored_reason(frontier, candidate) or scores.unscored
     read_trial = _with_replies(trial, frontier, candidate)
     nets = net_by_source(read_trial, scores)
     source = next(iter(nets), None)  # sources are ordered, strongest first
@@ -123,14 +145,18 @@ def _score(
     candidate, theirs = _read(scorer, trial, candidate, options)
     if frontier.failure is not None or candidate.failure is not None:
         return frontier, candidate, _Scores()
-    agreement = _rounded(scorer.agree(ours, theirs, options))
+    try:
+        agreement = _rounded(scorer.agree(ours, theirs, options))
+    except Uncomparable as error:
+        detail = {**scorer.differences(ours, theirs, options), **error.detail}
+        return frontier, candidate, _Scores(unscored=error.reason, detail=detail)
     detail = {} if agreement == 1.0 else scorer.differences(ours, theirs, options)
     correct: list[float | None] = [None, None]
     if trial.exchange.reference is not None:
         try:
             right = scorer.read_reference(trial.exchange.reference, options)
             correct = [_rounded(scorer.agree(answer, right, options)) for answer in (ours, theirs)]
-        except Unreadable as error:
+        except (Unreadable, Uncomparable) as error:
             detail = {**detail, "reference_unreadable": str(error)[:200]}
     return frontier, candidate, _Scores(agreement, correct[0], correct[1], detail)
 

@@ -16,6 +16,7 @@
     │   ├── RemoteProtocolError  the endpoint's answer is not whole      (shadow.gateway.http.connections)
     │   └── ReadTimeout          the endpoint sent nothing for too long  (shadow.gateway.http.connections)
     ├── Unreadable               a reply holds nothing to compare        (scoring.scorers.scorer)
+    ├── Uncomparable             two replies that a scorer cannot tell   (scoring.scorers.scorer)
     ├── TooManyReferencesError   a JSON schema refers in circles         (scoring.scorers.json_schema)
     ├── RedactionError           a text could not be searched for what is private; it goes nowhere
     ├── DevstackError            an embedded service could not be started

@@ -9,6 +9,7 @@ label         one class out of a few
 numeric       the last number (time, date, range, tuple) in the text
 numbers/      the notations of numbers that `numeric` reads
 text          shared wording (ROUGE-L F1)
+meaning/      the same in other words (embeddings, and checks of what they do not see)
 json_fields   JSON documents, field by field
 json_schema   whether a document fits its schema
 json_text     finds the JSON in a model's text
@@ -18,17 +19,19 @@ tool_calls    the same tools with the same arguments
 from collections.abc import Mapping
 from typing import Any, Final
 
-from scoring.scorers import exact, json_fields, label, numeric, text, tool_calls
-from scoring.scorers.scorer import Scorer, Unreadable
+from scoring.scorers import exact, json_fields, label, meaning, numeric, text, tool_calls
+from scoring.scorers.scorer import Scorer, Uncomparable, Unreadable
+from shadow.errors import ConfigError
 from shadow.records import TaskKind
 from shadow.settings import TaskSettings
 
-__all__ = ["DEFAULTS", "SCORERS", "Scorer", "Unreadable", "name_for", "scorer_problems"]
+__all__ = ["DEFAULTS", "SCORERS", "Scorer", "Uncomparable", "Unreadable", "name_for", "require", "scorer_problems"]
 
 SCORERS: Final[Mapping[str, Scorer]] = {
     "exact": exact.SCORER,
     "json": json_fields.SCORER,
     "label": label.SCORER,
+    "meaning": meaning.SCORER,
     "numeric": numeric.SCORER,
     "text": text.SCORER,
     "tool_calls": tool_calls.SCORER,
@@ -51,7 +54,27 @@ def name_for(task: TaskSettings | None) -> str:
 
 
 def scorer_problems(name: str, options: Mapping[str, Any]) -> list[str]:
-    """The problems with a scorer's name and options, one line each with its fix; empty if there are none."""
+    """The problems with a scorer's name and options, and with running it here, one line each with its fix."""
+    return _option_problems(name, options) or SCORERS[name].problems(options)
+
+
+def require(tasks: Mapping[str, TaskSettings], *, override: str | None = None) -> None:
+    """Raises ConfigError if the scorer of one of `tasks` cannot run here, because it is not installed, say.
+
+    `override` is the scorer to use instead of theirs. Options that are wrong are no reason: the pairs of such a task
+    are unscored, with the reason `scorer_misconfigured`.
+    """
+    used = [(f"tasks.{task}.scorer", override or name_for(spec), spec.scorer_options) for task, spec in tasks.items()]
+    if override is not None and not used:
+        used = [("--scorer", override, {})]
+    for key, name, options in used:
+        if override is not None:
+            options = {option: value for option, value in options.items() if option in SCORERS[name].options}  # noqa: PLW2901
+        if not _option_problems(name, options) and (problems := SCORERS[name].problems(options)):
+            raise ConfigError("\n".join(f"{key}: {problem}" for problem in problems))
+
+
+def _option_problems(name: str, options: Mapping[str, Any]) -> list[str]:
     scorer = SCORERS.get(name)
     if scorer is None:
         return [f"unknown scorer {name!r}; must be one of: {', '.join(sorted(SCORERS))}"]

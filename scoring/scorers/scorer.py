@@ -21,9 +21,26 @@ class Unreadable(ShadowError, ValueError):  # noqa: N818 - describes the reply
     """The reply holds no answer that the scorer can compare; the message says what is missing."""
 
 
+class Uncomparable(ShadowError, ValueError):  # noqa: N818 - describes the pair
+    """Both replies hold an answer, and the scorer cannot tell whether they are the same.
+
+    `reason` is one word, by which the pair is unscored; it is no failure of either reply. `detail` is shown with the
+    pair: JSON values.
+    """
+
+    def __init__(self, reason: str, **detail: Any) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail: dict[str, Any] = detail
+
+
 def as_short_text(a: Any, b: Any, _options: Options) -> dict[str, Any]:
     """Default `differences`: the two answers as text, truncated."""
     return {"frontier": str(a)[:200], "candidate": str(b)[:200]}
+
+
+def _no_problems(_options: Options) -> list[str]:
+    return []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +49,12 @@ class Scorer:
 
     `read(reply, request, options)` returns the answer, or raises Unreadable; it raises nothing else,
     whatever the model wrote.
-    `agree(a, b, options)` returns a number in [0, 1]; symmetric, and 1 for an answer with itself.
+    `agree(a, b, options)` returns a number in [0, 1]; symmetric, and 1 for an answer with itself. It raises
+    Uncomparable where it cannot tell, and nothing else.
     `reference(text, options)` reads a reference that is not written like a reply.
     `differences(a, b, options)` describes a disagreement for people, as a small JSON object.
-    `options` maps the name of each option to its type.
+    `options` maps the name of each option to its type. `problems(options)` names what keeps the scorer from running
+    here, such as a package that is not installed: one line each with its fix.
     """
 
     read: Callable[[Reply, Request, Options], Any]
@@ -43,6 +62,7 @@ class Scorer:
     reference: Callable[[str, Options], Any] | None = None
     differences: Callable[[Any, Any, Options], dict[str, Any]] = as_short_text
     options: Mapping[str, type] = field(default_factory=dict)
+    problems: Callable[[Options], list[str]] = _no_problems
 
     def read_reference(self, text: str, options: Options) -> Any:
         """The answer in the reference `text`. Raises Unreadable where it has none."""

@@ -57,6 +57,7 @@ ELSEWHERE: Final = {
     "make kafka": "tests/integration/devstack/test_kafka.py",
     "make lock": "it needs the package index, and changes what the tests run with",
     "pip install shadow-regret": "tests/acceptance/test_packaging.py",
+    "pip install 'shadow-regret[meaning]'": "it downloads a wheel; the locks hold it, and tests/unit/scoring uses it",
     "vllm serve MODEL": "another program, on a GPU",
     "export SHADOW_POSTGRES_PASSWORD=anything OPENAI_API_KEY=yours": "tests/unit/core/test_compose.py",
     "docker compose up --build": "tests/unit/core/test_compose.py",

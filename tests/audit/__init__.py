@@ -1,6 +1,8 @@
 """Do the scorers agree where they must, and only there? Thousands of generated pairs whose answer is known.
 
+case      a pair, and whether it must agree
 cases     pairs of replies that must agree, and pairs that must not, per scorer; seeded
+meaning_cases   those of the scorer `meaning`
 audit     what the scorers say of them, counted
 __main__  `make audit-scorers`: writes the table into docs/scorers.md
 """

@@ -4,17 +4,19 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from scoring.scorers import SCORERS, Unreadable
-from tests.audit.cases import Case
+from scoring.scorers import SCORERS, Uncomparable, Unreadable
+from tests.audit.case import Case
 
 #: Largest share of pairs that must not agree and do (or must and do not).
 MAX_FALSE_AGREEMENT = 0.001
 MAX_FALSE_DISAGREEMENT = 0.02
+#: Kinds of which a scorer cannot be sure, so that most are unscored. They may not agree or disagree falsely.
+UNSURE = frozenset({("meaning", "rewritten")})
 
 
 @dataclass
 class Count:
-    """`differ` and `agree`: pairs that must. A pair that must agree and is unscored counts as a false disagreement."""
+    """`differ` and `agree`: pairs that must. Of the latter, `unscored` are no `false_disagreement`."""
 
     differ: int = 0
     false_agreement: int = 0
@@ -25,13 +27,13 @@ class Count:
 
 
 def agreement(case: Case) -> float | None:
-    """As the scorer says; None where it cannot read a reply."""
+    """As the scorer says; None where it cannot read a reply, or cannot tell."""
     scorer = SCORERS[case.scorer]
     try:
         a, b = (scorer.read(reply, {}, case.options) for reply in (case.a, case.b))
-    except Unreadable:
+        return scorer.agree(a, b, case.options)
+    except (Unreadable, Uncomparable):
         return None
-    return scorer.agree(a, b, case.options)
 
 
 def audit(cases: Iterable[Case]) -> dict[tuple[str, str], Count]:
@@ -43,8 +45,8 @@ def audit(cases: Iterable[Case]) -> dict[tuple[str, str], Count]:
         if case.must_agree:
             count.agree += 1
             count.unscored += score is None
+            count.false_disagreement += score is not None and score < 1
             wrong = score is None or score < 1
-            count.false_disagreement += wrong
         else:
             count.differ += 1
             wrong = score is not None and score >= 1
@@ -52,6 +54,19 @@ def audit(cases: Iterable[Case]) -> dict[tuple[str, str], Count]:
         if wrong and len(count.examples) < 5:
             count.examples.append(case)
     return counts
+
+
+def meets_bars(count: Count, *, unsure: int = 0) -> bool:
+    """Whether both shares are small enough. `unsure`: unscored pairs that are not counted, see UNSURE."""
+    missed = count.false_disagreement + count.unscored - unsure
+    return (
+        count.false_agreement <= MAX_FALSE_AGREEMENT * count.differ and missed <= MAX_FALSE_DISAGREEMENT * count.agree
+    )
+
+
+def unsure(counts: dict[tuple[str, str], Count], scorer: str) -> int:
+    """The unscored pairs of the scorer's kinds in UNSURE."""
+    return sum(count.unscored for key, count in counts.items() if key in UNSURE and key[0] == scorer)
 
 
 def totals(counts: dict[tuple[str, str], Count]) -> dict[str, Count]:

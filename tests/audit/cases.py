@@ -3,23 +3,13 @@
 import json
 import random
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from shadow.records import Reply, ToolCall
-
-
-class Case(NamedTuple):
-    """Two replies, whether they must agree, and which rule of the generator made them."""
-
-    scorer: str
-    kind: str
-    a: Reply
-    b: Reply
-    must_agree: bool
-    options: Mapping[str, Any] = MappingProxyType({})
+from tests.audit.case import Case, say
+from tests.audit.meaning_cases import meanings
 
 
 def generate(seed: int, each: int) -> Iterator[Case]:
@@ -28,10 +18,6 @@ def generate(seed: int, each: int) -> Iterator[Case]:
     for make in MAKERS:
         for _ in range(each):
             yield from make(chance)
-
-
-def say(text: str) -> Reply:
-    return Reply(model="m", content=text)
 
 
 # --- numeric
@@ -372,5 +358,5 @@ def texts(chance: random.Random) -> Iterator[Case]:
 
 
 MAKERS: Final[tuple[Callable[[random.Random], Iterator[Case]], ...]] = (
-    whole, powers, magnitudes, fractions, units, dates, several, labels, letters, documents, texts,
+    whole, powers, magnitudes, fractions, units, dates, several, labels, letters, documents, texts, meanings,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from shadow.errors import UsageError
 from shadow.records import Role
 
 #: The names of `scoring.scorers.SCORERS`, which takes longer to import than `--help` may take.
-SCORER_NAMES: Final = "exact, json, label, numeric, text, tool_calls"
+SCORER_NAMES: Final = "exact, json, label, meaning, numeric, text, tool_calls"
 
 
 def command(

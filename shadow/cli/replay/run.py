@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scoring.evidence.report import TaskEvidence, evidence
 from scoring.replay import Replay, Scoring, score
+from scoring.scorers import require
 from shadow import pairs_file
 from shadow.cli.output.files import STANDARD, open_input
 from shadow.cli.output.terminal import plain
@@ -67,8 +68,10 @@ def run(
     """Score the pairs of `files`. `ask` names the model of each role to ask for missing replies.
 
     Models are asked in one process; otherwise large files are scored in `processes`, by default
-    one for each processor. The result is the same. Raises UsageError for what cannot be used.
+    one for each processor. The result is the same. Raises UsageError for what cannot be used, and ConfigError for a
+    scorer that is not installed.
     """
+    require({name: spec for name, spec in settings.tasks.items() if task in (None, name)}, override=scorer)
     totals = Replay()
     writer, models, votes = None, None, None
     how = Scoring(tasks=settings.tasks, scorer=scorer, only=task, keep_pairs=store)

@@ -1,14 +1,17 @@
 """A slice of `make audit-scorers`: the whole of it generates a thousand pairs of each kind."""
 
 from scoring.scorers import SCORERS
-from tests.audit.audit import MAX_FALSE_AGREEMENT, MAX_FALSE_DISAGREEMENT, agreement, audit, totals
-from tests.audit.cases import Case, generate, say
+from scoring.scorers.meaning import word_vectors
+from tests.audit.audit import agreement, audit, meets_bars, totals, unsure
+from tests.audit.case import Case, say
+from tests.audit.cases import generate
 
 
 def test_scorers_agree_where_they_must_and_only_there():
-    for scorer, count in totals(audit(generate(seed=7, each=60))).items():
-        assert count.false_agreement <= MAX_FALSE_AGREEMENT * count.differ, scorer
-        assert count.false_disagreement <= MAX_FALSE_DISAGREEMENT * count.agree, scorer
+    without = {"meaning"} if word_vectors.problem() else set()
+    counts = audit(case for case in generate(seed=7, each=60) if case.scorer not in without)
+    for scorer, count in totals(counts).items():
+        assert meets_bars(count, unsure=unsure(counts, scorer)), scorer
 
 
 def test_every_scorer_has_cases():

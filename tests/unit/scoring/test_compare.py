@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.compare import compare, scored
@@ -218,6 +218,7 @@ def test_scores_are_rounded_to_millionths():
     assert found.agreement == 0.666667
 
 
+@settings(deadline=None)  # the first comparison by meaning loads the embeddings
 @given(st.text(), st.text(), st.sampled_from(sorted(SCORERS)))
 def test_no_text_makes_it_raise_and_every_score_is_in_range(a: str, b: str, scorer: str):
     found = compare(pair(say(a), say(b), reference=a), None, scorer=scorer)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from scoring import refusals
 from scoring.judge import answer
-from scoring.scorers import SCORERS, Unreadable
+from scoring.scorers import SCORERS, Uncomparable, Unreadable
 from shadow.records import Reply, ToolCall
 
 PIECES: Final = (
@@ -44,7 +44,7 @@ def scorer(name: str, **options: Any) -> Callable[[str], None]:
 
     def run(text: str) -> None:
         found = SCORERS[name]
-        with suppress(Unreadable):
+        with suppress(Unreadable, Uncomparable):
             a, b = (found.read(reply, {}, options) for reply in (reply_with(text), reply_with(text + " x 1")))
             found.agree(a, b, options)
             found.differences(a, b, options)
