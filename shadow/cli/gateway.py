@@ -38,7 +38,7 @@ def command(
     mirror = MirrorProcess(settings)
     application = build(settings, mirror, on_startup=mirror.start, on_shutdown=mirror.stop)
     listening = _listen(host or settings.gateway.host, settings.gateway.port if port is None else port)
-    server = uvicorn.Server(serving.config(application))
+    server = uvicorn.Server(serving.config(application, settings.gateway))
     address = "{}:{}".format(*listening.getsockname()[:2])
     log.info("serving", action="gateway.serving", address=f"http://{address}/v1", tasks=list(settings.tasks))
     # After an orderly stop uvicorn raises the signal that asked for it once more. The stop was

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from shadow.gateway.http import asgi
+from shadow.gateway.http import asgi, paths
 from shadow.gateway.http.asgi import App, Receive, Scope, Send
 from shadow.gateway.metrics import CONTENT_TYPE, Metrics
 from shadow.gateway.proxy import MIRRORED, Proxy
@@ -37,9 +37,11 @@ def build(
         path: str = scope["path"]
         if scope["method"] == "POST" and (api := MIRRORED.get(path)):
             return await proxy.mirrored(api, scope, receive, send)
-        # A path that leaves /v1 would use the endpoint's key for something it was not given for.
-        if path.startswith("/v1/") and ".." not in path.split("/"):
-            if scope["method"] == "POST" and (api := MIRRORED.get(_plain(path))):
+        if path.startswith("/v1/"):
+            if paths.may_leave(scope["raw_path"]):
+                message = "The gateway does not forward paths that some servers would resolve to one above /v1."
+                return await asgi.refuse(send, 404, "unsafe_path", message)
+            if scope["method"] == "POST" and (api := MIRRORED.get(paths.plain(path))):
                 return await proxy.mirrored(api, scope, receive, send)
             return await proxy.pass_through(scope, receive, send)
         match path:
@@ -61,11 +63,6 @@ def build(
         await send({"type": "lifespan.shutdown.complete"})
 
     return gateway
-
-
-def _plain(path: str) -> str:
-    """`path` without empty and `.` segments, which a base URL with a stray slash adds and most servers ignore."""
-    return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def _readiness(settings: Settings, publisher: PublisherPort) -> bytes:

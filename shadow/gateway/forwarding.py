@@ -121,8 +121,9 @@ class Forwarder:
                 await send({"type": "http.response.body", "body": chunk, "more_body": more})
         finally:
             if uploading is not None:
-                if not uploading.done():
-                    connection.close()  # the rest of the upload is not wanted
+                sent = uploading.done() and not uploading.cancelled() and uploading.exception() is None
+                if not sent:
+                    connection.close()  # the rest of the upload is not wanted, or does not come
                 uploading.cancel()
                 await asyncio.gather(uploading, return_exceptions=True)
 

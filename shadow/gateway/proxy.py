@@ -8,7 +8,16 @@ from typing import Final
 from shadow.gateway import compressed_request
 from shadow.gateway.forwarding import Forwarder, ForwardResult, OutgoingRequest
 from shadow.gateway.http import asgi, headers
-from shadow.gateway.http.asgi import BodyTooLargeError, ClientDisconnected, DisconnectListener, Receive, Scope, Send
+from shadow.gateway.http.asgi import (
+    BodyBudget,
+    BodyBudgetError,
+    BodyTooLargeError,
+    ClientDisconnected,
+    DisconnectListener,
+    Receive,
+    Scope,
+    Send,
+)
 from shadow.gateway.http.deadlines import Deadlines
 from shadow.gateway.metrics import CLIENT_CLOSED_REQUEST, Metrics
 from shadow.gateway.routing import BAD_JSON, Router
@@ -39,6 +48,7 @@ class Proxy:
     def __init__(self, settings: Settings, publisher: PublisherPort, metrics: Metrics) -> None:
         self._limits = settings.gateway
         self._rates = {name: task.mirror_rate for name, task in settings.tasks.items()}
+        self._bodies = BodyBudget(settings.gateway.max_bodies_bytes)
         self._publisher = publisher
         self._metrics = metrics
         self._router = Router(settings)
@@ -56,10 +66,16 @@ class Proxy:
         The request path only keeps references to bytes that pass through anyway. Everything that
         reads them happens in `CapturedCall.to_exchange`, behind the publisher.
         """
-        forwarded, own_headers = headers.read(scope["headers"])
         body = await self._whole_body(receive, send)
         if body is None:
             return
+        try:
+            await self._mirror(api, scope, body, receive, send)
+        finally:
+            self._bodies.give_back(len(body))
+
+    async def _mirror(self, api: Api, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        forwarded, own_headers = headers.read(scope["headers"])
         route = self._router.route(api, body, own_headers)
         if route.unmirrored == BAD_JSON and compressed_request.encodings_of(forwarded):
             limit = self._limits.max_body_bytes
@@ -78,7 +94,7 @@ class Proxy:
         if chosen:
             copy = BodyBuffer(self._limits.mirror_body_bytes, self._publisher)
             forwarded = headers.readable(forwarded)
-        forwarded = headers.authorized(forwarded, route.target.model.api_key())
+        forwarded = headers.authorized(forwarded, route.target.model.api_key(), meant=route.target.public)
         outgoing = OutgoingRequest(
             target=route.target, method=b"POST", path=_path(scope), headers=forwarded, body=route.body
         )
@@ -137,7 +153,7 @@ class Proxy:
             target=target,
             method=scope["method"].encode(),
             path=_path(scope),
-            headers=headers.authorized(forwarded, target.model.api_key()),
+            headers=headers.authorized(forwarded, target.model.api_key(), meant=target.public),
             body=body,
             length=length,
         )
@@ -153,9 +169,16 @@ class Proxy:
     async def _whole_body(self, receive: Receive, send: Send) -> bytes | None:
         """The request's body. None: the client disconnected, or the body was refused as too large."""
         try:
-            return await asgi.read_body(receive, limit=self._limits.max_body_bytes)
+            return await asgi.read_body(receive, self._bodies, limit=self._limits.max_body_bytes)
         except BodyTooLargeError:
             await self._refuse_too_large(send, "is larger than")
+        except BodyBudgetError:
+            message = (
+                "The request bodies of all clients together are larger than "
+                f"{self._limits.max_bodies_bytes} bytes (max_bodies_bytes under [gateway]); try again."
+            )
+            await asgi.refuse(send, 503, "too_many_bodies", message, close=True)
+            self._unfinished(503)
         except ClientDisconnected:
             self._unfinished(CLIENT_CLOSED_REQUEST)
         return None

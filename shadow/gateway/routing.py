@@ -18,11 +18,16 @@ BACKGROUND: Final = "background"
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint that requests go to: `name` in [models], called `sent_name` there."""
+    """An endpoint that requests go to: `name` in [models], called `sent_name` there.
+
+    `public`: clients address it by a task, an alias, or nothing, so that credentials of their own are meant
+    for it. A client that names any other entry of [models] must not send its key there.
+    """
 
     name: str
     model: ModelSettings
     sent_name: str
+    public: bool = True
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,10 +62,6 @@ class Router:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._targets = {
-            name: Target(name=name, model=model, sent_name=settings.sent_name(name))
-            for name, model in settings.models.items()
-        }
         self._our_names = {alias for task in settings.tasks.values() for alias in task.aliases} | settings.models.keys()
         default = settings.gateway.upstream or next((task.frontier for task in settings.tasks.values()), None)
         if default is None:
@@ -68,6 +69,11 @@ class Router:
                 "gateway: nothing to forward to; add a [tasks.NAME] with a frontier, "
                 "or name one of [models] as `upstream` under [gateway]"
             )
+        public = {default} | {task.frontier for task in settings.tasks.values()}
+        self._targets = {
+            name: Target(name=name, model=model, sent_name=settings.sent_name(name), public=name in public)
+            for name, model in settings.models.items()
+        }
         self._default = self._targets[default]
 
     @property

@@ -232,6 +232,24 @@ class GatewaySettings(Section):
     max_body_bytes: int = Field(
         32 * 2**20, ge=1_000, description="Maximum size of a request body; larger ones are refused with 413."
     )
+    max_bodies_bytes: int = Field(
+        256 * 2**20,
+        ge=1_000,
+        description="Maximum size of the request bodies of all clients together; above it a request gets 503.",
+    )
+    max_header_bytes: int = Field(
+        64 * 2**10, ge=1_000, description="Maximum size of a request's headers; larger ones are refused with 431."
+    )
+    receive_timeout_s: Positive = Field(
+        30.0,
+        description="Time in which a request's headers must be complete. In each such time a body must bring "
+        "500 bytes a second.",
+    )
+    allowed_hosts: list[str] = Field(
+        [],
+        description="Names by which clients address the gateway, beside localhost and IP addresses; "
+        "`*.example.com` for all names below one, `*` for any.",
+    )
     mirror_body_bytes: int = Field(
         4 * 2**20, ge=1_000, description="Larger replies are forwarded whole and mirrored truncated."
     )

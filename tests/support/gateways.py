@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from shadow.devstack.services.processes import poll_until
@@ -114,5 +115,5 @@ def run(stack: ExitStack, *answers: Any, gateway: dict[str, Any] | None = None, 
     settings = settings_for(direct, gateway=gateway, **task)
     publisher = RecordingPublisher(settings)
     app = build(settings, publisher)
-    url = stack.enter_context(services.serving(app, configured=serving.config))
+    url = stack.enter_context(services.serving(app, configured=partial(serving.config, settings=settings.gateway)))
     return Running(url, direct, endpoint, publisher)

@@ -26,23 +26,62 @@ class BodyTooLargeError(TransportError, ValueError):
     """A request body is larger than the gateway accepts."""
 
 
-async def read_body(receive: Receive, *, limit: int) -> bytes:
-    """The whole request body. Raises ClientDisconnected, or BodyTooLargeError beyond `limit` bytes.
+class BodyBudgetError(TransportError, MemoryError):
+    """The request bodies of all clients together are larger than the gateway accepts."""
 
-    Up to twice the limit is read and discarded first: most clients read the answer only after
-    they have sent everything, and would see a broken connection instead of the reason.
+
+class BodyBudget:
+    """The memory of all request bodies together, of which `held` bytes are in use."""
+
+    def __init__(self, limit: int) -> None:
+        self.held = 0
+        self._limit = limit
+
+    def take(self, size: int) -> bool:
+        """Whether `size` bytes were free, and are now taken. A single body is always accepted."""
+        if self.held and self.held + size > self._limit:
+            return False
+        self.held += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self.held -= size
+
+
+async def read_body(receive: Receive, budget: BodyBudget, *, limit: int) -> bytes:
+    """The whole request body, whose size the caller gives back to `budget` once it is no longer needed.
+
+    Raises ClientDisconnected, BodyTooLargeError beyond `limit` bytes, and BodyBudgetError. Of a body that
+    is refused, up to twice the limit is read and discarded first: most clients read the answer only
+    after they have sent everything, and would see a broken connection instead of the reason.
     """
     parts: list[bytes] = []
+    refusal: TransportError | None = None
     size = 0
     more = True
-    while more and size <= 2 * limit:
-        part, more = await _part(receive)
-        size += len(part)
-        if size <= limit:
-            parts.append(part)
-    if size > limit:
-        raise BodyTooLargeError
+    try:
+        while more and size <= 2 * limit:
+            part, more = await _part(receive)
+            size += len(part)
+            if size > limit:
+                refusal = BodyTooLargeError()
+            elif refusal is None and not budget.take(len(part)):
+                refusal = BodyBudgetError()
+            if refusal is None:
+                parts.append(part)
+            else:
+                _discard(parts, budget)
+    except BaseException:
+        _discard(parts, budget)
+        raise
+    if refusal is not None:
+        raise refusal
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _discard(parts: list[bytes], budget: BodyBudget) -> None:
+    budget.give_back(sum(map(len, parts)))
+    parts.clear()
 
 
 async def stream_body(receive: Receive) -> AsyncIterator[bytes]:
@@ -111,6 +150,11 @@ async def answer(
 
 
 async def refuse(send: Send, status: int, code: str, message: str, *, close: bool = False) -> None:
-    """Send an error in the OpenAI format, so that clients show `message` like the endpoint's errors."""
+    """Send an error of the gateway's own."""
+    await answer(send, status, error_body(code, message), close=close)
+
+
+def error_body(code: str, message: str) -> bytes:
+    """An error in the OpenAI format, so that clients show `message` like the endpoint's errors."""
     error = {"message": message, "type": "shadow_gateway_error", "param": None, "code": code}
-    await answer(send, status, msgspec.json.encode({"error": error}), close=close)
+    return msgspec.json.encode({"error": error})

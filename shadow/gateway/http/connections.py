@@ -145,8 +145,14 @@ class Connection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Whether another request may follow."""
-        return self._state is IDLE and not self._chunks and not self.closing
+        """Whether another request may follow: all of the last one was sent, and all of its answer was read.
+
+        An endpoint may answer before it has read the request; the rest of it would then be taken for
+        the beginning of the next one.
+        """
+        if self._state is not IDLE or self._chunks or self._transport is None or self._transport.is_closing():
+            return False
+        return not self._transport.get_write_buffer_size()
 
     @property
     def closing(self) -> bool:
@@ -194,7 +200,7 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.close()
-            self._fail(RemoteProtocolError(f"not HTTP: {error}"))
+            self._fail(RemoteProtocolError(f"not HTTP: {error.__context__ or error}"))
             return
         if self._unread > _HIGH_WATER and not self._reading_paused and self._transport is not None:
             self._reading_paused = True
@@ -232,6 +238,8 @@ class Connection(asyncio.Protocol):
         if status < 200:  # 103 and the like come before the answer
             self.headers = []
             return
+        if status > 599:  # no such status may be sent on (RFC 9110 §15)
+            raise ValueError(f"status {status}")
         self.status = status
         if self._bodiless:
             self._state = CLOSED  # the parser goes on waiting for a body

@@ -21,8 +21,18 @@ _NOT_FORWARDED: Final = _HOP_BY_HOP | _OF_ONE_HOP
 
 _NONE: Final[frozenset[bytes]] = frozenset()
 
-#: Where clients put credentials. All are removed when the gateway has a key of its own.
-_CREDENTIALS: Final = frozenset({b"authorization", b"api-key", b"x-api-key"})
+#: What a client sends on beside the gateway's own key, or to an endpoint that its credentials are not meant
+#: for. An allow-list, because the headers in which clients put credentials cannot all be listed.
+_WITHOUT_CREDENTIALS: Final = frozenset(
+    {
+        *(b"accept", b"accept-encoding", b"accept-language", b"content-type", b"content-encoding", b"content-language"),
+        *(b"user-agent", b"http-referer", b"x-title", b"x-request-id", b"x-client-request-id", b"idempotency-key"),
+        *(b"traceparent", b"tracestate", b"openai-beta", b"anthropic-version", b"anthropic-beta", b"range"),
+        *(b"if-match", b"if-none-match", b"if-modified-since", b"cache-control", b"priority", b"x-should-retry"),
+    }
+)
+#: What the official clients say about themselves.
+_CLIENT_INFO: Final = b"x-stainless-"
 
 #: For the gateway, never forwarded: they may name customers and experiments.
 _PRIVATE: Final = b"x-shadow-"
@@ -57,12 +67,15 @@ def read(raw: RawHeaders) -> tuple[Headers, dict[str, str]]:
     return forwarded, own
 
 
-def authorized(forwarded: Headers, key: str | None) -> Headers:
-    """`forwarded` with the client's credentials replaced by the gateway's own `key`, if it has one."""
-    if key is None:
+def authorized(forwarded: Headers, key: str | None, *, meant: bool) -> Headers:
+    """`forwarded` with the gateway's own `key` in place of the client's credentials.
+
+    Without a key the client's own pass, where they are `meant` for this endpoint.
+    """
+    if key is None and meant:
         return forwarded
-    kept = [header for header in forwarded if header[0] not in _CREDENTIALS]
-    return [*kept, (b"authorization", b"Bearer " + key.strip().encode())]
+    kept = [header for header in forwarded if header[0] in _WITHOUT_CREDENTIALS or header[0].startswith(_CLIENT_INFO)]
+    return kept if key is None else [*kept, (b"authorization", b"Bearer " + key.strip().encode())]
 
 
 def readable(forwarded: Headers) -> Headers:

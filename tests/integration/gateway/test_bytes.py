@@ -7,6 +7,7 @@ import sys
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 
 import aiohttp
 import brotli  # type: ignore[import-untyped]
@@ -134,10 +135,11 @@ async def test_a_short_answer_that_comes_in_one_piece_goes_on_in_one_piece():
 
     async with await asyncio.start_server(endpoint, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        app = recorded_gateway(settings_for(f"http://127.0.0.1:{port}"))
-        with services.serving(app, configured=serving.config) as url:
+        settings = settings_for(f"http://127.0.0.1:{port}")
+        app = recorded_gateway(settings)
+        with services.serving(app, configured=partial(serving.config, settings=settings.gateway)) as url:
             reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
-            head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(BODY)}\r\n\r\n"
+            head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(BODY)}\r\n\r\n"
             writer.write(head.encode() + BODY)
             assert await reader.read(100_000) == whole
             writer.close()
@@ -281,7 +283,7 @@ async def test_an_endpoint_that_is_down_is_named_with_what_to_do():
     settings = settings_for(f"http://127.0.0.1:{free_port()}")
     publisher = RecordingPublisher(settings)
     app = build(settings, publisher)
-    with services.serving(app, configured=serving.config) as url:
+    with services.serving(app, configured=partial(serving.config, settings=settings.gateway)) as url:
         status, headers, body = await raw(url)
         metrics = await _get(url + "/metrics")
     error = json.loads(body)["error"]

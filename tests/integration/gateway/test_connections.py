@@ -13,7 +13,7 @@ from shadow.gateway.http.connections import Pool, ReadTimeout, RemoteProtocolErr
 from tests.support.certificate import CERTIFICATE, KEY
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-ASK = b"GET /v1/x HTTP/1.1\r\nhost: x\r\n\r\n"
+ASK = b"GET /v1/x HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 @asynccontextmanager
@@ -86,6 +86,30 @@ def pool() -> Pool:
 async def test_answers_are_read_however_they_end(pool: Pool, answer: bytes, expected: tuple[int, bytes], kept: bool):
     async with server(sending(answer, then_close=b"until" in answer)) as url:
         assert await ask(pool, url) == (*expected, kept)
+
+
+@pytest.mark.parametrize("status", [600, 999])
+async def test_a_status_that_may_not_be_sent_on_is_an_error(pool: Pool, status: int):
+    async with server(sending(b"HTTP/1.1 %d Odd\r\nContent-Length: 2\r\n\r\nhi" % status)) as url:
+        with pytest.raises(RemoteProtocolError, match=str(status)):
+            await ask(pool, url)
+
+
+async def test_a_connection_whose_request_was_not_sent_whole_is_not_used_again(pool: Pool):
+    async def refuse_unread(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\nhi")
+        await writer.drain()
+        await asyncio.sleep(5)
+
+    async with server(refuse_unread) as url:
+        connection = await pool.acquire(origin_of(url))
+        size = 64 * 2**20  # more than the system's buffers take
+        connection.write(b"POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % size, b" " * size)
+        await connection.head()
+        assert (connection.status, await connection.chunk(), connection.ended) == (429, b"hi", True)
+        assert not connection.reusable
+        connection.close()
 
 
 async def test_answers_may_come_byte_by_byte(pool: Pool):

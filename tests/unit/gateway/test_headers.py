@@ -44,14 +44,32 @@ def test_repeated_headers_and_bytes_beyond_ascii_pass():
     assert headers.read(sent)[0] == sent
 
 
+CREDENTIALS = [
+    *(b"authorization", b"api-key", b"x-api-key", b"x-goog-api-key", b"ocp-apim-subscription-key", b"cookie"),
+    *(
+        b"openai-organization",
+        b"openai-project",
+        b"x-amz-security-token",
+        b"cf-aig-authorization",
+        b"x-portkey-api-key",
+    ),
+]
+
+
 def test_the_gateways_key_replaces_every_credential_of_the_client():
-    forwarded = [(b"authorization", b"Bearer client"), (b"api-key", b"client"), (b"accept", b"*/*")]
-    assert headers.authorized(forwarded, "ours\n") == [(b"accept", b"*/*"), (b"authorization", b"Bearer ours")]
+    forwarded = [(name, b"client") for name in CREDENTIALS] + [(b"accept", b"*/*"), (b"x-stainless-os", b"Linux")]
+    kept = [(b"accept", b"*/*"), (b"x-stainless-os", b"Linux")]
+    assert headers.authorized(forwarded, "ours\n", meant=True) == [*kept, (b"authorization", b"Bearer ours")]
 
 
 def test_without_a_key_of_its_own_the_clients_credentials_pass():
-    forwarded = [(b"authorization", b"Bearer client"), (b"api-key", b"client")]
-    assert headers.authorized(forwarded, None) == forwarded
+    forwarded = [(name, b"client") for name in CREDENTIALS]
+    assert headers.authorized(forwarded, None, meant=True) == forwarded
+
+
+def test_the_clients_credentials_never_reach_an_endpoint_they_are_not_meant_for():
+    forwarded = [(name, b"client") for name in CREDENTIALS]
+    assert headers.authorized(forwarded, None, meant=False) == []
 
 
 @pytest.mark.parametrize(

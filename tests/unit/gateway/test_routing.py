@@ -60,6 +60,13 @@ def test_a_configured_model_without_a_task_is_asked_directly():
     assert (route.target.name, route.task) == ("small", None)
 
 
+def test_only_endpoints_that_tasks_are_served_by_get_the_credentials_of_clients():
+    router = Router(SETTINGS)
+    assert router.route("chat", body(model="intent-model"), {}).target.public
+    assert router.route_unread({}).public
+    assert not router.route("chat", body(model="small"), {}).target.public
+
+
 def test_a_task_that_is_not_configured_is_served_but_not_mirrored():
     route = Router(SETTINGS).route("chat", body(model="gpt-x"), {"x-shadow-task": "no-such-task"})
     assert (route.target.name, route.task, route.unmirrored) == ("big", None, "unknown_task")
