@@ -13,6 +13,8 @@
     ├── TransportError           a peer of the gateway broke the HTTP exchange off
     │   ├── ClientDisconnected   the client went away                    (shadow.gateway.http.asgi)
     │   ├── BodyTooLargeError    a request body beyond max_body_bytes    (shadow.gateway.http.asgi)
+    │   ├── BodyBudgetError      request bodies beyond max_bodies_bytes  (shadow.gateway.http.asgi)
+    │   ├── RequestRefusedError  a request that is not read to its end   (shadow.gateway.http.protocol)
     │   ├── RemoteProtocolError  the endpoint's answer is not whole      (shadow.gateway.http.connections)
     │   └── ReadTimeout          the endpoint sent nothing for too long  (shadow.gateway.http.connections)
     ├── Unreadable               a reply holds nothing to compare        (scoring.scorers.scorer)

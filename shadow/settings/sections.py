@@ -245,8 +245,8 @@ class GatewaySettings(Section):
         description="Time in which a request's headers must be complete. In each such time a body must bring "
         "500 bytes a second.",
     )
-    allowed_hosts: list[str] = Field(
-        [],
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
         description="Names by which clients address the gateway, beside localhost and IP addresses; "
         "`*.example.com` for all names below one, `*` for any.",
     )

@@ -10,6 +10,7 @@ import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from shadow.errors import TransportError
 from shadow.gateway.http.asgi import error_body
 from shadow.gateway.http.deadlines import Deadlines
 from shadow.gateway.http.hosts import AllowedHosts
@@ -46,7 +47,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     hosts: AllowedHosts
 
 
-class _RefusedError(Exception):
+class RequestRefusedError(TransportError):
     """Ends the parsing of a request that is refused."""
 
 
@@ -231,7 +232,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _stop(self, status: int, code: str, message: str) -> None:
         """Refuse from inside of the parser."""
         self._refusal = status, code, message
-        raise _RefusedError
+        raise RequestRefusedError
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer the request being received with an error, and end the connection."""
