@@ -1,12 +1,17 @@
 """Cost, latency, time to first token and failures of calls, from the counters of a tally."""
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from shadow.aggregates import counters
 from shadow.aggregates.tally import Tally, quantile
 from shadow.records import Role
+
+Quantile: TypeAlias = Literal["p50", "p99"]
+
+QUANTILES: Final[Mapping[Quantile, float]] = {"p50": 0.5, "p99": 0.99}
 
 #: Failures that are always listed, so that a reader can distinguish "none" from "not counted".
 _LISTED: Final = ("refusal", "malformed", "timeout")
@@ -25,10 +30,9 @@ def failures(tally: Tally, role: Role) -> dict[str, int]:
     return dict.fromkeys(_LISTED, 0) | counters.failures(tally, role)
 
 
-def latencies(tally: Tally, role: Role) -> dict[Literal["p50", "p99"], float | None]:
+def latencies(tally: Tally, role: Role) -> dict[Quantile, float | None]:
     """Latency to the last byte in milliseconds, within 4.5%; None where none is known."""
-    measure = f"latency_ms:{role}"
-    return {"p50": _quantile(tally, measure, 0.5), "p99": _quantile(tally, measure, 0.99)}
+    return {name: _quantile(tally, f"latency_ms:{role}", q) for name, q in QUANTILES.items()}
 
 
 def first_token(tally: Tally, role: Role) -> FirstToken:

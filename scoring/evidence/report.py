@@ -9,7 +9,7 @@ Segments are those in the tallies, and two that come from the time: `hour` and `
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -19,7 +19,7 @@ from scoring.evidence.by_unit import UnitEvidence, unit_evidence
 from scoring.evidence.estimates import Estimate, difference, estimates, excess, is_binary, is_equal
 from scoring.evidence.flags import Flag, Status, flags
 from scoring.evidence.judge_trust import JudgeTrust, judge_trust
-from scoring.evidence.operational import FirstToken
+from scoring.evidence.operational import FirstToken, Quantile
 from scoring.evidence.pools import Group, Measured, Pool, grouped, measured, regret_estimates
 from scoring.evidence.verdict import DEFAULT_REGRET_LIMIT, Verdict, verdict
 from scoring.evidence.worst_slices import WorstCrossings
@@ -127,7 +127,7 @@ class TaskEvidence(msgspec.Struct, frozen=True, kw_only=True):
     false_flag_rate: float
     worst_crossings: WorstCrossings | None = None
     worst_crossings_reason: Reason = "crossings were not searched"
-    latency_ms: dict[Role, dict[Literal["p50", "p99"], float | None]]
+    latency_ms: dict[Role, dict[Quantile, float | None]]
     latency_ms_reason: Reason = UNSET
     ttft_ms: dict[Role, FirstToken]
     ttft_ms_reason: Reason = UNSET

@@ -1,8 +1,8 @@
 """One task and candidate on the Overview: agreement, regret, unscored pairs, latency, cost, failures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 import pandas as pd
 import streamlit as st
@@ -23,13 +23,13 @@ from dashboard.ui.text import (
 )
 from dashboard.views.overview.ledger import reasons
 from scoring.evidence.estimates import Estimate
+from scoring.evidence.operational import QUANTILES
 from scoring.evidence.report import TaskEvidence
 from scoring.stats.ceiling import CeilingStatus
 from shadow.aggregates.counters import NOT_SAMPLED
 from shadow.records import Role, is_ineligible
 
 ROLES: Final[tuple[Role, ...]] = ("frontier", "candidate")
-QUANTILES: Final[tuple[Literal["p50", "p99"], ...]] = ("p50", "p99")
 
 
 def show(evidence: TaskEvidence, newest: datetime | None) -> None:
@@ -137,32 +137,24 @@ def _unscored(evidence: TaskEvidence) -> None:
 
 
 def _side_by_side(evidence: TaskEvidence) -> None:
-    latency, cost = evidence.latency_ms, evidence.cost_usd
+    latency, ttft = evidence.latency_ms, evidence.ttft_ms
     failed = {"frontier": evidence.frontier_failures, "candidate": evidence.failures}
-    rows = [
-        (
-            f"Latency {q}",
-            *(milliseconds(latency[role][q]) for role in ROLES),
-            ratio(latency["candidate"][q], latency["frontier"][q]),
-        )
-        for q in QUANTILES
-    ]
-    ttft = {"p50": {r: evidence.ttft_ms[r].p50 for r in ROLES}, "p99": {r: evidence.ttft_ms[r].p99 for r in ROLES}}
-    rows += [
-        (
-            f"First token {q}",
-            *(milliseconds(ttft[q][role]) for role in ROLES),
-            ratio(ttft[q]["candidate"], ttft[q]["frontier"]),
-        )
-        for q in QUANTILES
-    ]
-    rows.append(("Cost per call", *(dollars(cost[role]) for role in ROLES), ratio(cost["candidate"], cost["frontier"])))
     kinds = [
         kind for kind in {**failed["candidate"], **failed["frontier"]} if any(failed[role].get(kind) for role in ROLES)
     ]
-    rows += [
-        (f"Failed: {humanize(kind)}", *(_failed(failed[role].get(kind, 0), evidence.asked[role]) for role in ROLES), "")
-        for kind in kinds
+    rows = [
+        *(_compared(f"Latency {q}", {role: latency[role][q] for role in ROLES}, milliseconds) for q in QUANTILES),
+        _compared("First token p50", {role: ttft[role].p50 for role in ROLES}, milliseconds),
+        _compared("First token p99", {role: ttft[role].p99 for role in ROLES}, milliseconds),
+        _compared("Cost per call", evidence.cost_usd, dollars),
+        *(
+            (
+                f"Failed: {humanize(kind)}",
+                *(_failed(failed[role].get(kind, 0), evidence.asked[role]) for role in ROLES),
+                "",
+            )
+            for kind in kinds
+        ),
     ]
     st.table(pd.DataFrame(rows, columns=["", "Frontier", "Candidate", "Ratio"]), border="horizontal", hide_index=True)
     if not kinds:
@@ -170,6 +162,11 @@ def _side_by_side(evidence: TaskEvidence) -> None:
     if any(evidence.ttft_ms[role].n for role in ROLES):
         n = " and ".join(f"{whole(evidence.ttft_ms[role].n)} of the {role}" for role in ROLES)
         st.caption(f"First token: of streamed replies, {n}.")
+
+
+def _compared(name: str, values: Mapping[Role, float | None], show: Callable[[float | None], str]) -> tuple[str, ...]:
+    """A row of the table: a figure of both models, and the candidate's over the frontier's."""
+    return (name, *(show(values[role]) for role in ROLES), ratio(values["candidate"], values["frontier"]))
 
 
 def _failed(n: int, asked: int) -> str:
