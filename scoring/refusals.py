@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from shadow.openai_api.replies import TRUNCATION_REASONS
+from shadow.openai_api import finish_reasons
 from shadow.records import Failure, Reply
 
 #: A refusal stands at the start of the reply (characters searched), and the reply is short (maximum length):
@@ -74,10 +74,10 @@ def classified(reply: Reply) -> Reply:
 
 def failure_of(reply: Reply) -> Failure | None:
     """The kind of failure; None if the reply is an answer. Reads only what the model sent."""
-    if reply.refusal or reply.finish_reason == "content_filter":
+    if reply.refusal:
         return "refusal"
-    if reply.finish_reason in TRUNCATION_REASONS:
-        return "truncated"
+    if (failure := finish_reasons.failure_of(reply.finish_reason)) is not None:
+        return failure
     if reply.tool_calls:
         return None
     if not reply.content or reply.content.isspace():

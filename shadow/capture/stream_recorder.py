@@ -58,6 +58,11 @@ class StreamRecorder(BodyBuffer):
         if self._call is not None and not isinstance(error, GeneratorExit):
             self._call.error = type(error).__name__
 
+    def on_end(self) -> None:
+        """The stream gave its last piece."""
+        if self._call is not None:
+            self._call.error = None
+
     def end(self) -> None:
         """The stream was closed, or is no longer referenced. Only the first call does something."""
         call = self._call
@@ -104,6 +109,7 @@ def recorder_for(kind: type[Any]) -> Any:
                 for piece in self._stream:
                     add(piece)
                     yield piece
+                self.on_end()
             except BaseException as error:
                 self.on_error(error)
                 raise
@@ -121,6 +127,7 @@ def recorder_for(kind: type[Any]) -> Any:
                 async for piece in pieces:
                     add(piece)
                     yield piece
+                self.on_end()
             except BaseException as error:
                 self.on_error(error)
                 raise

@@ -6,12 +6,15 @@ two chunks of a stream.
 """
 
 import json
+import math
 from typing import Any, Final
 
 import msgspec
 
 #: What `decode` raises.
 DECODE_ERRORS: Final = (ValueError, RecursionError)
+#: Longer numbers are neither counts nor indexes.
+_MAX_DIGITS: Final = 18
 
 
 def decode(data: bytes) -> Any:
@@ -20,6 +23,23 @@ def decode(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return json.loads(data)
+
+
+def decode_text(data: bytes) -> Any:
+    """As `decode`, for a text that must be UTF-8 without a byte order mark, as the data of an event must."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(data.decode())
+
+
+def integer(value: Any) -> int | None:
+    """`value` as a whole number, also where a server sends it as text or with a decimal point."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MAX_DIGITS:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value != int(value):
+        return None
+    return int(value)
 
 
 def joined(text: str) -> str:

@@ -11,19 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow.openai_api import reasoning_blocks, reasoning_fields
-from shadow.openai_api.error_bodies import ReportedError, read_error, reported_error
+from shadow.openai_api import finish_reasons, reasoning_blocks, reasoning_fields
+from shadow.openai_api.error_bodies import ReportedError, error_without_answer, read_error, reported_error
 from shadow.openai_api.json_text import DECODE_ERRORS, decode, joined
 from shadow.openai_api.log_probabilities import LogProbabilities
 from shadow.openai_api.usage import usage_of
 from shadow.records import Api, Failure, Ineligibility, Reply, ToolCall, Usage
 
-#: `finish_reason` (chat) and `incomplete_details.reason` (responses) of an answer cut off at a token limit.
-TRUNCATION_REASONS: Final = ("length", "max_output_tokens", "max_tokens")
 #: Statuses of responses that are not complete.
 _UNFINISHED: Final = ("queued", "in_progress", "cancelled", "incomplete")
-#: `incomplete_details.reason` that explains why a response is incomplete.
-_EXPLAINED: Final = (*TRUNCATION_REASONS, "content_filter")
 #: Calls in a response that the application executes and that name no tool, each with the keys of its action.
 _NAMELESS_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
     "computer_call": ("action", "actions"),
@@ -38,7 +34,8 @@ _TEXT_PARTS: Final = (None, "text", "output_text")
 def read(api: Api, body: Any, *, model: str = "") -> Reply:
     """The reply in a whole response body (already parsed JSON). `model` is used if the body names none."""
     if not isinstance(body, Mapping):
-        return Reply(model=model, failure="malformed", failure_detail="the answer is not a JSON object")
+        reported = error_without_answer(body)
+        return failed(model, *(reported or ("malformed", "the answer is not a JSON object")))
     return _read_chat(body, model) if api == "chat" else _read_responses(body, model)
 
 
@@ -69,21 +66,22 @@ def with_error(reply: Reply, error: ReportedError) -> Reply:
 def _read_chat(body: Mapping[str, Any], model: str) -> Reply:
     choice = next(iter(mappings(body.get("choices"))), {})
     message = choice.get("message")
+    finish = string(choice.get("finish_reason"))
     model = string(body.get("model")) or model
     error = reported_error(body) or reported_error(choice)
     if not isinstance(message, Mapping):
-        if error is not None:
-            return failed(model, *error)
-        return failed(model, "malformed", "no choices[0].message in the answer")
+        if error is None and not finish:
+            return _without_answer(body, model, "no choices[0].message in the answer")
+        message = {}  # the finish reason says why (Gemini)
     calls = [function_call(message.get("function_call")), *map(chat_call, mappings(message.get("tool_calls")))]
     reply = reply_of(
         model=model,
-        content=content_text(message.get("content")),
+        content=content_or_transcript(message),
         reasoning=reasoning_fields.of_message(message),
         refusal=refusal_text(message),
         calls=tuple(call for call in calls if call is not None),
-        finish=string(choice.get("finish_reason")),
-        usage=usage_of(body.get("usage"), "prompt_tokens", "completion_tokens"),
+        finish=finish,
+        usage=usage_of(body.get("usage")),
     )
     if (logprobs := choice.get("logprobs")) is not None:
         tokens = LogProbabilities()
@@ -95,6 +93,12 @@ def _read_chat(body: Mapping[str, Any], model: str) -> Reply:
     return reply
 
 
+def _without_answer(body: Mapping[str, Any], model: str, detail: str) -> Reply:
+    """The reply of a body that holds no answer: the error that it reports in its place, else malformed."""
+    reply = failed(model, *(error_without_answer(body) or ("malformed", detail)))
+    return msgspec.structs.replace(reply, usage=usage_of(body.get("usage")))
+
+
 def _read_responses(body: Mapping[str, Any], model: str) -> Reply:
     model = string(body.get("model")) or model
     if body.get("status") == "failed":
@@ -102,10 +106,10 @@ def _read_responses(body: Mapping[str, Any], model: str) -> Reply:
         return failed(model, *error)
     details = body.get("incomplete_details")
     reason = string(details.get("reason")) if isinstance(details, Mapping) else None
-    unfinished = body.get("status") in _UNFINISHED and reason not in _EXPLAINED
+    # A reason that is not known does not explain why the response is incomplete.
+    unfinished = body.get("status") in _UNFINISHED and finish_reasons.failure_of(reason) is None
     if not isinstance(body.get("output"), list) and not unfinished:
-        reported = reported_error(body)
-        return failed(model, *reported) if reported else failed(model, "malformed", "no output in the answer")
+        return _without_answer(body, model, "no output in the answer")
     texts: list[str] = []
     refusals: list[str] = []
     reasoning: list[str] = []
@@ -127,7 +131,7 @@ def _read_responses(body: Mapping[str, Any], model: str) -> Reply:
         refusal="".join(refusals) or None,
         calls=tuple(calls),
         finish=None if unfinished else reason or ("tool_calls" if calls else "stop"),
-        usage=usage_of(body.get("usage"), "input_tokens", "output_tokens"),
+        usage=usage_of(body.get("usage")),
     )
     if unfinished:
         # As for a stream that broke off, the content so far is kept.
@@ -154,16 +158,14 @@ def response_call(item: Mapping[str, Any]) -> ToolCall | None:
     if kind not in _NAMELESS_CALLS:
         return None
     action = {field: item[field] for field in _NAMELESS_CALLS[kind] if item.get(field) is not None}
-    return ToolCall(
-        name=kind.removesuffix("_call"), arguments=json.dumps(action, ensure_ascii=False, separators=(",", ":"))
-    )
+    return ToolCall(name=kind.removesuffix("_call"), arguments=as_text(action) or "")
 
 
 def function_call(value: Any) -> ToolCall | None:
     """The `{"name", "arguments"}` object of a call, or a piece of one in a stream."""
     if not isinstance(value, Mapping):
         return None
-    return ToolCall(name=string(value.get("name")) or "", arguments=string(value.get("arguments")) or "")
+    return ToolCall(name=string(value.get("name")) or "", arguments=as_text(value.get("arguments")) or "")
 
 
 def reply_of(
@@ -181,14 +183,8 @@ def reply_of(
     Takes the reasoning out of `content`, and puts surrogate pairs together.
     """
     content, reasoning = separated(content, reasoning)
-    failure: Failure | None = None
-    if refusal or finish == "content_filter":
-        failure = "refusal"
-    elif finish == "error":
-        failure = "endpoint_error"
-    elif finish in TRUNCATION_REASONS:
-        failure = "truncated"
-    elif finish is not None and not calls and (not content or content.isspace()):
+    failure = "refusal" if refusal else finish_reasons.failure_of(finish)
+    if failure is None and finish is not None and not calls and (not content or content.isspace()):
         failure = "empty"
     return Reply(
         model=joined(model),
@@ -199,7 +195,7 @@ def reply_of(
         finish_reason=joined(finish) if finish else finish,
         usage=usage,
         failure=failure,
-        failure_detail="the endpoint ended its answer with an error" if failure == "endpoint_error" else None,
+        failure_detail=f"the finish reason is {finish}" if failure in ("endpoint_error", "malformed") else None,
     )
 
 
@@ -233,10 +229,19 @@ def content_text(content: Any) -> str | None:
     """The text of a chat answer's `content`: a string, or a list of parts.
 
     None where it holds no text. Parts that are reasoning (of Mistral's models) or refusals are left out.
+    Another value, which Cloudflare sends where JSON was asked for, becomes its JSON text.
     """
-    if isinstance(content, str) or not isinstance(content, list):
-        return string(content)
-    return "".join(map(_part_text, content)) or None
+    if isinstance(content, list):
+        return "".join(map(_part_text, content)) or None
+    return as_text(content)
+
+
+def content_or_transcript(message: Mapping[str, Any]) -> str | None:
+    """The text of a chat answer's message or delta; of an answer in sound, whose content is null, the transcript."""
+    text = content_text(message.get("content"))
+    if text or not isinstance(audio := message.get("audio"), Mapping):
+        return text
+    return string(audio.get("transcript"))
 
 
 def _part_text(part: Any) -> str:
@@ -256,6 +261,13 @@ def refusal_text(message: Mapping[str, Any]) -> str | None:
 def string(value: Any) -> str | None:
     """`value` if it is a string."""
     return value if isinstance(value, str) else None
+
+
+def as_text(value: Any) -> str | None:
+    """`value` if it is a string; the JSON text of another value; None for null."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def mappings(value: Any) -> list[Mapping[str, Any]]:

@@ -6,8 +6,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from shadow.openai_api import reasoning_blocks, reasoning_fields, replies
-from shadow.openai_api.error_bodies import ReportedError, read_error, reported_error
-from shadow.openai_api.json_text import DECODE_ERRORS, decode
+from shadow.openai_api.error_bodies import ReportedError, error_event, read_error, reported_error
+from shadow.openai_api.json_text import DECODE_ERRORS, decode_text, integer
 from shadow.openai_api.log_probabilities import LogProbabilities
 from shadow.openai_api.sse import EventStream
 from shadow.openai_api.streamed_calls import LEGACY_INDEX, StreamedCalls
@@ -62,7 +62,7 @@ class TimedStream:
 
     def feed(self, piece: bytes, at: float) -> None:
         """Add a piece that arrived at the time `at`."""
-        self._feed(self._events.feed(piece), cut_off=False)
+        self._feed(self._events.feed(piece))
         reader = self._reader
         if self._first_at is None and reader.started:
             self._first_at = at
@@ -73,9 +73,13 @@ class TimedStream:
             self._arrivals.append((pieces, at))
 
     def finish(self) -> tuple[Reply, bool]:
-        """The reply, and whether it is complete; see `read_stream`."""
-        if not self.closed:
-            self._feed(self._events.close(), cut_off=True)
+        """The reply, and whether it is complete; see `read_stream`.
+
+        An event whose blank line is missing is no part of it, because the official client does not give it to the
+        application.
+        """
+        if not self.closed and self._events.close().startswith(_DONE):
+            self._reader.close()
         first_at = self._first_answer_at()
         ttft_ms = None if first_at is None else (first_at - self._started) * 1_000
         return msgspec.structs.replace(self._reader.reply(), ttft_ms=ttft_ms), self._reader.ended
@@ -88,17 +92,14 @@ class TimedStream:
         text_at = next((at for pieces, at in self._arrivals if pieces > before), None)
         return min((at for at in (text_at, self._first_call_at) if at is not None), default=None)
 
-    def _feed(self, events: Iterable[bytes], *, cut_off: bool) -> None:
-        """Read the events. `cut_off`: the stream ended inside the last one, which need not be JSON."""
+    def _feed(self, events: Iterable[bytes]) -> None:
         reader = self._reader
         for event in events:
             try:
-                value = decode(event)
+                value = decode_text(event)
             except DECODE_ERRORS as error:
-                if event.startswith(_DONE):
-                    reader.close()
-                elif not cut_off:
-                    reader.close(undecodable=f"an event of the stream is not JSON: {error}")
+                undecodable = "" if event.startswith(_DONE) else f"an event of the stream is not JSON: {error}"
+                reader.close(undecodable=undecodable)
             else:
                 reader.feed(value)
             if reader.closed:
@@ -120,10 +121,14 @@ class StreamReader:
         self.text: list[str] = []
         self._reasoning: list[str] = []
         self._summary: list[str] = []
+        #: The parts of a response whose text came in pieces.
+        self._in_pieces: set[tuple[_ItemKey, Any]] = set()
         self._refusal: list[str] = []
         self._calls = StreamedCalls()
         self._items: dict[_ItemKey, Mapping[str, Any]] = {}
         self._arguments: dict[_ItemKey, list[str]] = {}
+        #: The choices of other indexes, as long as there was none with index 0.
+        self._other_choices: list[Mapping[str, Any]] | None = []
         self._finish: str | None = None
         self._usage: Usage | None = None
         self._tokens = LogProbabilities()
@@ -160,9 +165,14 @@ class StreamReader:
     def feed(self, event: Any) -> None:
         """Add one event. Events of unknown kinds are ignored."""
         if not isinstance(event, Mapping):
+            if isinstance(event, str | list):
+                self._error = self._error or error_event(event)
             return
         if "error" in event or event.get("object") == "error":
             self._error = reported_error(event) or self._error
+            if event.get("error"):  # the official client raises, and does not give the event to the application
+                self.closed = True
+                return
         if self._api == "chat":
             self._feed_chat(event)
         else:
@@ -170,6 +180,8 @@ class StreamReader:
 
     def reply(self) -> Reply:
         """The reply so far; `interrupted` if the final event has not arrived."""
+        if self._other_choices:
+            self._feed_lowest_choice(self._other_choices)
         reply = self._whole or self._reply_so_far()
         if self._error is not None:
             return replies.with_error(reply, self._error)
@@ -205,14 +217,28 @@ class StreamReader:
 
     def _feed_chat(self, event: Mapping[str, Any]) -> None:
         self._model = replies.string(event.get("model")) or self._model
-        if (usage := event.get("usage")) is not None:
-            self._usage = usage_of(usage, "prompt_tokens", "completion_tokens") or self._usage
+        if usage := event.get("usage") or ("x_groq" in event and _groq_usage(event)):
+            self._usage = usage_of(usage) or self._usage
         choices = event.get("choices")
         if not isinstance(choices, list):
+            self._error = self._error or error_event(event)
             return
         for choice in choices:
+            if not isinstance(choice, Mapping):
+                continue
             # n > 1: only the choice 0 is compared. A chunk may hold several choices, in any order.
-            if isinstance(choice, Mapping) and choice.get("index") in (0, None):
+            if choice.get("index") in (0, "0", None):
+                self._other_choices = None
+                self._feed_choice(choice)
+            elif self._other_choices is not None:
+                self._other_choices.append(choice)
+
+    def _feed_lowest_choice(self, choices: list[Mapping[str, Any]]) -> None:
+        """Read the choice with the lowest index, which is another than 0."""
+        indexes = [integer(choice.get("index")) or 0 for choice in choices]
+        self._other_choices = None
+        for index, choice in zip(indexes, choices, strict=True):
+            if index == min(indexes):
                 self._feed_choice(choice)
 
     def _feed_choice(self, choice: Mapping[str, Any]) -> None:
@@ -235,7 +261,7 @@ class StreamReader:
     def _feed_delta(self, delta: Mapping[str, Any], content: Any) -> None:
         if (thought := reasoning_fields.of_message(delta)) is not None:
             self._reasoning.append(thought)
-        if text := content if isinstance(content, str) else replies.content_text(content):
+        if text := content if isinstance(content, str) else replies.content_or_transcript(delta):
             self.text.append(text)
         if (isinstance(content, list) or "refusal" in delta) and (refusal := replies.refusal_text(delta)):
             self._refusal.append(refusal)
@@ -251,7 +277,13 @@ class StreamReader:
             case "response.output_text.delta":
                 self.text.append(replies.string(event.get("delta")) or "")
                 self._tokens.add(event.get("logprobs"))
+                self._in_pieces.add((_item_key(event), event.get("content_index")))
                 self.started = True
+            case "response.output_text.done" if (_item_key(event), event.get("content_index")) not in self._in_pieces:
+                self.text.append(replies.string(event.get("text")) or "")
+                self.started = True
+            case "response.created" | "response.in_progress" if isinstance(response := event.get("response"), Mapping):
+                self._model = replies.string(response.get("model")) or self._model
             case "response.refusal.delta":
                 self._refusal.append(replies.string(event.get("delta")) or "")
                 self.started = self.called = True
@@ -303,6 +335,11 @@ class StreamReader:
             refusal = {"type": "refusal", "refusal": "".join(self._refusal)}
             output.append({"type": "message", "content": [text, refusal]})
         return output
+
+
+def _groq_usage(event: Mapping[str, Any]) -> Any:
+    own = event.get("x_groq")
+    return own.get("usage") if isinstance(own, Mapping) else None
 
 
 def _item_key(event: Mapping[str, Any]) -> _ItemKey:

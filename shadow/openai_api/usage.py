@@ -1,19 +1,25 @@
 """Reads the token counts that endpoints report."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from shadow.openai_api.json_text import integer
 from shadow.records import Usage
 
+#: The keys of the prompt's and of the completion's tokens in Chat Completions, and in Responses.
+_CHAT: Final = ("prompt_tokens", "completion_tokens")
+_RESPONSES: Final = ("input_tokens", "output_tokens")
 
-def usage_of(value: Any, prompt: str, completion: str) -> Usage | None:
-    """The token counts under the keys `prompt` and `completion`, and those of the reasoning.
+
+def usage_of(value: Any) -> Usage | None:
+    """The token counts of an answer, and those of its reasoning. The two APIs name them differently.
 
     By the API, completion tokens include reasoning tokens. Some providers (Gemini, xAI) count these in
     `total_tokens` alone; they are added, because they are paid for.
     """
     if not isinstance(value, Mapping):
         return None
+    prompt, completion = _CHAT if any(value.get(name) is not None for name in _CHAT) else _RESPONSES
     asked, written, total = (_count(value.get(key)) for key in (prompt, completion, "total_tokens"))
     details = value.get(f"{completion}_details")
     reasoned = _count((details if isinstance(details, Mapping) else value).get("reasoning_tokens"))
@@ -27,4 +33,5 @@ def usage_of(value: Any, prompt: str, completion: str) -> Usage | None:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    count = integer(value)
+    return count if count is not None and count >= 0 else None

@@ -307,9 +307,7 @@ def _usage(usage: _Usage) -> Usage | None:
             completion_tokens=usage.completion_tokens,
             reasoning_tokens=usage.reasoning_tokens,
         )
-    counts = msgspec.to_builtins(usage)
-    names = ("input_tokens", "output_tokens") if of_responses else ("prompt_tokens", "completion_tokens")
-    return usage_of(counts, *names)
+    return usage_of(msgspec.to_builtins(usage))
 
 
 def _written(reply: Reply) -> dict[str, Any]:

@@ -166,6 +166,8 @@ def _reply(call: CapturedCall, model: str, *, streamed: bool) -> tuple[Reply, tu
         body = _joined(decoded.pieces)
         reply = replies.read_bytes(call.api, body, model=model)
         complete = reply.failure != "malformed" or _is_json(body)
+        if streamed and complete and reply.failure not in _REPORTED:
+            reply = _failed(reply, "malformed", "a stream of events was asked for, and the answer holds none")
     if complete:
         return reply, cut and ()
     if decoded.error is not None:
@@ -176,18 +178,30 @@ def _reply(call: CapturedCall, model: str, *, streamed: bool) -> tuple[Reply, tu
 
 
 def _is_stream(call: CapturedCall, pieces: Sequence[Piece], *, asked: bool) -> bool:
-    """Whether the answer is a stream of events.
+    """Whether an answer is a stream of events.
 
-    The official client reads events wherever it asked for them, whatever the content type: some servers say
-    application/x-ndjson or text/plain. An answer that begins like JSON holds no events; it is an error, or whole.
+    Where it asked for a stream, the official client reads every answer as one, whatever its content type: some servers
+    say application/x-ndjson or text/plain. In JSON or HTML it finds no event. Some servers always stream; there the
+    content type is not known if the application had the whole answer at once.
     """
-    beginning = next(filter(None, (piece.lstrip()[:1] for piece, _ in pieces)), b"")
-    if beginning in (b"{", b"["):
-        return False
-    return asked or call.response_headers.get("content-type", "").lower().startswith("text/event-stream")
+    beginning = b""
+    for piece, _ in pieces:
+        beginning += (piece if beginning else piece.lstrip().removeprefix(b"\xef\xbb\xbf"))[:_EVENT_BYTES]
+        if len(beginning) >= _EVENT_BYTES:
+            break
+    if asked:
+        return beginning[:1] not in (b"{", b"[", b"<")
+    content_type = call.response_headers.get("content-type", "").lower()
+    return beginning.startswith((b"data:", b"event:")) or (
+        content_type.startswith("text/event-stream") and beginning[:1] not in (b"{", b"[")
+    )
 
 
 _REPLY: Final[tuple[Part, ...]] = ("reply",)
+#: Enough of an answer to see whether it begins with an event.
+_EVENT_BYTES: Final = len(b"event:")
+#: Failures that an endpoint reports in an answer in place of a stream.
+_REPORTED: Final = ("endpoint_error", "rate_limited", "timeout", "rejected")
 _LIMITS: Final = " (in the gateway: mirror_body_bytes under [gateway] in shadow.toml); the user got all of it"
 
 

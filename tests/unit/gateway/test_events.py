@@ -3,6 +3,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from openai._streaming import SSEDecoder
 
 from shadow.openai_api.sse import EventStream
 
@@ -20,7 +21,7 @@ EVENTS = [b'{"a": 1}', b"no space", b"two\nlines", b"old style", "🦊".encode()
 
 def read(*chunks: bytes) -> list[bytes]:
     stream = EventStream()
-    return [event for chunk in chunks for event in stream.feed(chunk)] + stream.close()
+    return [event for chunk in chunks for event in stream.feed(chunk)]
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
@@ -33,9 +34,30 @@ def test_byte_by_byte_is_the_same_too():
     assert read(*(bytes([byte]) for byte in STREAM)) == EVENTS
 
 
-def test_an_event_without_its_last_blank_line_is_not_lost():
-    assert read(b"data: last") == [b"last"]
-    assert read(b"data: last\r") == [b"last"]
+def test_an_event_without_its_last_blank_line_is_no_event_and_is_left_at_the_end():
+    for end in (b"", b"\n", b"\r"):
+        stream = EventStream()
+        assert stream.feed(b"data: first\n\ndata: last" + end) == [b"first"]
+        assert stream.close() == b"last"
+
+
+LINES = (
+    *(b"data: x", b"data:", b"data", b" data: x", b"data :x", b"\xef\xbb\xbfdata: x"),
+    *(b"event: e", b"event:", b"id: 1", b"id:", b"id: \0", b"retry: 5", b"retry: x", b": c", b"\xff", b""),
+)
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=12))
+def test_the_events_are_those_of_the_official_client(lines: list[bytes]):
+    body = b"".join(line + b"\n" for line in lines)
+    theirs: list[str] = []
+    try:
+        theirs.extend(event.data for event in SSEDecoder().iter_bytes(iter([body])))
+    except UnicodeDecodeError:
+        theirs.append("not UTF-8")
+    ours = [event.decode() if event != b"\xff" else "not UTF-8" for event in read(body)]
+    assert ours[: len(theirs)] == theirs
+    assert len(ours) == len(theirs) or "not UTF-8" in theirs
 
 
 def test_a_line_that_comes_in_many_pieces_is_looked_at_once():
