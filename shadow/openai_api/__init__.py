@@ -7,6 +7,7 @@ reasoning_blocks  separates the reasoning that a model writes into its answer's 
 reasoning_fields  reads the reasoning that a server puts beside the answer
 usage             reads the token counts that endpoints report
 log_probabilities reads log-probabilities, and computes how sure a model is of its answer
+finish_reasons    what the finish reason of an answer says about it
 error_bodies      reads the errors that endpoints report, by status or inside an answer
 json_text         decodes JSON as the official client does
 recorded_reply    a reply in a pairs file, in one of three forms

@@ -212,6 +212,6 @@ def test_the_gateway_keeps_what_the_application_got(quirk: Quirk, gateway: Any):
 
 
 def test_there_are_quirks_of_every_provider_that_teams_migrate_between():
-    assert len(QUIRKS) >= 80
+    assert len(QUIRKS) >= 200
     providers = Counter(quirk.name.partition("-")[0] for quirk in QUIRKS)
     assert len(providers) >= 15, providers
