@@ -60,7 +60,7 @@ _CLOSED: Final = (
 _MARKUP: Final = (_TAG, *_SPECIAL, *_CLOSED)
 #: The phrases begin with these words, and a text that begins with them with one of these characters.
 _PHRASES: Final = ("Here", "analysis")
-_BLANKS: Final = " \t\r\n\f\v\ufeff\u200b"
+_BLANKS: Final = " \t\r\n\f\v\xa0\u3000\ufeff\u200b"
 _FIRST: Final = frozenset("Ha" + _BLANKS)
 
 _BLANK: Final = re.compile(f"[{_BLANKS}]*")

@@ -67,21 +67,25 @@ def select_pairs() -> Select[Any]:
     return select(comparisons, EXCHANGE_TEXT, REPLY_TEXT, DETAIL_TEXT).join(payloads, same, isouter=True)
 
 
-def pair_of(row: Row[Any]) -> StoredPair:
-    """The pair in a row of `select_pairs`."""
+def pair_of(row: Row[Any], *, as_counted: bool = False) -> StoredPair:
+    """The pair in a row of `select_pairs`.
+
+    Older rows hold reasoning and answer in one text: they are told apart, unless the pair is wanted `as_counted`.
+    """
     payload_kept = row.exchange_text is not None
     asked: Role = "frontier" if row.kind == "reverse" else "candidate"
     exchange = _exchange.decode(row.exchange_text) if payload_kept else _exchange_without_payload(row)
     reply = _reply.decode(row.reply_text) if payload_kept else _reply_without_payload(row, asked)
-    # Older rows hold reasoning and answer in one text.
-    if (served := with_reasoning_apart(exchange.reply)) is not exchange.reply:
-        exchange = msgspec.structs.replace(exchange, reply=served)
+    if not as_counted:
+        reply = with_reasoning_apart(reply)
+        if (served := with_reasoning_apart(exchange.reply)) is not exchange.reply:
+            exchange = msgspec.structs.replace(exchange, reply=served)
     return StoredPair(
         trial=Trial(
             exchange=exchange,
             kind=row.kind,
             candidate=row.candidate,
-            reply=with_reasoning_apart(reply),
+            reply=reply,
             at=row.answered_at,
             inclusion_probability=row.inclusion_probability,
         ),
@@ -106,14 +110,14 @@ def pair_of(row: Row[Any]) -> StoredPair:
     )
 
 
-def by_key(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, StoredPair]:
-    """The pairs with these keys, without those that are not stored."""
+def by_key(connection: Connection, keys: Iterable[PairKey], *, as_counted: bool = False) -> dict[PairKey, StoredPair]:
+    """The pairs with these keys, without those that are not stored; `as_counted`: see `pair_of`."""
     wanted = sorted(set(keys))
     if not wanted:
         return {}
     with explained(connection.engine.url):
         rows = connection.execute(_BY_KEY, {"rows": json_rows.document([key._asdict() for key in wanted])})
-        found = [pair_of(row) for row in rows]
+        found = [pair_of(row, as_counted=as_counted) for row in rows]
     return {pair.key: pair for pair in found}
 
 

@@ -44,7 +44,7 @@ def delete_placeholders(
     }
     if not segments:
         return {}
-    stored = stored_pairs.by_key(connection, segments)
+    stored = stored_pairs.by_key(connection, segments, as_counted=True)
     for statement in _DELETE:
         connection.execute(statement, {"rows": _document(segments), **window})
     return {key: _counted(answered[key], segments[key], stored[key]) for key in segments}

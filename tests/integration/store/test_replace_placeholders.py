@@ -87,6 +87,19 @@ def test_a_pair_replaces_its_placeholder(database, kind, side):
     assert store(database, [pair]) == store(database, [unanswered(pair, side)]) == 0
 
 
+def test_a_placeholder_that_an_older_version_stored_with_reasoning_in_its_text_is_subtracted_as_it_was_counted(
+    database,
+):
+    older = Reply(model="gpt-x", content=f"<think>{'hm ' * 1_000}</think>delivery")
+    store(database, [unanswered(scored(1, exchange=exchange(1, reply=older)))])
+    store(database, [scored(1), scored(2, exchange=exchange(2, task="never-a-placeholder"))])
+    query = "SELECT task, bucket, n FROM rollup_histograms WHERE measure = 'output_chars:frontier' AND n <> 0"
+    with engine.browsing(database) as connection:
+        (one, other) = connection.execute(text(query)).all()
+    assert one.task != other.task
+    assert (one.bucket, one.n) == (other.bucket, other.n)
+
+
 def test_a_placeholder_never_replaces_a_pair(database):
     pair = scored(1)
     store(database, [pair])
