@@ -60,7 +60,7 @@ class MessagesInFlight:
     def start(self, message: IncomingMessage, tracker: OffsetTracker) -> None:
         """Handle `message`, for which there is room, and report it to `tracker` when it is finished."""
         self.messages += 1
-        self.bytes += len(message.value)
+        self.bytes += message.size
         self._health.change_in_flight(1)
         future = asyncio.ensure_future(self._handle(message))  # a future is returned as it is
         batch = self._futures.get(future)
@@ -72,7 +72,7 @@ class MessagesInFlight:
     def _done(self, future: "asyncio.Future[None]") -> None:
         batch = self._futures.pop(future)
         self.messages -= len(batch)
-        self.bytes -= sum([len(message.value) for message, _ in batch])
+        self.bytes -= sum([message.size for message, _ in batch])
         self._room_made.set()
         self._health.change_in_flight(-len(batch))
         if future.cancelled() and self.closed:

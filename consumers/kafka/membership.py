@@ -69,7 +69,7 @@ class Membership:
 
     async def _accept_when_room(self, messages: Sequence[IncomingMessage], generation: int) -> None:
         while messages:
-            await self._in_flight.wait_for_room(len(messages[0].value))
+            await self._in_flight.wait_for_room(messages[0].size)
             messages = messages[self._accept(messages, generation) :]
 
     def _accept(self, messages: Sequence[IncomingMessage], generation: int) -> int:
@@ -82,7 +82,7 @@ class Membership:
             return len(messages)  # no tracker knows them, so they are never committed
         partition = TopicPartition(messages[0].topic, messages[0].partition)
         for number, message in enumerate(messages):
-            if not in_flight.has_room(len(message.value)):
+            if not in_flight.has_room(message.size):
                 return number
             offset = message.offset
             tracker = partitions.start(partition, offset, generation)

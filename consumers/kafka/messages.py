@@ -37,6 +37,11 @@ class IncomingMessage(msgspec.Struct, frozen=True, kw_only=True):
             return _EPOCH
 
     @property
+    def size(self) -> int:
+        """The bytes that the message takes when it is read."""
+        return wire.payload_size(self.value)
+
+    @property
     def location(self) -> str:
         """Topic, partition and offset: the id of a message whose own id cannot be read."""
         return f"{self.topic}/{self.partition}/{self.offset}"
@@ -86,5 +91,13 @@ def dead_letter(
         partition=message.partition,
         offset=message.offset,
         task=storable_name(task),
-        payload=message.value[:MAX_PAYLOAD],
+        payload=_beginning(message.value),
     )
+
+
+def _beginning(value: bytes) -> bytes:
+    """What a dead letter keeps of a message, so that people can read it."""
+    try:
+        return wire.payload(value, limit=MAX_PAYLOAD)
+    except WireError:
+        return value[:MAX_PAYLOAD]

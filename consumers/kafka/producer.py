@@ -13,10 +13,10 @@ from shadow import wire
 from shadow.backoff import Backoff
 from shadow.errors import WireError
 from shadow.records import Reply, Trial
-from shadow.settings import KafkaSettings
+from shadow.settings import BROKER_MESSAGE_BYTES, KafkaSettings
 
-#: The broker's own default for the largest message.
-MAX_MESSAGE_BYTES: Final = 1_048_576
+#: Bytes of a message beside its value: the key, the headers, and the envelope of the record.
+_ENVELOPE_BYTES: Final = 4_096
 
 log = structlog.get_logger()
 
@@ -25,13 +25,22 @@ class EventProducer:
     """A Kafka producer whose `send` returns only when the broker has the event.
 
     `report_problem(text)` is called when the broker refuses or is away, `report_problem(None)` when it is
-    back. Consumption pauses in between, because its handlers wait in `send`.
+    back. Consumption pauses in between, because its handlers wait in `send`. A message above `max_bytes`, the largest
+    that the topics accept, is compressed.
     """
 
-    def __init__(self, kafka: KafkaSettings, *, source: str, report_problem: Callable[[str | None], None]) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        *,
+        source: str,
+        report_problem: Callable[[str | None], None],
+        max_bytes: int = BROKER_MESSAGE_BYTES,
+    ) -> None:
         self._kafka = kafka
         self._source = source
         self._report_problem = report_problem
+        self._max_bytes = max_bytes
         self._producer: aiokafka.AIOKafkaProducer | None = None
 
     async def start(self) -> None:
@@ -41,7 +50,7 @@ class EventProducer:
             producer = aiokafka.AIOKafkaProducer(
                 bootstrap_servers=self._kafka.bootstrap_servers,
                 acks="all",
-                max_request_size=MAX_MESSAGE_BYTES,
+                max_request_size=self._max_bytes,
                 max_batch_size=2**18,
                 # Trials come one by one as models answer; a short wait sends them together.
                 linger_ms=5,
@@ -73,6 +82,8 @@ class EventProducer:
         if self._producer is None:
             raise RuntimeError("start the producer before sending")
         message = wire.encode(event, source=self._source)
+        if len(message.value) > self._max_bytes - _ENVELOPE_BYTES:
+            message = await asyncio.to_thread(wire.compressed, message)
         backoff = Backoff()
         while True:
             try:

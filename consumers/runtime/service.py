@@ -59,7 +59,12 @@ async def serve(
     health = health or ConsumerHealth(service.name)
     source = f"shadow-{service.name}/{socket.gethostname()}/{os.getpid()}"
     report_problem = partial(health.set_problem, "producer")
-    producer = EventProducer(settings.kafka, source=source, report_problem=report_problem)
+    producer = EventProducer(
+        settings.kafka,
+        source=source,
+        report_problem=report_problem,
+        max_bytes=settings.publisher.topic_bytes,
+    )
     endpoint = await health.serve(service.health_host, service.health_port)
     try:
         async with AsyncExitStack() as stack:
@@ -96,6 +101,7 @@ async def _connect(settings: Settings, producer: EventProducer, health: Consumer
                 settings.kafka.bootstrap_servers,
                 partitions,
                 replication=settings.kafka.replication,
+                max_message_bytes=settings.publisher.topic_bytes,
                 timeout=2.0,
             )
         except BrokerError as error:

@@ -1,6 +1,7 @@
 """An exchange as a Kafka message no larger than allowed.
 
-Reasoning is cut first, then images and files are left out, then the longest texts are cut.
+One that is too large is compressed. If that is not enough, reasoning is cut, then images and files are left out, then
+the longest texts are cut.
 
 What is left out of a request makes it another request: `Exchange.cut` says so, and no model is asked it.
 """
@@ -31,10 +32,14 @@ _MIN_TEXT_BYTES: Final = 200
 _MARK_BYTES: Final = 64
 #: JSON escapes make a text longer than its UTF-8, so that cutting may need several rounds.
 _MAX_ROUNDS: Final = 8
+#: Text and JSON become two to five times smaller. Compressing what is much larger than that would be for nothing.
+_MAX_COMPRESSION: Final = 10
 
 
 def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
-    """The message of `exchange`. A value above `limit` bytes is truncated, and flagged `truncated` and `cut`.
+    """The message of `exchange`. A value above `limit` bytes is compressed, and if necessary truncated.
+
+    What was left out is flagged by `truncated` and `cut`.
 
     Where it is enough to cut the reply's reasoning, which is compared with nothing, there is no flag.
 
@@ -49,6 +54,10 @@ def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
         excess = len(message.value) - limit
         if excess <= 0:
             return message
+        if len(message.value) <= min(_MAX_COMPRESSION * limit, wire.MAX_VALUE_BYTES):
+            smaller = wire.compressed(message)
+            if len(smaller.value) <= limit:
+                return smaller
         if (shorter := _with_shorter_reasoning(exchange.reply, excess)) is not exchange.reply:
             exchange = msgspec.structs.replace(exchange, reply=shorter)
             continue

@@ -20,6 +20,7 @@ from shadow.settings.environment import (
 )
 from shadow.settings.loading import config_file, load
 from shadow.settings.sections import (
+    BROKER_MESSAGE_BYTES,
     DashboardSettings,
     GatewaySettings,
     JudgeSettings,
@@ -39,6 +40,7 @@ from shadow.settings.sections import (
 from shadow.settings.settings import Settings
 
 __all__ = [
+    "BROKER_MESSAGE_BYTES",
     "CONFIG_VARIABLE",
     "DEFAULT_FILE",
     "HEALTH_HOST_VARIABLE",

@@ -15,6 +15,9 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
+#: Kafka's own default for the largest message of a topic.
+BROKER_MESSAGE_BYTES: Final = 2**20
+
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: `host:port`, `[address]:port`: without a scheme, a user or a password.
 _HOST_PORT: Final = re.compile(r"(?:[^\s/@:\[\]]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
@@ -181,7 +184,11 @@ class PublisherSettings(Section):
         description="Maximum number of exchanges that were not sent yet; one more makes the oldest drop.",
     )
     max_message_bytes: int = Field(
-        900_000, ge=1_000, description="Maximum size of a message; larger exchanges are truncated and flagged."
+        900_000,
+        ge=1_000,
+        description="Maximum size of a message, the same for applications and services; larger exchanges are "
+        "compressed, and truncated and flagged if that is not enough. Above 932067 the topics need a larger "
+        "`max.message.bytes`; `shadow check` says so.",
     )
     delivery_timeout_s: Positive = Field(
         10.0,
@@ -190,6 +197,11 @@ class PublisherSettings(Section):
     drain_timeout_s: Positive = Field(5.0, description="Maximum time for delivering the rest of the queue at exit.")
     stalled_after_s: Positive = Field(15.0, description="Time without a delivery after which the producer is rebuilt.")
     counts_every_s: Positive = Field(5.0, description="Interval at which capture reports its counts.")
+
+    @property
+    def topic_bytes(self) -> int:
+        """The `max.message.bytes` that the topics need: a trial is an exchange with another reply."""
+        return max(BROKER_MESSAGE_BYTES, self.max_message_bytes * 9 // 8)
 
 
 class RedactionSettings(Section):

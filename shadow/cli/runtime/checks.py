@@ -88,6 +88,10 @@ def _connections(settings: Settings, file: Path) -> Iterator[Result]:
     problem = preflight.broker_problem(servers)
     key = _key(file, "kafka.bootstrap_servers", KAFKA_VARIABLE)
     yield (True, f"kafka: {servers} answers") if problem is None else (False, f"{key}: {problem}")
+    if problem is None:
+        yield from (
+            (False, f"{file}: publisher.max_message_bytes: {each}") for each in preflight.topic_problems(settings)
+        )
 
     key = _key(file, "postgres.url", POSTGRES_VARIABLE)
     if url is None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from shadow import topics
 from shadow.errors import BrokerError, SchemaError, StoreError
-from shadow.settings import ModelSettings
+from shadow.settings import ModelSettings, Settings
 from shadow.store.schema import engine, migrate
 from shadow.upstream.probe import probe
 
@@ -40,6 +40,23 @@ def broker_problem(servers: str) -> str | None:
     except BrokerError as error:
         return f"{error}; is the broker up, and the address right?"
     return None
+
+
+def topic_problems(settings: Settings) -> Iterator[str]:
+    """The topics that do not accept messages as large as the services send. One that does not exist is no problem."""
+    names, needed = settings.kafka.topics, settings.publisher.topic_bytes
+    wanted = (names.exchanges, names.trials, names.deadletters)
+    try:
+        limits = topics.largest_messages(settings.kafka.bootstrap_servers, wanted, timeout=_BROKER_TIMEOUT_S)
+    except BrokerError as error:
+        yield f"whether the topics accept {needed} bytes cannot be read; grant DescribeConfigs on them ({error})"
+        return
+    for name, limit in limits.items():
+        if limit < needed:
+            yield (
+                f"topic {name} accepts messages of {limit} bytes, and {needed} are needed; raise its max.message.bytes "
+                "(and replica.fetch.max.bytes of the brokers), or lower max_message_bytes"
+            )
 
 
 def database_problems(url: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The shadow worker against a real broker and real endpoints."""
 
 import asyncio
+import secrets
 import urllib.request
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,6 +18,7 @@ from consumers.runtime.health import ConsumerHealth
 from consumers.worker import Worker
 from shadow import wire
 from shadow.devstack.model_servers.models import echo_app
+from shadow.publisher.truncate import encode_within
 from shadow.records import CaptureCounts, DeadLetter, Reply, ToolCall, Trial, Usage
 from shadow.settings import Settings
 from shadow.upstream import Endpoint
@@ -33,6 +35,11 @@ from tests.support.consuming import (
     until,
 )
 from tests.support.scripted import STREAMED, ScriptedEndpoint, chat
+
+
+def incompressible():
+    """A text of 2.4 MB in short words, which compresses to more than a topic accepts."""
+    return " ".join(secrets.token_urlsafe(4) for _ in range(350_000))
 
 
 def ids(records):
@@ -174,6 +181,24 @@ async def test_a_prompt_that_was_cut_is_not_asked(broker, topics, serve):
     assert endpoint.requests == 0
 
 
+async def test_a_prompt_of_two_hundred_thousand_tokens_is_asked_whole(broker, topics, serve):
+    app = ScriptedEndpoint([chat("42")])
+    settings = settings_for(broker, topics, candidate_url=serve(app) + "/v1")
+    text = " ".join(f"row {number}: {number * number % 9_973}" for number in range(60_000)) + " What is the total?"
+    exchange = an_exchange(1, request={"messages": [{"role": "user", "content": text}]})
+    message = encode_within(exchange, source="test", limit=settings.publisher.max_message_bytes)
+    assert len(text) > settings.publisher.max_message_bytes > len(message.value)
+    incoming = IncomingMessage(
+        topic=topics.exchanges, partition=0, offset=0, value=message.value, headers=message.headers
+    )
+    async with working(settings) as working_worker:
+        await working_worker.handle(incoming)
+    (trial,) = await read(broker, topics.trials, Trial)
+    assert (trial.exchange, trial.reply.content) == (exchange, "42")
+    (asked,) = app.requests
+    assert asked.json()["messages"] == exchange.request["messages"]
+
+
 async def test_a_prompt_longer_than_the_candidates_context_is_not_asked(broker, topics, serve):
     endpoint = echo_app()
     settings = settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1")
@@ -198,13 +223,13 @@ async def test_the_reasoning_of_a_trial_is_kept_apart_and_redacted(broker, topic
 
 
 async def test_a_trial_whose_reasoning_is_too_large_for_its_topic_goes_without_it(broker, topics, serve):
-    endpoint = ScriptedEndpoint([chat(f"<think>{'long ' * 300_000}</think>refund")])
+    endpoint = ScriptedEndpoint([chat(f"<think>{incompressible()}</think>refund")])
     (trial,) = await trials_of(an_exchange(1), settings_for(broker, topics, candidate_url=serve(endpoint) + "/v1"))
     assert (trial.reply.content, trial.reply.reasoning, trial.reply.failure) == ("refund", None, None)
 
 
 async def test_a_trial_too_large_for_its_topic_becomes_a_dead_letter(broker, topics, serve):
-    settings = settings_for(broker, topics, candidate_url=serve(echo_app(content="long " * 300_000)) + "/v1")
+    settings = settings_for(broker, topics, candidate_url=serve(echo_app(content=incompressible())) + "/v1")
     assert await trials_of(an_exchange(1), settings) == []
     (letter,) = await read(broker, topics.deadletters, DeadLetter)
     assert (letter.id, letter.reason, letter.task) == ("exchange-1", "too_large", "intent")

@@ -6,6 +6,7 @@ from consumers.kafka.in_flight import MessagesInFlight
 from consumers.kafka.messages import IncomingMessage
 from consumers.kafka.offset_tracker import OffsetTracker
 from consumers.runtime.health import ConsumerHealth
+from shadow import wire
 
 
 async def test_messages_and_bytes_in_flight_are_bounded_but_any_single_message_has_room():
@@ -35,3 +36,5 @@ async def test_messages_and_bytes_in_flight_are_bounded_but_any_single_message_h
     handled[1].set_result(None)
     await waiting
     assert (in_flight.messages, in_flight.bytes) == (2, 50)
+    compressed = wire.compressed(wire.Message(b"", b"x" * 5_000, []))
+    assert IncomingMessage(topic="t", partition=0, offset=4, value=compressed.value).size == 5_000

@@ -79,6 +79,35 @@ def test_a_trial_carries_its_whole_exchange(sent, reply):
     assert message.key == sent.id.encode()
 
 
+@given(EXCHANGES)
+def test_a_compressed_message_is_read_as_it_was_sent(sent):
+    plain = wire.encode(sent, source="test")
+    message = wire.compressed(plain)
+    assert wire.decode(Exchange, message.value) == sent
+    assert (message.key, message.headers) == (plain.key, [*plain.headers, ("content-encoding", b"gzip")])
+    assert wire.payload(message.value) == plain.value
+    assert wire.payload(message.value, limit=10) == wire.payload(plain.value, limit=10) == plain.value[:10]
+    assert wire.payload_size(plain.value) == len(plain.value)
+    assert wire.payload_size(message.value) == max(len(plain.value), len(message.value))
+    assert wire.compressed(message) == message
+
+
+@given(st.binary(max_size=200), st.integers(0, 40))
+def test_what_begins_like_a_compressed_value_and_is_none_is_refused_with_a_reason(rest, kept):
+    whole = wire.compressed(wire.encode(exchange(), source="test")).value
+    for value in (b"\x1f\x8b" + rest, whole[: 2 + kept]):
+        with pytest.raises(WireError) as refused:
+            wire.decode(Exchange, value)
+        assert refused.value.reason == "not_json"
+
+
+def test_a_small_message_does_not_take_much_memory(monkeypatch):
+    monkeypatch.setattr(wire, "MAX_VALUE_BYTES", 10_000)
+    bomb = wire.compressed(wire.encode(exchange(request={"input": " " * 1_000_000}), source="test"))
+    assert len(bomb.value) < 5_000
+    assert len(wire.payload(bomb.value, limit=10_000)) == wire.payload_size(bomb.value) == 10_000
+
+
 def test_headers_are_cloud_events_in_binary_mode():
     message = wire.encode(exchange(traceparent="00-abc-def-01"), source="gateway/1")
     assert dict(message.headers) == {

@@ -1,5 +1,7 @@
 """A message never exceeds its limit; what is cut is flagged, and what is small stays whole."""
 
+import random
+import string
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,6 +15,11 @@ from shadow.publisher import truncate
 from shadow.records import Exchange, Reply, ToolCall
 
 LIMIT = 5_000
+
+
+def incompressible(characters):
+    """Text that becomes a quarter smaller at most."""
+    return "".join(random.Random(characters).choices(string.ascii_letters + string.digits, k=characters))
 
 
 def exchange(*texts, content="yes", arguments="{}"):
@@ -34,6 +41,15 @@ def test_what_fits_is_sent_as_it_is():
     assert sent(truncate.encode_within(whole, source="s", limit=LIMIT)) == whole
 
 
+@pytest.mark.parametrize("text", ["What is it? " * 1_000, "Ünïcödé 😀 " * 500, '"\\"' * 1_500])
+def test_what_fits_when_it_is_compressed_stays_whole(text):
+    whole = exchange("short", text, content=text)
+    message = truncate.encode_within(whole, source="s", limit=LIMIT)
+    assert len(message.value) <= LIMIT
+    assert dict(message.headers)["content-encoding"] == b"gzip"
+    assert sent(message) == whole
+
+
 def test_the_longest_text_gives_way_first():
     cut = sent(truncate.encode_within(exchange("short", "x" * 100_000), source="s", limit=LIMIT))
     assert cut.truncated
@@ -46,7 +62,9 @@ def test_the_longest_text_gives_way_first():
 @pytest.mark.parametrize("thought", ["x", '"', "ü", "\x01"])
 def test_reasoning_gives_way_before_anything_that_is_compared_and_is_no_reason_for_the_flag(thought):
     whole = exchange("x" * 1_000, content="y" * 2_000)
-    thoughtful = msgspec.structs.replace(whole, reply=msgspec.structs.replace(whole.reply, reasoning=thought * 20_000))
+    thoughtful = msgspec.structs.replace(
+        whole, reply=msgspec.structs.replace(whole.reply, reasoning=thought.join(incompressible(20_000)))
+    )
     cut = sent(truncate.encode_within(thoughtful, source="s", limit=LIMIT))
     assert cut.reply.reasoning.endswith("characters cut]")
     assert msgspec.structs.replace(cut, reply=msgspec.structs.replace(cut.reply, reasoning=None)) == whole
@@ -55,9 +73,9 @@ def test_reasoning_gives_way_before_anything_that_is_compared_and_is_no_reason_f
 @pytest.mark.parametrize(
     ("texts", "content", "cut"),
     [
-        (["x" * 50_000], "yes", ("request",)),
-        (["short"], "x" * 50_000, ("reply",)),
-        (["x" * 50_000], "x" * 50_000, ("request", "reply")),
+        ([incompressible(50_000)], "yes", ("request",)),
+        (["short"], incompressible(50_000), ("reply",)),
+        ([incompressible(50_000)], incompressible(50_000), ("request", "reply")),
     ],
 )
 def test_the_message_says_which_part_is_not_whole(texts, content, cut):
@@ -68,7 +86,7 @@ def with_parts(*parts):
     return msgspec.structs.replace(exchange(), request={"messages": [{"role": "user", "content": list(parts)}]})
 
 
-PICTURE = "data:image/png;base64," + "iVBORw0K" * 1_000
+PICTURE = "data:image/png;base64," + incompressible(8_000)
 ADDRESS = "https://images.example/cat.png?size=" + "9" * 900
 
 
@@ -89,9 +107,12 @@ def test_an_image_gives_way_before_any_text_and_as_a_whole():
     "part",
     [
         {"type": "input_image", "image_url": PICTURE},
-        {"type": "input_audio", "input_audio": {"data": "UklGRiQA" * 1_000, "format": "wav"}},
-        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64," + "JVBE" * 2_000}},
-        {"type": "input_file", "filename": "a.pdf", "file_data": "JVBERi0x" * 1_000},
+        {"type": "input_audio", "input_audio": {"data": incompressible(8_000), "format": "wav"}},
+        {
+            "type": "file",
+            "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64," + incompressible(8_000)},
+        },
+        {"type": "input_file", "filename": "a.pdf", "file_data": incompressible(8_000)},
     ],
 )
 def test_no_part_of_a_file_in_base64_is_left(part):
@@ -101,7 +122,7 @@ def test_no_part_of_a_file_in_base64_is_left(part):
 
 
 def test_only_as_many_images_are_left_out_as_necessary():
-    images = [{"type": "input_image", "image_url": PICTURE[: 1_500 + 100 * n]} for n in range(5)]
+    images = [{"type": "input_image", "image_url": PICTURE[:22] + incompressible(1_500 + 100 * n)} for n in range(5)]
     found = sent(truncate.encode_within(with_parts(*images), source="s", limit=LIMIT))
     kept = [part["image_url"].startswith("data:") for part in found.request["messages"][0]["content"]]
     assert kept == [True, True, False, False, False]
@@ -110,7 +131,9 @@ def test_only_as_many_images_are_left_out_as_necessary():
 def test_an_image_that_is_referred_to_by_its_address_keeps_the_address():
     image = {"type": "image_url", "image_url": {"url": ADDRESS}}
     found = sent(
-        truncate.encode_within(with_parts(image, {"type": "text", "text": "x" * 9_000}), source="s", limit=LIMIT)
+        truncate.encode_within(
+            with_parts(image, {"type": "text", "text": incompressible(9_000)}), source="s", limit=LIMIT
+        )
     )
     assert found.request["messages"][0]["content"][0] == image
 
