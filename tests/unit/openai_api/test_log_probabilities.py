@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -251,3 +252,16 @@ def test_a_responses_tokens_are_read_whole_and_streamed():
 def test_a_reply_without_log_probabilities_has_neither_confidence_nor_a_reason():
     reply = replies.read("chat", {"model": "m", "choices": [choice({"content": "refund"}, None)]})
     assert (reply.confidence, reply.confidence_reason, reply.token_probabilities) == (None, None, None)
+
+
+def test_a_recorded_answer_of_llama_cpp_has_the_same_confidence_whole_and_streamed():
+    """Recorded from llama.cpp with SmolLM2-135M; 20 tokens of usage, of which the last one ends the answer."""
+    folder = Path(__file__).parents[2] / "golden" / "log_probabilities"
+    found = replies.read_bytes("chat", (folder / "llama_cpp_whole.json").read_bytes())
+    stream = (folder / "llama_cpp_stream.txt").read_bytes()
+    reply, complete = read_stream("chat", [(stream, 1.0)], started=1.0)
+    assert (complete, reply.content, reply.usage) == (True, found.content, found.usage)
+    assert reply.confidence == found.confidence == pytest.approx(0.454081)
+    assert reply.token_probabilities == found.token_probabilities
+    assert found.token_probabilities is not None
+    assert found.token_probabilities.n == 19
