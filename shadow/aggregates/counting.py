@@ -4,6 +4,8 @@
     each of its sources   regret, and the preference          the cells of that source
     a pair and a ceiling  excess disagreement                 the cells of the kind "excess"
 
+The agreement and the regret of a pair also count in the bin of its candidate's confidence.
+
 Every number has the weight 1 / the probability of seeing it: that the pair exists, times that its
 source was asked. Labels and verdicts that come later are added, and removed, by the same functions.
 """
@@ -15,6 +17,7 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 from shadow.aggregates import derived_dimensions
+from shadow.aggregates.confidence_bins import bin_of
 from shadow.aggregates.counters import UNSCORED, failure_prefix
 from shadow.aggregates.derived_dimensions import MAX_DIMENSIONS, MAX_VALUE, input_characters
 from shadow.aggregates.regret_sources import NET, net_by_source
@@ -31,7 +34,7 @@ from shadow.aggregates.tally import (
     tally_at,
     utc,
 )
-from shadow.records import Comparison, Preference, RegretSource, Reply, Role, Trial
+from shadow.records import Comparison, Preference, RegretSource, Reply, Role, Trial, candidate_reply
 
 
 class _Names:
@@ -131,24 +134,27 @@ def count_excess(combinations: dict[Combination, Tally], pairs: Iterable[tuple[T
             tally_at(combinations, key).merge(excess(agreement, ceiling[1], ceiling[0].inclusion_probability))
 
 
-def judged(preference: Preference, probability: float) -> Tally:
+def judged(preference: Preference, probability: float, confidence: float | None = None) -> Tally:
     """What a judge's preference adds to the cells of the source `judge`.
 
-    `probability` is that of this verdict: that the pair exists, times that a judge was asked.
+    `probability` is that of this verdict: that the pair exists, times that a judge was asked. `confidence` is the
+    candidate's.
     """
     tally = Tally(counts=Counter({f"judged:{preference}": 1, f"judged_weight:{preference}": micros(1 / probability)}))
-    return _with_regret(tally, NET[preference], probability)
+    return _with_regret(tally, NET[preference], probability, confidence)
 
 
-def labelled(preference: Preference, probability: float, judge: Preference | None) -> Tally:
+def labelled(
+    preference: Preference, probability: float, judge: Preference | None, confidence: float | None = None
+) -> Tally:
     """What people's preference adds to the cells of the source `human`.
 
     `probability` is that of this label: that the pair exists, times that people were asked. `judge` is
-    the judge's preference in the same pair, None without a verdict.
+    the judge's preference in the same pair, None without a verdict. `confidence` is the candidate's.
     """
     both = f"{judge or NO_JUDGE}:{preference}"
     tally = Tally(counts=Counter({f"labelled:{both}": 1, f"labelled_weight:{both}": micros(1 / probability)}))
-    return _with_regret(tally, NET[preference], probability)
+    return _with_regret(tally, NET[preference], probability, confidence)
 
 
 def excess(agreement: float, ceiling: float, probability: float) -> Tally:
@@ -189,19 +195,22 @@ def _all_segments(
 def _by_source(trial: Trial, nets: Mapping[RegretSource, float]) -> Iterator[tuple[RegretSource, Tally]]:
     """What a pair adds to the cells of each of its sources."""
     exchange, probability = trial.exchange, trial.inclusion_probability
+    confidence = candidate_reply(trial).confidence
     judge = exchange.judge if "judge" in nets else None
     for source, net in nets.items():
         if source == "human" and exchange.label is not None:
-            yield source, labelled(exchange.label, probability * exchange.label_probability, judge)
+            yield source, labelled(exchange.label, probability * exchange.label_probability, judge, confidence)
         elif source == "judge" and judge is not None:
-            yield source, judged(judge, probability * exchange.judge_probability)
+            yield source, judged(judge, probability * exchange.judge_probability, confidence)
         else:
-            yield source, _with_regret(Tally(), net, probability)
+            yield source, _with_regret(Tally(), net, probability, confidence)
 
 
-def _with_regret(tally: Tally, net: float, probability: float) -> Tally:
+def _with_regret(tally: Tally, net: float, probability: float, confidence: float | None) -> Tally:
     tally.regret.add(max(0.0, net), probability)
     tally.net_regret.add(net, probability)
+    if confidence is not None:
+        _with_regret(tally_at(tally.by_confidence, bin_of(confidence)), net, probability, None)
     return tally
 
 
@@ -226,6 +235,19 @@ def _count_group(tally: Tally, group: Sequence[Counted], *, reverse: bool) -> No
     served, asked = (_CANDIDATE, _FRONTIER) if reverse else (_FRONTIER, _CANDIDATE)
     _count_replies(tally, served, [trial.exchange.reply for trial, _, _ in group])
     _count_replies(tally, asked, [trial.reply for trial, _, _ in group])
+    for trial, comparison, _ in group:
+        candidate = trial.exchange.reply if reverse else trial.reply
+        if candidate.confidence is not None:
+            _count_confidence(tally, candidate.confidence, comparison.agreement, trial.inclusion_probability)
+        elif candidate.confidence_reason is not None:
+            counts[f"no_confidence:{candidate.confidence_reason}"] += 1
+
+
+def _count_confidence(tally: Tally, confidence: float, agreement: float | None, probability: float) -> None:
+    scores = tally_at(tally.by_confidence, bin_of(confidence))
+    scores.pairs += 1
+    if agreement is not None:
+        scores.agreement.add(agreement, probability)
 
 
 def _count_grade(counts: Counter[str], names: _Names, grade: float) -> None:

@@ -130,12 +130,16 @@ class Tally:
     sources, so the regret in a cell is that by the cell's own source.
 
     `counts` has counters by name: `unscored:<reason>`, `failure:<role>:<kind>`,
-    `cost_nanousd:<role>`, `costed:<role>`, `correct:<role>` (micros), `graded:<role>`. Cells of the
-    source `judge` also have `judged:<preference>`, those of `human` `labelled:<the judge's
-    preference, or none>:<preference>`, and both have the weights in micros, `judged_weight:…` and
-    `labelled_weight:…`. `histograms[measure][bucket]` counts values per logarithmic bucket (see
-    `bucket`) of the measures `latency_ms:<role>`, `ttft_ms:<role>`, `output_chars:<role>` and `input_chars`. Only
-    totals (`ALL`) have histograms.
+    `cost_nanousd:<role>`, `costed:<role>`, `correct:<role>` (micros), `graded:<role>`,
+    `no_confidence:<reason>` (of the candidate). Cells of the source `judge` also have
+    `judged:<preference>`, those of `human` `labelled:<the judge's preference, or none>:<preference>`,
+    and both have the weights in micros, `judged_weight:…` and `labelled_weight:…`.
+    `histograms[measure][bucket]` counts values per logarithmic bucket (see `bucket`) of the measures
+    `latency_ms:<role>`, `ttft_ms:<role>`, `output_chars:<role>` and `input_chars`. Only totals (`ALL`)
+    have histograms.
+
+    `by_confidence` has the pairs, the agreement and the regret of the pairs whose candidate reported a
+    confidence, by bin (see `confidence_bins`). Only totals have it.
     """
 
     pairs: int = 0
@@ -144,6 +148,7 @@ class Tally:
     net_regret: Sums = field(default_factory=Sums)
     counts: Counter[str] = field(default_factory=Counter)
     histograms: dict[str, Counter[int]] = field(default_factory=dict)
+    by_confidence: dict[int, "Tally"] = field(default_factory=dict)
 
     def merge(self, other: "Tally") -> None:
         self.pairs += other.pairs
@@ -161,6 +166,8 @@ class Tally:
                 self.histograms[measure] = Counter(buckets)
             else:
                 _add_up(known, buckets)
+        for number, scores in other.by_confidence.items():
+            tally_at(self.by_confidence, number).merge(scores)
 
     def subtract(self, other: "Tally") -> None:
         """Undo a `merge`, for a pair whose label, verdict or reply has changed."""
@@ -171,6 +178,8 @@ class Tally:
         self.counts.subtract(other.counts)
         for measure, buckets in other.histograms.items():
             self.histograms.setdefault(measure, Counter()).subtract(buckets)
+        for number, scores in other.by_confidence.items():
+            tally_at(self.by_confidence, number).subtract(scores)
 
 
 def micros(x: float) -> int:
@@ -201,7 +210,7 @@ def spread(tallies: dict[Cell, Tally], combinations: Mapping[Combination, Tally]
     """Add the tallies of combinations to the cells of their segments and to the totals."""
     for (task, candidate, kind, source, segments, hour), counted in combinations.items():
         tally_at(tallies, Cell(task, candidate, kind, source, *ALL, hour)).merge(counted)
-        scores = replace(counted, histograms={})
+        scores = replace(counted, histograms={}, by_confidence={})
         for dimension, value in segments:
             tally_at(tallies, Cell(task, candidate, kind, source, dimension, value, hour)).merge(scores)
 

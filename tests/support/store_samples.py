@@ -5,10 +5,21 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import Engine, text
 
 from shadow.aggregates.regret_sources import net_by_source
-from shadow.records import Comparison, DeadLetter, Exchange, Reply, ToolCall, Trial, TrialKind, Usage
+from shadow.records import (
+    Comparison,
+    DeadLetter,
+    Exchange,
+    Reply,
+    TokenProbabilities,
+    ToolCall,
+    Trial,
+    TrialKind,
+    Usage,
+)
 from shadow.store.schema import engine
 from shadow.store.write import ingest
 from shadow.store.write.ingest import Arrival
@@ -16,7 +27,10 @@ from shadow.store.write.ingest import Arrival
 #: Within the days that get a partition, whenever the tests run.
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=20)
 
-ROLLUPS = ("rollups", "rollup_counts", "rollup_histograms", "crossings", "ledger", "catalogue", "capture_counts")
+ROLLUPS = (
+    "rollups", "rollup_counts", "rollup_histograms", "rollup_confidence", "crossings", "ledger", "catalogue",
+    "capture_counts",
+)  # fmt: skip
 
 Scored = tuple[Trial, Comparison]
 
@@ -98,12 +112,14 @@ def _one_of_many(chance: random.Random, number: int) -> Scored:
             usage=Usage(prompt_tokens=5, completion_tokens=None),
             latency_ms=chance.uniform(0.1, 9_000),
             cost_usd=chance.random() / 1_000,
+            confidence=None if number % 3 else 0.75,
         ),
         unit=chance.choice((None, "ann", "bob")),
         label=chance.choice((None, None, None, "frontier", "tie", "candidate")),
         judge=chance.choice((None, None, "frontier", "tie", "candidate")),
     )
     reply = Reply(model="small-7b", content="no", latency_ms=chance.uniform(1, 500), cost_usd=chance.random() / 9_000)
+    reply = _with_confidence(reply, number)
     if chance.random() < 0.1:
         failed = Reply(model="small-7b", failure=chance.choice(("timeout", "refusal", "expired")))
         return scored(exchange=found, reply=failed, agreement=None, unscored="candidate_failed")
@@ -119,6 +135,18 @@ def _one_of_many(chance: random.Random, number: int) -> Scored:
         agreement=chance.random(),
         detail={"differs": ["amount"], "by": 0.1},
         **graded,
+    )
+
+
+def _with_confidence(reply: Reply, number: int) -> Reply:
+    """`reply` with a confidence that depends on the number alone, or with a reason for its absence, or with neither."""
+    if number % 4 == 0:
+        return msgspec.structs.replace(reply, confidence_reason="not_reported" if number % 8 else None)
+    q0 = round(random.Random(number).random(), 3)
+    return msgspec.structs.replace(
+        reply,
+        confidence=round(1 - (1 - q0) / 3, 3),
+        token_probabilities=TokenProbabilities(n=number, q0=q0, q10=q0, q25=q0, q50=1.0),
     )
 
 

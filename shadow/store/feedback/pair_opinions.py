@@ -48,7 +48,7 @@ class PairOpinions(NamedTuple):
 
     `comparable`: the pair has two replies that can be compared. `inclusion_probability`,
     `human_probability` and `judge_probability` are the probabilities with which the pair was chosen
-    to exist, to be labelled, and to be judged.
+    to exist, to be labelled, and to be judged. `confidence` is the candidate's.
     """
 
     key: PairKey
@@ -63,6 +63,7 @@ class PairOpinions(NamedTuple):
     judge: Preference | None
     judge_probability: float | None
     judge_due: bool | None
+    confidence: float | None
 
     def net_regret(self) -> tuple[float | None, RegretSource | None]:
         """The net regret by the strongest source, and that source."""
@@ -123,9 +124,11 @@ def _counted(opinions: PairOpinions, source: RegretSource) -> Tally:
     """What a pair with these opinions adds to the cells of `source`."""
     if source == "judge":
         probability = opinions.inclusion_probability * (opinions.judge_probability or 1.0)
-        return counting.judged(opinions.judge, probability) if opinions.judge else Tally()
+        return counting.judged(opinions.judge, probability, opinions.confidence) if opinions.judge else Tally()
     probability = opinions.inclusion_probability * (opinions.human_probability or 1.0)
-    return counting.labelled(opinions.human, probability, opinions.judge) if opinions.human else Tally()
+    if opinions.human is None:
+        return Tally()
+    return counting.labelled(opinions.human, probability, opinions.judge, opinions.confidence)
 
 
 def _opinions_of(row: Row[Any]) -> PairOpinions:
@@ -143,6 +146,7 @@ def _opinions_of(row: Row[Any]) -> PairOpinions:
         judge=row.judge,
         judge_probability=row.judge_probability,
         judge_due=row.judge_due,
+        confidence=row.candidate_confidence,
     )
 
 

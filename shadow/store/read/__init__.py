@@ -2,6 +2,7 @@
 
 catalogue     tasks with their candidates and dates
 rollup_reads  tallies, from rollups only
+confidence_reads  tallies by the candidate's confidence
 ledger        counts of how the captured exchanges ended
 pairs         stored pairs, one by one
 scores        scores of stored comparisons, as SQL expressions

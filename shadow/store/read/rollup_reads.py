@@ -64,8 +64,8 @@ def read(
     found: dict[Cell, Tally] = {}
     with explained(connection.engine.url):
         # `all`: iterating over the result goes through several layers for every row.
-        for row in connection.execute(query.select(rollups, (), _SUMS)).all():
-            found[_cell(row)] = _tally(row[_KEY:])
+        for row in connection.execute(query.select(rollups, (), SUM_COLUMNS)).all():
+            found[_cell(row)] = tally_of(row[_KEY:])
         if counts:
             counters = query.select(rollup_counts, ("name",), ("n",))
             if counts is not True:
@@ -111,9 +111,9 @@ def crossing(
         conditions.append(crossings.c.day >= midnight)
     if until is not None:
         conditions.append(crossings.c.day < until)
-    query = select(*values, *_totals(crossings, _SUMS)).where(*conditions).group_by("first", "second")
+    query = select(*values, *_totals(crossings, SUM_COLUMNS)).where(*conditions).group_by("first", "second")
     with explained(connection.engine.url):
-        return {(row.first, row.second): _tally(row[2:]) for row in connection.execute(query)}
+        return {(row.first, row.second): tally_of(row[2:]) for row in connection.execute(query)}
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,8 @@ def _totals(table: Table, names: Iterable[str]) -> list[ColumnElement[Any]]:
 
 _FIELDS: Final = (*SUMS, HEAVIEST)
 _WIDTH: Final = len(_FIELDS)
-_SUMS: Final = ("pairs", *(f"{measure}_{field}" for measure in MEASURES for field in _FIELDS))
+#: The columns of the sums of a tally, as `tally_of` takes them.
+SUM_COLUMNS: Final = ("pairs", *(f"{measure}_{field}" for measure in MEASURES for field in _FIELDS))
 _KEY: Final = len(Cell._fields)
 
 
@@ -191,6 +192,7 @@ def _cell(row: Any) -> Cell:
     return Cell(*row[:_KEY])
 
 
-def _tally(totals: Sequence[Any]) -> Tally:
+def tally_of(totals: Sequence[Any]) -> Tally:
+    """The tally with these values of SUM_COLUMNS."""
     pairs, *rest = map(int, totals)
     return Tally(pairs, Sums(*rest[:_WIDTH]), Sums(*rest[_WIDTH : 2 * _WIDTH]), Sums(*rest[2 * _WIDTH :]))

@@ -73,6 +73,9 @@ class PairRow(NamedTuple):
     judge: str | None
     judge_probability: float | None
     judge_due: bool | None
+    frontier_confidence: float | None
+    candidate_confidence: float | None
+    candidate_token_probabilities: dict[str, float] | None
 
 
 class Payload(NamedTuple):
@@ -176,6 +179,9 @@ def pair_row(trial: Trial, comparison: Comparison, facts: PairFacts) -> PairRow:
         judge,
         judge_rate if judge is None else exchange.judge_probability,
         True if judge_rate is not None else None,
+        frontier.confidence,
+        candidate.confidence,
+        None if candidate.token_probabilities is None else msgspec.to_builtins(candidate.token_probabilities),
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, Text, and_, cast, select, true
 
 from shadow.openai_api.replies import with_reasoning_apart
-from shadow.records import Comparison, Exchange, Preference, Reply, Role, Trial
+from shadow.records import Comparison, Exchange, Preference, Reply, Role, TokenProbabilities, Trial
 from shadow.store.rows import json_rows
 from shadow.store.rows.names import PairKey, storable_name
 from shadow.store.schema.engine import explained
@@ -140,8 +140,15 @@ def _reply_without_payload(row: Row[Any], role: Role) -> Reply:
         model=row.candidate if role == "candidate" else "",
         latency_ms=fields[f"{role}_latency_ms"],
         cost_usd=fields[f"{role}_cost_usd"],
+        confidence=fields[f"{role}_confidence"],
+        token_probabilities=None if role == "frontier" else _token_probabilities(row),
         failure=fields[f"{role}_failure"],
     )
+
+
+def _token_probabilities(row: Row[Any]) -> TokenProbabilities | None:
+    found = row.candidate_token_probabilities
+    return None if found is None else msgspec.convert(found, TokenProbabilities)
 
 
 # One lookup per key: PostgreSQL cannot know how few keys there are, and a plain join could read the whole table.

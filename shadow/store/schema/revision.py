@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from shadow.errors import SchemaError
 
 #: The newest migration.
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 
 
 def require_schema(connection: Connection) -> None:

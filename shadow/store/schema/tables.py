@@ -3,8 +3,8 @@
 Five kinds of table:
 
     rows        exchanges, comparisons, payloads     one partition a day, dropped by `shadow prune`
-    rollups     rollups, their counts and            small, kept for good; read by the pages
-                histograms, crossings, ledger,
+    rollups     rollups, their counts, histograms    small, kept for good; read by the pages
+                and confidence, crossings, ledger,
                 catalogue, capture_counts, and
                 forgotten, the retention watermark
     feedback    labels, verdicts, judge_spending     labels of people, verdicts of judges and their cost
@@ -80,7 +80,8 @@ Index("exchanges_in_flight", exchanges.c.task, exchanges.c.at, postgresql_where=
 #: of the exchange's unit. `human` is the consensus of people's labels and `judge` the judge's preference,
 #: each with the probability with which the pair was chosen to be looked at; `judge_due`: a judge has yet
 #: to look. `ceiling_agreement`: the frontier's agreement with itself, if it was asked a second time.
-#: `regret` is that by the strongest source.
+#: `regret` is that by the strongest source. `candidate_token_probabilities` has the fields of
+#: `shadow.records.TokenProbabilities`.
 comparisons: Final = Table(
     "comparisons",
     metadata,
@@ -113,6 +114,9 @@ comparisons: Final = Table(
     Column("judge_probability", Double),
     Column("judge_due", Boolean),
     Column("ceiling_agreement", Double),
+    Column("frontier_confidence", Double),
+    Column("candidate_confidence", Double),
+    Column("candidate_token_probabilities", JSONB),
     postgresql_partition_by="RANGE (at)",
 )
 Index("comparisons_judge_due", comparisons.c.task, comparisons.c.at, postgresql_where=comparisons.c.judge_due)
@@ -198,6 +202,19 @@ rollup_histograms: Final = Table(
     *map(_key, ("candidate", "kind", "source", "measure")),
     Column("bucket", SmallInteger, primary_key=True),
     Column("n", BigInteger, nullable=False),
+    postgresql_with=_BUSY,
+)
+
+#: Statistics per day and bin of the candidate's confidence, see `shadow.aggregates.confidence_bins`: of all of a
+#: candidate's traffic whose replies have one.
+rollup_confidence: Final = Table(
+    "rollup_confidence",
+    metadata,
+    _key("task"),
+    Column("day", _MOMENT, primary_key=True),
+    *map(_key, ("candidate", "kind", "source")),
+    Column("bin", SmallInteger, primary_key=True, autoincrement=False),
+    *_sums(),
     postgresql_with=_BUSY,
 )
 

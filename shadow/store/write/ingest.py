@@ -4,7 +4,7 @@ Use one transaction per call, and commit Kafka's offsets only after its commit. 
 rows in one fixed order, and within a table in the order of its key:
 
     new comparisons, placeholders that they replace, payloads, dead letters · exchanges · ledger ·
-    comparisons that were there · rollups, their counts, histograms, catalogue, crossings ·
+    comparisons that were there · rollups, their counts, histograms, confidence, catalogue, crossings ·
     capture counts
 
 A second call in the same transaction would start that order again and could deadlock. That is why

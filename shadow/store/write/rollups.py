@@ -20,6 +20,7 @@ from shadow.store.schema.tables import (
     SUMS,
     catalogue,
     crossings,
+    rollup_confidence,
     rollup_counts,
     rollup_histograms,
     rollups,
@@ -75,7 +76,21 @@ def _write(connection: Connection, cells: Mapping[Cell, Tally]) -> None:
             for bucket, n in buckets.items()
         ],
     )
+    _add(connection, _CONFIDENCE, _confidence_rows(cells))
     _add(connection, _CATALOGUE, _catalogue_rows(cells))
+
+
+def _confidence_rows(cells: Mapping[Cell, Tally]) -> list[dict[str, Any]]:
+    bins: dict[tuple[str, datetime, str, str, str, int], Tally] = {}
+    for cell, found in cells.items():
+        for number, scores in found.by_confidence.items():
+            task, candidate, day = storable_name(cell.task), storable_name(cell.candidate), cell.hour.replace(hour=0)
+            tally.tally_at(bins, (task, day, candidate, cell.kind, cell.source, number)).merge(scores)
+    names = ("task", "day", "candidate", "kind", "source", "bin")
+    return [
+        dict(zip(names, key, strict=True)) | _sums_row(scores)
+        for key, scores in sorted(bins.items(), key=itemgetter(0))
+    ]
 
 
 def _catalogue_rows(cells: Mapping[Cell, Tally]) -> list[dict[str, Any]]:
@@ -172,6 +187,7 @@ _ROLLUPS: Final = bulk_write.insert_or_add(rollups, *_SUMS, **_LARGEST)
 _COUNTS: Final = bulk_write.insert_or_add(rollup_counts, "n")
 _HISTOGRAMS: Final = bulk_write.insert_or_add(rollup_histograms, "n")
 _CROSSINGS: Final = bulk_write.insert_or_add(crossings, *_SUMS, **_LARGEST)
+_CONFIDENCE: Final = bulk_write.insert_or_add(rollup_confidence, *_SUMS, **_LARGEST)
 _CATALOGUE: Final = bulk_write.insert_or_add(catalogue, "pairs", first_hour=func.least, last_hour=func.greatest)
 _KNOWN_CROSSINGS: Final = text("""
     SELECT task, day, count(*) AS n

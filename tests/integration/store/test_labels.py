@@ -28,7 +28,7 @@ from tests.support.store_samples import START, Scored, dump, exchange, scored, s
 
 PREFERENCES = stored_labels.PREFERENCES
 #: The tables that labels and verdicts change. Crossings and rollups keep cells whose counts are 0.
-COUNTED = ("rollups", "rollup_counts", "rollup_histograms", "crossings", "catalogue")
+COUNTED = ("rollups", "rollup_counts", "rollup_histograms", "rollup_confidence", "crossings", "catalogue")
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def counted(database, *, undone=False):
     """Rows of rollups that count something; the heaviest weight outlives what was taken back."""
     rows = dump(database, COUNTED)
     with database.connect() as connection:
-        for table in ("rollups", "crossings"):
+        for table in ("rollups", "rollup_confidence", "crossings"):
             columns = connection.execute(text(f"SELECT * FROM {table} LIMIT 0")).keys()
             kept = ", ".join(name for name in columns if not (undone and name.endswith("_heaviest")))
             query = f"SELECT ({kept})::text FROM {table} WHERE pairs <> 0 OR regret_n <> 0 ORDER BY 1"

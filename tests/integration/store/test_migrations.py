@@ -72,7 +72,7 @@ def test_a_fresh_schema_is_exactly_the_declared_one(postgres_url):
 
 def test_every_migration_can_be_reverted_and_repeated(empty_url):
     assert migrate.current(empty_url) is None
-    steps = ["0001", "0002", "0003", "0004", "0005", "0006"]
+    steps = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
     for revision in steps:
         migrate.upgrade(empty_url, revision)
         assert migrate.current(empty_url) == revision
@@ -209,15 +209,15 @@ def test_migrations_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch
 
 
 def test_the_command_reports_what_it_did(shadow):
-    assert "at revision 0006 already" in shadow().output
+    assert "at revision 0007 already" in shadow().output
     assert "as declared" in shadow("--check").output
     refused = shadow("--to", "0001", input="n\n")
     assert refused.exit_code != 0
-    assert "from revision 0006 to 0001" in shadow("--to", "0001", "--yes").output
+    assert "from revision 0007 to 0001" in shadow("--to", "0001", "--yes").output
     assert "CREATE TABLE rollups" in shadow("--sql").output
     failed = shadow("--check")
     assert isinstance(failed.exception, SchemaError)
-    assert "from revision 0001 to 0006" in shadow().output
+    assert "from revision 0001 to 0007" in shadow().output
 
 
 def test_the_check_lists_differences_and_fails(shadow, postgres_url):

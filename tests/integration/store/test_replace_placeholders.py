@@ -25,6 +25,7 @@ PAIRS = [pair for pair in various(150) if pair[0].kind != "ceiling"]
 COUNTED = {
     "rollups": "pairs <> 0 OR regret_n <> 0",
     "crossings": "pairs <> 0 OR regret_n <> 0",
+    "rollup_confidence": "pairs <> 0 OR regret_n <> 0",
     "rollup_counts": "n <> 0",
     "rollup_histograms": "n <> 0",
     "ledger": "n <> 0",
