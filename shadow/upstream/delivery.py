@@ -41,6 +41,11 @@ class Delivery(NamedTuple):
             asked["stream_options"] = {"include_usage": True}
         return asked | ({"logprobs": True, "top_logprobs": _TOP} if self.logprobs else {})
 
+    def is_named(self, explanation: str) -> bool:
+        """Whether the explanation of a refusal names what is asked for."""
+        stream = self.stream and _STREAM.search(explanation)
+        return bool(stream or (self.logprobs and _LOGPROBS.search(explanation)))
+
 
 #: The answer in one piece, and nothing beside it.
 WHOLE: Final = Delivery()

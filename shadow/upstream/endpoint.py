@@ -193,8 +193,8 @@ class Endpoint:
             if answer.pause_s is not None:
                 self._pause(answer.pause_s)
             lacking = _unmet_need(question, answer)
-            # The parameter that is refused may be one of the delivery.
-            may_be_delivery = lacking in (None, "parameter_unsupported")
+            # The parameter that is refused may be one of the delivery, or be refused together with one.
+            may_be_delivery = lacking in (None, "parameter_unsupported") or delivery.is_named(answer.explanation)
             if may_be_delivery and (simpler := self._simpler(question, delivery, answer)):
                 delivery, body = simpler, question.write(simpler)
                 continue

@@ -98,14 +98,14 @@ async def test_an_endpoint_that_refuses_streams_is_asked_once_more_and_then_alwa
 
 
 async def test_a_request_that_is_refused_whole_too_is_the_failure_of_the_request(asked):
-    endpoint, app = asked(error(400, "maximum context length is 4096 tokens"))
+    endpoint, app = asked(error(400, "temperature must be below 2"))
     async with endpoint:
         reply = await endpoint.ask(ASK, trial=True)
         assert (reply.failure, reply.status) == ("rejected", 400)
         app.answers = [chunks(*chat_events("hi"))]
         assert (await endpoint.ask(ASK, trial=True)).ttft_ms is not None  # nothing was learnt from the refusal
         asked_before = len(app.requests)
-        app.answers = [error(400, "maximum context length is 4096 tokens")]
+        app.answers = [error(400, "temperature must be below 2")]
         assert (await endpoint.ask(ASK, trial=True)).failure == "rejected"
     assert len(app.requests) == asked_before + 1  # it streams, so that this refuses the request
 
