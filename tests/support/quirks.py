@@ -20,7 +20,10 @@ HEADER: Final = "x-quirk"
 MODEL: Final = "gpt-x"
 MESSAGES: Final = [{"role": "user", "content": "hi"}]
 _KEPT: Final = frozenset(
-    {"content", "refusal", "tool_calls", "finish_reason", "model", "failure", "prompt_tokens", "completion_tokens"}
+    {
+        *("content", "reasoning", "refusal", "tool_calls", "finish_reason", "model", "failure"),
+        *("prompt_tokens", "completion_tokens"),
+    }
 )
 
 
@@ -66,7 +69,7 @@ def load(path: Path) -> Quirk:
     why = kept.pop("why", "")
     assert set(kept) <= _KEPT, f"{path.name}: unknown fields in [kept]"
     assert kept.get("failure") in (None, *get_args(Failure)), f"{path.name}: unknown failure"
-    assert why or set(kept) <= {"failure"}, f"{path.name}: say why what is kept differs"
+    assert why or set(kept) <= {"failure", "reasoning"}, f"{path.name}: say why what is kept differs"
     quirk = Quirk(
         name=path.stem,
         api=found.pop("api", "chat"),

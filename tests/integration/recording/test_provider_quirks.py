@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -40,7 +41,8 @@ def gateway(endpoint: str) -> Iterator[tuple[str, gateways.RecordingPublisher]]:
     with ExitStack() as stack:
         settings = gateways.settings_for(endpoint)
         publisher = gateways.RecordingPublisher(settings)
-        url = stack.enter_context(services.serving(build(settings, publisher), configured=serving.config))
+        configured = partial(serving.config, settings=settings.gateway)
+        url = stack.enter_context(services.serving(build(settings, publisher), configured=configured))
         yield url, publisher
 
 
@@ -113,6 +115,7 @@ def check(got: Got, kept: Reply, quirk: Quirk) -> None:
     """What the application got is what was kept, unless the file says otherwise."""
     expected: dict[str, Any] = {
         "content": got.content,
+        "reasoning": None,
         "refusal": got.refusal,
         "tool_calls": got.tool_calls,
         "finish_reason": got.finish_reason,
@@ -128,6 +131,7 @@ def check(got: Got, kept: Reply, quirk: Quirk) -> None:
         expected["content"] = expected["refusal"] = ""
     found = {
         "content": kept.content or "",
+        "reasoning": kept.reasoning,
         "refusal": kept.refusal or "",
         "tool_calls": [(call.name, call.arguments) for call in kept.tool_calls],
         "finish_reason": kept.finish_reason or None,
