@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.data import catalogue
 from dashboard.ui import empty_states, navigation
+from dashboard.views.confidence import page as confidence
 from dashboard.views.exchanges import page as exchanges
 from dashboard.views.over_time import page as over_time
 from dashboard.views.overview import page as overview
@@ -28,6 +29,7 @@ def main() -> None:
         st.Page(regret.show, title="Regret", icon=":material/trending_down:", url_path="regret"),
         st.Page(over_time.show, title="Over time", icon=":material/schedule:", url_path="time"),
         st.Page(shift.show, title="Shift", icon=":material/compare_arrows:", url_path="shift"),
+        st.Page(confidence.show, title="Confidence", icon=":material/psychology:", url_path="confidence"),
         st.Page(exchanges.show, title="Exchanges", icon=":material/forum:", url_path="exchanges"),
         st.Page(review.show, title="Review", icon=":material/rate_review:", url_path="review"),
     ]

@@ -223,6 +223,15 @@ MEASURES: Final[dict[str, Explanation]] = {
         excludes="Pairs that one person labelled. Names are not verified: this page has no sign-on.",
         paper="Cohen 1960; Gwet 2008",
     ),
+    "confidence": Explanation(
+        title="Confidence",
+        what="How sure the candidate is of its own reply, from 0 to 100%.",
+        how="The geometric mean of the probabilities that the model gave to the tokens of its answer; where it calls a "
+        "tool, of those of the arguments. Each pair is in the bin of its candidate's confidence.",
+        excludes="Tokens of the reasoning and of the markup around tool calls. The probabilities are the model's own, "
+        "often too high, and before any format that is forced on it: this page shows how far to trust them.",
+        paper="Gupta et al. 2024 (confidence from token probabilities)",
+    ),
     "incidents": Explanation(
         title="Incidents",
         what="Periods in which a monitored figure was out of bounds, opened and closed by `shadow monitor`.",

@@ -115,12 +115,27 @@ def _reasoning(reply: Reply) -> None:
 def _facts(reply: Reply) -> str:
     facts = [escape_markdown(reply.model)] if reply.model else []
     facts += [milliseconds(reply.latency_ms)] if reply.latency_ms is not None else []
+    facts += [f"first token {milliseconds(reply.ttft_ms)}"] if reply.ttft_ms is not None else []
+    facts += [_confidence(reply)] if reply.confidence is not None or reply.confidence_reason else []
     facts += [dollars(reply.cost_usd)] if reply.cost_usd is not None else []
     facts += [f"finish {escape_markdown(reply.finish_reason)}"] if reply.finish_reason else []
     if reply.failure:
         detail = f" ({escape_markdown(reply.failure_detail)})" if reply.failure_detail else ""
         facts.append(f"**failed: {humanize(reply.failure)}**{detail}")
     return " · ".join(facts)
+
+
+def _confidence(reply: Reply) -> str:
+    """The confidence with what else is known of the tokens, or why there is none."""
+    if reply.confidence is None:
+        return f"no confidence: {humanize(reply.confidence_reason or '')}"
+    found = f"confidence {percent(reply.confidence)}"
+    tokens = reply.token_probabilities
+    if tokens is None:
+        return found
+    quantiles = ", ".join(percent(share) for share in (tokens.q0, tokens.q10, tokens.q25, tokens.q50))
+    margin = "" if tokens.least_margin is None else f", least margin {percent(tokens.least_margin)}"
+    return f"{found} ({whole(tokens.n)} tokens; least, 10%, 25%, 50%: {quantiles}{margin})"
 
 
 def _json(value: Any) -> str:

@@ -31,7 +31,7 @@ from tests.support.services import CHECKOUT, fresh_database
 from tests.support.store_samples import START, count, letter, scored, store
 
 OPERATOR = (CHECKOUT / "docs" / "operator.md").read_text().partition("\n## Permissions\n")[2].partition("\n## ")[0]
-PAGES = ("overview", "segments", "regret", "over_time", "shift", "exchanges", "review")
+PAGES = ("overview", "segments", "regret", "over_time", "shift", "confidence", "exchanges", "review")
 
 
 class Granted(NamedTuple):
