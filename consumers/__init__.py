@@ -3,6 +3,7 @@
 worker            asks the other model what production asked
 scorer            compares the replies of each pair, and commits what the ledger needs
 scored_rows       messages as rows of the database
+embedding_models  vectors of texts for the scorer `meaning`, from the endpoints that tasks name
 batches           single items collected into batches
 judge             asks judges about stored pairs, round after round
 judge_round       one round of one task, within the day's budget

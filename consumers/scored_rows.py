@@ -1,13 +1,15 @@
 """Messages as rows of the database: read and compared one by one, written together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
 
 from consumers.kafka.messages import IncomingMessage, read_exchange
-from scoring.compare import scored
+from scoring.compare import scored, texts_to_embed
+from scoring.scorers.meaning.fetched import Embeddings, Text
 from shadow import wire
 from shadow.errors import WireError
 from shadow.records import CaptureCounts, Comparison, DeadLetter, Trial
@@ -35,12 +37,26 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     task: str
 
 
-def read_row(message: IncomingMessage, settings: Settings) -> Row:
-    """The row of a message of any of the three topics. Raises WireError for a message without one."""
+def texts_of(messages: Iterable[IncomingMessage], settings: Settings) -> list[Text]:
+    """The texts of which the scorers of these messages' pairs need embeddings of an endpoint."""
+    texts: list[Text] = []
+    for message in messages:
+        if message.topic == settings.kafka.topics.trials:
+            with suppress(WireError):  # it has no row, and `read_row` says so
+                trial = wire.decode(Trial, message.value)
+                texts += texts_to_embed(trial, settings.tasks.get(trial.exchange.task))
+    return texts
+
+
+def read_row(message: IncomingMessage, settings: Settings, embeddings: Embeddings | None = None) -> Row:
+    """The row of a message of any of the three topics. Raises WireError for a message without one.
+
+    `embeddings` are those of the texts that `texts_of` names.
+    """
     topics = settings.kafka.topics
     if message.topic == topics.trials:
         trial = wire.decode(Trial, message.value)
-        pair = ScoredPair(*scored(trial, settings.tasks.get(trial.exchange.task)))
+        pair = ScoredPair(*scored(trial, settings.tasks.get(trial.exchange.task), embeddings=embeddings))
         return Row(message=message, content=pair, id=trial.exchange.id, task=trial.exchange.task)
     if message.topic == topics.deadletters:
         letter = wire.decode(DeadLetter, message.value)

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Engine
 
 from consumers.batches import BatchWriter
+from consumers.embedding_models import EmbeddingModels
 from consumers.kafka.consumer import Handler
 from consumers.kafka.messages import IncomingMessage, dead_letter
 from consumers.kafka.producer import EventProducer
@@ -23,8 +24,9 @@ from consumers.runtime.database import wait_for_database
 from consumers.runtime.health import ConsumerHealth
 from consumers.runtime.service import Service
 from consumers.runtime.task_label import task_label
-from consumers.scored_rows import Row, ScoredPair, read_row, write_rows
+from consumers.scored_rows import Row, ScoredPair, read_row, texts_of, write_rows
 from scoring.scorers import require
+from scoring.scorers.meaning.fetched import Embeddings
 from shadow.backoff import Backoff
 from shadow.errors import StoreError
 from shadow.records import DeadLetter
@@ -59,15 +61,16 @@ def build(settings: Settings) -> Service:
         producer: EventProducer, health: ConsumerHealth, stopping: asyncio.Event
     ) -> AsyncIterator[Handler]:
         engine = await wait_for_database(url, pool_size=settings.postgres.pool_size, service="scorer", health=health)
-        scorer = Scorer(settings, engine, producer, health)
-        writing = asyncio.create_task(scorer.write(stopping))
-        try:
-            yield scorer.handle
-        finally:
-            writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writing
-            engine.dispose()
+        async with EmbeddingModels(settings, settings.tasks) as models:
+            scorer = Scorer(settings, engine, producer, health, models)
+            writing = asyncio.create_task(scorer.write(stopping))
+            try:
+                yield scorer.handle
+            finally:
+                writing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await writing
+                engine.dispose()
 
     names = settings.kafka.topics
     return Service(
@@ -83,8 +86,16 @@ def build(settings: Settings) -> Service:
 class Scorer:
     """Turns messages into rows and commits them in batches, one transaction each."""
 
-    def __init__(self, settings: Settings, engine: Engine, producer: EventProducer, health: ConsumerHealth) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        producer: EventProducer,
+        health: ConsumerHealth,
+        models: EmbeddingModels | None = None,
+    ) -> None:
         self._settings = settings
+        self._models = models
         self._engine = engine
         self._producer = producer
         self._health = health
@@ -112,20 +123,26 @@ class Scorer:
         self._batches.hurry()
 
     async def _write_batch(self, messages: list[IncomingMessage]) -> None:
-        rows, letters = await asyncio.to_thread(self._read, messages)
+        embeddings = None
+        if self._models:
+            texts = await asyncio.to_thread(texts_of, messages, self._settings)
+            embeddings = await self._models.fetch(texts)
+        rows, letters = await asyncio.to_thread(self._read, messages, embeddings)
         bad_rows = await self._commit(rows)
         letters += [_letter(row.message, error, row.id, row.task) for row, error in bad_rows]
         await asyncio.gather(*(self._send_dead_letter(letter) for letter in letters))
         bad = {id(row) for row, _ in bad_rows}
         self._count([row for row in rows if id(row) not in bad])
 
-    def _read(self, messages: list[IncomingMessage]) -> tuple[list[Row], list[DeadLetter]]:
+    def _read(
+        self, messages: list[IncomingMessage], embeddings: Embeddings | None
+    ) -> tuple[list[Row], list[DeadLetter]]:
         """The rows of `messages`, with their comparisons, and the dead letters of messages without a row."""
         rows: list[Row] = []
         letters: list[DeadLetter] = []
         for message in messages:
             try:
-                rows.append(read_row(message, self._settings))
+                rows.append(read_row(message, self._settings, embeddings))
             except Exception as error:  # noqa: BLE001 - whatever the error, it must not stop the partition
                 letters.append(_letter(message, error, message.location))
         return rows, letters

@@ -21,6 +21,7 @@ Regret comes from the strongest source that the pair has, see `shadow.aggregates
 without a source it is None.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -67,6 +68,12 @@ def compare(
     `embeddings` are those of the texts that `texts_to_embed` names.
     """
     return scored(trial, task, scorer=scorer, embeddings=embeddings)[1]
+
+
+def embedding_models(tasks: Mapping[str, TaskSettings], *, scorer: str | None = None) -> set[str]:
+    """The names in [models] whose embeddings the scorers of `tasks` compare; `scorer` overrides the tasks' own."""
+    specs = [spec for spec in tasks.values() if (scorer or name_for(spec)) == "meaning"]
+    return {model for spec in specs if isinstance(model := spec.scorer_options.get("model"), str)}
 
 
 def texts_to_embed(trial: Trial, task: TaskSettings | None, *, scorer: str | None = None) -> list[Text]:

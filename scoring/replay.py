@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
 
-from scoring.compare import scored
+from scoring.compare import scored, texts_to_embed
+from scoring.scorers.meaning.fetched import Embeddings, Text
 from shadow.aggregates import counting, tally, unit_scores
 from shadow.aggregates.cardinality import TaskDay, Values, cap_segments, task_day
 from shadow.aggregates.tally import Cell, Combination, Tally
@@ -63,8 +64,19 @@ class Batch:
     pairs: list[tuple[int, Trial, Comparison]] = field(default_factory=list)
 
 
-def score(lines: Iterable[RecordedPair | BadLine], how: Scoring) -> Batch:
-    """Score and count the pairs of `lines`."""
+def texts_of(lines: Iterable[RecordedPair | BadLine], how: Scoring) -> list[Text]:
+    """The texts of which the scorers of these lines need embeddings of an endpoint."""
+    return [
+        text
+        for line in lines
+        if not isinstance(line, BadLine)
+        for trial in trials(line)
+        for text in texts_to_embed(trial, how.tasks.get(line.exchange.task), scorer=how.scorer)
+    ]
+
+
+def score(lines: Iterable[RecordedPair | BadLine], how: Scoring, *, embeddings: Embeddings | None = None) -> Batch:
+    """Score and count the pairs of `lines`. `embeddings` are those of the texts that `texts_of` names."""
     batch = Batch()
     scored_pairs: list[counting.Counted] = []
     for line in lines:
@@ -78,7 +90,7 @@ def score(lines: Iterable[RecordedPair | BadLine], how: Scoring) -> Batch:
             continue
         batch.lines += 1
         settings = how.tasks.get(task)
-        pairs = [scored(trial, settings, scorer=how.scorer) for trial in trials(line)]
+        pairs = [scored(trial, settings, scorer=how.scorer, embeddings=embeddings) for trial in trials(line)]
         for pair in pairs:
             scored_pairs.append((*pair, counting.pair_facts(*pair)))
             unit_scores.count(batch.units, *pair)

@@ -91,6 +91,9 @@ def _unknown_names(data: Any) -> Iterator[tuple[Location, str]]:
     for task, spec in tasks.items():
         used.append((("tasks", task, "frontier"), _value(spec, "frontier")))
         used.append((("tasks", task, "judge"), _value(spec, "judge") or None))  # an empty string means no judge
+        if _value(spec, "scorer") == "meaning":
+            options = _value(spec, "scorer_options")
+            used.append((("tasks", task, "scorer_options", "model"), _value(options, "model")))
         used += [(("tasks", task, "candidates", n), name) for n, name in _entries(spec, "candidates")]
         for n, alias in _entries(spec, "aliases"):
             if (first := claims.setdefault(alias, task)) != task:

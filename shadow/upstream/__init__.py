@@ -1,6 +1,7 @@
 """Ask an OpenAI-compatible endpoint, and get a `Reply` whatever happens.
 
 endpoint    the endpoint of a model: concurrency, deadline, attempts, cost
+embeddings  vectors of texts, in batches, from an endpoint's `/embeddings`
 request     the request body that asks another model what production asked
 delivery    how a trial's answer is asked for: as a stream, with log-probabilities
 answers     read an answer from the network, in one piece or as a stream

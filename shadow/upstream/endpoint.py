@@ -40,7 +40,7 @@ _SECRET: Final = re.compile(r"\b(?:sk|pk|rk|key)-[\w*.-]{4,}|\bBearer\s+\S+", re
 _log = structlog.get_logger()
 
 
-class _Question(NamedTuple):
+class Question(NamedTuple):
     """What is asked: `write` gives the body of `request` for a delivery. `key` is None where the answer is no trial."""
 
     request: Mapping[str, Any]
@@ -49,7 +49,7 @@ class _Question(NamedTuple):
     key: Key | None
 
 
-class _Answer(NamedTuple):
+class Answer(NamedTuple):
     """One attempt's result: the reply, whether another attempt may help, and the pause that the endpoint asks for.
 
     `explanation` is the beginning of the body of a refusal.
@@ -146,7 +146,7 @@ class Endpoint:
             return replies.ineligible(self._sent_name, *unserved)
         key = (api, bool(request.get("tools"))) if trial else None
         delivery = WHOLE if key is None else self._deliveries.of(key)
-        question = _Question(request, api, partial(self._write, request, api, written_for), key)
+        question = Question(request, api, partial(self._write, request, api, written_for), key)
         try:
             body = question.write(delivery)
         except (ValueError, TypeError, msgspec.MsgspecError, RecursionError) as error:
@@ -173,7 +173,7 @@ class Endpoint:
     async def _ask_until(
         self,
         session: aiohttp.ClientSession,
-        question: _Question,
+        question: Question,
         delivery: Delivery,
         body: bytes,
         deadline_s: float,
@@ -210,7 +210,7 @@ class Endpoint:
             await asyncio.sleep(wait)
             attempt += 1
 
-    def _simpler(self, question: _Question, asked: Delivery, answer: _Answer) -> Delivery | None:
+    def _simpler(self, question: Question, asked: Delivery, answer: Answer) -> Delivery | None:
         """What to ask for instead, if the endpoint refuses the delivery. Remembers what it accepts."""
         if question.key is None:
             return None
@@ -252,15 +252,15 @@ class Endpoint:
 
     async def _attempt_within(
         self, session: aiohttp.ClientSession, api: Api, body: bytes, delivery: Delivery, left_s: float
-    ) -> _Answer:
+    ) -> Answer:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(left_s):
                 answer = await self._attempt(session, api, body, delivery, started)
         except TimeoutError:
-            answer = _Answer(replies.failed(self._sent_name, "timeout", "no whole answer before the deadline"))
+            answer = Answer(replies.failed(self._sent_name, "timeout", "no whole answer before the deadline"))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            answer = _Answer(self._failed("endpoint_error", f"{type(error).__name__}: {error}"), retryable=True)
+            answer = Answer(self._failed("endpoint_error", f"{type(error).__name__}: {error}"), retryable=True)
         if answer.reply.latency_ms is not None:
             return answer
         latency_ms = (time.perf_counter() - started) * 1_000
@@ -268,7 +268,7 @@ class Endpoint:
 
     async def _attempt(
         self, session: aiohttp.ClientSession, api: Api, body: bytes, delivery: Delivery, started: float
-    ) -> _Answer:
+    ) -> Answer:
         url = self._model.base_url + requests.PATHS[api]
         # Redirects are not followed, because the key would be sent to wherever they point.
         async with session.post(url, data=body, headers=self._headers, allow_redirects=False) as response:
@@ -282,19 +282,19 @@ class Endpoint:
             reply = msgspec.structs.replace(reply, failure_detail=self._without_keys(reply.failure_detail))
         if reply.failure in _REPORTED:
             pause_s = retry.pause_s(429, response.headers)
-            return _Answer(reply, retryable=True, pause_s=pause_s, explanation=reply.failure_detail or "")
-        return _Answer(
+            return Answer(reply, retryable=True, pause_s=pause_s, explanation=reply.failure_detail or "")
+        return Answer(
             reply,
             retryable=delivery.stream and reply.failure == "interrupted",
             explanation=reply.failure_detail or "",
         )
 
-    async def _refused(self, response: aiohttp.ClientResponse) -> _Answer:
+    async def _refused(self, response: aiohttp.ClientResponse) -> Answer:
         content = await answers.read_body(response, _MAX_ERROR_BYTES) or b""
         failure = error_bodies.failure_of_status(response.status)
         detail = f"HTTP {response.status}: {answers.error_message(content)}"
         reply = self._failed(failure, detail, status=response.status)
-        return _Answer(
+        return Answer(
             reply,
             retryable=retry.worth_retrying(response.status, response.headers),
             pause_s=retry.pause_s(response.status, response.headers),
@@ -311,7 +311,7 @@ class Endpoint:
         return _SECRET.sub("[key]", without_credentials(detail))
 
 
-def _unmet_need(question: _Question, answer: _Answer) -> Ineligibility | None:
+def _unmet_need(question: Question, answer: Answer) -> Ineligibility | None:
     """Why the model cannot serve such a request, if that is what the endpoint's error says."""
     reply = answer.reply
     if reply.failure not in ("rejected", "endpoint_error"):

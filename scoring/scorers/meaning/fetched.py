@@ -4,7 +4,7 @@ A scorer asks nobody. The service or command that scores pairs first fetches the
 names, and hands them to `scoring.compare` as a mapping.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -38,3 +38,13 @@ def needed(contents: Iterable[str | None], options: Mapping[str, Any]) -> Iterat
         for content in contents:
             if content and (stripped := content.strip()) and len(stripped) <= MAX_TEXT:
                 yield Text(model, stripped)
+
+
+def as_vector(embedding: Sequence[float] | str) -> "Vector | str":
+    """The unit vector in the direction of `embedding`; a reason why there is none stays as it is."""
+    if isinstance(embedding, str):
+        return embedding
+    import numpy as np  # noqa: PLC0415 - loaded only where texts are compared by meaning
+
+    vector = np.asarray(embedding, dtype=np.float64)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)

@@ -119,6 +119,8 @@ _THRESHOLDS: Final[Mapping[str, float]] = {"different_below": DIFFERENT_BELOW, "
 
 def _cosine(a: Answer, b: Answer, options: Options) -> float:
     ours, theirs = _vector(a, options), _vector(b, options)
+    if ours.shape != theirs.shape:
+        raise Uncomparable("meaning_not_embedded", problem="the two embeddings have different lengths")
     return min(1.0, float(ours @ theirs))
 
 

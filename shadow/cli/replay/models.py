@@ -8,6 +8,8 @@ from typing import Self, TypeAlias
 
 import msgspec
 
+from consumers.embedding_models import EmbeddingModels
+from scoring.scorers.meaning.fetched import Embeddings, Text
 from shadow.cli.replay.judge import ReplayJudge
 from shadow.cli.replay.loop_thread import LoopThread
 from shadow.errors import UsageError
@@ -21,13 +23,19 @@ Line: TypeAlias = RecordedPair | BadLine
 
 
 class ReplayModels:
-    """The models to ask, by role, and the judge of the completed pairs.
+    """The models to ask, by role, the judge of the completed pairs, and the models whose embeddings are compared.
 
     Use as a context manager. It asks in its own thread, so that scoring and storing do not delay
     answers. Raises UsageError for a name that is not in [models].
     """
 
-    def __init__(self, settings: Settings, names: dict[Role, str], votes: ReplayJudge | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        names: dict[Role, str],
+        votes: ReplayJudge | None = None,
+        embedding: EmbeddingModels | None = None,
+    ) -> None:
         known = ", ".join(sorted(settings.models)) or "none; is there a shadow.toml?"
         for role, name in names.items():
             if name not in settings.models:
@@ -35,6 +43,7 @@ class ReplayModels:
         self._names = names
         self._settings = settings
         self._votes = votes
+        self._embedding = embedding
         self._thread = LoopThread()
         self._opened = ExitStack()
         self._endpoints: dict[Role, Endpoint] = {}
@@ -50,6 +59,8 @@ class ReplayModels:
                 self._endpoints[role] = self._thread.run(endpoints.enter_async_context(endpoint))
             if self._votes is not None:
                 self._thread.run(self._votes.open(endpoints))
+            if self._embedding is not None:
+                self._thread.run(endpoints.enter_async_context(self._embedding))
             self._opened = opening.pop_all()
         return self
 
@@ -75,6 +86,10 @@ class ReplayModels:
             for answer in waiting:
                 if isinstance(answer, Future):
                     answer.cancel()
+
+    def embed(self, texts: Iterable[Text]) -> Embeddings | None:
+        """The embeddings of `texts`; None where no task compares any."""
+        return None if self._embedding is None else self._thread.run(self._embedding.fetch(texts))
 
     def _is_incomplete(self, line: Line) -> bool:
         return bool(self._missing(line)) or (self._votes is not None and self._votes.wanted(line))

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from scoring.compare import embedding_models
 from scoring.evidence.report import TaskEvidence, evidence
-from scoring.replay import Replay, Scoring, score
+from scoring.replay import Replay, Scoring, score, texts_of
 from scoring.scorers import require
 from shadow import pairs_file
 from shadow.cli.output.files import STANDARD, open_input
@@ -71,7 +72,8 @@ def run(
     one for each processor. The result is the same. Raises UsageError for what cannot be used, and ConfigError for a
     scorer that is not installed.
     """
-    require({name: spec for name, spec in settings.tasks.items() if task in (None, name)}, override=scorer)
+    used = {name: spec for name, spec in settings.tasks.items() if task in (None, name)}
+    require(used, override=scorer)
     totals = Replay()
     writer, models, votes = None, None, None
     how = Scoring(tasks=settings.tasks, scorer=scorer, only=task, keep_pairs=store)
@@ -89,10 +91,12 @@ def run(
             from shadow.cli.replay.judge import ReplayJudge
 
             votes = ReplayJudge(settings, judge, usd=judge_usd, engine=engine)
-        if ask or votes:
+        if ask or votes or embedding_models(used, scorer=scorer):
+            from consumers.embedding_models import EmbeddingModels
             from shadow.cli.replay.models import ReplayModels
 
-            models = stack.enter_context(ReplayModels(settings, dict(ask or {}), votes))
+            embedding = EmbeddingModels(settings, used, scorer=scorer)
+            models = stack.enter_context(ReplayModels(settings, dict(ask or {}), votes, embedding or None))
         progress = stack.enter_context(_progress())
         if models is None:
             chunks = _chunks(streams, progress)
@@ -126,14 +130,15 @@ def _chunks(streams: Sequence[tuple[Path, BinaryIO]], progress: Progress) -> Ite
 def _completed(
     streams: Sequence[tuple[Path, BinaryIO]], models: ReplayModels, how: Scoring, progress: Progress
 ) -> Iterator[NamedBatch]:
-    """Batches of lines whose missing replies and verdicts are filled in."""
+    """Batches of lines whose missing replies and verdicts are filled in, with the embeddings that are compared."""
     for file, stream in streams:
         lines: Iterable[RecordedPair | BadLine] = _watched(pairs_file.read(stream), stream, file, progress)
         # Lines of other tasks are skipped before their replies are asked for.
         lines = (line for line in lines if isinstance(line, BadLine) or how.only in (None, line.exchange.task))
         completed = models.complete(lines)
         while lines_of_batch := list(islice(completed, _ASKED_LINES)):
-            yield str(file), score(lines_of_batch, how)
+            embeddings = models.embed(texts_of(lines_of_batch, how))
+            yield str(file), score(lines_of_batch, how, embeddings=embeddings)
 
 
 def _watched(
