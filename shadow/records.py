@@ -67,7 +67,7 @@ Ineligibility: TypeAlias = Literal[
     "logprobs_unsupported",  # it asks for log-probabilities, and the endpoint reports none
     "parameter_unsupported",  # it has another parameter that the endpoint does not have
     "request_too_large",  # the endpoint accepts no body of its size
-    "media_unreachable",  # it refers to an image or a file that the endpoint could not download
+    "media_unreachable",  # an image or a file cannot be downloaded, or its address holds a secret and was redacted
 ]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 INELIGIBILITIES: Final[tuple[Ineligibility, ...]] = get_args(Ineligibility)

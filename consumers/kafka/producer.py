@@ -82,8 +82,9 @@ class EventProducer:
         if self._producer is None:
             raise RuntimeError("start the producer before sending")
         message = wire.encode(event, source=self._source)
-        if len(message.value) > self._max_bytes - _ENVELOPE_BYTES:
-            message = await asyncio.to_thread(wire.compressed, message)
+        limit = self._max_bytes - _ENVELOPE_BYTES
+        if len(message.value) > limit:
+            message = await asyncio.to_thread(wire.compressed, message, limit=limit)
         backoff = Backoff()
         while True:
             try:

@@ -46,9 +46,11 @@ def ineligible(
     """
     if prompt_cut:
         return Ineligible("prompt_cut", "the request was too large for its message, and was not kept whole")
+    needs = needs_of(request)
+    if needs.redacted_media:
+        return Ineligible("media_unreachable", "a part of the address of an image or a file was redacted")
     if written_for == "same_model":
         return None
-    needs = needs_of(request)
     return (
         (_of_one_server(needs) if written_for == "other_server" else None)
         or _undelivered(needs)

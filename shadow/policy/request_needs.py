@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from shadow.records import Modality
+from shadow.redact.placeholders import BUILT_IN
 
 #: Parameters that refer to what only the server has that production asked.
 STATE_PARAMETERS: Final = ("previous_response_id", "conversation", "prompt", "cached_content")
@@ -64,6 +65,7 @@ class Needs(NamedTuple):
     tools         whether it offers tools that the application runs
     logprobs      whether it asks for log-probabilities
     remote_media  whether it refers to an image or a file by its address
+    redacted_media  whether such an address is not the one that was sent, because a part of it was private
     """
 
     state: str | None
@@ -73,6 +75,7 @@ class Needs(NamedTuple):
     tools: bool
     logprobs: bool
     remote_media: bool
+    redacted_media: bool
 
 
 def needs_of(request: Mapping[str, Any]) -> Needs:
@@ -80,6 +83,7 @@ def needs_of(request: Mapping[str, Any]) -> Needs:
     parts = list(_parts(request))
     modalities = dict.fromkeys(found for part in parts if (found := _modality(part)) is not None)
     tools = list(_dicts(request.get("tools")))
+    addresses = [address for part in parts if (address := _address(part)).startswith(("http://", "https://"))]
     return Needs(
         state=next(_state(request, parts), None),
         builtin_tool=next(_builtin_tools(request, tools), None),
@@ -88,7 +92,8 @@ def needs_of(request: Mapping[str, Any]) -> Needs:
         tools=any(map(_is_own, tools)) or bool(request.get("functions")),
         logprobs=bool(request.get("logprobs") or request.get("top_logprobs"))
         or "message.output_text.logprobs" in _strings(request.get("include")),
-        remote_media=any(_address(part).startswith(("http://", "https://")) for part in parts),
+        remote_media=bool(addresses),
+        redacted_media=any(placeholder in address for address in addresses for placeholder in BUILT_IN),
     )
 
 

@@ -55,7 +55,7 @@ def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
         if excess <= 0:
             return message
         if len(message.value) <= min(_MAX_COMPRESSION * limit, wire.MAX_VALUE_BYTES):
-            smaller = wire.compressed(message)
+            smaller = wire.compressed(message, limit=limit)
             if len(smaller.value) <= limit:
                 return smaller
         if (shorter := _with_shorter_reasoning(exchange.reply, excess)) is not exchange.reply:

@@ -36,5 +36,5 @@ async def test_messages_and_bytes_in_flight_are_bounded_but_any_single_message_h
     handled[1].set_result(None)
     await waiting
     assert (in_flight.messages, in_flight.bytes) == (2, 50)
-    compressed = wire.compressed(wire.Message(b"", b"x" * 5_000, []))
+    compressed = wire.compressed(wire.Message(b"", b"x" * 5_000, []), limit=1_000)
     assert IncomingMessage(topic="t", partition=0, offset=4, value=compressed.value).size == 5_000

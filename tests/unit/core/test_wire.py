@@ -82,28 +82,36 @@ def test_a_trial_carries_its_whole_exchange(sent, reply):
 @given(EXCHANGES)
 def test_a_compressed_message_is_read_as_it_was_sent(sent):
     plain = wire.encode(sent, source="test")
-    message = wire.compressed(plain)
+    message = wire.compressed(plain, limit=1_000)
     assert wire.decode(Exchange, message.value) == sent
     assert (message.key, message.headers) == (plain.key, [*plain.headers, ("content-encoding", b"gzip")])
     assert wire.payload(message.value) == plain.value
     assert wire.payload(message.value, limit=10) == wire.payload(plain.value, limit=10) == plain.value[:10]
     assert wire.payload_size(plain.value) == len(plain.value)
     assert wire.payload_size(message.value) == max(len(plain.value), len(message.value))
-    assert wire.compressed(message) == message
+    assert wire.compressed(message, limit=1_000) == message
 
 
 @given(st.binary(max_size=200), st.integers(0, 40))
 def test_what_begins_like_a_compressed_value_and_is_none_is_refused_with_a_reason(rest, kept):
-    whole = wire.compressed(wire.encode(exchange(), source="test")).value
+    whole = wire.compressed(wire.encode(exchange(), source="test"), limit=1_000).value
     for value in (b"\x1f\x8b" + rest, whole[: 2 + kept]):
         with pytest.raises(WireError) as refused:
             wire.decode(Exchange, value)
         assert refused.value.reason == "not_json"
 
 
+def test_a_better_compression_is_tried_where_it_is_enough():
+    request = {"input": " ".join(str(number * number % 9_973) for number in range(20_000))}
+    plain = wire.encode(exchange(request=request), source="test")
+    fast, better = (len(wire.compressed(plain, limit=limit).value) for limit in (10**6, 45_000))
+    assert better < fast
+    assert len(wire.compressed(plain, limit=better // 2).value) == fast
+
+
 def test_a_small_message_does_not_take_much_memory(monkeypatch):
     monkeypatch.setattr(wire, "MAX_VALUE_BYTES", 10_000)
-    bomb = wire.compressed(wire.encode(exchange(request={"input": " " * 1_000_000}), source="test"))
+    bomb = wire.compressed(wire.encode(exchange(request={"input": " " * 1_000_000}), source="test"), limit=10**6)
     assert len(bomb.value) < 5_000
     assert len(wire.payload(bomb.value, limit=10_000)) == wire.payload_size(bomb.value) == 10_000
 

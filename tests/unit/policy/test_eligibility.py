@@ -131,6 +131,16 @@ def test_an_image_in_the_result_of_a_tool_is_an_image():
     assert reason(request, modalities=["text"]) == "image_input"
 
 
+@pytest.mark.parametrize("written_for", ["same_model", "same_server", "other_server"])
+def test_an_image_whose_address_was_redacted_is_asked_of_no_model(written_for: WrittenFor):
+    def at(address: str) -> str | None:
+        return reason(chat({"type": "image_url", "image_url": {"url": address}}), written_for=written_for)
+
+    assert at("https://images.example/cat.png?X-Amz-Signature=[secret]") == "media_unreachable"
+    assert at("https://images.example/[email]/cat.png") == "media_unreachable"
+    assert at("https://images.example/cat.png?filter[name]=x") is None
+
+
 def test_a_spoken_answer_is_asked_of_no_other_model():
     request = {"messages": [], "modalities": ["text", "audio"], "audio": {"voice": "alloy"}}
     assert reason(request) == "audio_output"
