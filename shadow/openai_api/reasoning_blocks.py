@@ -9,7 +9,7 @@ tag that no opening tag precedes. A leading block that is not closed is reasonin
 the same.
 
 **What stays in the answer.** Tags anywhere else: a block after the first words of the answer, a tag inside a code
-fence, inline code or a JSON document, one in quotation marks, and one between two words of a sentence.
+fence, inline code or a JSON document, one in quotation marks, and one of which a sentence speaks ("the </think> tag").
 """
 
 import re
@@ -71,6 +71,13 @@ _CLOSING: Final = re.compile(_CLOSINGS, re.IGNORECASE)
 _TOKEN: Final = re.compile(
     rf"(?P<fence>```|~~~)|(?P<code>`)|(?P<line>\n)|(?P<opening>{_OPENINGS})|(?P<closing>{_CLOSINGS})", re.IGNORECASE
 )
+#: Words before and after a tag that is spoken of: "the </think> tag", "mit </think> beenden".
+_BEFORE_A_NOUN: Final = re.compile(
+    r"\b(?:the|an?|this|that|closing|with|by|uses?|using|of|der|das|dem|den|ein|mit|durch|le|la|une?|avec|el|con) \Z",
+    re.IGNORECASE,
+)
+_WORD_FOR_A_TAG: Final = re.compile(r" (?:tags?|tokens?|marker|element|balise|etiqueta)\b", re.IGNORECASE)
+_MAX_WORD: Final = 12
 _QUOTES: Final = frozenset("\"'“”„‘’«»「」")
 
 #: The head of a message of gpt-oss (OpenAI's harmony format): its channel, and to whom it is addressed.
@@ -89,8 +96,9 @@ _ANSWER_END: Final = re.compile(
 #: The characters at the end of an answer in which `_ANSWER_END` is looked for.
 _TAIL: Final = 160
 
-#: Markup inside markup is followed this far.
+#: Markup inside markup is followed this far, and one block after the other: a model may repeat its markup for ever.
 _MAX_DEPTH: Final = 4
+_MAX_BLOCKS: Final = 1_000
 
 
 def split(text: str) -> tuple[str | None, str]:
@@ -136,7 +144,7 @@ def _split_once(text: str) -> tuple[list[str], str]:
     if text[start : start + 1] in ("{", "[") and _CLOSING.search(text, start) and _is_json(text):
         return [], text
     blocks: list[str] = []
-    while (block := _leading(text, start) or _without_opening(text, start)) is not None:
+    while len(blocks) < _MAX_BLOCKS and (block := _leading(text, start) or _without_opening(text, start)):
         blocks.append(text[block.start : block.stop])
         start = _blank_end(text, end := block.after)
     if wrapped := _ANSWER.match(text, start):
@@ -182,21 +190,24 @@ def _without_opening(text: str, start: int) -> _Block | None:
             code = False
         elif kind == "code":
             code = not code
+        elif kind == "opening":
+            open_tags += not (fenced or code)
         elif not (fenced or code or _is_mentioned(text, start, token)):
-            open_tags += 1 if kind == "opening" else -1
+            open_tags -= 1
             if open_tags < 0:
                 return _Block(start, token.start(), token.end())
     return None
 
 
 def _is_mentioned(text: str, start: int, tag: re.Match[str]) -> bool:
-    """Whether the answer speaks of the tag: it stands in quotation marks, or between two words of a sentence."""
-    before, after = text[max(start, tag.start() - 2) : tag.start()], text[tag.end() : tag.end() + 2]
-    if not (before and after):
-        return False
-    if before[-1] in _QUOTES and after[0] in _QUOTES:
+    """Whether the answer speaks of the tag: it stands in quotation marks, or in a sentence as a noun does."""
+    before = text[max(start, tag.start() - _MAX_WORD) : tag.start()]
+    after = text[tag.end() : tag.end() + _MAX_WORD]
+    if before[-1:] in _QUOTES and after[:1] in _QUOTES:
         return True
-    return before[-1] == after[0] == " " and before[0].isalpha() and after[-1].isalpha()
+    if _WORD_FOR_A_TAG.match(after):
+        return True
+    return bool(_BEFORE_A_NOUN.search(before)) and after[:1] not in ("", "\n")
 
 
 def _is_json(text: str) -> bool:

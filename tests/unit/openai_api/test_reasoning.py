@@ -56,7 +56,14 @@ def test_reasoning_at_the_beginning_is_taken_out_of_the_answer_in_each_models_ma
 
 @pytest.mark.parametrize(
     "text",
-    ["hm\n</think>\n\nrefund", "hm</think>refund", "hm.</think> refund", "hm. </think> refund", "hm[/THINK]refund"],
+    [
+        "hm\n</think>\n\nrefund",
+        "hm</think>refund",
+        "hm.</think> refund",
+        "hm. </think> refund",
+        "hm </think> refund",
+        "hm[/THINK]refund",
+    ],
 )
 def test_what_precedes_a_closing_tag_alone_is_reasoning_because_the_prompt_held_the_opening_one(text: str):
     assert reasoning_blocks.split(text)[1] == "refund"
@@ -101,6 +108,10 @@ def test_nested_and_repeated_blocks_are_all_reasoning(text: str):
         "Close it with `</think>`, then answer.",
         'The tag "</think>" closes the block.',
         "Use the </think> tag to close the block.",
+        "Die Antwort beginnt nach dem </think> und ist kurz.",
+        "Every block ends in </think> tags, always.",
+        "Begin with <think> and end with </think>, then answer.",
+        "Wrap it in <think> and </think>.",
         '{"template": "hm</think>answer"}',
         "refund <think>or exchange?</think>",
         "<b>refund</b>",
