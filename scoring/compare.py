@@ -94,8 +94,8 @@ def scored(
     candidate = refusals.classified(with_reasoning_apart(candidate_reply(trial)))
     name = _scorer_name(frontier, candidate, task, scorer)
     scores = _Scores()
-    reason = _unasked_reason(trial, frontier, candidate) or _unscored_reason(frontier, candidate)
-    reason = reason or _misconfigured(name, task)
+    unasked = _unasked_reason(trial, frontier, candidate)
+    reason = unasked or _unscored_reason(frontier, candidate) or _misconfigured(name, task)
     if reason is None:
         options = _options(name, task)
         if embeddings is not None:
@@ -115,7 +115,7 @@ def scored(
         regret=None if net is None else max(0.0, net),
         net_regret=net,
         regret_source=source,
-        judge_rate=_judge_rate(read_trial, task),
+        judge_rate=_judge_rate(read_trial, task) if unasked is None else None,
         detail=scores.detail,
     )
     return read_trial, comparison

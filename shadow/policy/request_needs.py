@@ -142,11 +142,18 @@ def _is_own(tool: Mapping[str, Any]) -> bool:
 
 
 def _parts(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The messages or items of a request, and the parts of their contents and of the results of tools."""
-    for message in (*_dicts(request.get("messages")), *_dicts(request.get("input"))):
-        yield message
-        for content in (message.get("content"), message.get("output")):
+    """The messages or items of a request, and the parts of their contents and of the results of tools.
+
+    Without messages that are text and nothing else, as nearly all are: they need nothing.
+    """
+    for name in ("messages", "input"):
+        for message in _dicts(request.get(name)):
+            content = message.get("content")
+            if type(content) is str and "type" not in message and "audio" not in message:
+                continue
+            yield message
             yield from _dicts(content)
+            yield from _dicts(message.get("output"))
 
 
 def _modality(part: Mapping[str, Any]) -> Modality | None:

@@ -2,7 +2,8 @@
 
 import re
 import ssl
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import aiohttp
 
@@ -14,6 +15,9 @@ PROBE_TIMEOUT_S = 5.0
 
 #: The usual form of a variable's name. Anything else may be a key written where its name belongs: never print it.
 _VARIABLE_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+
+#: Where servers tell the length of a model's context: vLLM and SGLang, OpenRouter, Groq, Mistral.
+_CONTEXT_KEYS: Final = ("max_model_len", "context_length", "context_window", "max_context_length")
 
 _CHECK_UP: Final = "check that it runs, and the address"
 _CHECK_PATH: Final = "check the address, which usually ends in /v1"
@@ -79,11 +83,24 @@ def _variable(model: ModelSettings) -> str:
 
 
 def _served(name: str, model: ModelSettings, listing: object) -> str | None:
-    """The problem, if the listing does not name the model. None also where the answer is not a listing."""
+    """The problem, if the listing does not name the model, or names a shorter context than the settings.
+
+    None also where the answer is not a listing.
+    """
     entries = listing.get("data") if isinstance(listing, dict) else None
-    served = [str(entry["id"]) for entry in entries or [] if isinstance(entry, dict) and "id" in entry]
+    served = {str(entry["id"]): entry for entry in entries or [] if isinstance(entry, dict) and "id" in entry}
     wanted = model.model or name
-    if not served or wanted in served:
+    if wanted in served:
+        return _context(name, model, served[wanted])
+    if not served:
         return None
-    shown = ", ".join(served[:5]) + (" …" if len(served) > 5 else "")
+    shown = ", ".join(list(served)[:5]) + (" …" if len(served) > 5 else "")
     return f"models.{name}.model: {model.base_url} does not serve {wanted!r}; it serves {shown}"
+
+
+def _context(name: str, model: ModelSettings, entry: Mapping[str, Any]) -> str | None:
+    """The problem, if the settings declare a longer context than the server tells."""
+    known = next((entry[key] for key in _CONTEXT_KEYS if isinstance(entry.get(key), int)), None)
+    if known is None or model.context_tokens is None or model.context_tokens <= known:
+        return None
+    return f"models.{name}.context_tokens: {model.base_url} serves a context of {known} tokens; write at most that"

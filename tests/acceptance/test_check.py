@@ -1,5 +1,6 @@
 """Promises of `shadow check`: each error names the file, the key and the fix, and none is a traceback."""
 
+import json
 import os
 import socket
 import subprocess
@@ -149,6 +150,17 @@ def test_a_model_the_endpoint_does_not_serve_is_reported_with_those_it_does(chec
     assert code == 1
     assert f"{tmp_path}/shadow.toml: models.small.model: " in error_of(text)
     assert "does not serve 'small'; it serves something-else" in text
+
+
+@pytest.mark.parametrize(("served", "declared", "ok"), [(8192, 32_768, False), (8192, 8192, True), (None, 8192, True)])
+def test_a_context_longer_than_the_server_has_is_reported(check, big, serve, tmp_path, served, declared, ok):
+    listing = {"data": [{"id": "small", "max_model_len": served}]}
+    app = answering(200, json.dumps(listing).encode())
+    text, code = check(big=big, small=serve(app), small_more=f"context_tokens = {declared}")
+    assert code == (0 if ok else 1), text
+    if not ok:
+        assert error_of(text).startswith(f"{tmp_path}/shadow.toml: models.small.context_tokens: ")
+        assert error_of(text).endswith(" serves a context of 8192 tokens; write at most that")
 
 
 @pytest.mark.parametrize(

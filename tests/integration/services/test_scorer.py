@@ -5,10 +5,12 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
 from consumers import scorer, worker
+from scoring.evidence.report import evidence
 from shadow import wire
 from shadow.devstack.model_servers.models import echo_app
 from shadow.records import CaptureCounts, DeadLetter, Reply, Trial
@@ -82,6 +84,31 @@ async def test_pairs_are_compared_and_stored_and_then_committed(broker, topics, 
     group = f"{settings.kafka.group_prefix}-scorer"
     assert await committed(broker, group, topics.exchanges) == 61
     assert await committed(broker, group, topics.trials) == 60
+
+
+async def test_what_a_candidate_cannot_serve_is_counted_by_reason_in_the_ledger(broker, topics, engine, postgres_url):
+    mirrored = exchanges(9)
+    reasons = ["prompt_cut", "image_input", "image_input"]
+    trials = [a_trial(exchange) for exchange in mirrored[:6]] + [
+        msgspec.structs.replace(
+            a_trial(exchange), reply=Reply(model="small", failure="ineligible", ineligible=reason, status=400)
+        )
+        for exchange, reason in zip(mirrored[6:], reasons, strict=True)
+    ]
+    await produce(broker, topics.exchanges, messages(mirrored))
+    await produce(broker, topics.trials, messages(trials))
+    settings = scoring(broker, topics, postgres_url)
+    async with running(settings, scorer.build(settings)) as health:
+        await drained(health, topics, exchanges=9, trials=9)
+    found = read_ledger(engine)
+    assert (found.mirrored, found.compared, found.in_flight) == (9, 6, 0)
+    assert found.unscored == {"ineligible:image_input": 2, "ineligible:prompt_cut": 1}
+    with engine.connect() as connection:
+        (about,) = evidence(rollup_reads.read(connection))
+    assert (about.n, about.agreement and about.agreement.n) == (9, 6)
+    assert about.ineligible == {"image_input": 2, "prompt_cut": 1}
+    assert about.failures == {"refusal": 0, "malformed": 0, "timeout": 0}
+    assert about.asked == {"frontier": 9, "candidate": 6}
 
 
 async def test_everything_three_times_and_shuffled_gives_the_same_aggregates(broker, postgres_server, postgres_url):

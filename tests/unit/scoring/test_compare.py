@@ -84,6 +84,8 @@ def test_what_was_cut_is_not_compared(cut: tuple[Part, ...] | None, reason: str 
     whole = pair(say("1"), say("1"))
     trial = msgspec.structs.replace(whole, exchange=msgspec.structs.replace(whole.exchange, truncated=True, cut=cut))
     assert compare(trial, SUMS).unscored == reason
+    judged = TaskSettings(frontier="f", kind="reasoning", judge="j")
+    assert compare(trial, judged).judge_rate == (1.0 if reason is None else None)
     not_sampled = msgspec.structs.replace(trial, reply=failed("not_asked", "not_sampled"))
     assert compare(not_sampled, SUMS).unscored == "not_sampled"
 
