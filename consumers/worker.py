@@ -20,7 +20,7 @@ from shadow import wire
 from shadow.openai_api import replies
 from shadow.policy.relation import relation
 from shadow.policy.trials import PlannedTrial, trials_for
-from shadow.records import INELIGIBLE, CaptureCounts, Exchange, Reply, Trial, was_cut
+from shadow.records import INELIGIBLE, CaptureCounts, Exchange, Reply, Trial, was_cut, with_short_detail
 from shadow.redact import Redactor
 from shadow.settings import Settings
 from shadow.upstream import Endpoint
@@ -133,7 +133,7 @@ class Worker:
             fresh_for_s=fresh_for_s,
         )
         # A model may repeat or invent what was redacted from the request.
-        return self._redactor.reply(reply)
+        return with_short_detail(self._redactor.reply(reply))
 
     async def _send_dead_letter(self, message: IncomingMessage, error: Exception, identity: str, task: str) -> None:
         letter = dead_letter(message, error, stage="worker", identity=identity, task=task)

@@ -141,6 +141,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ineligible: str | None = None
 
 
+#: How many characters of a failure's detail are kept.
+MAX_FAILURE_DETAIL: Final = 500
+
+
+def with_short_detail(reply: Reply) -> Reply:
+    """`reply` with its failure's detail cut to its length. To be redacted before: a key that is cut is not found."""
+    detail = reply.failure_detail
+    if detail is None or len(detail) <= MAX_FAILURE_DETAIL:
+        return reply
+    return msgspec.structs.replace(reply, failure_detail=detail[:MAX_FAILURE_DETAIL])
+
+
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One production request and the reply the user got, redacted.
 

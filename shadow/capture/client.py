@@ -76,7 +76,7 @@ def mirror(
     def wrapped(client: Any) -> Any:
         if "_shadow_before" in vars(client):  # by a `with_options` that goes through `copy`
             return client
-        recorder = Recorder(publisher, tagger, getattr(client, "_custom_headers", None))
+        recorder = Recorder(publisher, tagger, client, getattr(client, "_custom_headers", None))
         wrap = _wrap_async if _is_async(type(client)) else _wrap_sync
         client._shadow_before = {name: vars(client).get(name) for name in _WRAPPED}  # noqa: SLF001 - ours
         for name in ("copy", "with_options"):

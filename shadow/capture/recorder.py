@@ -21,6 +21,7 @@ from shadow.openai_api.content_encoding import Piece
 from shadow.policy import identify
 from shadow.recording import CapturedCall, PublisherPort, Tags
 from shadow.recording.captured_call import CLIENT_DISCONNECTED
+from shadow.recording.credentials import credentials_of
 from shadow.records import Api
 
 #: The paths that are mirrored, as the SDK names them.
@@ -51,10 +52,12 @@ class Recorder:
     status has come, all of it or the start of a stream; `arguments` are those of `_process_response`.
     """
 
-    def __init__(self, publisher: PublisherPort, tagger: Tagger, default_headers: Any = None) -> None:
+    def __init__(self, publisher: PublisherPort, tagger: Tagger, client: Any, default_headers: Any = None) -> None:
         self._publisher = publisher
         self._tagger = tagger
+        self._client = client
         self._default_headers = _our_headers(default_headers)
+        self._default_credentials = credentials_of(_texts_of(default_headers))
         self.on_response = self._response_hook()
 
     def on_error(self, in_flight: InFlight, options: Any, error: BaseException) -> None:
@@ -85,6 +88,7 @@ class Recorder:
         constant = None if self._default_headers else self._tagger.constant
         now, length, call_of, contexts = perf_counter, len, CapturedCall, call_context.contexts_used
         no_headers, limit, disconnected = NO_HEADERS, LIMIT_BYTES, CLIENT_DISCONNECTED
+        client, default_credentials = self._client, self._default_credentials
 
         def on_response(in_flight: InFlight, arguments: Mapping[str, Any]) -> None:
             in_flight.recorded = True
@@ -94,11 +98,14 @@ class Recorder:
                 options, response = arguments["options"], arguments["response"]
                 tags: Tags | None = constant
                 headers = no_headers
+                credentials = (getattr(client, "api_key", ""), *default_credentials)
                 fields = options.__dict__  # past pydantic's `__getattr__`, which slows every attribute
                 if tags is None or api != "chat" or fields["headers"] or fields["method"] != "post" or contexts:
                     tags, headers = self._tags(api, options)
                     if api is None or tags is None:
                         return
+                    if fields["headers"]:
+                        credentials += credentials_of(_texts_of(fields["headers"]))
                 try:
                     request = response.request.content
                 except (AttributeError, RuntimeError):  # not kept: it was sent as a stream
@@ -107,17 +114,18 @@ class Recorder:
                 if response.is_closed:
                     body = response.content
                     size = length(request) + length(body)
-                    offer(call_of(tags, api, request, headers, started, ended, size, status, ((body, ended),)))
+                    pieces = ((body, ended),)
+                    offer(call_of(tags, api, request, headers, started, ended, size, credentials, status, pieces))
                 else:
-                    pieces: list[Piece] = []
+                    received: list[Piece] = []
                     # fmt: off
                     call = call_of(
-                        tags, api, request, headers, started, ended, length(request), status,
-                        pieces, response.headers, limit, disconnected,
+                        tags, api, request, headers, started, ended, length(request), credentials, status,
+                        received, response.headers, limit, disconnected,
                     )
                     # fmt: on
                     stream = response.stream
-                    response.stream = recorder_for(stream.__class__)(stream, call, pieces, publisher, offer)
+                    response.stream = recorder_for(stream.__class__)(stream, call, received, publisher, offer)
             except Exception as bug:  # noqa: BLE001 - as in on_error()
                 report_bug(bug)
 
@@ -133,7 +141,17 @@ class Recorder:
             request = error.request.content  # type: ignore[attr-defined] # of the SDK's own exceptions
         except (AttributeError, RuntimeError):  # it was never sent
             request = _encoded_body(options)
-        return CapturedCall(tags, api, request, headers, in_flight.started, perf_counter(), len(request))
+        now = perf_counter()
+        return CapturedCall(tags, api, request, headers, in_flight.started, now, len(request), self._credentials(error))
+
+    def _credentials(self, error: BaseException) -> tuple[str, ...]:
+        """Those of the request that ended in `error`: the endpoint may repeat any of them in its answer."""
+        known = (getattr(self._client, "api_key", ""), *self._default_credentials)
+        try:
+            request = error.request  # type: ignore[attr-defined] # as in _call_without_response()
+            return known + credentials_of(request.headers.items(), request.url.query.decode("latin-1"))
+        except (AttributeError, RuntimeError):
+            return known
 
     def _tags(self, api: Api | None, options: Any) -> tuple[Tags | None, Mapping[str, str]]:
         """A request's tags, and those of its headers that concern us. No tags: it is not mirrored.
@@ -157,6 +175,12 @@ def _our_headers(headers: Any) -> dict[str, str]:
     return {
         name.lower(): value for name, value in headers.items() if name.lower() in _HEADERS and isinstance(value, str)
     }
+
+
+def _texts_of(headers: Any) -> Iterable[tuple[str, str]]:
+    """Those headers whose value is a text: the SDK marks a header to be left out by another kind of value."""
+    items = headers.items() if isinstance(headers, Mapping) else ()
+    return [(name, value) for name, value in items if isinstance(value, str)]
 
 
 def _body(options: Any) -> dict[str, Any]:

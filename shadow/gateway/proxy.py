@@ -20,10 +20,11 @@ from shadow.gateway.http.asgi import (
 )
 from shadow.gateway.http.deadlines import Deadlines
 from shadow.gateway.metrics import CLIENT_CLOSED_REQUEST, Metrics
-from shadow.gateway.routing import BAD_JSON, Router
+from shadow.gateway.routing import BAD_JSON, Router, Target
 from shadow.policy import sampling
 from shadow.recording import BodyBuffer, CapturedCall, PublisherPort, Tags
 from shadow.recording.captured_call import CLIENT_DISCONNECTED
+from shadow.recording.credentials import credentials_of
 from shadow.records import Api
 from shadow.settings import Settings
 
@@ -122,6 +123,7 @@ class Proxy:
                     api=api,
                     request=body,
                     request_headers=own_headers,
+                    credentials=_credentials(scope, route.target),
                     started=started,
                     ended=ended,
                     size=len(body) + copy.size,
@@ -222,6 +224,14 @@ def _no_exchange(result: ForwardResult) -> str | None:
     if result.answered in (408, 409, 429) or result.answered >= 500:
         return RETRYABLE_ERROR
     return None
+
+
+def _credentials(scope: Scope, target: Target) -> tuple[str, ...]:
+    """Those of the client's request, and the key that the gateway sent in their place."""
+    fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    found = credentials_of(fields, scope["query_string"].decode("latin-1"))
+    key = target.model.api_key()
+    return found if key is None else (*found, key.strip())
 
 
 def _path(scope: Scope) -> bytes:

@@ -31,6 +31,10 @@ _NAMELESS_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
 _TEXT_PARTS: Final = (None, "text", "output_text")
 
 
+#: How many characters of a failure's detail are read. It is cut to its length after redaction.
+_MAX_DETAIL: Final = 16 * 2**10
+
+
 def read(api: Api, body: Any, *, model: str = "") -> Reply:
     """The reply in a whole response body (already parsed JSON). `model` is used if the body names none."""
     if not isinstance(body, Mapping):
@@ -50,7 +54,7 @@ def read_bytes(api: Api, body: bytes, *, model: str = "") -> Reply:
 
 def failed(model: str, failure: Failure, detail: str, *, status: int | None = None) -> Reply:
     """The reply of a request that failed."""
-    return Reply(model=joined(model), failure=failure, failure_detail=joined(detail[:500]), status=status)
+    return Reply(model=joined(model), failure=failure, failure_detail=joined(detail[:_MAX_DETAIL]), status=status)
 
 
 def ineligible(model: str, reason: Ineligibility, detail: str, *, status: int | None = None) -> Reply:
@@ -60,7 +64,7 @@ def ineligible(model: str, reason: Ineligibility, detail: str, *, status: int | 
 
 def with_error(reply: Reply, error: ReportedError) -> Reply:
     """`reply`, the part of the answer that arrived, with the failure that the endpoint reports."""
-    return msgspec.structs.replace(reply, failure=error.failure, failure_detail=joined(error.message[:500]))
+    return msgspec.structs.replace(reply, failure=error.failure, failure_detail=joined(error.message[:_MAX_DETAIL]))
 
 
 def _read_chat(body: Mapping[str, Any], model: str) -> Reply:

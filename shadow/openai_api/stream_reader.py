@@ -160,7 +160,7 @@ class StreamReader:
         """Add `[DONE]`, or an event that is not JSON (`undecodable` says why)."""
         self.closed = True
         if undecodable:
-            self._error = ReportedError("malformed", undecodable[:200])
+            self._error = ReportedError("malformed", undecodable)
 
     def feed(self, event: Any) -> None:
         """Add one event. Events of unknown kinds are ignored."""

@@ -7,13 +7,16 @@ A task is taken from the first place that names one: the caller's argument, the 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shadow.aggregates.derived_dimensions import CALENDAR, DERIVED, MAX_DIMENSIONS, MAX_VALUE
+from shadow.aggregates.derived_dimensions import CALENDAR, DERIVED, MAX_DIMENSIONS
 from shadow.settings import Settings
 
 TASK_HEADER: Final = "x-shadow-task"
 SEGMENT_HEADER: Final = "x-shadow-segment"
 UNIT_HEADER: Final = "x-shadow-unit"
 TRACEPARENT_HEADER: Final = "traceparent"
+
+#: How many characters of a segment's value are read.
+_MAX_READ: Final = 4_096
 
 
 def task_of(
@@ -35,7 +38,7 @@ def segment_of(
     headers: Mapping[str, str],
     argument: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The segments that the application declared, at most `MAX_DIMENSIONS`, with values cut to `MAX_VALUE`.
+    """The segments that the application declared, at most `MAX_DIMENSIONS`.
 
     The argument overrides the header, and the header overrides the metadata.
     """
@@ -48,8 +51,9 @@ def segment_of(
         found |= {str(name): str(value) for name, value in argument.items()}
     if not found:
         return found
-    cut = {name: value[:MAX_VALUE] for name, value in found.items() if name not in (*DERIVED, *CALENDAR)}
-    return dict(list(cut.items())[:MAX_DIMENSIONS])
+    # Values are cut to their length after redaction: of a number at the cut, the most part would stay.
+    declared = {name: value[:_MAX_READ] for name, value in found.items() if name not in (*DERIVED, *CALENDAR)}
+    return dict(list(declared.items())[:MAX_DIMENSIONS])
 
 
 def unit_of(body: Mapping[str, Any], headers: Mapping[str, str], argument: str | None = None) -> str | None:

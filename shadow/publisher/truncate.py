@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from shadow import wire
+from shadow.aggregates.derived_dimensions import MAX_VALUE
 from shadow.errors import DroppedError, WireError
-from shadow.records import PARTS, Exchange, Part, Reply, was_cut
+from shadow.records import PARTS, Exchange, Part, Reply, was_cut, with_short_detail
 from shadow.wire import Message
 
 #: A data URL: its type, and its data.
@@ -46,6 +47,7 @@ def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
     Raises DroppedError("unencodable") for text that UTF-8 cannot carry, and DroppedError("too_large")
     where not even cutting every long text helps.
     """
+    exchange = _with_short_values(exchange)
     for _ in range(_MAX_ROUNDS):
         try:
             message = wire.encode(exchange, source=source)
@@ -70,6 +72,20 @@ def encode_within(exchange: Exchange, *, source: str, limit: int) -> Message:
             break
         exchange = truncated(exchange, max(max_bytes, _MIN_TEXT_BYTES))
     raise DroppedError("too_large", f"more than {limit} bytes even without its long texts")
+
+
+def _with_short_values(exchange: Exchange) -> Exchange:
+    """`exchange` with the values of segments and the failure's detail at their length.
+
+    They are cut here and not where they are read, because only a whole key or number can be redacted.
+    """
+    reply = with_short_detail(exchange.reply)
+    segment = exchange.segment
+    if any(len(value) > MAX_VALUE for value in segment.values()):
+        segment = {name: value[:MAX_VALUE] for name, value in segment.items()}
+    if reply is exchange.reply and segment is exchange.segment:
+        return exchange
+    return msgspec.structs.replace(exchange, reply=reply, segment=segment)
 
 
 def without_media(exchange: Exchange, excess: int) -> Exchange:

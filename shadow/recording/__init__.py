@@ -2,6 +2,7 @@
 
 captured_call  one request and the answer to it, as bytes; `to_exchange` reads them into an `Exchange`
 body_buffer    the copy of an answer that is kept while the answer passes through
+credentials    what the request carried as a credential, taken out of its exchange
 port           `PublisherPort`: what a publisher offers to the SDK wrapper and to the gateway
 """
 

@@ -19,14 +19,16 @@ from shadow.openai_api import content_encoding, error_bodies, replies, stream_re
 from shadow.openai_api.content_encoding import Piece, UnknownEncodingError
 from shadow.openai_api.json_text import DECODE_ERRORS, decode
 from shadow.policy import identify
+from shadow.recording.credentials import without_credentials
 from shadow.records import Api, Exchange, Failure, Part, Reply, Role
 from shadow.settings import Settings
 
 #: The `error` of a call whose reader closed the answer before its end.
 CLIENT_DISCONNECTED: Final = "ClientDisconnected"
 
-#: How much of an error's body is kept for its message.
-_MAX_MESSAGE_BYTES: Final = 500
+#: How much of an error's body is read for its message. It is cut to its length after redaction: of a key at the
+#: end of a text that is cut before, the most part would stay.
+_MAX_MESSAGE_BYTES: Final = 16 * 2**10
 
 
 class Tags(msgspec.Struct, frozen=True, eq=False, array_like=True):
@@ -51,7 +53,8 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
     longer. `started`, `ended` and the times of the pieces are seconds of `time.perf_counter()`; the
     call ends no earlier than its last piece. `at` is the Unix time of the start (None: worked out
     from `started`, in the same process).
-    `size` is the memory in bytes that all of it takes.
+    `size` is the memory in bytes that all of it takes. `credentials` are those of the request, which
+    its exchange must not repeat.
 
     `error` is the name of the exception that ended the answer, or CLIENT_DISCONNECTED; it counts
     only if the answer turns out to be incomplete. `failure` and `detail` stand for a call that
@@ -67,6 +70,7 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
     started: float
     ended: float
     size: int
+    credentials: tuple[str, ...] = ()
     status: int | None = None
     pieces: Sequence[Piece] = ()
     response_headers: Mapping[str, str] = {}
@@ -92,7 +96,7 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
         reply, cut = _reply(self, requested, streamed=request.get("stream") is True)
         ended = max(self.ended, self.pieces[-1][1]) if self.pieces else self.ended
         at = time() - (perf_counter() - self.started) if self.at is None else self.at
-        return Exchange(
+        exchange = Exchange(
             id=tags.id or new_id(at),
             task=tags.task,
             at=datetime.fromtimestamp(at, UTC),
@@ -112,6 +116,9 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
             truncated=cut is not None,
             cut=cut,
         )
+        if not self.credentials:
+            return exchange
+        return without_credentials(exchange, self.credentials, raw=self.request)
 
 
 def new_id(at: float) -> str:

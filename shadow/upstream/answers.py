@@ -73,7 +73,7 @@ def error_message(body: bytes) -> str:
         error = msgspec.json.decode(body)["error"]
         return str(error["message"] if isinstance(error, dict) else error)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
-        return body[:300].decode("utf-8", "replace")
+        return body.decode("utf-8", "replace")
 
 
 def _too_large(model: str, limit: int) -> Reply:

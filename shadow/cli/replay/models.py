@@ -15,7 +15,7 @@ from shadow.cli.replay.loop_thread import LoopThread
 from shadow.errors import UsageError
 from shadow.pairs_file import BadLine, RecordedPair
 from shadow.policy.relation import relation
-from shadow.records import NOT_COUNTED, Exchange, Reply, Role, was_cut
+from shadow.records import NOT_COUNTED, Exchange, Reply, Role, was_cut, with_short_detail
 from shadow.settings import Settings
 from shadow.upstream import Endpoint
 
@@ -123,7 +123,7 @@ class ReplayModels:
     async def _ask(self, role: Role, exchange: Exchange, prompt_tokens: int | None) -> Reply:
         task = self._settings.tasks.get(exchange.task)
         frontier = self._names.get("frontier") or (task.frontier if task else None)
-        return await self._endpoints[role].ask(
+        reply = await self._endpoints[role].ask(
             exchange.request,
             api=exchange.api,
             written_for=relation(self._settings, origin=frontier, asked=self._names[role]),
@@ -131,6 +131,7 @@ class ReplayModels:
             prompt_tokens=prompt_tokens,
             trial=True,
         )
+        return with_short_detail(reply)
 
 
 def _done(line: "Line | Future[Line]") -> Line:

@@ -74,7 +74,7 @@ def test_an_answer_for_which_there_is_no_room_takes_none():
 
 def recorder(publisher: Budget) -> StreamRecorder:
     pieces: list[Piece] = []
-    call = CapturedCall(Tags("intent", None, {}, 1.0), "chat", b"{}", {}, 0.0, 0.0, 2, 200, pieces, {}, limit=10**9)
+    call = CapturedCall(Tags("intent", None, {}, 1.0), "chat", b"{}", {}, 0.0, 0.0, 2, (), 200, pieces, {}, limit=10**9)
     return StreamRecorder(None, call, pieces, publisher, publisher.offer)
 
 

@@ -33,7 +33,7 @@ def by_sdk(
     tags = Tags(task="intent", segment={}, unit=None, rate=1.0)
     publisher = Collected()
     call = CapturedCall(
-        tags, api, REQUEST, {}, 0.0, 9.0, len(REQUEST), 200, list(pieces), headers or {}, LIMIT, CLIENT_DISCONNECTED
+        tags, api, REQUEST, {}, 0.0, 9.0, len(REQUEST), (), 200, list(pieces), headers or {}, LIMIT, CLIENT_DISCONNECTED
     )
     recorder = StreamRecorder(None, call, list(pieces), publisher, publisher.offer)
     if error is not None:
