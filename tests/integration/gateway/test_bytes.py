@@ -100,6 +100,21 @@ async def test_the_request_reaches_the_endpoint_byte_for_byte(gateway):
     assert running.endpoint.requests[-1].query == "q=%20a+b&q=1"
 
 
+@pytest.mark.parametrize("own_key", [True, False])
+async def test_a_key_that_the_endpoint_repeats_reaches_the_client_and_no_record(gateway, monkeypatch, own_key: bool):
+    keys = "gatewayskey12345", "clientskey12345", "clientscookie12345"
+    if own_key:
+        monkeypatch.setenv("TEST_FRONTIER_KEY", keys[0])
+    error = json.dumps({"error": {"message": f"Incorrect API key provided: {' '.join(keys)}"}}).encode()
+    running = gateway(scripted.whole(error, status=401))
+    headers = {"authorization": f"Bearer {keys[1]}", "cookie": f"session={keys[2]}"}
+    status, _, body = await raw(running.url, headers=headers)
+    assert (status, body) == (401, error)
+    kept = str(await asyncio.to_thread(running.publisher.one))
+    assert "Incorrect API key provided" in kept
+    assert not [key for key in keys[not own_key :] if key in kept]
+
+
 async def test_every_chunk_is_forwarded_when_it_comes_and_none_is_waited_for(gateway, http):
     release = [asyncio.Event() for _ in range(3)]
     loop = asyncio.get_running_loop()

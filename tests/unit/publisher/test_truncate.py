@@ -10,9 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow import wire
+from shadow.aggregates.derived_dimensions import MAX_VALUE
 from shadow.errors import DroppedError
+from shadow.openai_api import replies
+from shadow.policy import identify
 from shadow.publisher import truncate
-from shadow.records import Exchange, Reply, ToolCall
+from shadow.records import MAX_FAILURE_DETAIL, Exchange, Reply, ToolCall
+from shadow.redact import Redactor
 
 LIMIT = 5_000
 
@@ -48,6 +52,18 @@ def test_what_fits_when_it_is_compressed_stays_whole(text):
     assert len(message.value) <= LIMIT
     assert dict(message.headers)["content-encoding"] == b"gzip"
     assert sent(message) == whole
+
+
+def test_a_key_at_the_place_where_an_error_or_a_segment_is_cut_is_redacted_whole():
+    key = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
+    failed = replies.failed("m", "rejected", "x" * (MAX_FAILURE_DETAIL - 20) + f" {key} is wrong" + "x" * 9_000)
+    segment = identify.parse_header("note=" + "y" * (MAX_VALUE - 20) + f" {key}")
+    call = msgspec.structs.replace(exchange("hi"), reply=failed, segment=segment)
+    message = truncate.encode_within(Redactor().exchange(call), source="s", limit=LIMIT)
+    assert b"sk-proj" not in message.value
+    kept = sent(message)
+    assert len(kept.reply.failure_detail) == MAX_FAILURE_DETAIL
+    assert len(kept.segment["note"]) <= MAX_VALUE
 
 
 def test_the_longest_text_gives_way_first():
