@@ -7,6 +7,7 @@ judge         one model as a judge: both orders of the replies, and parameters t
 pricing       what a call may cost before it is made, and what it did cost
 budgeted      batches judged within a budget, with verdicts cached and saved in a store
 calibration   a judge compared with people
+scorer_agreement   scorers compared with people
 
 Why a judge is no scorer: a scorer is a pure function of a pair, free, and gives the same figure on every
 machine. A judge is asked over a network, costs money that may be spent for the day, may be down, and may

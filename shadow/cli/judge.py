@@ -9,7 +9,7 @@ from shadow.cli.runtime.options import Config
 from shadow.errors import UsageError
 
 command = typer.Typer(
-    help="Ask a model which of two replies is better, and measure how often it is right.\n\n"
+    help="Ask a model which of two replies is better, and measure how often judge and scorers are right.\n\n"
     "Example: shadow judge run --config shadow.toml",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,39 +45,49 @@ def calibrate(
     json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
     config: Config = None,
 ) -> None:
-    """Measure a judge against people's labels, and print how many more labels are needed.
+    """Measure a judge, and every scorer, against people's labels, and print how many more labels are needed.
 
     Prints Cohen's kappa and Gwet's AC1, sensitivity and specificity for "the candidate is worse",
-    and the regret estimated from labels and verdicts together. Exits 1 if no pair has both.
+    and the regret estimated from labels and verdicts together. Then compares the labelled pairs with each
+    scorer: how often it calls replies the same of which people prefer one. Exits 1 if no pair has a label and a
+    verdict.
 
     Example: shadow judge calibrate --task ticket-intent --half-width 0.01
     """
-    from scoring.judge import calibration
-    from shadow.cli.output import calibration_table
+    from scoring.judge import calibration, scorer_agreement
+    from scoring.scorers import name_for
+    from shadow.cli.output import calibration_table, scorers_table
+    from shadow.cli.runtime import labelled_pairs
     from shadow.cli.runtime.storage import open_database
     from shadow.settings import load
     from shadow.store.read import rollup_reads
     from shadow.store.schema import engine
 
     settings = load(config)
-    with open_database(settings) as opened, engine.snapshot(opened) as connection:
-        cells = rollup_reads.read(
-            connection,
-            task=task,
-            candidate=candidate,
-            kinds=("shadow", "reverse"),
-            dimension="all",
-            per="window",
-            histograms=False,
-        )
+    with open_database(settings) as opened:
+        with engine.snapshot(opened) as connection:
+            cells = rollup_reads.read(
+                connection,
+                task=task,
+                candidate=candidate,
+                kinds=("shadow", "reverse"),
+                dimension="all",
+                per="window",
+                histograms=False,
+            )
+        with engine.browsing(opened) as connection:
+            labelled = labelled_pairs.read(connection, task=task, candidate=candidate)
     if not cells:
         raise UsageError(f"no pair of task {task!r}{f' and candidate {candidate!r}' if candidate else ''} is stored")
     spec = settings.tasks.get(task)
     judge_name = spec.judge if spec else None
     found = calibration.calibrate(cells, half_width=half_width)
+    scorers = scorer_agreement.of_scorers(labelled, spec, labelled_pairs.embed(labelled, settings, task))
     if json:
-        sys.stdout.buffer.write(calibration_table.to_json(task, judge_name, found))
+        sys.stdout.buffer.write(calibration_table.to_json(task, judge_name, found, scorers))
     else:
         calibration_table.show(task, judge_name, found)
+        if labelled:
+            scorers_table.show(scorers, used=name_for(spec))
     if found.reason is not None:
         raise typer.Exit(1)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from scoring.scorers import SCORERS
+from scoring.scorers.meaning import word_vectors
 from shadow.cli.replay import judge as replay_judge
 from shadow.devstack.model_servers.judge import FAULTLESS, judge_app
 from shadow.settings import POSTGRES_VARIABLE
@@ -149,6 +151,44 @@ def test_a_judge_is_held_against_people(
     assert "200 of 300 judged pairs are labelled" in table.out
     assert "Cohen's kappa" in table.out
     assert "A judge alone never raises traffic" in table.out
+
+
+def test_every_scorer_is_held_against_people_before_it_is_used(
+    shadow: Callable[..., Result], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres_url)
+    texts = [  # the candidate's reply, people's label, and how many such pairs
+        ("We bought a car.", "tie", 30),
+        ("We purchased a car.", "tie", 20),
+        ("We never bought a car.", "frontier", 40),
+        ("Anna owes Ben money.", "frontier", 10),
+    ]
+    request = {"messages": [{"role": "user", "content": "?"}]}
+    common = {"task": "reply-draft", "at": "2026-09-01T00:00:00Z", "request": request}
+    lines = [
+        {**common, "id": f"{kind}-{n}", "label": label, "frontier": {"model": "big", "content": "We bought a car."},
+         "candidate": {"model": "small", "content": content}}
+        for kind, (content, label, number) in enumerate(texts)
+        for n in range(number)
+    ]  # fmt: skip
+    shadow("replay", write(tmp_path / "pairs.jsonl", lines))
+    done = shadow("judge", "calibrate", "--task", "reply-draft", "--json")
+    assert done.code == 1  # there is no judge, but the scorers are measured all the same
+    found = {scorer["scorer"]: scorer for scorer in json.loads(done.out)["scorers"]}
+    assert found.keys() == set(SCORERS)
+    exact, numeric = found["exact"], found["numeric"]
+    assert (exact["n"], exact["false_agreement"]["estimate"], exact["false_disagreement"]["estimate"]) == (100, 0, 0.4)
+    assert (exact["false_disagreement"]["n"], exact["agreement"]["observed"]) == (50, 0.8)
+    assert exact["agreement"]["kappa"] == pytest.approx(0.6)
+    assert (numeric["n"], numeric["reason"]) == (0, "none_scored")
+    assert sum(numeric["unscored"].values()) == 100
+    if word_vectors.problem() is None:
+        meaning = found["meaning"]
+        assert (meaning["false_agreement"]["estimate"], meaning["false_disagreement"]["estimate"]) == (0, 0)
+        assert meaning["n"] + sum(meaning["unscored"].values()) == 100
+    table = shadow("judge", "calibrate", "--task", "reply-draft").out
+    assert "text (the task's)" in table
+    assert "Scorers against people" in table
 
 
 def test_without_labels_the_output_gives_the_next_step(

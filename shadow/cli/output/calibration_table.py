@@ -1,6 +1,7 @@
 """A judge's calibration for a terminal, or as JSON."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from rich.box import SIMPLE_HEAD
@@ -9,7 +10,8 @@ from rich.table import Table
 
 from scoring.evidence.judge_trust import PREFERENCES
 from scoring.judge.calibration import Calibration
-from scoring.stats.sequential import Interval
+from scoring.judge.scorer_agreement import ScorerAgreement
+from shadow.cli.output import intervals, scorers_table
 from shadow.cli.output.terminal import plain
 
 _MEANING: Final = {"frontier": "candidate worse", "tie": "tie", "candidate": "candidate better"}
@@ -32,17 +34,16 @@ def show(task: str, judge: str | None, found: Calibration) -> None:
     ac1 = "–" if agreement.ac1 is None else f"{agreement.ac1:.3f}"
     observed = "–" if agreement.observed is None else f"{agreement.observed:.1%}"
     console.print(f"  agreement {observed}; beyond chance: Cohen's kappa {kappa}, Gwet's AC1 {ac1}")
-    console.print(
-        f"  sensitivity {_interval(quality.sensitivity)}: share of what people call worse that it calls worse too"
-    )
-    console.print(f"  specificity {_interval(quality.specificity)}: share of the rest that it does not call worse")
-    console.print(f"  regret from verdicts and labels together {_interval(found.regret.interval)}")
+    sensitivity, specificity = (intervals.as_text(share) for share in (quality.sensitivity, quality.specificity))
+    console.print(f"  sensitivity {sensitivity}: share of what people call worse that it calls worse too")
+    console.print(f"  specificity {specificity}: share of the rest that it does not call worse")
+    console.print(f"  regret from verdicts and labels together {intervals.as_text(found.regret.interval)}")
     console.print(f"  {_needed(found)}", soft_wrap=True)
     console.print("  A judge alone never raises traffic: it selects pairs for people to label; their labels decide.")
 
 
-def to_json(task: str, judge: str | None, found: Calibration) -> bytes:
-    """The figures as one JSON object; a figure that cannot be estimated is null, with a reason beside it."""
+def to_json(task: str, judge: str | None, found: Calibration, scorers: Sequence[ScorerAgreement]) -> bytes:
+    """The figures of judge and scorers as one JSON object; what cannot be estimated is null, with a reason."""
     return (
         msgspec.json.format(
             msgspec.json.encode(
@@ -59,14 +60,15 @@ def to_json(task: str, judge: str | None, found: Calibration) -> bytes:
                         for verdict, row in zip(PREFERENCES, found.table, strict=True)
                     },
                     "agreement": found.agreement,
-                    "sensitivity": _as_json(found.quality.sensitivity),
-                    "specificity": _as_json(found.quality.specificity),
-                    "regret": {**_as_json(found.regret.interval), "reason": found.regret.reason},
+                    "sensitivity": intervals.as_json(found.quality.sensitivity),
+                    "specificity": intervals.as_json(found.quality.specificity),
+                    "regret": {**intervals.as_json(found.regret.interval), "reason": found.regret.reason},
                     "regret_one_look": {
-                        **_as_json(found.regret_once.interval),
+                        **intervals.as_json(found.regret_once.interval),
                         "reason": found.regret_once.reason,
                     },
                     "labels_needed": found.needed,
+                    "scorers": [scorers_table.to_json(each) for each in scorers],
                 }
             )
         )
@@ -101,13 +103,3 @@ def _needed(found: Calibration) -> str:
             return f"{found.needed.more:,} more labels needed for the wanted half-width, half for each verdict."
         case "more_verdicts":
             return "No number of labels is enough for the wanted half-width: more verdicts are needed first."
-
-
-def _interval(interval: Interval) -> str:
-    if interval.estimate is None:
-        return "–"
-    return f"{interval.estimate:.1%} ({100 * interval.low:.1f}–{100 * interval.high:.1f}), n {round(interval.n):,}"
-
-
-def _as_json(interval: Interval) -> dict[str, Any]:
-    return {"estimate": interval.estimate, "low": interval.low, "high": interval.high, "n": round(interval.n)}

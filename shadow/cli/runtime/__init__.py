@@ -9,6 +9,7 @@ checks           the checks of `shadow check`
 preflight        whether broker, database and models can be reached
 migration        what `shadow migrate` does with a database
 stored_evidence  the evidence that the database holds
+labelled_pairs   stored pairs that people labelled
 pair_lines       stored pairs as lines of a pairs file
 label_import     reads labels from a file into the database
 """
