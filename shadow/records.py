@@ -278,6 +278,11 @@ def was_cut(exchange: Exchange, part: Part) -> bool:
     return exchange.truncated and part == "request"
 
 
+def is_failure(failure: Failure | None) -> bool:
+    """Whether this counts against the model."""
+    return failure is not None and failure not in NOT_COUNTED
+
+
 def is_ineligible(unscored: str) -> bool:
     """Whether this unscored reason says that the model was not eligible."""
     return unscored.startswith(INELIGIBLE)

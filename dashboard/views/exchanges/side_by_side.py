@@ -14,7 +14,7 @@ import streamlit as st
 from dashboard.data import config
 from dashboard.ui import diff, filters, selection
 from dashboard.ui.text import dollars, escape_markdown, humanize, milliseconds, percent, timestamp, whole
-from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
+from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply, is_failure
 from shadow.store.read.pairs import StoredPair
 
 
@@ -121,7 +121,8 @@ def _facts(reply: Reply) -> str:
     facts += [f"finish {escape_markdown(reply.finish_reason)}"] if reply.finish_reason else []
     if reply.failure:
         detail = f" ({escape_markdown(reply.failure_detail)})" if reply.failure_detail else ""
-        facts.append(f"**failed: {humanize(reply.failure)}**{detail}")
+        kind = humanize(reply.failure)
+        facts.append(f"**{f'failed: {kind}' if is_failure(reply.failure) else kind}**{detail}")
     return " · ".join(facts)
 
 

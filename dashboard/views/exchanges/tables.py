@@ -7,7 +7,7 @@ import pandas as pd
 
 from dashboard.data.tables import last_message, one_line
 from dashboard.ui.text import humanize
-from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply
+from shadow.records import Comparison, Reply, Trial, candidate_reply, frontier_reply, is_failure
 
 _COLUMNS: Final = ["id", "at", "agreement", "unscored", "failure", "frontier", "candidate", "input", "segment"]
 
@@ -27,7 +27,7 @@ def pair_rows(pairs: Iterable[tuple[Trial, Comparison]]) -> pd.DataFrame:
                 "at": trial.exchange.at,
                 "agreement": comparison.agreement,
                 "unscored": humanize(comparison.unscored or ""),
-                "failure": ", ".join(humanize(f"{role}: {kind}") for role, kind in failures if kind),
+                "failure": ", ".join(humanize(f"{role}: {kind}") for role, kind in failures if is_failure(kind)),
                 "frontier": _summary(frontier),
                 "candidate": _summary(candidate),
                 "input": last_message(trial.exchange.request),

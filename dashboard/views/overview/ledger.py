@@ -35,7 +35,7 @@ def show(ledger: Ledger) -> None:
         [
             ("compared", ledger.compared, ""),
             ("unscored", unscored, reasons(others)),
-            ("not eligible", sum(ineligible.values()), reasons(ineligible)),
+            *([("not eligible", sum(ineligible.values()), reasons(ineligible))] if any(ineligible.values()) else []),
             ("dead-lettered", dead_letters, reasons(ledger.dead_lettered)),
             ("expired", ledger.expired, ""),
             ("in flight", ledger.in_flight, ""),
