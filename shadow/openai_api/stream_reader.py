@@ -261,7 +261,7 @@ class StreamReader:
     def _feed_delta(self, delta: Mapping[str, Any], content: Any) -> None:
         if (thought := reasoning_fields.of_message(delta)) is not None:
             self._reasoning.append(thought)
-        if text := content if isinstance(content, str) else replies.content_or_transcript(delta):
+        if text := content if content and isinstance(content, str) else replies.content_or_transcript(delta):
             self.text.append(text)
         if (isinstance(content, list) or "refusal" in delta) and (refusal := replies.refusal_text(delta)):
             self._refusal.append(refusal)

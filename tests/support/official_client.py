@@ -143,8 +143,7 @@ def _reason(response: Any, got: Got) -> str | None:
 
 
 def _delta(got: Got, calls: dict[Any, list[str]], delta: Any, *, indexed: bool) -> None:
-    got.content += _text(delta.content)
-    got.content += getattr(getattr(delta, "audio", None), "transcript", None) or ""
+    got.content += _text(delta.content) or getattr(getattr(delta, "audio", None), "transcript", None) or ""
     got.refusal += getattr(delta, "refusal", None) or _refusal(delta.content)
     if getattr(delta, "function_call", None) is not None:
         _piece(calls.setdefault(-1, ["", ""]), delta.function_call, "arguments")
@@ -172,7 +171,7 @@ def _text(content: Any) -> str:
 
 
 def _is_text(part: Any) -> bool:
-    return isinstance(part, str) or part.get("type") in ("text", "output_text")
+    return isinstance(part, str) or isinstance(part, dict) and part.get("type") in (None, "text", "output_text")
 
 
 def _refusal(content: Any) -> str:
