@@ -1,10 +1,12 @@
 """A file, plain or gzip, cut into pieces of whole lines in constant memory."""
 
+import codecs
 import gzip
 import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import BinaryIO, Final, NamedTuple, cast
 
 import msgspec
@@ -15,6 +17,10 @@ MAX_LINE: Final = 32 * 2**20
 #: Number of bytes per read.
 CHUNK: Final = 2**19
 
+#: How a UTF-16 file begins: with a byte order mark, or with the brace of its first object.
+_UTF16: Final = (
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (b"{\0", "utf-16-le"), (b"\0{", "utf-16-be"),
+)  # fmt: skip
 _GZIP: Final = b"\x1f\x8b"
 TOO_LONG: Final = f"longer than {MAX_LINE >> 20} MiB"
 
@@ -44,7 +50,7 @@ def chunks(stream: BinaryIO) -> Iterator[Chunk | BadLine]:
     size, too_long = 0, False
     try:
         with _uncompressed(stream) as blocks:
-            for block in blocks:
+            for block in _utf8(blocks):
                 first_end = block.find(b"\n") + 1
                 if not first_end:
                     size += len(block)
@@ -67,6 +73,8 @@ def chunks(stream: BinaryIO) -> Iterator[Chunk | BadLine]:
             yield BadLine(number=number, reason=TOO_LONG)
         elif size:
             yield Chunk(number, b"".join(start))
+    except UnicodeDecodeError as error:
+        yield BadLine(number=number, reason=f"the file is damaged from here on ({error})")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         yield BadLine(number=number, reason=f"the compressed file is damaged from here on ({error})")
 
@@ -80,6 +88,20 @@ def _uncompressed(stream: BinaryIO) -> Iterator[Iterator[bytes]]:
         return
     with gzip.GzipFile(fileobj=buffered) as uncompressed:
         yield _blocks(uncompressed)
+
+
+def _utf8(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks of a UTF-16 file, as PowerShell writes it, in UTF-8; those of other files as they are."""
+    first = next(blocks, b"")
+    name = next((name for start, name in _UTF16 if first.startswith(start)), None)
+    if name is None:
+        yield first
+        yield from blocks
+        return
+    decoder = codecs.getincrementaldecoder(name)()
+    for block in chain((first,), blocks):
+        yield decoder.decode(block).encode()
+    yield decoder.decode(b"", final=True).encode()
 
 
 def _blocks(source: gzip.GzipFile) -> Iterator[bytes]:

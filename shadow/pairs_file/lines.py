@@ -8,6 +8,7 @@ import msgspec
 
 from shadow.aggregates import derived_dimensions
 from shadow.openai_api import recorded_reply
+from shadow.openai_api.json_text import DECODE_ERRORS, repaired
 from shadow.openai_api.recorded_reply import refuse_misspelled, tool_call
 from shadow.openai_api.replies import with_reasoning_apart
 from shadow.openai_api.usage import usage_of
@@ -208,17 +209,38 @@ def _read_line(number: int, line: bytes) -> RecordedPair | BadLine:
     try:
         return _pair(number, _decoded(line))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return BadLine(number=number, reason=str(error)[:300] or type(error).__name__)
+        return BadLine(number=number, reason=_reason(line, error))
+
+
+def _reason(line: bytes, error: Exception) -> str:
+    """Why a line cannot be read, with the mend for common causes."""
+    reason = str(error)[:300] or type(error).__name__
+    if line.lstrip().startswith(b"["):
+        return f"a JSON array; write one object a line (jq -c '.[]'): {reason}"
+    if line.strip() == b"{":
+        return f"an object over several lines; write one object a line (jq -c .): {reason}"
+    return reason
 
 
 def _decoded(line: bytes) -> _Line:
     try:
         return _decoder.decode(line)
-    except msgspec.ValidationError:
-        raw = msgspec.json.decode(line)
+    except msgspec.DecodeError as error:
+        raw = _json(line)
         if not isinstance(raw, dict):
-            raise
+            raise error from None
         return msgspec.convert(_converted(raw), _Line)
+
+
+def _json(line: bytes) -> Any:
+    """The value of a line, which Python's `json` may have written, with NaN and halves of surrogate pairs."""
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.DecodeError as error:
+        try:
+            return msgspec.json.decode(repaired(line))
+        except DECODE_ERRORS:
+            raise error from None
 
 
 def _converted(raw: dict[str, Any]) -> dict[str, Any]:
@@ -231,6 +253,10 @@ def _converted(raw: dict[str, Any]) -> dict[str, Any]:
     for role in _ROLES:
         if isinstance(line.get(role), dict):
             line[role] = recorded_reply.fields_of(line[role])
+        elif isinstance(line.get(role), str):
+            raise msgspec.ValidationError(
+                f'`{role}` is text; write {{"content": "…"}}, or an answer of the client with `model_dump()`'
+            )
     if isinstance(line.get("segment"), dict):
         line["segment"] = {name: value for name, value in line["segment"].items() if value is not None}
     return line

@@ -171,7 +171,7 @@ def _text(content: Any) -> str:
 
 
 def _is_text(part: Any) -> bool:
-    return isinstance(part, str) or isinstance(part, dict) and part.get("type") in (None, "text", "output_text")
+    return isinstance(part, str) or (isinstance(part, dict) and part.get("type") in (None, "text", "output_text"))
 
 
 def _refusal(content: Any) -> str:

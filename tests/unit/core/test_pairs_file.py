@@ -189,6 +189,94 @@ def test_token_counts_may_be_recorded_as_an_api_reports_them(usage: dict[str, ob
     assert found.usage == Usage(prompt_tokens=5, completion_tokens=67, reasoning_tokens=60)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"status_code": 200, "body": chat()},
+        {"response": {"status_code": 200, "request_id": "r", "body": chat()}, "error": None},
+        {"response": RESPONSE},
+        {"content": None, "audio": {"id": "a", "transcript": "4"}},
+        {"content": 4},
+        {"object": "text_completion", "choices": [{"text": "4", "finish_reason": "stop"}]},
+    ],
+    ids=["a body", "a line of a batch", "a response in a response", "sound", "a number", "a text completion"],
+)
+def test_a_reply_is_found_where_logs_have_it(reply: dict[str, object]):
+    found = one(frontier=reply).frontier
+    assert found is not None
+    assert (found.content, found.failure) == ("4", None)
+
+
+def test_a_recorded_error_a_refusal_part_and_a_legacy_call_are_read():
+    failed = one(frontier={"error": {"message": "slow down", "code": 429}}).frontier
+    assert failed is not None
+    assert (failed.failure, failed.failure_detail) == ("rate_limited", "slow down")
+    refused = one(frontier={"content": [{"type": "refusal", "refusal": "no"}]}).frontier
+    assert refused is not None
+    assert refused.refusal == "no"
+    called = one(frontier={"content": None, "function_call": {"name": "f", "arguments": "{}"}}).frontier
+    assert called is not None
+    assert called.tool_calls == (ToolCall(name="f", arguments="{}"),)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ({"text": "4"}, "a reply has no `content`, only `text`"),
+        ({"answer": "4", "score": 1}, "a reply has no `content`, only `answer`, `score`"),
+        ("4", "`frontier` is text; write"),
+        ("ChatCompletion(id='c', choices=[])", "`frontier` is text; write"),
+    ],
+)
+def test_a_reply_without_a_reply_in_it_is_a_broken_line_and_no_empty_answer(reply: object, reason: str):
+    assert reason in why_bad(frontier=reply)
+
+
+def test_counts_written_as_text_are_counts():
+    found = one(frontier={"content": "4", "usage": {"prompt_tokens": "5", "completion_tokens": 1.0}}).frontier
+    assert found is not None
+    assert found.usage == Usage(prompt_tokens=5, completion_tokens=1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\n\n \n"])
+def test_a_file_is_read_in_the_encodings_and_with_the_line_ends_that_editors_write(encoding: str, line_end: str):
+    lines = [json.dumps({**LINE, "id": str(n), "frontier": {"content": "grün 😀"}}, ensure_ascii=False) for n in (1, 2)]
+    found = read((line_end.join(lines) + line_end).encode(encoding))
+    contents = [pair.frontier.content for pair in found if isinstance(pair, RecordedPair) and pair.frontier]
+    assert contents == ["grün 😀", "grün 😀"]
+
+
+def test_damage_in_a_utf16_file_ends_it_with_a_reason():
+    *_, last = read(encoded(LINE).decode().encode("utf-16") + b"\x00\xdc\x00\xdc")
+    assert isinstance(last, BadLine)
+    assert "the file is damaged from here on" in last.reason
+
+
+def test_what_python_writes_as_json_is_read():
+    line = json.dumps(
+        {**LINE, "reference": float("nan"), "frontier": {"content": "a\ud83d", "latency_ms": float("nan")}}
+    )
+    (found,) = read(line.encode())
+    assert isinstance(found, RecordedPair), found
+    assert found.frontier is not None
+    assert (found.frontier.content, found.frontier.latency_ms, found.exchange.reference) == ("a\ufffd", None, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (json.dumps([LINE]), "jq -c '.[]'"),
+        (json.dumps([LINE], indent=1), "jq -c '.[]'"),
+        (json.dumps(LINE, indent=1), "jq -c ."),
+    ],
+)
+def test_a_json_file_that_is_no_file_of_lines_is_reported_with_the_mend(content: str, hint: str):
+    first = read(content.encode())[0]
+    assert isinstance(first, BadLine)
+    assert hint in first.reason
+
+
 def test_null_is_absent():
     (found,) = read(
         encoded({**LINE, "segment": {"locale": None, "plan": "pro"}, "unit": None, "label": None, "candidate": None})
