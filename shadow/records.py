@@ -1,6 +1,7 @@
 """The records that the platform passes around: frozen values without I/O and almost without behaviour.
 
-All fields are keyword-only, and a field at its default is not sent.
+All fields are keyword-only, and a field at its default is not sent. The garbage collector does not track
+records: they hold JSON and each other, in which there are no cycles.
 
 One exchange goes through these types: capture makes an `Exchange`, a worker adds one or more `Trial`s,
 a scorer turns each trial into a `Comparison`. A message that cannot be processed becomes a
@@ -76,14 +77,14 @@ INELIGIBILITIES: Final[tuple[Ineligibility, ...]] = get_args(Ineligibility)
 INELIGIBLE: Final = "ineligible:"
 
 
-class ToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A tool call in a reply. `arguments` is the JSON text exactly as the model wrote it."""
 
     name: str
     arguments: str = ""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Token counts as reported by the endpoint; None where it did not report them (never 0).
 
     `completion_tokens` includes the `reasoning_tokens`, which are paid for like the answer's.
@@ -94,7 +95,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasoning_tokens: int | None = None
 
 
-class TokenProbabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TokenProbabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Features of the probabilities, each in [0, 1], of the `n` tokens of an answer.
 
     `q0` to `q50` are quantiles: the least probability, and those that 10, 25 and 50% of the tokens do not
@@ -110,7 +111,7 @@ class TokenProbabilities(msgspec.Struct, frozen=True, kw_only=True, omit_default
     least_margin: float | None = None
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A model's reply, or its failure.
 
     `reasoning` is the text in which a reasoning model prepared its answer, where it can be read; it is
@@ -153,7 +154,7 @@ def with_short_detail(reply: Reply) -> Reply:
     return msgspec.structs.replace(reply, failure_detail=detail[:MAX_FAILURE_DETAIL])
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One production request and the reply the user got, redacted.
 
     `at` is the event time (UTC) at which the request was made. `inclusion_probability`, in (0, 1], is
@@ -186,7 +187,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cut: tuple[Part, ...] | None = None
 
 
-class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Another model's reply to an exchange's request; never served.
 
     A trial carries its whole exchange, so nothing downstream needs a join. `candidate` names the
@@ -203,7 +204,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     inclusion_probability: float = 1.0
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The scores of one (exchange, trial) pair.
 
     `agreement`, `regret`, `frontier_correct` and `candidate_correct` are in [0, 1], `net_regret` in
@@ -225,7 +226,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A message that could not be processed, kept so that an operator can inspect it and send it again.
 
     `id` is the exchange's id where it could be read, else `topic/partition/offset`.
@@ -244,7 +245,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     payload: bytes = b""
 
 
-class CaptureCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CaptureCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The counts of one capturing process since its start: cumulative, so resending them is safe.
 
     `counts[task][outcome]`, with outcomes `accepted`, `mirrored`, `sampled_out` and
