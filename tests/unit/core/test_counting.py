@@ -89,6 +89,19 @@ def test_counting_by_combinations_gives_the_same_cells(pairs):
     assert sum(found.pairs for found in combinations.values()) == len(pairs)
 
 
+@given(st.lists(st.sampled_from(PAIRS), max_size=200))
+def test_pairs_counted_together_give_the_sums_of_pairs_counted_one_by_one(pairs):
+    together: dict[Combination, Tally] = {}
+    counting.count_pairs(together, [(*pair, counting.pair_facts(*pair)) for pair in pairs])
+    one_by_one: dict[Combination, Tally] = {}
+    for pair in pairs:
+        alone: dict[Combination, Tally] = {}
+        counting.count_combination(alone, *pair)
+        for key, found in alone.items():
+            tally.tally_at(one_by_one, key).merge(found)
+    assert together == one_by_one
+
+
 LOOKED_AT: dict[str, Any] = {"label": "tie", "judge": "frontier"}
 GRADED: dict[str, Any] = {"frontier_correct": 0.0, "candidate_correct": 1.0}
 
