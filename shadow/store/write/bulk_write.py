@@ -54,16 +54,24 @@ def copy(
                 writer.write_row(row)
 
 
-def copy_new(
-    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Sequence[Any]]
-) -> set[tuple[Any, ...]] | None:
-    """COPY those of `rows` that the table does not have yet; returns their keys, or None if all were new.
+def copy_if_all_new(connection: Connection, table: Table, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bool:
+    """COPY `rows`, which are in key order. False, and nothing is written: the table has one of them already.
 
-    `rows` are in key order. Nearly always all are new. If one is not, the COPY fails, and the rows go
-    through a temporary table.
+    Nearly always all are new. The COPY ends at the first row that is not, so where all are there already
+    the attempt costs next to nothing; not all of `rows` may have been taken then.
     """
-    if copy_if_all_new(connection, table, names, rows):
-        return None
+    try:
+        with connection.begin_nested():
+            copy(connection, table, names, rows)
+    except UniqueViolation:
+        return False
+    return True
+
+
+def copy_missing(
+    connection: Connection, table: Table, names: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> set[tuple[Any, ...]]:
+    """COPY those of `rows` that the table does not have yet, through a temporary table; returns their keys."""
     key = table.primary_key.columns
     incoming = sa_table("incoming", *(column(name) for name in names))
     connection.execute(text(f"CREATE TEMPORARY TABLE incoming (LIKE {table.name})"))
@@ -73,19 +81,6 @@ def copy_new(
     found = connection.execute(new).all()
     connection.execute(text("DROP TABLE incoming"))
     return {tuple(row) for row in found}
-
-
-def copy_if_all_new(connection: Connection, table: Table, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bool:
-    """COPY `rows`, which are in key order. False, and nothing is written: the table has one of them already.
-
-    The COPY ends at the first such row, so where all are there already the attempt costs next to nothing.
-    """
-    try:
-        with connection.begin_nested():
-            copy(connection, table, names, rows)
-    except UniqueViolation:
-        return False
-    return True
 
 
 def insert_rows(table: Table) -> Insert:

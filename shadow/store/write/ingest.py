@@ -12,8 +12,7 @@ A second call in the same transaction would start that order again and could dea
 `comparisons` first, and then the rollups. Errors of the database are raised as StoreError.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -31,8 +30,9 @@ from shadow.store.rows.encode import (
     Payload,
     Scored,
     dead_letter_row,
-    encode_pairs,
+    pair_rows,
     payload_rows,
+    unique_pairs,
 )
 from shadow.store.rows.names import PairKey, storable_name
 from shadow.store.rows.outcome import ARRIVED, outcome_of_pair
@@ -67,30 +67,28 @@ def record(
     that are from before the retention watermark: roll the transaction back, leave those out and send the
     rest again.
     """
-    pairs = encode_pairs(trials)
+    pairs = unique_pairs(trials)
     with explained(connection.engine.url):
         locks.lock_until_commit(connection, locks.DEAD_LETTERS, shared=not letters)
-        retention_watermark.refuse_older(connection, _events(pairs.values(), arrivals))
+        retention_watermark.refuse_older(connection, _events(pairs, arrivals))
         if pairs:
             partitions.ensure(connection, PARTITIONED, (key.at for key in pairs))
         if arrivals:
             partitions.ensure(connection, ("exchanges",), (utc(arrival.at) for arrival in arrivals))
-        new, replaced = _insert_pairs(connection, pairs) if pairs else ({}, {})
+        outcomes, counted = Outcomes(), dict[Combination, Tally]()
+        _add_arrivals(outcomes, arrivals)
+        new = _insert_pairs(connection, pairs, outcomes, counted) if pairs else {}
         new_letters = _insert_letters(connection, letters)
-        outcomes = _outcomes(connection, arrivals, new, new_letters)
-        with ThreadPoolExecutor(max_workers=1) as database:
-            # PostgreSQL writes the outcomes, which takes as long as counting, while this thread counts.
-            written = database.submit(outcomes.write, connection)
-            counted = _counted(new, replaced)
-            written.result()
+        outcomes.add_letters(connection, new_letters)
+        outcomes.write(connection)
         if new:
             rollups.add_combinations(connection, counted | excess.find(connection, new))
         _write_counts(connection, counts)
     return Recorded(len(new), len(new_letters))
 
 
-def _events(pairs: Iterable[EncodedPair], arrivals: Sequence[Arrival]) -> Iterator[tuple[str, datetime]]:
-    yield from ((pair.trial.exchange.id, pair.row.at) for pair in pairs)
+def _events(pairs: Mapping[PairKey, Scored], arrivals: Sequence[Arrival]) -> Iterator[tuple[str, datetime]]:
+    yield from ((trial.exchange.id, key.at) for key, (trial, _) in pairs.items())
     yield from ((arrival.id, utc(arrival.at)) for arrival in arrivals)
 
 
@@ -125,20 +123,40 @@ class CountRow(msgspec.Struct, frozen=True):
 
 
 def _insert_pairs(
-    connection: Connection, pairs: Mapping[PairKey, EncodedPair]
-) -> tuple[Mapping[PairKey, EncodedPair], Mapping[PairKey, tuple[Combination, Tally]]]:
-    """The new ones of `pairs`, and what the placeholders had counted that some of them replace."""
-    inserted = bulk_write.copy_new(connection, comparisons, PairRow._fields, [pair.row for pair in pairs.values()])
-    new, replaced = pairs, dict[PairKey, tuple[Combination, Tally]]()
-    if inserted is not None:
-        known = {key: pair for key, pair in pairs.items() if key not in inserted}
+    connection: Connection,
+    pairs: Mapping[PairKey, Scored],
+    outcomes: Outcomes,
+    counted: dict[Combination, Tally],
+) -> Mapping[PairKey, EncodedPair]:
+    """Insert the new ones of `pairs`, add their outcomes to `outcomes`, and count them into `counted`; returns them."""
+    encoded: dict[PairKey, EncodedPair] = {}
+    new, replaced = encoded, dict[PairKey, tuple[Combination, Tally]]()
+    if not bulk_write.copy_if_all_new(connection, comparisons, PairRow._fields, pair_rows(pairs, encoded)):
+        inserted = bulk_write.copy_missing(connection, comparisons, PairRow._fields, pair_rows(pairs, encoded))
+        known = {key: pair for key, pair in encoded.items() if key not in inserted}
         replaced = replace_placeholders.delete_placeholders(connection, known)
         if replaced:
-            bulk_write.copy(connection, comparisons, PairRow._fields, (pairs[key].row for key in replaced))
-        new = {key: pair for key, pair in pairs.items() if key in inserted or key in replaced}
+            bulk_write.copy(connection, comparisons, PairRow._fields, (encoded[key].row for key in replaced))
+        new = {key: pair for key, pair in encoded.items() if key in inserted or key in replaced}
     # There can be no conflicts: a payload never stays longer than its comparison.
-    bulk_write.copy(connection, payloads, (*PairKey._fields, *Payload._fields), payload_rows(new))
-    return new, replaced
+    rows = payload_rows(_while_counting(new, outcomes, counted))
+    bulk_write.copy(connection, payloads, (*PairKey._fields, *Payload._fields), rows)
+    for where, before in replaced.values():
+        tally_at(counted, where).subtract(before)
+    return new
+
+
+def _while_counting(
+    pairs: Mapping[PairKey, EncodedPair], outcomes: Outcomes, counted: dict[Combination, Tally]
+) -> Iterator[tuple[PairKey, EncodedPair]]:
+    """`pairs`, each counted when it is taken: PostgreSQL writes payloads meanwhile, which takes it as long."""
+    counter = counting.PairCounter(counted)
+    for key, pair in pairs.items():
+        trial, comparison, facts, _ = pair
+        counter.add((trial, comparison, facts))
+        outcomes.add(Key(key.exchange_id, key.at), key.task, outcome_of_pair(trial, comparison))
+        yield key, pair
+    counter.finish()
 
 
 def _insert_letters(connection: Connection, letters: Sequence[DeadLetter]) -> list[str]:
@@ -149,29 +167,9 @@ def _insert_letters(connection: Connection, letters: Sequence[DeadLetter]) -> li
     return list(connection.execute(_INSERT_LETTERS, {"rows": document}).scalars())
 
 
-def _outcomes(
-    connection: Connection,
-    arrivals: Sequence[Arrival],
-    new: Mapping[PairKey, EncodedPair],
-    new_letters: Sequence[str],
-) -> Outcomes:
-    found = Outcomes()
+def _add_arrivals(outcomes: Outcomes, arrivals: Sequence[Arrival]) -> None:
     for arrival in arrivals:
-        found.add(Key(storable_name(arrival.id), utc(arrival.at)), storable_name(arrival.task), ARRIVED)
-    for key, pair in new.items():
-        found.add(Key(key.exchange_id, key.at), key.task, outcome_of_pair(pair.trial, pair.comparison))
-    found.add_letters(connection, new_letters)
-    return found
-
-
-def _counted(
-    new: Mapping[PairKey, EncodedPair], replaced: Mapping[PairKey, tuple[Combination, Tally]]
-) -> dict[Combination, Tally]:
-    combinations: dict[Combination, Tally] = {}
-    counting.count_pairs(combinations, ((pair.trial, pair.comparison, pair.facts) for pair in new.values()))
-    for where, counted in replaced.values():
-        tally_at(combinations, where).subtract(counted)
-    return combinations
+        outcomes.add(Key(storable_name(arrival.id), utc(arrival.at)), storable_name(arrival.task), ARRIVED)
 
 
 def _write_counts(connection: Connection, counts: Sequence[CaptureCounts]) -> None:

@@ -7,6 +7,7 @@ the same transaction.
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -89,13 +90,16 @@ class Outcomes:
 
     def _insert(self, connection: Connection) -> "Counter[_Entry] | None":
         """COPY the exchanges, if all are new (arrivals are): the changes of the ledger. None: one is there already."""
-        rows = [
+        rows = (
             (*key, task, outcome.name, outcome.reason, outcome.rank, "", "")
-            for key, (task, outcome) in sorted(self._best.items())
-        ]
+            for key, (task, outcome) in sorted(self._best.items(), key=itemgetter(0))
+        )
         if not bulk_write.copy_if_all_new(connection, exchanges, exchanges.columns.keys(), rows):
             return None
-        return Counter((task, outcome.name, outcome.reason) for task, outcome in self._best.values())
+        changes: Counter[_Entry] = Counter()
+        for (task, outcome), n in Counter(self._best.values()).items():
+            changes[task, outcome.name, outcome.reason] += n
+        return changes
 
     def _move(self, connection: Connection) -> "Counter[_Entry]":
         """Insert new exchanges and raise the outcome of known ones. The changes of the ledger."""

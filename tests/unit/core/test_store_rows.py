@@ -17,12 +17,15 @@ NUL = "\0"
 
 
 def row_of(trial: Trial, comparison: Comparison) -> encode.PairRow:
-    return encode.pair_row(trial, comparison, pair_facts(trial, comparison))
+    ((key, _),) = encode.unique_pairs([(trial, comparison)]).items()
+    return encode.pair_row(key, trial, comparison, pair_facts(trial, comparison))
 
 
 def encoded(pairs: list[Scored]) -> list[encode.Payload]:
     """All rows of `pairs`; those of `payloads` without their keys."""
-    rows = encode.payload_rows(encode.encode_pairs(pairs))
+    found: dict[names.PairKey, encode.EncodedPair] = {}
+    list(encode.pair_rows(encode.unique_pairs(pairs), found))
+    rows = encode.payload_rows(found.items())
     return [encode.Payload(*row[len(names.PairKey._fields) :]) for row in rows]
 
 
@@ -138,3 +141,20 @@ def test_both_spellings_of_the_scheme_are_accepted():
     assert {engine.parse(f"{scheme}://u@h/d").drivername for scheme in ("postgres", "postgresql")} == {
         "postgresql+psycopg"
     }
+
+
+def test_a_row_is_made_when_it_is_taken():
+    """A COPY that ends at a pair that is stored already makes no rows of the pairs behind it."""
+    made: dict[names.PairKey, encode.EncodedPair] = {}
+    rows = encode.pair_rows(encode.unique_pairs([scored(number) for number in range(9)]), made)
+    first = next(rows)
+    assert [pair.row for pair in made.values()] == [first]
+
+
+def test_every_refused_pair_is_named_after_the_last_row():
+    pairs = encode.unique_pairs([scored(number, probability=0.0 if number % 2 else 1.0) for number in range(4)])
+    rows = encode.pair_rows(pairs, {})
+    assert len([next(rows), next(rows)]) == 2
+    with pytest.raises(UnstorableError) as refused:
+        next(rows)
+    assert len(refused.value.reasons) == 2
