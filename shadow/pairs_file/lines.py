@@ -7,6 +7,7 @@ from typing import Annotated, Any, BinaryIO, Final, Literal, TypeAlias
 import msgspec
 
 from shadow.aggregates import derived_dimensions
+from shadow.aggregates.derived_dimensions import MAX_VALUE
 from shadow.openai_api import recorded_reply
 from shadow.openai_api.json_text import DECODE_ERRORS, repaired
 from shadow.openai_api.recorded_reply import refuse_misspelled, tool_call
@@ -275,7 +276,11 @@ def _pair(number: int, line: _Line) -> RecordedPair:
         reply=_NO_REPLY,
         api=line.api or ("responses" if "input" in line.request and "messages" not in line.request else "chat"),
         served_by=line.served_by,
-        segment={name: _segment(value) for name, value in line.segment.items() if name not in _RESERVED},
+        segment={
+            name: value[:MAX_VALUE] if type(value) is str else _segment(value)
+            for name, value in line.segment.items()
+            if name not in _RESERVED
+        },
         unit=line.unit,
         inclusion_probability=line.inclusion_probability,
         reference=_reference(line.reference),
@@ -297,15 +302,14 @@ def _pair(number: int, line: _Line) -> RecordedPair:
     )
 
 
-_RESERVED: Final = (*derived_dimensions.DERIVED, *derived_dimensions.CALENDAR)
-_REPLY_FIELDS: Final = Reply.__struct_fields__
+_RESERVED: Final = frozenset((*derived_dimensions.DERIVED, *derived_dimensions.CALENDAR))
 _LINE_KEYS: Final = frozenset(_Line.__struct_fields__)
 _ROLES: Final = ("frontier", "candidate", "ceiling")
 
 
 def _segment(value: str | float) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text[: derived_dimensions.MAX_VALUE]
+    return text[:MAX_VALUE]
 
 
 def _reference(value: Any) -> str | None:
@@ -316,7 +320,8 @@ def _reference(value: Any) -> str | None:
 def _recorded(reply: _Reply | None, model: str) -> Reply | None:
     if reply is None:
         return None
-    fields = {name: getattr(reply, name) for name in _REPLY_FIELDS}
+    # Only the fields that are not at their default, which are few.
+    fields = {name: getattr(reply, name) for name in msgspec.to_builtins(reply)}
     fields["model"] = reply.model or model
     if reply.tool_calls:
         fields["tool_calls"] = tuple(map(tool_call, reply.tool_calls))

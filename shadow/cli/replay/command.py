@@ -46,7 +46,6 @@ def command(
     Example: shadow replay pairs.jsonl.gz --scorer numeric --json evidence.json
     """
     from scoring.scorers import SCORERS
-    from shadow.cli.output import evidence_table
     from shadow.cli.replay.run import run
     from shadow.cli.replay.summary import print_summary
     from shadow.garbage_collection import collect_less_often
@@ -71,6 +70,8 @@ def command(
         judge=judge,
         judge_usd=judge_usd,
     )
+    from shadow.cli.output import evidence_table
+
     try:
         if json is not None:
             evidence_table.write_json(json, done.evidence)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scoring.compare import embedding_models
-from scoring.evidence.report import TaskEvidence, evidence
 from scoring.replay import Replay, Scoring, score, texts_of
 from scoring.scorers import require
 from shadow import pairs_file
@@ -24,7 +25,8 @@ from shadow.pairs_file import BadLine, RecordedPair
 from shadow.records import Role
 from shadow.settings import Settings
 
-if TYPE_CHECKING:  # they load SQLAlchemy and an HTTP client, which a dry run needs not
+if TYPE_CHECKING:  # they load SciPy, and SQLAlchemy and an HTTP client, which a dry run needs not
+    from scoring.evidence.report import TaskEvidence
     from shadow.cli.replay.judge import ReplayJudge
     from shadow.cli.replay.models import ReplayModels
     from shadow.cli.replay.pair_writer import PairWriter
@@ -100,7 +102,9 @@ def run(
         progress = stack.enter_context(_progress())
         if models is None:
             chunks = _chunks(streams, progress)
-            batches = score_chunks(chunks, how, processes=processes or default_processes())
+            batches = score_chunks(
+                chunks, how, processes=processes or default_processes(), while_starting=_import_evidence
+            )
         else:
             batches = _completed(streams, models, how, progress)
         for name, batch in batches:
@@ -113,8 +117,13 @@ def run(
             writer.flush()
         if votes is not None:
             votes.record()
-    found = evidence(totals.tallies, tasks=settings.tasks, units=totals.units)
+    found = _import_evidence().evidence(totals.tallies, tasks=settings.tasks, units=totals.units)
     return Done(totals=totals, evidence=found, writer=writer, models=models, judge=votes)
+
+
+def _import_evidence() -> ModuleType:
+    """The module that computes evidence. It imports SciPy, which takes as long as scoring ten thousand pairs."""
+    return import_module("scoring.evidence.report")
 
 
 def _chunks(streams: Sequence[tuple[Path, BinaryIO]], progress: Progress) -> Iterator[NamedChunk]:

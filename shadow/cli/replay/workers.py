@@ -10,15 +10,15 @@ import pickle
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Final, Self, TypeAlias
 
 from scoring.replay import Batch, Scoring, score
+from shadow.cli.runtime import scoring_process
 from shadow.errors import UsageError
-from shadow.garbage_collection import collect_less_often
 from shadow.pairs_file import BadLine, Chunk, read_chunk
 
 #: A piece of a file, and the name of that file.
@@ -39,22 +39,32 @@ def default_processes() -> int:
 
 
 def score_chunks(
-    chunks: Iterable[NamedChunk], how: Scoring, *, processes: int, head: int = _HEAD
+    chunks: Iterable[NamedChunk],
+    how: Scoring,
+    *,
+    processes: int,
+    head: int = _HEAD,
+    while_starting: Callable[[], object] = lambda: None,
 ) -> Iterator[NamedBatch]:
     """The batch of each chunk, in order: the same for every number of `processes`.
+
+    `while_starting` is called while the workers start, if any do: work that comes later anyway.
 
     Raises UsageError if a worker is killed.
     """
     coming = iter(chunks)
     for count, (name, chunk) in enumerate(coming):
         if count >= head and processes > 1:
-            yield from _score_in_workers(chain([(name, chunk)], coming), how, processes)
+            yield from _score_in_workers(chain([(name, chunk)], coming), how, processes, while_starting)
         else:
             yield name, score(read_chunk(chunk), how)
 
 
-def _score_in_workers(chunks: Iterator[NamedChunk], how: Scoring, processes: int) -> Iterator[NamedBatch]:
+def _score_in_workers(
+    chunks: Iterator[NamedChunk], how: Scoring, processes: int, while_starting: Callable[[], object]
+) -> Iterator[NamedBatch]:
     with _Workers(how, processes) as workers:
+        while_starting()
         for name, chunk in chunks:
             if workers.have_started():
                 yield from workers.exchange(name, chunk)
@@ -78,7 +88,7 @@ class _Workers:
         try:
             for _ in range(count):
                 ours, theirs = context.Pipe()
-                process = context.Process(target=_work, args=(theirs, how), daemon=True)
+                process = context.Process(target=scoring_process.work, args=(theirs, how), daemon=True)
                 process.start()
                 theirs.close()  # so that our read ends when the worker does
                 self._pipes.append(ours)
@@ -139,15 +149,3 @@ class _Workers:
 
 def _killed() -> UsageError:
     return UsageError("a process that scores pairs was killed; is there too little memory? Nothing more was read")
-
-
-def _work(pipe: Connection, how: Scoring) -> None:
-    """A worker: scores chunks until the parent closes the pipe."""
-    collect_less_often()
-    try:
-        pipe.send_bytes(b"")
-        while True:
-            batch = score(read_chunk(pipe.recv()), how)
-            pipe.send_bytes(pickle.dumps(batch, pickle.HIGHEST_PROTOCOL))
-    except (EOFError, OSError):
-        return

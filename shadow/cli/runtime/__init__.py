@@ -11,5 +11,6 @@ migration        what `shadow migrate` does with a database
 stored_evidence  the evidence that the database holds
 labelled_pairs   stored pairs that people labelled
 pair_lines       stored pairs as lines of a pairs file
+scoring_process  a process that scores chunks for `shadow replay`
 label_import     reads labels from a file into the database
 """
