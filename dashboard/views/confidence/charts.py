@@ -19,7 +19,9 @@ def by_confidence(frame: pd.DataFrame, *, title: str, order: list[str], limit: f
         "x": field("label:O", title=None, sort=order, scale={"domain": order}, axis=None),
         "tooltip": [tooltip_line("label:N", "Confidence"), *vega.estimate_tooltip(title)],
     }
-    top = 1.0 if limit is None else min(1.0, max(1.2 * limit, 1.1 * float(frame["high"].max())))
+    # Rows with too few pairs have wide intervals, which would compress all others.
+    rows = frame[frame["enough"]] if frame["enough"].any() else frame
+    top = 1.0 if limit is None else min(1.0, max(1.2 * limit, 1.1 * float(rows["high"].max())))
     y = {"title": title, "axis": vega.PERCENT | _SCALE, "scale": {"domain": [0, top], "nice": False}}
     interval = {"y": field("low:Q", **y), "y2": {"field": "high"}}
     layers = []
@@ -42,4 +44,4 @@ def pairs(frame: pd.DataFrame, *, order: list[str]) -> Spec:
         "y": field("pairs:Q", title="Pairs", axis={"tickCount": 3, "format": "~s"} | _SCALE),
         "tooltip": [tooltip_line("label:N", "Confidence"), tooltip_line("pairs:Q", "pairs", ",")],
     }
-    return vega.chart(frame, layer("bar", encoding, color=CANDIDATE, opacity=0.5), height=110)
+    return vega.chart(frame, layer("bar", encoding, color=CANDIDATE, opacity=0.5), height=190)
