@@ -33,7 +33,7 @@ _QUANTILES: Final = (0.0, 0.1, 0.25, 0.5)
 #: Tokens that end an answer. Some servers report them, but they are no part of its text.
 _END: Final = re.compile(rb"(?:<(?:\||\xef\xbd\x9c)[^<>]*>|</?s>|<eos>|<end_of_turn>|<end_of_utterance>|\[EOS\])?")
 #: Places at which the arguments of a call may begin that are tried.
-_MAX_PLACES: Final = 300
+_MAX_PLACES: Final = 100
 _DIGITS: Final = 6
 
 _json: Final = json.JSONDecoder()

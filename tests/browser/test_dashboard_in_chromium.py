@@ -20,6 +20,7 @@ PAGES = {
     "Regret": "What was sampled",
     "Over time": "Hour and weekday",
     "Shift": "Largest shifts",
+    "Confidence": "Is it right where it is sure?",
     "Exchanges": "Select a row to read both replies.",
 }
 

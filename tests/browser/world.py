@@ -187,6 +187,8 @@ def _daily(random_: random.Random) -> float:
 def _reply(random_: random.Random, model: str, content: str | None, **more: Any) -> Reply:
     slow = model == FRONTIER
     latency = random_.lognormvariate(6.8 if slow else 5.2, 0.35)
+    if not slow and content is not None:
+        more["confidence"] = round(1 - random.Random(latency).betavariate(0.6, 3), 4)  # draws from no other figure
     return Reply(
         model=model, content=content, latency_ms=latency, finish_reason="stop",
         usage=Usage(prompt_tokens=120, completion_tokens=30), cost_usd=0.0021 if slow else 0.00013, **more,
