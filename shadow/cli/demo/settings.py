@@ -176,4 +176,6 @@ def _model(part: Part, name: str, url: str | None, key_env: str | None, simulate
         yield f"api_key_env = {json.dumps(key_env)}"
     if url is None:
         yield "simulated = true"
+        if part == "candidate":
+            yield "logprobs = true"
         yield "input_usd_per_million = {}\noutput_usd_per_million = {}".format(*_PRICES[part])

@@ -131,10 +131,13 @@ class SimulatedServer:
         reply = shaped(reply, body) if self._shapes else reply
         created = int(time.time())
         cut = fault is not None and fault.kind == "cut"
+        logprobs = body.get("logprobs") is True
         if body.get("stream"):
             include_usage = bool((body.get("stream_options") or {}).get("include_usage"))
             events = (
-                openai_format.chat_stream(reply, number=number, created=created, include_usage=include_usage)
+                openai_format.chat_stream(
+                    reply, number=number, created=created, include_usage=include_usage, logprobs=logprobs
+                )
                 if api == "chat"
                 else openai_format.response_stream(reply, number=number, created=created)
             )
@@ -144,8 +147,10 @@ class SimulatedServer:
             return
         if pause := (reply.latency_ms or 0.0) * self._time_scale / 1_000:
             await asyncio.sleep(pause)
-        write = openai_format.chat if api == "chat" else openai_format.response
-        content = write(reply, number=number, created=created)
+        if api == "chat":
+            content = openai_format.chat(reply, number=number, created=created, logprobs=logprobs)
+        else:
+            content = openai_format.response(reply, number=number, created=created)
         if fault is not None:
             await _respond(send, 200, content[: len(content) // 2], declared=len(content) if cut else None)
             return

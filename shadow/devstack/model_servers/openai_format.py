@@ -1,5 +1,6 @@
 """A reply in the format of an OpenAI-compatible server: whole, or as a stream."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -14,28 +15,38 @@ FINGERPRINT: Final = "simulated"
 _PIECE: Final = 24
 
 
-def chat(reply: Reply, *, number: int, created: int) -> bytes:
-    """The body of a Chat Completion."""
+def chat(reply: Reply, *, number: int, created: int, logprobs: bool = False) -> bytes:
+    """The body of a Chat Completion; with `logprobs` also the log-probabilities that give the reply's confidence."""
     message: dict[str, Any] = {"role": "assistant", "content": reply.content, "refusal": reply.refusal}
     if reply.tool_calls:
         message["tool_calls"] = _tool_calls(reply, number)
     return msgspec.json.encode(
         {
             **_chat_head(reply, number, created, "chat.completion"),
-            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}],
+            "choices": [
+                {
+                    "index": 0,
+                    "message": message,
+                    "logprobs": {"content": _tokens(reply)} if logprobs and _tokens(reply) else None,
+                    "finish_reason": reply.finish_reason,
+                }
+            ],
             "usage": _chat_usage(reply.usage),
         }
     )
 
 
-def chat_stream(reply: Reply, *, number: int, created: int, include_usage: bool) -> Iterator[bytes]:
+def chat_stream(
+    reply: Reply, *, number: int, created: int, include_usage: bool, logprobs: bool = False
+) -> Iterator[bytes]:
     """The events of a streamed Chat Completion, `[DONE]` included."""
     head = _chat_head(reply, number, created, "chat.completion.chunk")
     if include_usage:  # then every chunk has the key, and only the last one has a value
         head["usage"] = None
 
-    def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    def chunk(delta: dict[str, Any], finish_reason: str | None = None, token: dict[str, Any] | None = None) -> bytes:
+        described = None if token is None else {"content": [token]}
+        choice = {"index": 0, "delta": delta, "logprobs": described, "finish_reason": finish_reason}
         return _event({**head, "choices": [choice]})
 
     yield chunk({"role": "assistant", "content": ""})
@@ -46,8 +57,9 @@ def chat_stream(reply: Reply, *, number: int, created: int, include_usage: bool)
             yield chunk({"tool_calls": [{"index": call["index"], "function": {"arguments": piece}}]})
     for piece in _pieces(reply.refusal):
         yield chunk({"refusal": piece})
-    for piece in _pieces(reply.content):
-        yield chunk({"content": piece})
+    tokens = _tokens(reply) if logprobs else []
+    for place, piece in enumerate(_pieces(reply.content)):
+        yield chunk({"content": piece}, token=tokens[place] if tokens else None)
     yield chunk({}, reply.finish_reason)
     if include_usage:
         yield _event({**head, "choices": [], "usage": _chat_usage(reply.usage)})
@@ -183,6 +195,24 @@ def _output(reply: Reply, number: int) -> list[dict[str, Any]]:
 
 def _counts(usage: Usage | None) -> tuple[int, int]:
     return (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
+
+
+def _tokens(reply: Reply) -> list[dict[str, Any]]:
+    """The pieces of the content as tokens whose geometric mean is the confidence; none for a reply without one.
+
+    The first token decides what the answer is, as the first of a label does, and the others follow from it.
+    """
+    if not reply.confidence or not reply.content:
+        return []
+    pieces = list(_pieces(reply.content))
+    first = len(pieces) * math.log(reply.confidence)
+    return [_token(piece, first if place == 0 else 0.0) for place, piece in enumerate(pieces)]
+
+
+def _token(piece: str, logprob: float) -> dict[str, Any]:
+    rest = max(1 - math.exp(logprob), 1e-9)
+    top = [{"token": piece, "logprob": logprob}, {"token": "", "logprob": math.log(rest / 2)}]
+    return {"token": piece, "bytes": list(piece.encode()), "logprob": logprob, "top_logprobs": top}
 
 
 def _event(data: dict[str, Any]) -> bytes:

@@ -55,6 +55,15 @@ def accuracy(role: Role, task: str, locale: str, at: datetime, *, drifted: bool)
     return base - (NIGHT_LOSS if is_night(at) else 0.0) - (DRIFT_LOSS if drifted else 0.0)
 
 
+def confidence(chance: float, doubt: float, draw: float) -> float:
+    """How sure the candidate is of an answer that is right if `doubt` is below `chance`.
+
+    As of real models: surer where it is right, and often too sure where it is wrong. `draw` is in [0, 1).
+    """
+    sure = 1 - 0.45 * (doubt / chance) ** 3 if doubt < chance else 0.55 + 0.42 * draw
+    return round(sure, 4)
+
+
 #: Milliseconds to the first token, and per token after it.
 _PACE: Final[dict[Role, tuple[float, float]]] = {"frontier": (650.0, 12.0), "candidate": (190.0, 3.0)}
 _SLOW_FACTOR: Final = 8.0

@@ -134,6 +134,9 @@ class World:
             if reading.task == "invoice-fields" and steady[1] < rates.malformed:
                 content = content[: len(content) * 2 // 3] + " …"
         reply = self._as_reply(role, content, prompt=system + text, fresh=fresh)
+        if role == "candidate" and reading is not None:
+            sure = accuracy.confidence(chance, doubt, draws(self.seed, "confidence", system, text)[0])
+            reply = msgspec.structs.replace(reply, confidence=sure)
         if steady[2] < rates.refusal:
             return _refused(role, reply)
         if steady[2] > 1 - rates.truncated:

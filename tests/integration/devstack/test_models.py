@@ -15,6 +15,8 @@ from shadow.devstack.model_servers.openai_format import FINGERPRINT
 from shadow.devstack.services.processes import poll_until
 from shadow.devstack.simulation.world import World
 from shadow.openai_api import replies
+from shadow.settings import ModelSettings
+from shadow.upstream import Endpoint
 
 Serve = Callable[[Any], str]
 
@@ -233,3 +235,16 @@ async def test_our_own_reader_reads_every_answer_as_the_reply_it_was_made_from(s
                 made.usage,
                 made.finish_reason,
             )
+
+
+async def test_the_candidates_log_probabilities_give_the_confidence_that_it_was_made_with(serve: Serve) -> None:
+    model = ModelSettings(base_url=serve(simulated_app("candidate", WORLD, time_scale=0)) + "/v1", logprobs=True)
+    async with Endpoint("simulated-7b", model) as endpoint:
+        for index in range(60):
+            ask = WORLD.ask(index, NOW)
+            reply = await endpoint.ask(ask.body, trial=True)
+            made = WORLD.reply_of("candidate", ask.body, NOW, attempt=str(index + 1))
+            assert reply.content == made.content
+            if reply.failure is None:
+                assert made.confidence is not None
+                assert reply.confidence == pytest.approx(made.confidence, abs=1e-4)

@@ -255,3 +255,17 @@ def test_redaction_finds_nothing_to_hide_in_this_world(history: list[Ask]) -> No
         for role in ("frontier", "candidate"):
             content = WORLD.reply_of(role, ask.body, ask.at).content or ""
             assert redactor.text(content) == content
+
+
+def test_the_candidate_is_surer_where_it_is_right_and_the_frontier_reports_no_confidence(
+    history: list[Ask],
+) -> None:
+    sure: dict[bool, list[float]] = {True: [], False: []}
+    for ask in (ask for ask in history[:3_000] if ask.reference):
+        reply = WORLD.reply_of("candidate", ask.body, ask.at)
+        if reply.failure is None and reply.confidence is not None:
+            sure[_is_right(ask, reply)].append(reply.confidence)
+        assert WORLD.reply_of("frontier", ask.body, ask.at).confidence is None
+    right, wrong = (sum(each) / len(each) for each in (sure[True], sure[False]))
+    assert right > wrong + 0.05
+    assert max(sure[False]) > 0.9  # too sure now and then, as real models are
