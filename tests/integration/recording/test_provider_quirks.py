@@ -52,6 +52,13 @@ def client(endpoint: str) -> Iterator[OpenAI]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def gateways_client(gateway: tuple[str, gateways.RecordingPublisher]) -> Iterator[OpenAI]:
+    headers = {"x-shadow-task": "intent"}
+    with OpenAI(base_url=f"{gateway[0]}/v1", api_key="k", max_retries=0, timeout=10, default_headers=headers) as client:
+        yield client
+
+
 def resource(client: Any, quirk: Quirk) -> Any:
     return client.chat.completions if quirk.api == "chat" else client.responses
 
@@ -201,12 +208,10 @@ class Ended(list[Any]):
 
 
 @pytest.mark.parametrize("quirk", QUIRKS, ids=lambda quirk: quirk.name)
-def test_the_gateway_keeps_what_the_application_got(quirk: Quirk, gateway: Any):
-    url, publisher = gateway
+def test_the_gateway_keeps_what_the_application_got(quirk: Quirk, gateway: Any, gateways_client: OpenAI):
+    _, publisher = gateway
     publisher.exchanges.clear()
-    headers = {"x-shadow-task": "intent"}
-    with OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=10, default_headers=headers) as client:
-        got = asked_for(create, client, quirk)
+    got = asked_for(create, gateways_client, quirk)
     if quirk.status >= 500 or quirk.status in RETRIED:
         assert got.raised is not None
         time.sleep(0.02)
