@@ -24,7 +24,7 @@ def optional(*values: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from([LEFT_OUT, None, *values])
 
 
-PARTS = (
+PARTS: Any = (
     [{"type": "text", "text": "p"}, "s"],
     [{"type": "refusal", "refusal": "no"}],
     [{"text": "untyped"}],
