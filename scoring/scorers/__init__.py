@@ -6,6 +6,7 @@ compute regret, see `scoring.compare`.
 scorer        what a scorer is: read an answer, compare two answers
 exact         the same text
 label         one class out of a few
+named_labels  where a text names a label, and whether it negates it
 numeric       the last number (time, date, range, tuple) in the text
 numbers/      the notations of numbers that `numeric` reads
 text          shared wording (ROUGE-L F1)

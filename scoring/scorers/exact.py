@@ -5,13 +5,13 @@ White space at either end does not count. Option `ignore_case = true` compares w
 
 from typing import Any
 
-from scoring.scorers.scorer import Options, Request, Scorer, text_of
+from scoring.scorers.scorer import Options, Request, Scorer, caseless, text_of
 from shadow.records import Reply
 
 
 def read(reply: Reply, _request: Request, options: Options) -> str:
     text = text_of(reply).strip()
-    return text.casefold() if options.get("ignore_case") else text
+    return caseless(text) if options.get("ignore_case") else text
 
 
 def agree(a: str, b: str, _options: Options) -> float:

@@ -4,7 +4,7 @@ Agreement is the share of equal fields among all fields of either side. A field 
 leaf of the document, named by its JSON path (`$.items[0].price`; a name with a dot or a bracket
 in it is quoted, `$["net.price"]`); a missing one is a disagreement about that field. Strings are
 equal without case, in any Unicode form and with white space folded; a number equals the same number written as a
-string. Whole numbers are equal only if they are the same, at any length. `null` and a missing field are the same.
+string. Whole numbers are equal only if they are the same, at any length. `null` and a missing field are the same; in a list, `null` is an item.
 
 The schema is option `schema`, else the one in the request (`response_format` or
 `text.format`). A reply that is not JSON, or does not fit the schema, is malformed, because
@@ -12,13 +12,14 @@ the application could not have used it. See `json_schema` for the keywords that 
 
 Options: `schema`; `fields`, the paths to compare (a path includes what is under it); `ignore`,
 paths to leave out; `ignore_order = true`, to compare lists as bags of whole items; `relative`,
-the largest relative difference of two equal numbers (without it 1e-9, and none for whole numbers). In
+the largest relative difference of two equal numbers (without it, what rounding a float leaves). In
 `fields` and `ignore`, `[*]` stands for every index; they do not reach inside lists compared as bags.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from hashlib import blake2b
 from math import isclose
 from typing import Any, Final, TypeAlias
@@ -27,7 +28,7 @@ import msgspec
 
 from scoring.scorers.json_schema import schema_of, validate
 from scoring.scorers.json_text import parse
-from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, text_of, unicode_form
+from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, caseless, text_of, unicode_form
 from shadow.records import Reply
 
 Fields: TypeAlias = dict[str, Any]
@@ -40,9 +41,13 @@ _MAX_PATH: Final = 500
 
 _SPECIAL: Final = re.compile(r"[.\[\]]")
 _INDEX: Final = re.compile(r"\[\d+\]")
-_NUMERAL: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?")
+_NUMERAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,18})?")
 #: Floats below this hold whole numbers exactly.
 _EXACT: Final = 2**53
+#: What computing with floats leaves: 0.1 + 0.2 is 0.3.
+_ROUNDING: Final = 1e-15
+_FLOAT_DIGITS: Final = 17
+_MAX_ADJUSTED: Final = 400
 _ABSENT: Final = object()
 
 
@@ -87,7 +92,7 @@ def _unequal(a: Fields, b: Fields, paths: Iterable[str], options: Options) -> li
 def same(a: Any, b: Any, relative: float | None) -> bool:
     """Whether two leaves are equal. A number equals its text; two texts are compared as texts.
 
-    `relative` is the largest relative difference of equal numbers; None: 1e-9, and none for whole numbers.
+    `relative` is the largest relative difference of equal numbers; None: that of rounding, none for whole ones.
     """
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
@@ -98,10 +103,17 @@ def same(a: Any, b: Any, relative: float | None) -> bool:
         if x == y or (relative is None and isinstance(x, int) and isinstance(y, int)):
             return x == y
         try:
-            return isclose(x, y, rel_tol=1e-9 if relative is None else relative, abs_tol=1e-12)
+            if relative is None and all(map(_is_exact, (x, y))):
+                return False
+            return isclose(x, y, rel_tol=_ROUNDING if relative is None else relative)
         except OverflowError:
             return False
     return bool(a == b)
+
+
+def _is_exact(number: float | Decimal) -> bool:
+    """Whether a number is no rounded one: it is whole, or has more digits than a float."""
+    return not isinstance(number, float) or number.is_integer()
 
 
 def fields(document: Any, options: Options) -> Fields:
@@ -121,10 +133,14 @@ def _leaves(value: Any, path: str, unordered: bool, depth: int) -> Iterator[tupl
     if depth > _MAX_DEPTH:
         raise Unreadable(f"nested deeper than {_MAX_DEPTH}")
     match value:
-        case dict() if value:
-            path = _shortened(path)
+        case dict():
+            path, is_empty = _shortened(path), True
             for name, item in value.items():
-                yield from _leaves(item, path + _step(name), unordered, depth + 1)
+                if item is not None:
+                    is_empty = False
+                    yield from _leaves(item, path + _step(name), unordered, depth + 1)
+            if is_empty:
+                yield path, {}
         case list() if value:
             path = _shortened(path)
             if unordered:
@@ -132,7 +148,7 @@ def _leaves(value: Any, path: str, unordered: bool, depth: int) -> Iterator[tupl
                 return
             for i, item in enumerate(value):
                 yield from _leaves(item, f"{path}[{i}]", unordered, depth + 1)
-        case None:
+        case None if depth == 0:
             return
         case _:
             yield path, value
@@ -168,24 +184,32 @@ def _canonical(leaf: Any) -> str:
     number = _number(leaf)
     if number is not None:
         return repr(number)
-    return _folded(leaf) if isinstance(leaf, str) else str(leaf)
+    return f'"{_folded(leaf)}' if isinstance(leaf, str) else str(leaf)  # the quote: "{}" is not {}
 
 
 def _folded(text: str) -> str:
-    return unicode_form(" ".join(text.split()).casefold())
+    return unicode_form(caseless(" ".join(text.split())))
 
 
-def _number(value: Any) -> int | float | None:
-    """A number, or the text of one; a leading zero makes it an identifier, and no number. Whole ones are exact."""
+def _number(value: Any) -> int | float | Decimal | None:
+    """A number, or the text of one; whole ones are exact. A leading zero or plus, or an exponent, makes it an id."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
         value = value.strip()
         if not _NUMERAL.fullmatch(value):
             return None
-        value = int(value) if value.lstrip("+-").isdigit() else float(value)
+        value = (
+            int(value)
+            if value.lstrip("-").isdigit()
+            else float(value)
+            if len(value) < _FLOAT_DIGITS
+            else Decimal(value)
+        )
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < _EXACT else value
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and abs(value.adjusted()) < _MAX_ADJUSTED else value
     return value if isinstance(value, int) else None
 
 

@@ -12,19 +12,23 @@ Where the label stands, first found:
 
 Option `labels` lists the classes there are. With it the answer must be one of them: if the place above does not hold
 one, the whole text must name exactly one (as whole words; a label inside a longer named label does not count, nor one
-that is negated; a label of one letter counts only as it is written, so the article *a* is no label). Without it, an
+that is negated, doubted or asked about; a label of one letter counts only as it is written, so the article *a* is no
+label). Labels that differ in case alone are compared as they are written. Without it, an
 answer of more than 12 words is prose and not a label. An explanation in brackets is not cut off, because labels
 have brackets too: list the `labels` if your model adds explanations. Option `key` names the field.
 """
 
+import html
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from scoring.scorers.json_text import parse
+from scoring.scorers.named_labels import Naming, namings
 from scoring.scorers.numbers import latex
-from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, text_of, unicode_form
+from scoring.scorers.scorer import Options, Request, Scorer, Unreadable, caseless, text_of, unicode_form
 from shadow.records import Reply
 
 #: Maximum length of a label; longer text is prose.
@@ -39,23 +43,53 @@ _NAMED: Final = re.compile(
     r"(?::|=|->|→|\bis\b)(?P<label>[^\n]{1,400})",
     re.IGNORECASE | re.MULTILINE,
 )
+_NAMED_AGAIN: Final = 8
+_NAMED_BY: Final = (":", "=", "->", "→", " is ")
 _TAG: Final = re.compile(rf"<({'|'.join(_KEYS)}|output|result|final)>([^<>]{{1,300}})</\1>", re.IGNORECASE)
-_MARKUP: Final = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,20}(?:\s[^<>]{0,60})?/?>")
+_MARKUP: Final = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,20}(?:\s[^<>]{0,60})?/?>|<\|[^<>|]{1,40}\|>")
+_MATHS: Final = re.compile(r"\$(?=\w)([^$\n]{1,100})(?<=\w)\$")
+#: Words that take back what was said before.
+_RETRACTED: Final = re.compile(
+    r"\b(?:wait|actually|correction|rather|on second thought"
+    r"|scratch that|sorry|my mistake|hmm+|no, (?:it|that|this))\b",
+    re.IGNORECASE,
+)
+_RETRACTING: Final = (
+    "wait",
+    "actually",
+    "correction",
+    "rather",
+    "thought",
+    "scratch",
+    "sorry",
+    "mistake",
+    "hmm",
+    "no, ",
+)
+#: Longest list mark, emphasis and punctuation around a label, in characters.
+_DRESSING: Final = 12
 _FENCES: Final = re.compile(r"^[ \t]*```[a-zA-Z]{0,10}[ \t\r]*$", re.MULTILINE)
-_SENTENCE_END: Final = re.compile(r"(?<=[\w)\]])[*_`\"'’”»)]{0,4}[.;!?](?=\s)")
+_SENTENCE_END: Final = re.compile(r"(?<=[\w)\]])[*_`\"'’”»)]{0,4}(?P<end>[.!?])(?=\s|\Z)")
 _EXPLANATION: Final = re.compile(
     r"\W?\s(?:because|since|as|due to|which|weil|porque|parce que|given that)\b", re.IGNORECASE
 )
-_YES_NO: Final = re.compile(r"\W{0,3}(yes|no|ja|nein|oui|non|sí|true|false)[,.;:!–—-]", re.IGNORECASE)
-_JOINS: Final = re.compile(r"[\s_]+|(?<=\w)[-‐‑–/](?=\w)")
-_NOT_WORD: Final = re.compile(r"[^\w+#<>=≤≥%$€£-]+")
+_YES_NO: Final = re.compile(r"\W{0,3}(yes|no|ja|nein|oui|non|sí|true|false)(?:\s?[,.;:!–—]|\s?-(?=\s))", re.IGNORECASE)
+_JOINS: Final = re.compile(r"(?<=\w)(?:[-‐‑–]|\s?/\s?)(?=\w)|[\s_]+")
 _EDGES: Final = " \t\r\n\"'`´‘’“”«»„.,;:!?*_~()[]{}|\\"
+_AROUND_EXACT: Final = " \t\r\n\"'`“”‘’«»*"
 _ANGLES: Final = re.compile(r"<([^<>]*)>")
-#: Words that negate the label behind them, with at most three words between the two.
-_NEGATION: Final = re.compile(
-    r"\b(?:not|no|never|neither|nor|without|isn t|isnt|isn't|aren't|wasn't|doesn't|don't|can't|cannot|non|nicht"
-    r"|kein\w*|weder|pas|ni|nunca|rather than|instead of)(?:\s[\w']{1,12}){0,3}\s\Z"
-)
+#: Signs that negate the word behind them.
+_NEGATES: Final = re.compile(r"\s*[*_`\"']{0,3}(?:!|~|¬)\s?\w")
+_SIGNS: Final = str.maketrans({"−": "-", "≤": "<=", "≥": ">=", "’": "'", "\u200b": None, "\ufeff": None})
+
+
+class _Known(NamedTuple):
+    """The labels of a task: by their normal form; as they are written, those that share their normal form."""
+
+    names: Mapping[str, str]
+    exact: frozenset[str]
+    normal: tuple[tuple[str, str], ...]
+    longest: int
 
 
 def read(reply: Reply, _request: Request, options: Options) -> str:
@@ -66,12 +100,16 @@ def read(reply: Reply, _request: Request, options: Options) -> str:
 
 
 def _read(text: str, labels: tuple[str, ...], key: str | None) -> str:
-    known = _known(labels)
-    label = normalised(_found(text, key))
-    if known:
-        return label if label in known else _only_one_named(text, known, labels)
+    if "&" in text:
+        text = html.unescape(text)
+    found, is_asked = _found(text, key)
+    if labels:
+        return _one_of(labels, text, found, is_asked=is_asked)
+    label = normalised(found)
     if not label or len(label.split()) > _MAX_WORDS:
         raise Unreadable("no label in the reply")
+    if _NEGATES.match(found):
+        raise Unreadable("the label is negated")
     return label
 
 
@@ -84,36 +122,54 @@ def agree(a: str, b: str, _options: Options) -> float:
 
 def normalised(label: str) -> str:
     """The form in which two spellings of one label are equal."""
-    folded = unicode_form(label, "NFKC").casefold().strip(_EDGES)
+    folded = caseless(_one_form(label)).strip(_EDGES)
     if (enclosed := _ANGLES.fullmatch(folded)) is not None:
         folded = enclosed[1].strip(_EDGES)
     return _JOINS.sub(" ", folded).strip(_EDGES)
 
 
-def _found(text: str, key: str | None) -> str:
-    """The text in the place where a label is expected."""
+def _found(text: str, key: str | None) -> tuple[str, bool]:
+    """The text in the place where a label is expected, and whether it is a question."""
     if ("{" in text or "[" in text or '"' in text) and (value := _from_json(text, key)) is not None:
-        return value
+        return value, False
     if "\\" in text and (boxes := latex.boxed(text)):
-        return latex.plain(boxes[-1][1])
-    if "</" in text:
-        if tags := _TAG.findall(text):
-            return str(tags[-1][1])
+        return latex.plain(boxes[-1][1]), False
+    if "</" in text and (tags := _TAG.findall(text)):
+        return str(tags[-1][1]), False
+    if "</" in text or "<|" in text:
         text = _MARKUP.sub(" ", text)
     if "```" in text:
         text = _FENCES.sub("", text)
-    named = None
-    for found in _NAMED.finditer(text):
-        if any(map(str.isalnum, found["label"])):
-            named = found
-    line = named["label"] if named else next((line for line in text.splitlines() if line.strip()), "")
+    if "$" in text:
+        text = _MATHS.sub(r"\1", text)
+    named = _last_named(text)
+    line = named or next((line for line in text.splitlines() if line.strip()), "")
+    is_asked = False
     if named is None and (yes_no := _YES_NO.match(line)):
-        return yes_no[1]
+        return yes_no[1], False
     if end := _SENTENCE_END.search(line):
-        line = line[: end.start()]
+        line, is_asked = line[: end.start()], end["end"] == "?"
     if explanation := _EXPLANATION.search(line):
         line = line[: explanation.start()]
-    return line
+    return line, is_asked
+
+
+def _last_named(text: str) -> str | None:
+    """What stands behind the last naming of a label, such as "Intent:"; a line may name it again."""
+    named = None
+    for found in _NAMED.finditer(text):
+        if not any(map(str.isalnum, found["label"])):
+            continue
+        named = found["label"]
+        for _ in range(_NAMED_AGAIN):
+            if (
+                not any(by in named for by in _NAMED_BY)
+                or (again := _NAMED.search(named)) is None
+                or not any(map(str.isalnum, again["label"]))
+            ):
+                break
+            named = again["label"]
+    return named
 
 
 def _from_json(text: str, key: str | None) -> str | None:
@@ -128,35 +184,67 @@ def _from_json(text: str, key: str | None) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _only_one_named(text: str, known: Sequence[str], labels: Sequence[str]) -> str:
-    """The one label that the text names and does not negate. Raises Unreadable where there is none, or more."""
-    words = _as_words(normalised(_MARKUP.sub(" ", text)))
-    written = f" {_NOT_WORD.sub(' ', text)} "
-    letters = {normalised(label): label for label in labels if len(label) == 1 and label.isalpha()}
-    named: list[str] = []
-    negated = False
-    for label in sorted(known, key=len, reverse=True):
-        place = _as_words(label)
-        if place not in words or (label in letters and f" {letters[label]} " not in written):
-            continue
-        if _NEGATION.search(words, max(0, words.index(place) - 60), words.index(place) + 1):
-            negated = True
-        else:
-            named.append(label)
-        words = words.replace(place, " | ")  # shorter labels inside it are not named
+def _one_of(labels: tuple[str, ...], text: str, found: str, *, is_asked: bool) -> str:
+    """The one of `labels` that the reply names. Raises Unreadable where there is none, or more than one."""
+    known = _known(labels)
+    label = _as_known(found, known)
+    if label is not None and not is_asked and not _NEGATES.match(found):
+        if len(text) > len(found) and _names_another(text, label, known):
+            raise Unreadable("several labels in the reply")
+        return label
+    all_named = _namings(text, known)
+    named = {as_known for naming in all_named if naming.is_asserted and (as_known := _as_known(naming.label, known))}
     if len(named) != 1:
-        none = "the only label in the reply is negated" if negated else "no known label in the reply"
+        none = "the only label in the reply is negated" if all_named else "no known label in the reply"
         raise Unreadable(f"{len(named)} labels in the reply" if named else none)
-    return named[0]
+    return named.pop()
 
 
-def _as_words(text: str) -> str:
-    return f" {_NOT_WORD.sub(' ', text)} "
+def _names_another(text: str, label: str, known: _Known) -> bool:
+    """Whether a line of the reply is another label, or the reply takes its label back and names another."""
+    for line in text.splitlines():
+        if 0 < len(line) <= known.longest + _DRESSING and _as_known(line, known) not in (None, label):
+            return True
+    folded = text.casefold()
+    if not any(word in folded for word in _RETRACTING) or not _RETRACTED.search(text):
+        return False
+    return any(naming.is_asserted and _as_known(naming.label, known) != label for naming in _namings(text, known))
+
+
+def _namings(text: str, known: _Known) -> list[Naming]:
+    """The namings of known labels in the text. Only the labels that it contains at all are looked for."""
+    searchable = _searchable(text)
+    normal = normalised(searchable)
+    return namings(searchable, tuple(label for label, name in known.normal if name in normal))
+
+
+def _as_known(written: str, known: _Known) -> str | None:
+    """The label that `written` is, or None."""
+    normal = normalised(written)
+    if normal in known.names:
+        return known.names[normal]
+    exact = unicode_form(written).strip(_AROUND_EXACT)
+    return exact if exact in known.exact else None
+
+
+def _searchable(text: str) -> str:
+    text = _MARKUP.sub(" ", text) if "<" in text else text
+    return _one_form(text)
+
+
+def _one_form(text: str) -> str:
+    return text if text.isascii() else unicode_form(text, "NFKC").translate(_SIGNS)
 
 
 @lru_cache(maxsize=64)
-def _known(labels: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(normalised(label) for label in labels))
+def _known(labels: tuple[str, ...]) -> _Known:
+    labels = tuple(dict.fromkeys(labels))
+    normal = [normalised(label) for label in labels]
+    count = Counter(normal)
+    names = {name: name for name in normal if count[name] == 1}
+    pairs = tuple(zip(labels, normal, strict=True))
+    exact = frozenset(unicode_form(label) for label, name in pairs if count[name] > 1)
+    return _Known(names, exact, pairs, max(map(len, labels)))
 
 
 SCORER = Scorer(read=read, agree=agree, options={"labels": list, "key": str})

@@ -82,6 +82,13 @@ def unicode_form(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
     return "".join(unicodedata.normalize(form, piece) for piece in _PIECE.findall(text))
 
 
+def caseless(text: str) -> str:
+    """`text` without case. ß stays, because Maße and Masse are two words."""
+    if text.isascii() or ("ß" not in text and "ẞ" not in text):
+        return text.casefold()
+    return "ß".join(part.casefold() for part in text.replace("ẞ", "ß").split("ß"))
+
+
 def text_of(reply: Reply) -> str:
     """The text of the reply. Raises Unreadable where it is empty."""
     if not reply.content or reply.content.isspace():

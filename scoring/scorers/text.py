@@ -18,7 +18,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from scoring.scorers.scorer import Options, Request, Scorer, text_of, unicode_form
+from scoring.scorers.scorer import Options, Request, Scorer, caseless, text_of, unicode_form
 from shadow.records import Reply
 
 Words: TypeAlias = tuple[str, ...]
@@ -30,7 +30,14 @@ _MAX_ORDERED: Final = 4_000
 # Thai, Lao, Burmese, Khmer; kana; Han with its extensions.
 _SPACELESS: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 #: In ASCII, so almost always, the standard library's expressions suffice and are faster.
-_ASCII_WORD: Final = re.compile(r"(?<![\w)])-?[0-9]+(?:[.,][0-9]+)+|(?<![\w)])-[0-9]+|[a-z0-9]+|[$+<=>^#%&@]")
+#: Every alternative begins with what it matches, which is much faster than a lookbehind.
+_ASCII_WORD: Final = re.compile(
+    r"[a-z][a-z0-9]*|[0-9]+(?:[.,][0-9]+)+|[0-9][a-z0-9]*|[$+<=>^#%&@]"
+    r"|-(?<![\w)]-)(?:[0-9]+(?:[.,][0-9]+)*|\.[0-9]+|(?=\$))|\.(?<![\w).]\.)[0-9]+"
+    # Negations, a path or alternative, a product.
+    r"|!(?:=|(?<![\w!?]!)(?=\w))|~(?<!~~)(?=\w)|[/\\](?<=\w[/\\])(?=\w)"
+    r"|\*(?:(?<=[\w)] \*)(?= [\w(])|(?<=[0-9]\*)\*?(?=[0-9]))"
+)
 #: Bullets, quotes, rules and tables of Markdown, at the beginning of a line.
 _LAYOUT: Final = re.compile(r"^[ \t]*(?:[+>*-](?=[ \t])|#{1,6}(?=[ \t])|[=+|:-]{3,}[ \t]*$)", re.MULTILINE)
 _GROUPED: Final = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
@@ -43,15 +50,32 @@ def _word() -> Any:
 
     return regex.compile(
         rf"[{_SPACELESS}]\p{{M}}*"
-        r"|(?<![\p{L}\p{N}\p{M})])[-−]?\p{Nd}+(?:[.,٫]\p{Nd}+)+|(?<![\p{L}\p{N}\p{M})])[-−]\p{Nd}+"
-        rf"|[[\p{{L}}\p{{N}}\p{{M}}]--[{_SPACELESS}]]+|[\p{{So}}\p{{Sc}}\p{{Sm}}^#%&@]\p{{M}}*|\p{{Sk}}(?<![`´^¨~])",
+        r"|(?<![\p{L}\p{N}\p{M})])\p{Nd}+(?:[.,٫]\p{Nd}+)+"
+        rf"|[[\p{{L}}\p{{N}}\p{{M}}]--[{_SPACELESS}]]+"
+        rf"|[\p{{So}}\p{{Sc}}\p{{Sm}}^#%&@§¶--[~]][\p{{M}}\U000e0020-\U000e007f]*|\p{{Sk}}(?<![`´^¨~])"
+        r"|-(?<![\p{L}\p{N}\p{M})]-)(?:\p{Nd}+(?:[.,٫]\p{Nd}+)*"
+        r"|\.\p{Nd}+|(?=\p{Sc}))|\.(?<![\p{L}\p{N}\p{M}).]\.)\p{Nd}+"
+        r"|!(?:=|(?<![\w!?]!)(?=\w))|~(?<!~~)(?=\w)|[/\\](?<=\w[/\\])(?=\w)"
+        r"|\*(?:(?<=[\w)] \*)(?= [\w(])|(?<=[0-9]\*)\*?(?=[0-9]))",
         flags=regex.VERSION1,
     )
 
 
+#: What is not seen: zero-width characters, soft hyphens, variation selectors, the Arabic elongation.
+_UNSEEN: Final = re.compile("[\u00ad\u0640\u200b\u2060\ufe0e\ufe0f\ufeff]")
+_WIDE: Final = re.compile("[\uff01-\uffef]+")
+_DASH_AS_MINUS: Final = re.compile(r"(?<![\w)])[–−](?=[\d.$€£])")
+
+
+def _one_form(text: str) -> str:
+    """The text in one Unicode form: composed, full-width and half-width forms as ordinary ones."""
+    text = _WIDE.sub(lambda found: unicode_form(found[0], "NFKC"), _UNSEEN.sub("", text))
+    return _DASH_AS_MINUS.sub("-", unicode_form(text)).replace("−", "-")
+
+
 def read(reply: Reply, _request: Request, _options: Options) -> Words:
-    text = _LAYOUT.sub("", text_of(reply).casefold())
-    words = _ASCII_WORD.findall(text) if text.isascii() else _word().findall(unicode_form(text).replace("−", "-"))
+    text = _LAYOUT.sub("", caseless(text_of(reply)))
+    words = _ASCII_WORD.findall(text) if text.isascii() else _word().findall(_one_form(text))
     # A text without words is split at white space instead.
     return tuple(_ungrouped(word) if "," in word else word for word in words) or tuple(text.split()) or ("",)
 

@@ -22,15 +22,23 @@ _POWER: Final = re.compile(r"\^\s{0,3}\{\s?([-+−]?\d{1,6})\s?\}")
 _TEXT: Final = re.compile(
     r"\\(?:text|mathrm|textbf|mathbf|operatorname|textit|mbox|mathit|textrm)\s{0,3}\{([^{}]{0,100})\}"
 )
+#: Fractions and roots of more than a number, innermost first.
+_OTHER_FRACTION: Final = re.compile(r"\\[dtc]?frac\s{0,3}\{([^{}]{1,80})\}\s{0,3}\{([^{}]{1,80})\}")
+_OTHER_ROOT: Final = re.compile(r"\\sqrt\s{0,3}\{([^{}]{1,80})\}")
+_OTHER_POWER: Final = re.compile(r"\^\s{0,3}\{([^{}]{1,40})\}")
+_OTHER_INDEX: Final = re.compile(r"_\s{0,3}\{([^{}]{1,40})\}")
+_DEEPEST: Final = 4
 _LAYOUT: Final = re.compile(
     r"\\(?:left|right|displaystyle|bigl?|bigr|Bigl?|Bigr|limits|,|!|;|:|quad|qquad|mathstrut)(?![A-Za-z])|\\ |~"
 )
 _SPACES: Final = re.compile(r" {2,}")
+_APART: Final = re.compile(r"(?<=[^\W\d_)]) +\^")
 _DEGREE: Final = re.compile(r"\^\s?\{?\s?\\circ\s?\}?|\\degree|\^°")
 _WORDS: Final = {
     r"\times": " × ", r"\cdot": " · ", r"\div": " ÷ ", r"\pm": " ± ", r"\pi": "π", r"\%": "%", r"\$": "$",
     r"\euro": "€", r"\pounds": "£", r"\approx": " ≈ ", r"\{": "{", r"\}": "}", r"\colon": ":", r"\ldots": "…",
-    r"\infty": "∞", r"\&": "&",
+    r"\infty": "∞", r"\&": "&", r"\neq": " ≠ ", r"\ne": " ≠ ", r"\lt": " < ", r"\gt": " > ", r"\geqslant": " ≥ ",
+    r"\leqslant": " ≤ ", r"\langle": "⟨", r"\rangle": "⟩", r"\lbrace": "{", r"\rbrace": "}", r"\sim": "~",
     r"\leq": " ≤ ", r"\geq": " ≥ ", r"\le": " ≤ ", r"\ge": " ≥ ",
 }  # fmt: skip
 _WORD: Final = re.compile("|".join(re.escape(word) + ("(?![A-Za-z])" if word[-1].isalpha() else "") for word in _WORDS))
@@ -51,8 +59,17 @@ def plain(text: str) -> str:
     text = _ROOT.sub(lambda found: f"{_INDEX.get(found[1] or '2', '?')}{found[2] or found[3]}", text)
     text = _DEGREE.sub("°", text)
     text = _POWER.sub(r"^\1", text)
+    for _ in range(_DEEPEST):
+        if "\\" not in text and "{" not in text:
+            break
+        before, text = text, _OTHER_ROOT.sub(r"√(\1)", text)
+        text = _OTHER_FRACTION.sub(r" ((\1)/(\2))", text)
+        text = _OTHER_INDEX.sub(r"_\1", _OTHER_POWER.sub(r"^(\1)", text))
+        if text == before:
+            break
     text = _LAYOUT.sub(" ", text)
-    return _SPACES.sub(" ", _WORD.sub(lambda found: _WORDS[found[0]], text))
+    text = _WORD.sub(lambda found: _WORDS[found[0]], text)
+    return _SPACES.sub(" ", _APART.sub("^", text))
 
 
 #: Roots as single characters. Any other root is not read.

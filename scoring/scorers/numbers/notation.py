@@ -8,22 +8,21 @@ Whole numbers are exact at any length. All others are floats, as exact as those 
 """
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from math import isfinite, pi
 from typing import Final, NamedTuple
 
-from scoring.scorers.numbers.quantity import Quantity
-from scoring.scorers.numbers.units import unit_of
+from scoring.scorers.numbers import dates
+from scoring.scorers.numbers.dates import MONTH
+from scoring.scorers.numbers.quantity import Kind, Quantity, several
+from scoring.scorers.numbers.units import SIMPLE_UNITS, UNIT_WORDS, Unit, currency, product, rate_at, unit_at
+from scoring.scorers.scorer import Unreadable
 
 #: Longest number that is read, in digits: a float's range, and no work that a long text could make.
 _MAX_DIGITS: Final = 308
 
 SPACE: Final = "[ \u00a0\u2009\u202f]"
-_MONTHS: Final = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-MONTH: Final = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
-)
 # The number of groups is bounded: no longer number is written, and no text can make the search quadratic.
 _MAGNITUDE: Final = (
     r"\d{1,3}(?:,\d{3}){1,12}(?!\d)(?:\.\d+)?"  # 1,234.5
@@ -40,55 +39,96 @@ VULGAR: Final = {
     "⅑": (1, 9), "⅒": (1, 10),
 }  # fmt: skip
 _VULGARS: Final = f"[{''.join(VULGAR)}]"
-_CURRENCIES: Final = {"$": "$", "€": "€", "£": "£", "¥": "¥", "₹": "₹", "₩": "₩", "US$": "$"}
-
+#: Signs and codes of currencies before a number.
+CURRENCY: Final = (
+    r"(?:(?<![A-Z])(?:US|CA|AU|HK|NZ|NT|MX|SG|A|C|R|S)?\$|[€£¥₹₩₽₺₫₱₿₴₦₪₡฿₸]|(?-i:\b(?:USD|EUR|GBP|JPY|CNY|INR|KRW|CHF"
+    r"|RUB|PLN|CZK|SEK|NOK|DKK|HUF|AUD|CAD|HKD|NZD|SGD|TWD|MXN|BRL|ZAR|AED|SAR|IDR|THB|VND|PHP|ILS|BTC|ETH|Kč|Rs\.?)))"
+)
 QUANTITY: Final = re.compile(
     rf"""
     (?P<date>(?<![\d./-])\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?![\d/-]|\.\d)
       |(?<![\d./-])\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{4}}(?![\d/-]|\.\d)
-      |(?<!\w)\d{{1,2}}(?:st|nd|rd|th)?\.?{SPACE}(?:of{SPACE})?{MONTH}(?:,?{SPACE}\d{{4}}\b)?
-      |(?<!\w){MONTH}{SPACE}\d{{1,2}}(?:st|nd|rd|th)?\b(?!{SPACE}?[:.]\d)(?:,?{SPACE}\d{{4}}\b)?
-      |(?<!\w){MONTH}{SPACE}\d{{4}}\b)
+      |(?<!\w)\d{{1,2}}(?:st|nd|rd|th|er|º|ª)?\.?(?:{SPACE}|-)(?:of{SPACE}|de{SPACE}|d['’])?{MONTH}
+         (?:(?:,?{SPACE}|-)(?:de{SPACE}|del{SPACE}|of{SPACE})?\d{{4}}\b)?
+      |(?=[^\W\d_])(?<!\w){MONTH}{SPACE}\d{{1,2}}(?:st|nd|rd|th)?\b(?!{SPACE}?[:.]\d)(?:,?{SPACE}\d{{4}}\b)?
+      |(?=[^\W\d_])(?<!\w){MONTH}{SPACE}\d{{4}}\b
+      |\d{{4}}[年년]{SPACE}?\d{{1,2}}[月월](?:{SPACE}?\d{{1,2}}[日일])?)
     |(?P<clock>(?<![\d:.])\d{{1,2}}:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?![\d:])(?:{SPACE}?[ap]\.?{SPACE}?m\b\.?)?
       |(?<![\d:.,])\d{{1,2}}{SPACE}?[ap]\.?m\b\.?)
     |(?P<ratio>(?<![\d:.,])\d{{1,15}}(?:\.\d{{1,9}})?(?:{SPACE}?:{SPACE}?\d{{1,15}}(?:\.\d{{1,9}})?){{1,4}}(?![\d:]))
-    |(?P<coded>(?<!\w)0(?:x[0-9a-f]{{1,64}}|b[01]{{1,256}}|o[0-7]{{1,100}})\b)
+    |(?P<coded>(?<!\w)0(?:x[0-9a-f]{{1,64}}|b[01]{{1,256}}|o[0-7]{{1,100}})\b(?!\.\d))
     |(?P<quarter>(?<!\w)Q[1-4][ ,']{{0,2}}\d{{4}}\b)
     |(?P<feet>(?<![\w.,])\d{{1,3}})['′’]{SPACE}?(?P<inches>\d{{1,2}}(?:\.\d{{1,4}})?)(?:["″”]|'')
     |(?P<version>(?<![\d.])(?:v\.?)?(?!\d{{1,3}}(?:\.\d{{3}})+(?![\d.]))\d{{1,5}}(?:\.\d{{1,5}}){{2,5}}(?![\d,]|\.\d))
     |(?P<sign>(?<![\w)\]%½])(?<![\d)\]%]{SPACE})[-−–+](?:{SPACE}(?=[$€£¥₹₩]))?|\b(?:minus|negative){SPACE})?
-     (?:(?P<currency>US\$|[$€£¥₹₩]){SPACE}?(?P<sign2>[-−])?)?(?<!\w)(?<!\d\.)
+     (?:(?P<currency>{CURRENCY}){SPACE}?(?P<sign2>[-−])?)?(?<!\w)(?<!\d\.)
      (?:(?:(?P<coefficient>\d{{1,15}}){SPACE}?)?(?P<root>[√∛∜]){SPACE}?\(?(?P<radicand>\d{{1,15}}(?:\.\d{{1,15}})?)\)?
-      |(?:(?P<whole>\d{{1,15}}){SPACE})?(?P<over>\d{{1,30}})[/⁄](?P<under>\d{{1,30}})(?![\d/]|[.,]\d)
+      |(?:(?P<whole>\d{{1,15}}){SPACE}(?:and{SPACE}(?=\d/\d))?)?(?P<over>\d{{1,30}})[/⁄](?P<under>\d{{1,30}})(?![\d/]|[.,]\d)
       |(?:(?P<units>\d{{1,15}}){SPACE}?)?(?P<vulgar>{_VULGARS})
-      |(?P<magnitude>{_MAGNITUDE})(?P<exponent>e[-+−]?\d{{1,4}}(?!\w))?
+      |(?P<magnitude>{_MAGNITUDE})(?P<exponent>e[-+−]?\d{{1,4}}(?!\w|\.\d))?
       |(?P<constant>π))
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 #: Behind a number: times a power of ten, a power, π, and words of magnitude.
 _SUPERSCRIPTS: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
-_RAISED: Final = r"(?:\^|\*\*)\(?(?P<{0}>[-−+]?\d{{1,5}})\)?|(?P<{1}>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,5}})"
-_TEN: Final = re.compile(rf"{SPACE}?[×x*·✕⋅]{SPACE}?10(?:{_RAISED.format('up', 'high')})")
-_POWER: Final = re.compile(_RAISED.format("up", "high"))
+_RAISED: Final = r"(?:\^|\*\*)[ ]?\(?(?P<{0}>[-−+]?\d{{1,5}})\)?|(?P<{1}>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,5}})"
+_TEN: Final = re.compile(rf"{SPACE}?[×x*·✕⋅]{SPACE}?10{SPACE}?(?:{_RAISED.format('up', 'high')})(?![\d^.]\d|\^)")
+_POWER: Final = re.compile(rf"{SPACE}?(?:{_RAISED.format('up', 'high')})(?!\.?\d|\^)")
 _PI: Final = re.compile(rf"{SPACE}?(?:[×*·]{SPACE}?)?π")
 #: Words of magnitude, by their factor.
-_WORDS_OF: Final = {
-    12: "dozen dozens", 20: "score", 100: "hundred",
-    10**3: "k thousand thousands tausend mille mil", 10**5: "lakh lakhs",
-    10**6: "m mm mn mio million millions millionen millones millón", 10**7: "crore crores",
-    10**9: "b bn billion billions mrd milliarde milliarden milliard milliards", 10**12: "t tn trn trillion trillions",
+_WORDS_OF: Final[Mapping[int | Fraction, str]] = {
+    Fraction(1, 10): "tenth tenths",
+    Fraction(1, 100): "hundredth hundredths",
+    Fraction(1, 1000): "thousandth thousandths",
+    Fraction(1, 1000000): "millionth millionths",
+    Fraction(1, 1000000000): "billionth billionths",
+    12: "dozen dozens dutzend",
+    100: "hundred hundert सौ",
+    10**3: "k thousand thousands tausend mille mil mila duizend tusen tusind tysiąc tysiące tysięcy tys bin "
+    "тысяча тысячи тысяч тыс ألف آلاف हज़ार हजार ribu nghìn ngàn tuhat tuhatta χιλιάδες",
+    10**5: "lakh lakhs lac lacs लाख",
+    10**6: "m mm mn mln mio million millions millionen millones millón milhão milhões milione milioni miljoen "
+    "miljoonaa miljoner milyon milion miliony milionów млн миллион миллиона миллионов مليون ملايين juta "
+    "triệu εκατομμύρια",
+    10**7: "crore crores करोड़ करोड़",
+    10**9: "b bn bln billion billions mrd mld milliarde milliarden milliard milliards miliardo miliardi "
+    "miljard miljarder milyar miliard miliardy miliardów bilhão bilhões млрд миллиард миллиарда "
+    "миллиардов مليار miliar tỷ",
+    10**12: "t tn trn trillion trillions trilhão trilhões триллион triliun",
+    10**15: "quadrillion quadrillions",
+    10**18: "quintillion quintillions",
 }  # fmt: skip
-_SCALES: Final = {word: factor for factor, words in _WORDS_OF.items() for word in words.split()}
-_SCALE: Final = re.compile(rf"(?P<gap>{SPACE}|-)?(?P<word>[^\W\d_]{{1,10}})\.?(?![\w/²³^])")
+_SCALES: Final[Mapping[str, Fraction]] = {
+    word: Fraction(factor) for factor, words in _WORDS_OF.items() for word in words.split()
+}
+_SCALE: Final = re.compile(
+    rf"(?P<gap>{SPACE}|-)?(?P<word>(?:[^\W\d_][़\u093c\u0902\u093e-\u094d]*){{1,12}})\.?(?![\w/²³^])"
+)
+#: The same in scripts that write them directly behind the number.
+_CJK_SCALES: Final = {
+    "万": 10**4,
+    "萬": 10**4,
+    "만": 10**4,
+    "亿": 10**8,
+    "億": 10**8,
+    "억": 10**8,
+    "千": 1000,
+    "천": 1000,
+    "百": 100,
+    "兆": 10**12,
+    "조": 10**12,
+}
+_HALF: Final = re.compile(r"[ ](?:and[ ](?:a|one)[ ]half|et[ ]demie?|y[ ]media?|e[ ]mezz[ao])\b", re.IGNORECASE)
 #: First characters of what a number may be raised or multiplied by, and of the units that are no words.
 _RAISES: Final = "×x*·✕⋅^⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺π"
-_SIGNS: Final = "°%‰$€£¥₹₩¢-"
+_SIGNS: Final = "°%‰$€£¥₹₩₽₺₫₱₿¢Ω℃℉/'\"″′-"
 #: Single letters are magnitudes only directly behind the digits: 5 m is a length, $5m and 5M are millions.
 _LETTERS: Final = frozenset("KMBT")
-_UNIT: Final = re.compile(
-    rf"(?P<gap>{SPACE}|-)?(?P<word>°?[^\W\d_]{{1,14}}(?:/[^\W\d_]{{1,4}})?(?:[²³]|\^[23](?!\d))?|[%‰$€£¥₹₩¢])"
-)
+_YEAR_DIGITS: Final = 4
+_INCH: Final = Unit("inch", (("length", 1),), Fraction("0.0254"))
+_FEET: Final = Unit("ft", (("length", 1),), Fraction("0.3048"))
+_BEFORE_CHRIST: Final = re.compile(r"[ ](?:BCE?\b|B\.C\.(?:E\.)?|v\.[ ]?Chr\.|av\.[ ]?J\.-C\.|a\.[ ]?C\.)")
 #: In parentheses, no decimal number: (3,77).
 _PAIR: Final = re.compile(r"\d{1,15},(?:\d{1,2}|\d{4,15})")
 
@@ -101,12 +141,68 @@ class Found(NamedTuple):
     end: int
 
 
+#: A number between two words, or at the end: read without the general search.
+_PLAIN: Final = re.compile(
+    r"(?P<whole>[1-9]\d{0,2}(?:,\d{3}){1,3}|[1-9]\d{0,14}|0)(?P<decimals>\.\d{1,6})?"
+    r"(?: (?P<word>[a-z]{3,20}|(?:to(?= [b-su-z][a-z])|on|of|so"
+    r"|as))(?=(?P<rest> [a-z]{3}|[.!?]?\s*\Z)|[ .!?])|(?=\.?\s*\Z))"
+)
+_PLAIN_LENGTH: Final = 24
+#: Words beside a number that the general search reads with it.
+READ_BESIDE: Final = frozenset(
+    {*UNIT_WORDS, *_SCALES, *dates.MONTH_NAMES, "minus", "negative", "and", "out", "per", "por", "pour", "each",
+     "every", "square", "cubic", "basis", "between", "quadrat", "kubik", "half"}
+)  # fmt: skip
+#: Units that are read without the general search, and words behind them that it has to see, cut to three letters.
+_UNIT_OF: Final = {word: unit for word, unit in SIMPLE_UNITS.items() if word not in _SCALES}
+_BEHIND_UNIT: Final = frozenset({" per", " eac", " eve", " and", " squ", " cub", " cel", " fah", " cen"})
+_DOLLARS: Final = currency("$")
+
+
+def word_before(text: str, at: int) -> str | None:
+    """The word in small ASCII letters, or the equals sign, that stands with a space before that place."""
+    if text[at - 1 : at] != " ":
+        return None
+    word = text[max(0, at - _PLAIN_LENGTH) : at - 1].rpartition(" ")[2]
+    return word if word == "=" or (len(word) > 1 and word.isascii() and word.isalpha() and word.islower()) else None
+
+
+def plain(text: str, at: int) -> Found | None:
+    """The whole number at that place if no neighbour can belong to it; None where the general search has to decide."""
+    number = _PLAIN.match(text, at)
+    if number is None:
+        return None
+    is_money = text[at - 1 : at] == "$"
+    before = word_before(text, at - is_money)
+    if before is None or before in READ_BESIDE:
+        return None
+    unit, word, end = _DOLLARS if is_money else None, number["word"], number.end()
+    if word is not None:
+        end = number.start("word") - 1
+        if word in READ_BESIDE:
+            unit = (
+                None
+                if is_money or number["rest"] is None or text[number.end() : number.end() + 4] in _BEHIND_UNIT
+                else _UNIT_OF.get(word)
+            )
+            if unit is None:
+                return None
+            end = number.end()
+    whole = int(number["whole"].replace(",", ""))
+    value = (
+        whole if number["decimals"] is None else _number(float(number["whole"].replace(",", "") + number["decimals"]))
+    )
+    return Found(Quantity("number", (value,), unit), at - is_money, end)
+
+
 def read(text: str, match: re.Match[str]) -> Found | None:
     start, end = match.span()
     if (date := match["date"]) is not None:
-        return _date(date, start, end)
+        return Found(dates.date(date), start, end)
     if (clock := match["clock"]) is not None:
-        return Found(_clock(clock), start, end)
+        if zone := dates.zone_at(text, end):
+            return Found(dates.clock(clock)._replace(unit=zone[0]), start, zone[1])
+        return Found(dates.clock(clock), start, end)
     if (ratio := match["ratio"]) is not None:
         return Found(Quantity("ratio", tuple(_number(float(part)) for part in ratio.split(":"))), start, end)
     if (coded := match["coded"]) is not None:
@@ -116,14 +212,15 @@ def read(text: str, match: re.Match[str]) -> Found | None:
     if (quarter := match["quarter"]) is not None:
         return Found(Quantity("date", (int(quarter[-4:]), int(quarter[1]))), start, end)
     if (feet := match["feet"]) is not None:
-        return Found(Quantity("number", (_number(12 * int(feet) + float(match["inches"])),), "inch"), start, end)
+        return Found(Quantity("number", (_number(12 * int(feet) + float(match["inches"])),), _INCH), start, end)
     if (
         _PAIR.fullmatch(match["magnitude"] or "")
         and text[start - 1 : start] == "("
         and text[end : end + 1] == ")"
         and start
     ):
-        return Found(Quantity("tuple", tuple(map(int, match["magnitude"].split(",")))), start, end)
+        parts = tuple(Quantity("number", (int(part),)) for part in match["magnitude"].split(","))
+        return Found(several("tuple", parts, brackets="()"), start - 1, end + 1)
     return _scaled(text, match)
 
 
@@ -133,7 +230,7 @@ def _scaled(text: str, match: re.Match[str]) -> Found | None:
     if value is None:
         return None
     end = match.end()
-    currency = match["currency"]
+    currency_of = currency(match["currency"]) if match["currency"] else None
     behind = text[end : end + 2].lstrip()[:1]
     if behind in _RAISES and behind:
         if power := _TEN.match(text, end):
@@ -149,28 +246,83 @@ def _scaled(text: str, match: re.Match[str]) -> Found | None:
         if times_pi := _PI.match(text, end):
             value, end = value * Fraction(pi), times_pi.end()
         behind = text[end : end + 2].lstrip()[:1]
-    if (behind.isalpha() or behind == "-") and (scale := _SCALE.match(text, end)):
-        word, adjacent = scale["word"], not scale["gap"]
-        factor = _SCALES.get(word.casefold())
-        letter = len(word) <= 1 or word.casefold() == "mm"
-        if factor and (not letter or (adjacent and (word in _LETTERS or word == "k" or currency))):
-            value, end = value * factor, scale.end("word")
-            behind = text[end : end + 2].lstrip()[:1]
-    unit = _CURRENCIES.get((currency or "").upper())
-    if (behind.isalpha() or (behind in _SIGNS and behind)) and (named := _UNIT.match(text, end)):
-        symbol = named["word"].replace("^2", "²").replace("^3", "³")
-        rest = text[named.end() : named.end() + 2]
-        adjacent = not named["gap"]
-        found_unit = unit_of(symbol, is_last=adjacent or not rest.strip(" .,;!?)]}*$\n"))
-        if found_unit and not (symbol in _CURRENCIES and text[named.end() : named.end() + 1].isdigit()):
-            unit, end = unit or found_unit, named.end()
+    if behind in _CJK_SCALES and behind:
+        while (factor := _CJK_SCALES.get(text[end : end + 1])) is not None:
+            value, end = value * factor, end + 1
+        behind = text[end : end + 2].lstrip()[:1]
+    elif behind.isalpha() or behind == "-":
+        value, end = _magnified(text, value, end, is_money=currency_of is not None)
+        behind = text[end : end + 2].lstrip()[:1]
+    unit = currency_of
+    if (behind.isalpha() or (behind in _SIGNS and behind)) and (found := _unit_behind(text, end, unit, match)):
+        unit, end = found
     negative = (match["sign"] or "").strip().casefold() in ("-", "−", "–", "minus", "negative") or bool(match["sign2"])
     start = match.start()
     if _is_accounting(text, match, start, end):
         negative, start, end = True, start - 1, end + 1
     if (result := plain_number(-value if negative else value)) is None:
         return None
-    return Found(Quantity("number", (result,), unit), start, end)
+    kind: Kind = "number"
+    if unit is None and (written := match["magnitude"] or "")[:1] == "0" and len(written) > 1 and written.isdecimal():
+        return Found(Quantity("code", (result, len(written)), unit), start, end)  # 007
+    if unit is None and (era := _BEFORE_CHRIST.match(text, end)):
+        kind, end = "year BC", era.end()
+    return Found(Quantity(kind, (result,), unit), start, end)
+
+
+def _magnified(text: str, value: Fraction | int, end: int, *, is_money: bool) -> tuple[Fraction | int, int]:
+    """`value` with the words of magnitude behind it, several of them multiplied, and where they end."""
+    while scale := _SCALE.match(text, end):
+        word, adjacent = scale["word"], not scale["gap"]
+        factor = _SCALES.get(word.casefold())
+        letter = len(word) <= 1 or word.casefold() == "mm"
+        if not factor or (letter and not ((adjacent and (word in _LETTERS or word == "k")) or is_money)):
+            break
+        value, end = value * factor, scale.end("word")
+        if half := _HALF.match(text, end):
+            value, end = value + factor / 2, half.end()
+        if letter:
+            break
+    else:
+        return value, end
+    if half := _HALF.match(text, end):
+        value, end = value + Fraction(1, 2), half.end()
+        return _magnified(text, value, end, is_money=is_money) if text[end : end + 2].strip() else (value, end)
+    return value, end
+
+
+def _unit_behind(text: str, end: int, money: Unit | None, match: re.Match[str]) -> tuple[Unit | None, int] | None:
+    """The unit behind a number, and where it ends. An amount of money has its unit; a rate may follow."""
+    symbol = text[end : end + 1]
+    if symbol in "'\"″′" and symbol:  # feet and inches, unless they close a quotation
+        opened = text[match.start() - 1 : match.start()] if match.start() else ""
+        if text[end + 1 : end + 2].isalnum() or opened in ("'", '"') or money or text.count(symbol, 0, end) % 2:
+            return None
+        return (_FEET if symbol in "'′" else _INCH), end + 1
+    found = None
+    if money is None or text[end : end + 1] in " -/":
+        found = unit_at(text, end) if text[end : end + 1] != "/" else None
+        if found and found[0].name in "$€£¥₹₩" and text[found[1] : found[1] + 1].isdigit():
+            found = None
+    if found and found[0].name == "s" and symbol == "s" and len(match["magnitude"] or "") == _YEAR_DIGITS:
+        raise Unreadable("a decade is not read")
+    unit, at = (money, end) if money else found or (None, end)
+    if (
+        money
+        and found
+        and (code := found[0])
+        and code.dimension
+        and code.dimension[0][0] in (*money.dimension[0], "USD", "CAD", "AUD", "HKD")
+    ):
+        unit, at = (code, found[1]) if money.name == "$" else (money, found[1])
+    if (
+        (unit is None or unit.dimension)
+        and (rate := rate_at(text, at))
+        and (unit is None or unit.dimension[0][0].isupper())
+    ):
+        per, at = rate
+        unit = product(unit, per) if unit else per
+    return (unit, at) if at > end else None
 
 
 def _core(match: re.Match[str]) -> Fraction | int | None:
@@ -219,35 +371,6 @@ def _is_accounting(text: str, match: re.Match[str], start: int, end: int) -> boo
         return False
     written = match["magnitude"] or ""
     return bool((match["currency"] or "," in written or "." in written) and not re.search(r"\d", text[: start - 1]))
-
-
-def _date(text: str, start: int, end: int) -> Found | None:
-    digits = [int(each) for each in re.findall(r"\d+", text)]
-    if month := re.search(MONTH, text, re.IGNORECASE):
-        number = _MONTHS.index(month[0][:3].casefold()) + 1
-        year = next((each for each in digits if each > 31), 0)
-        day = next((each for each in digits if each <= 31), 0)
-        return Found(Quantity("date", (year, number, day)), start, end)
-    if digits[0] > 31:
-        year, number, day = digits
-    elif digits[0] > 12:
-        day, number, year = digits
-    elif digits[1] > 12:
-        number, day, year = digits
-    else:  # 05/01/2024 is in May for some and in January for others: compared as it is written
-        return Found(Quantity("date", (digits[2], digits[0], digits[1], 0)), start, end)
-    if not (1 <= number <= 12 and 1 <= day <= 31):
-        return Found(Quantity("version", tuple(digits)), start, end)
-    return Found(Quantity("date", (year, number, day)), start, end)
-
-
-def _clock(text: str) -> Quantity:
-    parts = [int(float(each)) for each in re.findall(r"\d+(?:\.\d+)?", text)]
-    meridiem = re.search(r"[ap](?=\.?\s?m)", text, re.IGNORECASE)
-    hours = parts[0]
-    if meridiem and hours <= 12:
-        hours = hours % 12 + (12 if meridiem[0].casefold() == "p" else 0)
-    return Quantity("clock", (hours, *parts[1:]) if len(parts) > 1 else (hours, 0))
 
 
 _GROUPS: Final = re.compile(r"[ \u00a0\u2009\u202f'’_]")
