@@ -4,7 +4,8 @@ Agreement is the share of equal fields among all fields of either side. A field 
 leaf of the document, named by its JSON path (`$.items[0].price`; a name with a dot or a bracket
 in it is quoted, `$["net.price"]`); a missing one is a disagreement about that field. Strings are
 equal without case, in any Unicode form and with white space folded; a number equals the same number written as a
-string. Whole numbers are equal only if they are the same, at any length. `null` and a missing field are the same; in a list, `null` is an item.
+string. Whole numbers are equal only if they are the same, at any length.
+`null` and a missing field are the same; in a list, `null` is an item.
 
 The schema is option `schema`, else the one in the request (`response_format` or
 `text.format`). A reply that is not JSON, or does not fit the schema, is malformed, because

@@ -10,7 +10,7 @@ import msgspec
 
 from scoring.scorers.scorer import Unreadable
 
-_FENCE: Final = re.compile(r"(?P<fence>`{3,}|~{3,})[a-zA-Z0-9]{0,10}[ \t\r]*\n")
+_FENCE: Final = re.compile(r"(?<![`~])(?P<fence>`{3,6}|~{3,6})[a-zA-Z0-9]{0,10}[ \t\r]*\n")
 #: Where a document may begin: an object with a name or nothing in it, or a list.
 _START: Final = re.compile(r"\{\s{0,200}[\"}]|\[")
 #: Numbers that 64 bits may not hold exactly.
