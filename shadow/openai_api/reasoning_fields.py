@@ -18,6 +18,7 @@ from typing import Any, Final
 FIELDS: Final = (
     "reasoning_content", "reasoning", "reasoning_text", "thinking", "reasoning_details", "thinking_blocks",
 )  # fmt: skip
+_FIELDS: Final = frozenset(FIELDS)
 #: Types of parts of `content` that hold reasoning.
 PARTS: Final = ("thinking", "reasoning", "reasoning_content", "thought")
 #: Keys of an object that hold its text.
@@ -28,9 +29,10 @@ _MAX_DEPTH: Final = 4
 
 def of_message(message: Mapping[str, Any]) -> str | None:
     """The reasoning in a chat answer's message or delta."""
-    for name in FIELDS:
-        if name in message and (text := _text(message[name])):
-            return text
+    if not _FIELDS.isdisjoint(message):
+        for name in FIELDS:
+            if text := _text(message.get(name)):
+                return text
     content = message.get("content")
     if not isinstance(content, list):
         return None
