@@ -29,6 +29,9 @@ _MODALITIES: Final[Mapping[str, Modality]] = {
     **dict.fromkeys(("file", "input_file", "file_url", "document"), "file"),
 }
 
+#: Keys of a message that is more than its text.
+_NO_TEXT_ALONE: Final = frozenset({"type", "audio", "tool_calls", "function_call", "tool_call_id"})
+
 #: Parts of a request whose text becomes a part of the prompt.
 _PROMPT: Final = ("messages", "input", "instructions", "tools", "functions", "response_format", "text")
 #: Keys of values that are no text of the prompt: addresses, and files in base64.
@@ -62,7 +65,7 @@ class Needs(NamedTuple):
     builtin_tool  the first tool that the server runs, by its name; None: there is none
     modalities    what else than text it holds, in the order of its parts
     audio_output  whether a spoken answer is asked for
-    tools         whether it offers tools that the application runs
+    tools         whether it offers tools that the application runs, or holds calls of such tools
     logprobs      whether it asks for log-probabilities
     remote_media  whether it refers to an image or a file by its address
     redacted_media  whether such an address is not the one that was sent, because a part of it was private
@@ -89,7 +92,7 @@ def needs_of(request: Mapping[str, Any]) -> Needs:
         builtin_tool=next(_builtin_tools(request, tools), None),
         modalities=tuple(modalities),
         audio_output="audio" in _strings(request.get("modalities")),
-        tools=any(map(_is_own, tools)) or bool(request.get("functions")),
+        tools=any(map(_is_own, tools)) or bool(request.get("functions")) or any(map(_is_about_a_call, parts)),
         logprobs=bool(request.get("logprobs") or request.get("top_logprobs"))
         or "message.output_text.logprobs" in _strings(request.get("include")),
         remote_media=bool(addresses),
@@ -141,6 +144,13 @@ def _is_own(tool: Mapping[str, Any]) -> bool:
     return kind in _OWN_TOOLS if kind is not None else "function" in tool or "name" in tool or not tool
 
 
+def _is_about_a_call(part: Mapping[str, Any]) -> bool:
+    """Whether this message or item is a call of a tool that the application runs, or its result."""
+    return part.get("type") in _OWN_CALLS or any(
+        part.get(key) for key in ("tool_calls", "function_call", "tool_call_id")
+    )
+
+
 def _parts(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The messages or items of a request, and the parts of their contents and of the results of tools.
 
@@ -149,7 +159,7 @@ def _parts(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for name in ("messages", "input"):
         for message in _dicts(request.get(name)):
             content = message.get("content")
-            if type(content) is str and "type" not in message and "audio" not in message:
+            if type(content) is str and _NO_TEXT_ALONE.isdisjoint(message):
                 continue
             yield message
             yield from _dicts(content)

@@ -155,7 +155,19 @@ def test_an_api_that_the_endpoint_does_not_declare_is_not_asked():
     assert reason({"messages": []}, apis=["responses"]) == "api_unsupported"
 
 
-@pytest.mark.parametrize("request_body", [{"messages": [], "tools": [FUNCTION]}, {"messages": [], "functions": [{}]}])
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {"messages": [], "tools": [FUNCTION]},
+        {"messages": [], "functions": [{}]},
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": [CALL]}]},
+        {"messages": [{"role": "tool", "content": "7", "tool_call_id": "c1"}]},
+        {"input": [{"type": "function_call_output", "call_id": "c1", "output": "7"}]},
+    ],
+)
 def test_a_request_with_tools_is_not_asked_of_a_model_without(request_body: dict[str, Any]):
     assert reason(request_body, tools=False) == "tools_unsupported"
     assert reason(request_body, tools=True) is None
