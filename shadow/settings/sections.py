@@ -52,14 +52,13 @@ class ModelSettings(Section):
     retries: int = Field(2, ge=0, description="Maximum number of retries after 429, 5xx or a broken connection.")
     simulated: bool = Field(False, description="A simulated model; labelled so wherever it appears.")
     apis: tuple[Api, ...] | None = Field(
-        None, min_length=1, description="APIs that it has: `chat`, `responses`; unknown if left out."
+        None, description="APIs that it has: `chat`, `responses`; unknown if left out."
     )
     context_tokens: int | None = Field(
         None, ge=1, description="Length of its context in tokens, prompt and reply together; unknown if left out."
     )
     modalities: tuple[Modality, ...] | None = Field(
         None,
-        min_length=1,
         description="What it can read: `text`, `image`, `audio`, `video`, `file`; unknown if left out.",
     )
     tools: bool | None = Field(None, description="Whether it can call tools; unknown if left out.")
@@ -93,6 +92,13 @@ class ModelSettings(Section):
             raise ValueError(
                 "is not the name of an environment variable; name the variable that holds the key, never the key"
             )
+        return value
+
+    @field_validator("apis", "modalities")
+    @classmethod
+    def _is_not_empty(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value == ():
+            raise ValueError("is empty, so that nothing would be asked; name at least one, or leave it out")
         return value
 
     def api_key(self) -> str | None:

@@ -89,7 +89,16 @@ def test_a_message_above_the_limit_is_truncated_and_flagged(make, broker, topics
     offer(publisher, "big", text="x" * 100_000)
     assert settled(publisher)["mirrored"] == 1
     (only,), _ = arrived(broker, topics.exchanges)
-    assert only.truncated
+    assert (only.truncated, only.cut) == (True, ("request",))
+
+
+def test_a_message_above_the_limit_that_compresses_well_stays_whole(make, broker, topics):
+    publisher = make(max_message_bytes=5_000)
+    offer(publisher, "big", text="and so on " * 3_000)
+    assert settled(publisher)["mirrored"] == 1
+    (only,), _ = arrived(broker, topics.exchanges)
+    assert not only.truncated
+    assert "and so on " * 3_000 in str(only.request)
 
 
 def test_every_reason_to_drop_is_counted(make):

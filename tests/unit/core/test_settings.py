@@ -93,6 +93,9 @@ def test_an_unknown_name_is_reported_whatever_else_is_wrong(tmp_path, monkeypatc
     ]
 
 
+CAPABLE = '[models.x]\nbase_url = "http://x/v1"\n'
+
+
 @pytest.mark.parametrize(
     ("text", "key", "what", "fix"),
     [
@@ -104,6 +107,17 @@ def test_an_unknown_name_is_reported_whatever_else_is_wrong(tmp_path, monkeypatc
         ('[models.x]\nbase_url = "http://x:y/"', "models.x.base_url", "is not a valid address", "write it as in"),
         ('[models.x]\nbase_url = "http://x /v1"', "models.x.base_url", "is not a valid address", "write it as"),
         ('[models.x]\nbase_url = "http://x/?a=b"', "models.x.base_url", "must not have a query or fragment", "remove"),
+        (CAPABLE + "apis = []", "models.x.apis", "is empty, so that nothing would be asked", "name at least one"),
+        (CAPABLE + 'apis = ["chats"]', "models.x.apis", "entry 1 unknown value", "did you mean chat?"),
+        (CAPABLE + 'modalities = "text"', "models.x.modalities", "is a string", "must be a list of strings"),
+        (CAPABLE + 'modalities = ["text", "pdf"]', "models.x.modalities", "entry 2 unknown value", "must be one of"),
+        (
+            CAPABLE + "context_tokens = 0",
+            "models.x.context_tokens",
+            "is out of range",
+            "must be an integer of at least 1",
+        ),
+        (CAPABLE + 'tools = "perhaps"', "models.x.tools", "is a string", "must be true or false"),
         ("[kafka]\npartitions = 1.5", "kafka.partitions", "is a number", "must be an integer of at least 1"),
         ('[kafka]\npartitions = "x"', "kafka.partitions", "is a string", "must be an integer of at least 1"),
         ("[kafka]\npartitions = 0", "kafka.partitions", "is out of range", "must be an integer of at least 1"),
