@@ -6,10 +6,13 @@ from typing import Any, Final
 import msgspec
 
 from shadow.errors import ConfigError
+from shadow.openai_api.json_text import without_halves
 from shadow.policy import identify
 from shadow.records import Api, Role
 from shadow.settings import ModelSettings, Settings, TaskSettings
 
+#: Larger bodies with half a character are not read: that would hold up other requests.
+_MAX_MENDED_BYTES: Final = 2**20
 #: Why a request is not mirrored, for the metrics.
 BAD_JSON: Final = "bad_json"
 NO_TASK: Final = "no_task"
@@ -92,10 +95,17 @@ class Router:
         A body that is not a JSON object goes out unchanged: the endpoint explains what is wrong
         with it.
         """
+        readable = body
         try:
             head = _read_head(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return Route(target=self.route_unread(own_headers), body=body, unmirrored=BAD_JSON)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            # Half an emoji, where an application in JavaScript cut a text. Servers accept it, msgspec does not.
+            is_half = any(word in str(error) for word in ("surrogate", "escape"))
+            readable = without_halves(body) if is_half and len(body) <= _MAX_MENDED_BYTES else b""
+            try:
+                head = _read_head(readable)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                return Route(target=self.route_unread(own_headers), body=body, unmirrored=BAD_JSON)
         fields = {"model": head.model, "metadata": head.metadata, "user": head.user}
         name = identify.task_of(self._settings, fields, own_headers)
         task = self._settings.tasks.get(name) if name else None
@@ -103,12 +113,12 @@ class Router:
             target = self._targets.get(head.model) if isinstance(head.model, str) else None
             target = target or self._default
             reason = NO_TASK if name is None else UNKNOWN_TASK
-            return Route(target=target, body=self._renamed(body, head.model, target), unmirrored=reason)
+            return Route(target=target, body=self._renamed(body, readable, head.model, target), unmirrored=reason)
         arm, served_by = _arm(task)
         target = self._targets[served_by]
         return Route(
             target=target,
-            body=self._renamed(body, head.model, target),
+            body=self._renamed(body, readable, head.model, target),
             task=name,
             arm=arm,
             unit=identify.unit_of(fields, own_headers),
@@ -116,14 +126,15 @@ class Router:
             unmirrored=BACKGROUND if api == "responses" and head.background else None,
         )
 
-    def _renamed(self, body: bytes, model: object, target: Target) -> bytes:
+    def _renamed(self, body: bytes, readable: bytes, model: object, target: Target) -> bytes:
         """`body` with the endpoint's own model name where the client used one of our names.
 
-        Every other value keeps its bytes; a body that names a real model stays as it is.
+        Every other value keeps its bytes in `readable`, which is `body` itself unless that holds half a character; a
+        body that names a real model stays as it is.
         """
         if not isinstance(model, str) or model not in self._our_names or model == target.sent_name:
             return body
-        fields = _read_fields(body)
+        fields = _read_fields(readable)
         fields["model"] = msgspec.Raw(msgspec.json.encode(target.sent_name))
         return msgspec.json.encode(fields)
 

@@ -7,12 +7,18 @@ two chunks of a stream.
 
 import json
 import math
+import re
 from typing import Any, Final
 
 import msgspec
 
 #: What `decode` raises.
 DECODE_ERRORS: Final = (ValueError, RecursionError)
+#: The escape of a half that is alone, after any number of escaped backslashes.
+_HALF: Final = re.compile(
+    rb"(?<!\\)((?:\\\\)*)\\u"
+    rb"(?:[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u)[dD][c-fC-F][0-9a-fA-F]{2})"
+)
 #: Longer numbers are neither counts nor indexes.
 _MAX_DIGITS: Final = 18
 
@@ -23,6 +29,11 @@ def decode(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return json.loads(data)
+
+
+def without_halves(data: bytes) -> bytes:
+    """A JSON text with U+FFFD in place of each half of a surrogate pair that is alone, as JavaScript escapes it."""
+    return _HALF.sub(rb"\1\\ufffd", data)
 
 
 def repaired(data: bytes) -> bytes:

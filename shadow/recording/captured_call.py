@@ -17,7 +17,7 @@ from shadow import prices
 from shadow.errors import DroppedError
 from shadow.openai_api import content_encoding, error_bodies, replies, stream_reader
 from shadow.openai_api.content_encoding import Piece, UnknownEncodingError
-from shadow.openai_api.json_text import DECODE_ERRORS, decode
+from shadow.openai_api.json_text import DECODE_ERRORS, decode, repaired
 from shadow.policy import identify
 from shadow.recording.credentials import without_credentials
 from shadow.records import Api, Exchange, Failure, Part, Reply, Role
@@ -130,7 +130,10 @@ def _json_object(request: bytes) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(request)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise DroppedError("unencodable", f"the request is not JSON: {type(error).__name__}") from None
+        try:
+            body = msgspec.json.decode(repaired(request))
+        except DECODE_ERRORS:
+            raise DroppedError("unencodable", f"the request is not JSON: {type(error).__name__}") from None
     if not isinstance(body, dict):
         raise DroppedError("unencodable", "the request is not a JSON object")
     return body

@@ -40,12 +40,19 @@ def test_a_real_models_name_passes_with_the_whole_body_as_it_came(model: str):
     assert Router(SETTINGS).route("chat", sent, {"x-shadow-task": "intent"}).body == sent
 
 
-@pytest.mark.parametrize(
-    "broken", [b"", b"{", b"[]", b"null", b'"text"', b"\xff", b"[" * 100_000, b'{"model":"\\ud800"}']
-)
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"null", b'"text"', b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_json_object_goes_out_untouched_and_is_not_mirrored(broken: bytes):
     route = Router(SETTINGS).route("chat", broken, {"x-shadow-task": "intent"})
     assert (route.body, route.task, route.unmirrored, route.target.name) == (broken, None, "bad_json", "big")
+
+
+def test_a_request_with_half_a_character_is_mirrored_and_renamed_as_servers_accept_it():
+    text = rb'{"messages":[{"role":"user","content":"cut \ud83d"}],"model":"%s"}'
+    real = Router(SETTINGS).route("chat", text % b"gpt-x", {"x-shadow-task": "intent"})
+    assert (real.body, real.task, real.unmirrored) == (text % b"gpt-x", "intent", None)
+    renamed = Router(SETTINGS).route("chat", text % b"intent-model", {})
+    assert renamed.body == (text % b"gpt-x").replace(rb"\ud83d", rb"\ufffd")
+    assert (renamed.task, renamed.unmirrored) == ("intent", None)
 
 
 def test_a_request_without_a_task_goes_to_the_configured_upstream():

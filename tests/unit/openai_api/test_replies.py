@@ -2,12 +2,14 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.openai_api import replies
 from shadow.openai_api.error_bodies import failure_of_status
+from shadow.openai_api.json_text import repaired, without_halves
 from shadow.openai_api.stream_reader import StreamReader
 from shadow.records import ToolCall, Usage
 
@@ -248,3 +250,20 @@ def test_a_response_that_is_not_finished_is_never_taken_for_an_answer(status, ou
     reply = replies.read("responses", {**RESPONSE, "status": status, "output": output})
     assert (reply.failure, reply.finish_reason) == ("interrupted", None)
     assert status in (reply.failure_detail or "")
+
+
+PIECES = st.lists(st.characters(categories=["Cs"]) | st.sampled_from(["\\", "u", "d83d", "a", "😀", '"']))
+
+
+@given(PIECES.map("".join))
+def test_half_characters_are_replaced_and_nothing_else_is(text: str):
+    escaped = json.dumps(text).encode()
+    mended = without_halves(escaped)
+    expected = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    assert json.loads(repaired(escaped)) == expected
+    try:
+        found = msgspec.json.decode(mended)
+    except msgspec.DecodeError:  # after a backslash that looks like the escape of a first half
+        assert "\\" in text
+    else:
+        assert found == expected

@@ -233,6 +233,12 @@ def test_a_request_that_is_not_a_json_object_is_dropped_as_unencodable():
         assert outcome.value.reason == "unencodable"
 
 
+def test_half_a_character_in_a_request_costs_only_itself():
+    request = rb'{"model":"big","stream":true,"messages":[{"role":"user","content":"cut \ud83d"}]}'
+    found = exchange_of(*STREAM, request=request)
+    assert found.request["messages"] == [{"role": "user", "content": "cut \ufffd"}]
+
+
 def test_the_price_is_that_of_the_model_with_this_very_name_before_any_alias():
     models = {"old": {"base_url": "http://x/v1", "model": "big", "input_usd_per_million": 0}}
     models["big"] = {"base_url": "http://x/v1", "input_usd_per_million": 1, "output_usd_per_million": 1}
