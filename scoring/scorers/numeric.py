@@ -68,7 +68,9 @@ _NAMED_BEHIND: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 #: A sentence's end that is no decimal point.
-_SENTENCE: Final = re.compile(r"[.!?](?=\s|\Z|[*_$\"'])|[;。；！]|，(?!\d{3})")
+_SENTENCE: Final = re.compile(
+    r"(?:[!?]|(?<!\bRs)\.(?! [^\W\d_]{3,10} \d{4}\b))(?=\s|\Z|[*_$\"'])|[;。；！]|，(?!\d{3})"
+)
 #: Where an answer ends and an explanation begins.
 _EXPLANATION: Final = re.compile(
     r"\b(?:because|since|as|so|which|where|weil|da|porque|parce|i\.e\."
@@ -115,6 +117,9 @@ _SIMPLE_END_LENGTH: Final = 32
 _SEVERAL: Final = re.compile(r" (?:and|or|because|since|not|weil|und|oder) ")
 #: Where the last quantity of a long line is looked for first, in characters.
 _END: Final = 96
+_BULLET: Final = re.compile(r"\A\s{0,8}[-*•–]\s+")
+#: x = 3 and y = 4: an answer with several equals signs.
+_SEVERAL_ASSIGNED: Final = re.compile(r"=[^=]{1,40}(?:[,;]|\b(?:and|or)\b)\s*\$?\s?[^\W\d_]{1,12}\s?=")
 _MARKUP: Final = frozenset("\\<_*`~[")
 _DOLLARS: Final = currency("$")
 
@@ -190,7 +195,11 @@ def _is_named(folded: str) -> bool:
 
 def _without_explanation(text: str) -> str:
     heading = _HEADING.search(text)
-    return text[: heading.start()] if heading and any(map(str.isnumeric, text[: heading.start()])) else text
+    before = text[: heading.start()] if heading else ""
+    has_answer = any(map(str.isnumeric, before)) or (
+        len(before) <= _SHORT and number_words.number_in(before) is not None
+    )
+    return before if has_answer else text
 
 
 def _named(text: str) -> Quantity | None:
@@ -231,16 +240,15 @@ def _first_clause(text: str) -> str:
 
 
 def _answer(expression: str) -> str:
-    """What stands behind the last equals sign: 6 × 7 = 42."""
-    return (
-        expression
-        if "≠" in expression or "!=" in expression or ">=" in expression or "<=" in expression
-        else re.split(r"=|≈", expression)[-1]
-    )
+    """What stands behind the last equals sign, 6 × 7 = 42, unless the expression states several values."""
+    if any(sign in expression for sign in ("≠", "!=", ">=", "<=")) or _SEVERAL_ASSIGNED.search(expression):
+        return expression
+    return re.split(r"=|≈", expression)[-1]
 
 
 def _last_of(line: str) -> Quantity | None:
     """The last quantity of a line; only its end is searched, unless the quantity could begin before that."""
+    line = _BULLET.sub("", line)
     is_explained = " because " in line or " since " in line or " weil " in line
     if not is_explained and _MARKUP.isdisjoint(line) and (simple := plain_last(line)) is not None:
         return simple

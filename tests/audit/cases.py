@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from shadow.records import Reply, ToolCall
+from tests.audit import notation_cases
 from tests.audit.case import Case, say
 from tests.audit.meaning_cases import meanings
 
@@ -358,5 +359,17 @@ def texts(chance: random.Random) -> Iterator[Case]:
 
 
 MAKERS: Final[tuple[Callable[[random.Random], Iterator[Case]], ...]] = (
-    whole, powers, magnitudes, fractions, units, dates, several, labels, letters, documents, texts, meanings,
-)  # fmt: skip
+    whole,
+    powers,
+    magnitudes,
+    fractions,
+    units,
+    dates,
+    several,
+    labels,
+    letters,
+    documents,
+    texts,
+    *notation_cases.MAKERS,
+    meanings,
+)

@@ -32,6 +32,7 @@ _CHANGED_BEHIND: Final = re.compile(
     r"|\s?\(?(?:in\s)?(?:base|binary|octal|hex|hexadecimal)\b|\s(?:squared|cubed|noon|midnight|o['’]clock|to the)\b"
     r"|\s[b-hj-zB-HJ-Z](?![\w'’.])|\s?[<>≤≥≠]|\s?[!=]=|\s?,\s?(?:[-+−]?∞|[A-Za-z][,)\]}]))"
 )
+_CENTURY: Final = re.compile(r"(?:st|nd|rd|th)\s(?:century|millennium)\s(?:BC|B\.C|AD|CE)")
 _ORDINAL: Final = re.compile(r"(?:st|nd|rd|th|er|ª|º)\b")
 _NEGATION_BEFORE: Final = re.compile(
     r"(?:\b(?:not|never|isn['’]t|wasn['’]t|aren['’]t|doesn['’]t|cannot|can['’]t|nicht|kein\w*|pas|nunca|ni|não|non|не)"
@@ -143,6 +144,8 @@ def in_context(text: str, found: list[Found]) -> Found:
         and not (kind == "number" and _ORDINAL.match(behind))
     ):
         raise Unreadable("the number is part of an expression that is not read")
+    if _ORDINAL.match(behind) and _CENTURY.match(behind):
+        raise Unreadable("a century that is not read")
     if behind[:1] == "!" and not before.strip():
         raise Unreadable("the number may be a factorial")
     if _NEGATION_BEFORE.search(before):
@@ -172,12 +175,19 @@ def _expression(text: str, final: Found) -> Found:
     start, end = (before.start() if before else final.start), (behind.end() if behind else final.end)
     whole = text[start:end].strip(" ,")
     whole = whole.removesuffix(".")
+    start, end = start + _spaces(text[start:end]), end - _spaces(text[start:end][::-1])
+    if text[start : start + 1] in "+*×·⋅÷/⁄^-–−)" and text[:start].rstrip()[-1:].isalnum():
+        raise Unreadable("the number is part of an expression that is not read")  # 3x + 2
     outside = text[max(0, start - 1) : start] + text[end : end + 1]
     if final.quantity.unit is None and _COMPUTED.search(whole) and not any(map(_continues, outside)):
         value = expressions.value(_balanced(whole))
         if value is not None:
             return Found(Quantity("number", (value,)), start, end)
     raise Unreadable("the number is part of an expression that is not read")
+
+
+def _spaces(text: str) -> int:
+    return len(text) - len(text.lstrip())
 
 
 def _continues(character: str) -> bool:

@@ -44,6 +44,9 @@ _MINUTE: Final = Unit("min", (("time", 1),), Fraction(60))
 _OPEN, _CLOSE = "([{⟨", ")]}⟩"
 #: A tuple or number before a tuple: (1, 2), (3, 4).
 _ANOTHER_TUPLE: Final = re.compile(r"[)\]}\d]\s?(?:,|;|and|or|und|et|y)?\s?[(\[{⟨]\s?\Z|[(\[{⟨,]\s?[(\[{⟨]\s?\Z")
+_FIRST_ASSIGNED: Final = re.compile(r"\A[^\w=]{0,4}[^\W\d_]{1,12}\s?=\s?\$?\s?\Z")
+#: A variable that is compared with the number: x > 5.
+_COMPARED: Final = re.compile(r"\A\W{0,4}[A-Za-z]\s?(?=[<>≤≥])")
 _LISTED: Final = re.compile(r"\s*(?:[,;]|,?\s*(?:and|or|und|et|y)|\\\\)\s*")
 #: Markdown: **42**.
 _EMPHASIS: Final = re.compile(r"\*{2,3}|(?<!\s)\*(?!\s)|`|\\[()\[\]]")
@@ -128,7 +131,9 @@ def only(text: str) -> Quantity | None:
     whole = len(found) == 1 and found[0].end - found[0].start >= len(bare)
     if not whole and (value := expressions.value(bare)) is not None:
         return Quantity("number", (value,))
-    if _ALGEBRA.search(_EMPHASIS.sub("", _rest(text, found))):
+    if _FIRST_ASSIGNED.search(text, 0, found[0].start) and (enclosed := _enclosed(text, found)) is not None:
+        return enclosed
+    if _ALGEBRA.search(_EMPHASIS.sub("", _COMPARED.sub("", _rest(text, found)))):
         raise Unreadable("the answer is an expression that is not read")
     if (gaps := _gaps(text, found)) is not None:
         return _enclosed(text, found) or _listed(gaps, found)

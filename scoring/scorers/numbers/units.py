@@ -167,7 +167,7 @@ _RATE: Final = re.compile(r"(?:[ ]?/[ ]?|[ ](?:per|an?|each|every)[ ])(?P<over>[
 _BASIS_POINTS: Final = re.compile(r"(?:basis points?|bps)\b")
 _ENDS: Final = " .,;:!?)]}*_$\n\"'"
 #: Words behind which a single letter is a unit: 5 m tall, 3 l of milk.
-_MEASURED: Final = re.compile(r" (?:of|long|tall|high|wide|deep|away|from|per|each|and|or|for|at|to|on|is)\b| \d")
+_MEASURED: Final = re.compile(r" (?:of|in|long|tall|high|wide|deep|away|from|per|each|and|or|for|at|to|on|is)\b| \d")
 
 
 def unit_at(text: str, at: int) -> tuple[Unit, int] | None:
