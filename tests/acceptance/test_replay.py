@@ -120,6 +120,32 @@ def test_other_tasks_can_be_left_out(shadow: Callable[..., Result], tmp_path: Pa
     assert (nothing.code, nothing.err.splitlines()[-1]) == (1, "shadow: there is no line to score of task 'third'")
 
 
+def test_what_is_stored_is_redacted_on_request_and_scored_as_recorded(
+    shadow: Callable[..., Result], tmp_path: Path
+) -> None:
+    private = "write to anna@example.com about 4711"
+    lines = [
+        {
+            **line,
+            "unit": "anna@example.com",
+            "request": {"messages": [{"role": "user", "content": private}]},
+            "frontier": {"model": "big", "content": private},
+            "candidate": {"model": "small", "content": private.replace("anna", "bert")},
+        }
+        for line in recorded()[:5]
+    ]
+    file = write(tmp_path / "pairs.jsonl", lines)
+    done = shadow("replay", file, "--scorer", "exact", "--redact", "--json", "found.json")
+    assert (done.code, "5 pairs newly stored, redacted" in done.err) == (0, True)
+    [task] = tasks_of(tmp_path / "found.json")
+    assert task["agreement"]["estimate"] == 0.0, "compared before it was redacted"
+    assert shadow("export", "--out", "out.jsonl").code == 0
+    exported = (tmp_path / "out.jsonl").read_text(encoding="utf-8")
+    assert "example.com" not in exported
+    assert exported.count("write to [email] about 4711") == 15
+    assert "not redacted" in shadow("replay", write(tmp_path / "more.jsonl", recorded()[5:9])).err
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -26,6 +26,9 @@ def command(
         Path | None, typer.Option("--json", help="Write the evidence as JSON to this file; - for standard output.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Redact what is stored, as live traffic is, by [redaction].")
+    ] = False,
     candidate: Annotated[
         str | None, typer.Option(help="Model of shadow.toml to ask for missing candidate replies.")
     ] = None,
@@ -39,11 +42,14 @@ def command(
     """Score recorded pairs from files, store them, and show where the candidate is worse.
 
     Stores to the database of shadow.toml, or else to an embedded PostgreSQL in .shadow/postgres. A
-    pair that is stored already is not stored again, unless it lacked a reply that it has now. With
+    pair that is stored already is not stored again, unless it lacked a reply that it has now. Requests and
+    replies are stored as the file has them; --redact replaces personal data and secrets in them. With
     --judge, a model judges the pairs that have no verdict yet, in both orders. Bad lines are listed
     by number, and the others are processed. Exits 3 if there were bad lines, and 0 otherwise.
 
-    Example: shadow replay pairs.jsonl.gz --scorer numeric --json evidence.json
+    Examples:
+      shadow replay pairs.jsonl.gz --scorer numeric --json evidence.json
+      shadow replay production.jsonl --redact
     """
     from scoring.scorers import SCORERS
     from shadow.cli.replay.run import run
@@ -69,6 +75,7 @@ def command(
         ask=ask,
         judge=judge,
         judge_usd=judge_usd,
+        redact=redact,
     )
     from shadow.cli.output import evidence_table
 

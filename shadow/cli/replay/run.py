@@ -66,12 +66,14 @@ def run(
     ask: Mapping[Role, str] | None = None,
     judge: str | None = None,
     judge_usd: float = 0.0,
+    redact: bool = False,
     processes: int | None = None,
 ) -> Done:
     """Score the pairs of `files`. `ask` names the model of each role to ask for missing replies.
 
     Models are asked in one process; otherwise large files are scored in `processes`, by default
-    one for each processor. The result is the same. Raises UsageError for what cannot be used, and ConfigError for a
+    one for each processor. The result is the same. Pairs are scored as recorded; with `redact`, what is
+    stored of them is redacted. Raises UsageError for what cannot be used, and ConfigError for a
     scorer that is not installed.
     """
     used = {name: spec for name, spec in settings.tasks.items() if task in (None, name)}
@@ -86,9 +88,10 @@ def run(
         if store:
             from shadow.cli.replay.pair_writer import PairWriter
             from shadow.cli.runtime.storage import open_database
+            from shadow.redact import Redactor
 
             engine = stack.enter_context(open_database(settings, create=True))
-            writer = PairWriter(engine)
+            writer = PairWriter(engine, Redactor.of(settings) if redact else None)
         if judge:
             from shadow.cli.replay.judge import ReplayJudge
 

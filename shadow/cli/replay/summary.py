@@ -39,6 +39,8 @@ def _stored(writer: "PairWriter") -> list[str]:
         parts.append(f"{writer.known:,} were stored before and count once")
     if writer.rejected:
         parts.append(f"{writer.rejected:,} cannot be stored")
+    if writer.new:
+        parts.append("redacted" if writer.redacts else "not redacted (--redact replaces personal data and secrets)")
     return parts
 
 
