@@ -45,6 +45,9 @@ def agreement(a: str, b: str) -> float | None:
         ("$1.2M", "$1.2K"),
         ("1.2 million", "1.2 billion"),
         ("2 dozen", "2"),
+        ("#### 50% or 1/2", "1/3"),
+        ("#### 50% or 1/3", "50%"),
+        ("Final answer: 17 kids aren't allergic", "Final answer: 20 kids"),
         ("2½ hours", "2 hours"),
         ("1/3", "2/3"),
         ("(1,234.50)", "1,234.50"),
@@ -109,6 +112,7 @@ def test_answers_that_differ_never_agree(a: str, b: str):
         ("3 to 5 days", "3–5 days"),
         ("(3, 77)", "(3,77)"),
         ("225 minutes or 3 hours and 45 minutes", "225 minutes"),
+        ("#### 50% or 1/2", "50%"),
     ],
 )
 def test_one_answer_in_two_notations_agrees(a: str, b: str):

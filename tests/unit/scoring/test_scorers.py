@@ -517,3 +517,16 @@ def test_exact_means_exact():
     assert agreement("exact", say(" a\n"), say("a")) == 1
     assert agreement("exact", say("A"), say("a")) == 0
     assert agreement("exact", say("A"), say("a"), ignore_case=True) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"labels": list("ABCDEFGHIJ")}])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The closest answer is $22,761. The answer is (A).", "a"),
+        ("The answer is (I), as it describes it wrongly. The correct answer is (J).", "j"),
+        ("The closest answer is 56 pC. The answer is (I).\n", "i"),
+    ],
+)
+def test_the_last_naming_counts_also_behind_another_one_in_its_line(text: str, expected: str, options: dict[str, Any]):
+    assert read("label", text, **options) == expected
