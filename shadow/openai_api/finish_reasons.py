@@ -1,5 +1,6 @@
 """What the finish reason of an answer says about it. Providers and gateways use more than the format's own words."""
 
+from functools import lru_cache
 from typing import Final
 
 from shadow.records import Failure
@@ -35,6 +36,7 @@ _FAILURES: Final[dict[str, Failure]] = {
 }
 
 
+@lru_cache(maxsize=256)  # every answer is looked at, and servers use a few words
 def failure_of(finish_reason: str | None) -> Failure | None:
     """The failure that a finish reason stands for. None for an answer that came to its end, and for unknown reasons.
 

@@ -242,7 +242,8 @@ def content_text(content: Any) -> str | None:
 
 def content_or_transcript(message: Mapping[str, Any]) -> str | None:
     """The text of a chat answer's message or delta; of an answer in sound, whose content is null, the transcript."""
-    text = content_text(message.get("content"))
+    content = message.get("content")
+    text = content if isinstance(content, str) else content_text(content)
     if text or not isinstance(audio := message.get("audio"), Mapping):
         return text
     return string(audio.get("transcript"))

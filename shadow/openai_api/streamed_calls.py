@@ -41,7 +41,7 @@ class StreamedCalls:
 
     def add(self, index: Any, call_id: Any, piece: ToolCall) -> None:
         """Add a piece of a call: its name and arguments, or a part of them."""
-        index = integer(index)
+        index = index if type(index) is int else integer(index)
         call_id = call_id if isinstance(call_id, str) else ""
         call = self._continued(index, call_id, piece)
         if call is None:

@@ -19,7 +19,8 @@ def usage_of(value: Any) -> Usage | None:
     """
     if not isinstance(value, Mapping):
         return None
-    prompt, completion = _CHAT if any(value.get(name) is not None for name in _CHAT) else _RESPONSES
+    of_chat = value.get("prompt_tokens") is not None or value.get("completion_tokens") is not None
+    prompt, completion = _CHAT if of_chat else _RESPONSES
     asked, written, total = (_count(value.get(key)) for key in (prompt, completion, "total_tokens"))
     details = value.get(f"{completion}_details")
     reasoned = _count((details if isinstance(details, Mapping) else value).get("reasoning_tokens"))
@@ -33,5 +34,5 @@ def usage_of(value: Any) -> Usage | None:
 
 
 def _count(value: Any) -> int | None:
-    count = integer(value)
+    count = value if type(value) is int else integer(value)
     return count if count is not None and count >= 0 else None
