@@ -28,7 +28,8 @@ def _words(*patterns: str) -> re.Pattern[str]:
 _LACKS: Final = (
     r"(?:n[o']t support|\bunsupported\b|only supported (?:by|in|with)"
     r"|no endpoints found that (?:can )?(?:support|handle)"
-    r"|not (?:enabled|available|allowed|implemented|permitted)|unavailable|missing data required"
+    r"|not (?:enabled|available|allowed|implemented|permitted)|unavailable|disabled|missing data required"
+    r"|(?:does not|doesn't) (?:have|accept|allow|take)|has no"
     r"|requires? --|invalid content type|unrecognized|at most \d+"
     r"|unknown (?:variant|part type|content type|parameter|argument|field)"
     r"|(?:cannot|can't) (?:process|handle|accept|read))"
@@ -47,6 +48,11 @@ _CONTEXT: Final = _words(
     r"(?:reduce|shorten) the (?:length|number|size) of (?:the |your )?(?:messages|prompt|input)",
     r"too many (?:input |total |prompt )?tokens",
     r"tokens to keep from the initial prompt",
+    r"tokens?\b.{0,40}\bexceeds? .{0,40}(?:limit|max)",
+    r"exceed(?:s|ed)? .{0,40}(?:limit|max).{0,20}\btokens?\b",
+    r"token limit",
+    r"max_seq_len",
+    r"range of input length",
 )
 _TOOLS: Final = _words(
     rf"{_LACKS}.{{0,60}}\b(?:tools?|tool[_ ](?:use|choice|calling|calls?)|functions?|function[_ ]call(?:ing|s)?)\b",
@@ -72,10 +78,13 @@ _MEDIA: Final = {
     for modality, nouns in _NOUNS.items()
 }
 #: Servers that take a message's content as one text only.
-_TEXT_ONLY: Final = _words(r"content`?'?\"?\s+(?:must|should) be (?:a |of type )?(?:valid )?str(?:ing)?\b")
+_TEXT_ONLY: Final = _words(
+    r"\bcontent\b.{0,60}(?:must|should) be (?:a |of type )?(?:valid )?str(?:ing)?\b",
+    r"only text (?:content |input |parts? )?(?:is|are) (?:supported|allowed)",
+)
 _UNREACHABLE: Final = _words(
     r"invalid_image_url",
-    r"(?:download|fetch|retriev|load)\w*.{0,60}\b(?:https?://|image|media|file|url|video|audio|document)",
+    r"\b(?:download|fetch|retriev|load)\w*.{0,60}\b(?:https?://|image|media|file|url|video|audio|document)",
     r"\b(?:image|media|file|url|video|audio|document)\b.{0,60}(?:download|fetch|retriev)",
 )
 _STATE: Final = _words(
@@ -95,10 +104,11 @@ _MODEL: Final = _words(r"\bmodels?\b", r"deployment", r"\bengine\b")
 _LOGPROBS: Final = _words(
     rf"logprobs.{{0,60}}{_LACKS}", rf"{_LACKS}.{{0,60}}logprobs", r"logprobs of \d+, which is greater"
 )
-_PARAMETERS: Final = (
-    r"parameters?|response[_ ]format|json_schema|structured outputs?|guided \w+|seed|stop|reasoning_effort|thinking"
-)
+_PARAMETERS: Final = r"parameters?|response[_ ]format|json_schema|structured outputs?|guided \w+|seed|stop|reasoning_effort|thinking|parallel_tool_calls"
+_LENGTHS: Final = r"max_(?:completion_|output_|new_)?tokens"
 _PARAMETER: Final = _words(
+    rf"{_LENGTHS}\W{{1,3}}(?:is |value )?too large",
+    rf"(?:valid range of|at most \d+.{{0,40}}) ?{_LENGTHS}",
     r"unsupported[_ ](?:parameter|value|param)",
     r"UnsupportedParamsError",
     r"does not support (?:the )?(?:following )?param(?:eter)?s?\b",
@@ -109,6 +119,8 @@ _PARAMETER: Final = _words(
     rf"\b(?:{_PARAMETERS})\b.{{0,60}}{_LACKS}",
     rf"{_LACKS}.{{0,60}}\b(?:{_PARAMETERS})\b",
 )
+#: The server's own trouble, whatever else its error names.
+_TROUBLE: Final = _words(r"out of memory", r"overloaded")
 #: Where an error of validation begins to repeat the request, whose text must not be read as the endpoint's.
 _ECHO: Final = re.compile(r"""["']input["']\s*:""")
 
@@ -123,6 +135,8 @@ def unmet_need(
     if status is None or status in _UNRELATED:
         return None
     text = f"{code} {_ECHO.split(message, maxsplit=1)[0]}"
+    if _TROUBLE.search(text):
+        return None
     return next(_reasons(needs_of(request), api, status, text), None)
 
 
