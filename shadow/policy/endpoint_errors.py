@@ -104,11 +104,13 @@ _MODEL: Final = _words(r"\bmodels?\b", r"deployment", r"\bengine\b")
 _LOGPROBS: Final = _words(
     rf"logprobs.{{0,60}}{_LACKS}", rf"{_LACKS}.{{0,60}}logprobs", r"logprobs of \d+, which is greater"
 )
-_PARAMETERS: Final = r"parameters?|response[_ ]format|json_schema|structured outputs?|guided \w+|seed|stop|reasoning_effort|thinking|parallel_tool_calls"
-_LENGTHS: Final = r"max_(?:completion_|output_|new_)?tokens"
+_PARAMETERS: Final = (
+    r"parameters?|response[_ ]format|json_schema|structured outputs?|guided \w+|seed|stop|reasoning_effort|thinking"
+    r"|parallel_tool_calls"
+)
 _PARAMETER: Final = _words(
-    rf"{_LENGTHS}\W{{1,3}}(?:is |value )?too large",
-    rf"(?:valid range of|at most \d+.{{0,40}}) ?{_LENGTHS}",
+    r"at most \d+ (?:completion|output) tokens",
+    r"valid range of max_\w*tokens",
     r"unsupported[_ ](?:parameter|value|param)",
     r"UnsupportedParamsError",
     r"does not support (?:the )?(?:following )?param(?:eter)?s?\b",

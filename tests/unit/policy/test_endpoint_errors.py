@@ -130,7 +130,7 @@ def test_a_model_without_tools_is_recognised(status: int, message: str):
         (TEXT, 400, "Unrecognized request argument supplied: reasoning_effort", "parameter_unsupported"),
         (TEXT, 400, "anthropic does not support parameters: ['seed'], for model=claude", "parameter_unsupported"),
         (TEXT, 400, "This response_format type is unavailable now", "parameter_unsupported"),
-        (TEXT, 400, "max_tokens is too large: 100000. At most 16384 are supported", "parameter_unsupported"),
+        (TEXT, 400, "max_tokens: at most 4096 completion tokens", "parameter_unsupported"),
         (TEXT, 400, "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", "parameter_unsupported"),
         (TEXT, 422, '{"detail":[{"loc":["seed"],"msg":"Extra inputs are not permitted"}]}', "parameter_unsupported"),
         (TEXT, 413, "<html><title>413 Request Entity Too Large</title></html>", "request_too_large"),
