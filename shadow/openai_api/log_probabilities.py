@@ -172,37 +172,37 @@ def _content_spans(reply: Reply, text: bytes) -> list[tuple[int, int]]:
 
 
 def _argument_spans(reply: Reply, text: bytes) -> list[tuple[int, int]]:
-    """The places of the arguments of all calls; none if some are not there."""
+    """The places of the arguments of all calls; none if some are not there.
+
+    Looks from the end: reasoning, which comes first, may hold drafts of the calls.
+    """
     spans: list[tuple[int, int]] = []
-    position = 0
-    for call in reply.tool_calls:
+    end = len(text)
+    for call in reversed(reply.tool_calls):
         if not call.arguments.strip():
             continue
-        named = text.find(call.name.encode("utf-8", "surrogatepass"), position)
-        span = _arguments(call.arguments, text, max(named, position))
-        # Some formats write the name after the arguments.
-        span = span or _arguments(call.arguments, text, position)
+        span = _arguments(call.arguments, text, end)
         if span is None:
             return []
         spans.append(span)
-        position = span[1]
+        end = span[0]
     return spans
 
 
-def _arguments(arguments: str, text: bytes, position: int) -> tuple[int, int] | None:
-    """The place of a call's arguments at or after `position`, which the server may have written anew as JSON."""
+def _arguments(arguments: str, text: bytes, end: int) -> tuple[int, int] | None:
+    """The last place of a call's arguments before `end`; the server may have written them anew as JSON."""
     written = arguments.strip().encode("utf-8", "surrogatepass")
-    if (start := text.find(written, position)) >= 0:
+    if (start := text.rfind(written, 0, end)) >= 0:
         return start, start + len(written)
     try:
         wanted = decode(written)
     except DECODE_ERRORS:
         return None
     # One character for each byte, so that places in both are the same.
-    characters = text.decode("latin-1")
-    start = position - 1
+    characters = text[:end].decode("latin-1")
+    start = end
     for _ in range(_MAX_PLACES):
-        if (start := text.find(written[:1], start + 1)) < 0:
+        if (start := text.rfind(written[:1], 0, start)) < 0:
             return None
         try:
             _, stop = _json.raw_decode(characters, start)

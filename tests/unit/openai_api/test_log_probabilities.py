@@ -162,6 +162,29 @@ def test_arguments_of_parallel_calls_count_together_each_at_its_own_place():
     assert whole(message, content(*entries)).confidence == pytest.approx(0.6, rel=1e-5)
 
 
+def test_drafts_of_a_call_in_the_reasoning_do_not_count():
+    draft = [entry(text, 0.01) for text in ("<think>", 'weather {"city": "Berlin"}', "?", "</think>")]
+    message = {"content": None, "reasoning": "…", "tool_calls": [call("weather", '{"city": "Berlin"}')]}
+    found = whole(message, content(*draft, *CALLED)).confidence
+    assert found == pytest.approx((0.8 * 0.5 * 0.5) ** (1 / 3), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("generated", "arguments"),
+    [
+        (['{"name": "f", "parameters": ', '{"a": "\\u00fc", "b": [1, {"c": {}}]}', "}"], '{"a":"ü","b":[1,{"c":{}}]}'),
+        (["[TOOL_CALLS][", '{"name": "f", "arguments": ', '{"n": 1.50}', "}]"], '{"n": 1.5}'),
+        (["<function=f>", "{}", "</function>"], "{}"),
+        (["call:f", "{ }", "<end>"], "{}"),
+    ],
+    ids=["Llama", "Mistral", "empty", "empty, spaced"],
+)
+def test_arguments_are_found_in_the_markup_of_every_template_that_writes_json(generated: list[str], arguments: str):
+    entries = [entry(text, 0.25 if text.startswith("{") and "name" not in text else 0.01) for text in generated]
+    message = {"content": None, "tool_calls": [call("f", arguments)]}
+    assert whole(message, content(*entries)).confidence == pytest.approx(0.25)
+
+
 def test_arguments_that_are_not_among_the_tokens_have_no_confidence():
     message = {"content": None, "tool_calls": [call("weather", '{"city": "Rome"}')]}
     assert whole(message, content(*CALLED)).confidence_reason == "not_aligned"
