@@ -90,6 +90,18 @@ def test_time_to_first_token_is_that_of_the_first_text_not_of_the_first_event():
     assert exchange.reply.latency_ms == pytest.approx(700)
 
 
+def test_the_frontiers_confidence_is_kept_where_the_application_asked_for_log_probabilities():
+    def token(text: str) -> dict[str, Any]:
+        logprobs = {"content": [{"token": text, "logprob": -0.5, "bytes": list(text.encode()), "top_logprobs": []}]}
+        return {"choices": [{"index": 0, "delta": {"content": text}, "logprobs": logprobs}]}
+
+    request = json.dumps({**json.loads(REQUEST), "logprobs": True}).encode()
+    reply = exchange_of(event("", **token("hel")), event("", **token("lo")), *STREAM[3:], request=request).reply
+    assert (reply.content, reply.confidence) == ("hello", pytest.approx(0.60653, abs=1e-5))
+    assert reply.token_probabilities is not None
+    assert reply.token_probabilities.n == 2
+
+
 def test_a_stream_without_usage_has_unknown_usage_and_cost_not_zero():
     reply = exchange_of(*STREAM[:4]).reply
     assert (reply.usage, reply.cost_usd, reply.failure) == (None, None, None)
