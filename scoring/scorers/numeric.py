@@ -40,20 +40,7 @@ _NAMES: Final = (
     "الإجابة", "उत्तर", "đáp án", "vastaus",
 )  # fmt: skip
 _JOINED_NAMES: Final = ("答案", "回答", "答え", "答", "정답", "답", "คำตอบ")
-#: Parts of these words that are quick to look for; the others have letters that are not ASCII.
-_ASCII_PARTS: Final = (
-    "answer",
-    "result",
-    "solution",
-    "antwort",
-    "ergebnis",
-    "respuesta",
-    "risposta",
-    "resposta",
-    "svar",
-    "cevap",
-    "jawaban",
-)
+#: Those of these words that have other letters than ASCII.
 _OTHER_PARTS: Final = tuple(name for name in _NAMES + _JOINED_NAMES if not name.isascii())
 _NAMED: Final = re.compile(
     rf"(?:\b(?:{'|'.join(_NAMES)})(?:ado)?(?!\w)|(?:{'|'.join(_JOINED_NAMES)}))"
@@ -91,7 +78,6 @@ _HEADINGS: Final = (
     "explication",
     "explicación",
 )
-_ASCII_HEADINGS: Final = tuple(word for word in _HEADINGS if word.isascii())
 _HEADING: Final = re.compile(
     rf"^\W{{0,6}}(?:{'|'.join(_HEADINGS)})\W{{0,4}}(?::|$)",
     re.IGNORECASE | re.MULTILINE,
@@ -107,7 +93,9 @@ _ASSIGNMENT_LINES: Final = re.compile(r"\A\s*(?:\W{0,4}([a-zA-Z])\s?=[^\n=]{1,40
 _SHORT: Final = 80
 
 #: The commonest endings, read without the general search: "#### 42" and "… = $1,200." or "… is 42".
-_SIMPLE_MARK: Final = re.compile(r"\s*(?P<currency>\$?)(?P<digits>-?(?:[1-9]\d{0,14}|0))\.?\s*\Z")
+_SIMPLE_MARK: Final = re.compile(
+    r"\s*(?P<currency>\$?)(?P<digits>-?(?:[1-9]\d{0,2}(?:,\d{3}){1,4}|[1-9]\d{0,14}|0)(?:\.\d{1,9})?)\.?\s*\Z", re.ASCII
+)
 _SIMPLE_END: Final = re.compile(
     r"(?:(?<![\d <>!])(?P<by>[=:]) |(?<= )(?P<equals>=) |\b(?:is|are|was|has|have|had|get|gets|total) )"
     r"(?P<currency>\$?)(?P<digits>[1-9]\d{0,2}(?:,\d{3}){0,3}|[1-9]\d{0,14}|0)[.!]?\s*\Z"
@@ -120,7 +108,7 @@ _END: Final = 96
 _BULLET: Final = re.compile(r"\A\s{0,8}[-*•–]\s+")
 #: x = 3 and y = 4: an answer with several equals signs.
 _SEVERAL_ASSIGNED: Final = re.compile(r"=[^=]{1,40}(?:[,;]|\b(?:and|or)\b)\s*\$?\s?[^\W\d_]{1,12}\s?=")
-_MARKUP: Final = frozenset("\\<_*`~[")
+_MAY_BE_BULLET: Final = frozenset("-*•– \t")
 _DOLLARS: Final = currency("$")
 
 
@@ -140,9 +128,7 @@ def read(reply: Reply, _request: Request, _options: Options) -> Quantity:
     folded = text.casefold()
     if _is_named(folded) and (named := _named(text)) is not None:
         return named
-    if any(word in folded for word in _ASCII_HEADINGS) or (
-        not text.isascii() and any(word in folded for word in _HEADINGS)
-    ):
+    if _is_explained(folded):
         text = _without_explanation(text)
     return _last_in(text)
 
@@ -176,7 +162,7 @@ def _last_in(text: str) -> Quantity:
 
 def _marked(text: str) -> Quantity | None:
     r"""What the last `\boxed{…}` or `####` with a quantity holds."""
-    marks = latex.boxed(text) if "\\boxed" in text or "\\fbox" in text else []
+    marks = latex.boxed(text) if "\\" in text and ("\\boxed" in text or "\\fbox" in text) else []
     if "####" in text:
         marks += [(found.start(), _first_clause(found[1])) for found in _HASHES.finditer(text)]
     for _, mark in sorted(marks, reverse=True):
@@ -188,8 +174,30 @@ def _marked(text: str) -> Quantity | None:
 
 
 def _is_named(folded: str) -> bool:
-    return any(part in folded for part in _ASCII_PARTS) or (
-        not folded.isascii() and any(part in folded for part in _OTHER_PARTS)
+    """Whether a word for "answer" stands in the text. Written out, because a generator takes twice the time."""
+    return (
+        "answer" in folded
+        or "result" in folded
+        or "solution" in folded
+        or "antwo" in folded
+        or "ergebnis" in folded
+        or "respuesta" in folded
+        or "risposta" in folded
+        or "resposta" in folded
+        or "svar" in folded
+        or "cevap" in folded
+        or "jawaban" in folded
+        or (not folded.isascii() and any(part in folded for part in _OTHER_PARTS))
+    )
+
+
+def _is_explained(folded: str) -> bool:
+    return (
+        "explanation" in folded
+        or "reasoning" in folded
+        or "justification" in folded
+        or "explication" in folded
+        or (not folded.isascii() and any(word in folded for word in _HEADINGS))
     )
 
 
@@ -228,7 +236,11 @@ def _in_words(text: str) -> Quantity | None:
 
 
 def _simple(found: re.Match[str]) -> Quantity:
-    return Quantity("number", (int(found["digits"].replace(",", "")),), _DOLLARS if found["currency"] else None)
+    digits = found["digits"].replace(",", "")
+    value: int | float = float(digits) if "." in digits else int(digits)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return Quantity("number", (value,), _DOLLARS if found["currency"] else None)
 
 
 def _first_clause(text: str) -> str:
@@ -246,11 +258,16 @@ def _answer(expression: str) -> str:
     return re.split(r"=|≈", expression)[-1]
 
 
+def _has_markup(line: str) -> bool:
+    return "\\" in line or "*" in line or "<" in line or "_" in line or "`" in line or "[" in line or "~" in line
+
+
 def _last_of(line: str) -> Quantity | None:
     """The last quantity of a line; only its end is searched, unless the quantity could begin before that."""
-    line = _BULLET.sub("", line)
+    if line[:1] in _MAY_BE_BULLET:
+        line = _BULLET.sub("", line)
     is_explained = " because " in line or " since " in line or " weil " in line
-    if not is_explained and _MARKUP.isdisjoint(line) and (simple := plain_last(line)) is not None:
+    if not is_explained and not _has_markup(line) and (simple := plain_last(line)) is not None:
         return simple
     line = plain(line)
     if is_explained:
