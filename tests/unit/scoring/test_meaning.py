@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumers.scorer import build
 from scoring.compare import compare, texts_to_embed
 from scoring.scorers import SCORERS, Uncomparable, Unreadable, require, scorer_problems
 from scoring.scorers.meaning import word_vectors
 from scoring.scorers.meaning.fetched import FETCHED, Text
+from shadow.cli.replay.run import run
 from shadow.errors import ConfigError
 from shadow.records import Exchange, Reply, Trial
-from shadow.settings import TaskSettings
+from shadow.settings import ModelSettings, PostgresSettings, Settings, TaskSettings
 
 AT = datetime(2026, 9, 1, tzinfo=UTC)
 MEANING = SCORERS["meaning"]
@@ -153,7 +155,7 @@ def test_options_out_of_order_are_a_problem():
     assert "must be in this order" in problem
 
 
-def test_a_missing_extra_is_one_error_that_names_the_command(monkeypatch):
+def test_a_missing_extra_is_one_error_that_names_the_command_before_scorer_and_replay_start(monkeypatch):
     monkeypatch.setattr(word_vectors, "_folder", lambda: None)
     word_vectors.problem.cache_clear()
     try:
@@ -162,6 +164,15 @@ def test_a_missing_extra_is_one_error_that_names_the_command(monkeypatch):
         assert str(raised.value).startswith("tasks.help.scorer: scorer 'meaning' needs the embeddings")
         assert "pip install 'shadow-regret[meaning]'" in str(raised.value)
         assert "\n" not in str(raised.value)
+        configured = Settings(
+            models={"big": ModelSettings(base_url="http://127.0.0.1:1/v1")},
+            tasks={"help": task()},
+            postgres=PostgresSettings(url="postgresql://a@127.0.0.1:1/b"),
+        )
+        with pytest.raises(ConfigError, match="pip install"):
+            build(configured)
+        with pytest.raises(ConfigError, match="pip install"):
+            run([], configured)
         require({"help": task(**OFFLINE)})
         with pytest.raises(ConfigError, match=r"--scorer: .*pip install"):
             require({}, override="meaning")
