@@ -28,6 +28,7 @@ from shadow.records import NoConfidence, Reply, TokenProbabilities
 _ROUNDING: Final = 1e-3
 #: OpenAI and vLLM write -9999 for a probability that they do not know.
 _UNKNOWN: Final = -9_998.0
+_LEAST: Final = -10_000
 #: Quantiles of the tokens' probabilities, as shares of the tokens.
 _QUANTILES: Final = (0.0, 0.1, 0.25, 0.5)
 #: Tokens that end an answer. Some servers report them, but they are no part of its text.
@@ -120,7 +121,8 @@ def _token(entry: Any) -> _Token | None:
 def _logprob(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value <= _ROUNDING:
         return None
-    return None if value == -math.inf else min(0.0, float(value))
+    # An integer may be too large for a float.
+    return None if value == -math.inf else min(0.0, float(max(value, _LEAST)))
 
 
 def _bytes(value: Any, text: str) -> bytes:
@@ -128,7 +130,7 @@ def _bytes(value: Any, text: str) -> bytes:
     if isinstance(value, list):
         try:
             return bytes(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     return text.encode("utf-8", "surrogatepass")
 

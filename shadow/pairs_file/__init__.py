@@ -13,6 +13,9 @@ A reply may be written in our own fields, as `message.model_dump()` writes it, o
 absent. A misspelled key is an error; any other unknown key is ignored. `reasoning` is the model's; it is also read from
 the fields in which servers send it, and taken out of `content`.
 
+A reply's `confidence`, in [0, 1], is how sure its model was; `token_probabilities` has more of its tokens (see
+`shadow.records`). An API's whole answer with `logprobs` gives both.
+
 Where only some pairs were selected for people or a judge, `label_probability` and
 `judge_probability` give the probability with which this one was.
 

@@ -123,6 +123,12 @@ def test_tokens_that_are_written_otherwise_than_the_text_all_count_where_there_i
     assert whole({"content": "Guten Tag!"}, content(*entries)).confidence == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("wrong", [[10**30], [-1], [1.5], ["a"], "hi", {}, [True]])
+def test_bytes_that_are_none_are_replaced_by_the_text(wrong: Any):
+    entries = [{**each, "bytes": wrong} for each in REFUND]
+    assert whole({"content": "refund"}, content(*entries)).confidence == pytest.approx(0.6, rel=1e-5)
+
+
 def test_characters_divided_between_tokens_are_found_by_their_bytes():
     euro = "€".encode()
     entries = [
@@ -202,8 +208,19 @@ def test_a_tool_call_without_reported_tokens_has_no_confidence():
 
 @pytest.mark.parametrize(
     "logprob",
-    [None, "-0.1", True, 0.5, float("nan"), float("inf"), float("-inf"), -9999.0],
-    ids=["null", "text", "boolean", "positive", "NaN", "infinite", "minus infinity", "unknown to the server"],
+    [None, "-0.1", True, 0.5, float("nan"), float("inf"), float("-inf"), -9999.0, -(10**400), 10**400],
+    ids=[
+        "null",
+        "text",
+        "boolean",
+        "positive",
+        "NaN",
+        "infinite",
+        "minus infinity",
+        "unknown to the server",
+        "too large a number",
+        "too large a positive number",
+    ],
 )
 def test_a_log_probability_that_is_none_leaves_the_reply_without_confidence_and_never_with_0(logprob: Any):
     reply = whole({"content": "refund"}, content(REFUND[0], {**REFUND[1], "logprob": logprob}))
