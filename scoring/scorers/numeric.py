@@ -89,7 +89,9 @@ _MOST_WORDS_OF_ANSWER: Final = 4
 _BECAUSE: Final = re.compile(
     r"(?<=\d)(?:[^\w\n]?\s?[^\W\d_]{1,12}){0,3},?\s(?:because|since|weil|porque|parce que)\b[^\n]{0,400}", re.IGNORECASE
 )
-_ASSIGNMENT_LINES: Final = re.compile(r"\A\s*(?:\W{0,4}([a-zA-Z])\s?=[^\n=]{1,40}(?:\n+|\Z)){2,8}\s*\Z")
+_ASSIGNMENT_LINES: Final = re.compile(
+    r"\A\s*(?:\W{0,4}(?!(?i:total|sum|answer|result))(?:[a-zA-Z]\s?=|[^\W\d_]{2,12}:)[^\n=]{1,40}(?:\n+|\Z)){2,8}\s*\Z"
+)
 _SHORT: Final = 80
 
 #: The commonest endings, read without the general search: "#### 42" and "… = $1,200." or "… is 42".
@@ -102,7 +104,7 @@ _SIMPLE_END: Final = re.compile(
 )
 _SIMPLE_END_LENGTH: Final = 32
 #: Words of a line whose last number alone may not be the answer.
-_SEVERAL: Final = re.compile(r" (?:and|or|because|since|not|weil|und|oder) ")
+_SEVERAL: Final = re.compile(r" (?:and|or|because|since|not|weil|und|oder) |\d[.;] [A-Z]\w{0,11}: ")
 #: Where the last quantity of a long line is looked for first, in characters.
 _END: Final = 96
 _BULLET: Final = re.compile(r"\A\s{0,8}[-*•–]\s+")

@@ -29,7 +29,8 @@ _COMPUTED: Final = re.compile(r"[*×·⋅÷/⁄^√∛∜π+⁰¹²³⁴⁵⁶�
 #: What makes the number before it something else.
 _CHANGED_BEHIND: Final = re.compile(
     r"(?:[^\W\d_\u0900-\ud7af]|_|[₀-₉]|\d|[♭♯#∞]|-[^\W\d_]*\d|/\w{1,2}(?!\w)|:\d|\.\.\d|\s[eE][-+]?\d"
-    r"|\s?\(?(?:in\s)?(?:base|binary|octal|hex|hexadecimal)\b|\s(?:squared|cubed|noon|midnight|o['’]clock|to the)\b"
+    r"|\s?\(?(?:in\s)?(?:base|binary|octal|hex|hexadecimal)\b|\s(?:squared"
+    r"|cubed|factorial|below\szero|under\szero|noon|midnight|o['’]clock|to the)\b"
     r"|\s[b-hj-zB-HJ-Z](?![\w'’.])|\s?[<>≤≥≠]|\s?[!=]=|\s?,\s?(?:[-+−]?∞|[A-Za-z][,)\]}]))"
 )
 _CENTURY: Final = re.compile(r"(?:st|nd|rd|th)\s(?:century|millennium)\s(?:BC|B\.C|AD|CE)")
@@ -40,6 +41,9 @@ _NEGATION_BEFORE: Final = re.compile(
     re.IGNORECASE,
 )
 _FUNCTION_BEFORE: Final = re.compile(
+    r"\b(?:root|half|third|quarter|absolute\svalue|reciprocal|factorial|cube|square)\sof\s?\Z"
+    r"|\b(?:twice|double|triple|thrice|point)\s\Z"
+    r"|\\[a-zA-Z]{1,20}(?:\{[^{}]{0,20}\})?\{\s?\Z|"
     r"(?:\b(?:sin|cos|tan|cot|sec|csc|log|ln|exp|arcsin|arccos"
     r"|arctan|mod|past|quarter\sto|half\spast|viertel|halb|root)"
     r"|[A-Za-z](?=\())\s?\(?\Z|\|\{?\Z|[^\W\d_]-\Z|_\Z|~\Z(?<=[\d ]~)(?<=\d~)"
@@ -70,6 +74,7 @@ _BOUND_BEHIND: Final = re.compile(
 )
 #: Last words of what the expressions for the text before a number look for.
 _MEANINGFUL: Final = frozenset((
+    "twice", "double", "triple", "thrice", "point",
     "not", "never", "nicht", "pas", "nunca", "ni", "be", "equal", "to", "exactly", "the", "a", "mehr", "gleich",
     "es", "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "arcsin", "arccos", "arctan", "mod", "past",
     "viertel", "halb", "root", "sqrt", "pi", "spring", "summer", "fall", "autumn", "winter", "early", "late", "mid",
@@ -85,9 +90,11 @@ _LINK: Final = re.compile(
     r"|over|at|vs\.?|versus|or|oder|ou|bis|à|times|x|plus|minus"
     r"|divided\sby|more\sthan|less\sthan|to\sthe(?:\spower\sof)?"
     r"|in\severy|of\severy)\s(?:the\s|every\s|each\s)?[$€£(]?\s?"
-    r"|\s*(?:[^\W\d_]{1,12}\s){0,2}(?:,\s?)?(?:and|or|und|oder|et|ou|y|o|e)\s(?:(?!(?:total"
+    r"|\s*(?:[^\W\d_]{1,12}\s){0,3}(?:,\s?)?(?:and|or|und|oder|et|ou|y|o|e)\s(?:(?!(?:total"
     r"|sum|result|answer|thus|so|hence|then|therefore|that|this)\b)[^\W\d_]{1,12}\s){0,2}"
     r"(?:(?:has|have|had|is|are|gets?|costs?|hat|ist|a|est|tiene|es)\s|=\s?|:\s?)?[$€£(]?\s?"
+    r"|,\s(?-i:[A-Z])\w{0,11}:?\s|[.;]\s(?!total|sum|result"
+    r"|answer)(?-i:[A-Z])\w{0,11}:\s|\s\(?[a-z]{1,3}\)\s|\spoint\s|[.]\s"
     r"|\s|\s?(?:±|\+/-|~|\.{2,3}|…)\s?|[,;]\s?|\)\s?\(?|\)\s?,\s?\(|-|–",
     re.IGNORECASE,
 )
@@ -101,7 +108,7 @@ _JOINING: Final = frozenset((
 ))  # fmt: skip
 _PUNCTUATION: Final = frozenset(",;:()")
 _CHANGING_WORD: Final = re.compile(
-    r" (?:squared|cubed|noon|midnight|binary|base|octal|hex|hexadecimal|times|plus|minus)\b"
+    r" (?:squared|cubed|factorial|below|under|point|noon|midnight|binary|base|octal|hex|hexadecimal|times|plus|minus)\b"
 )
 _LISTING: Final = re.compile(r"(?:st|nd|rd|th)?\s?:\s?")
 #: Between a day and a year: a month that is not known.
@@ -115,7 +122,8 @@ def alone(text: str, start: int, end: int) -> bool:
     word = word_before(text, start)
     if not (before + behind).isascii() or word in _MEANINGFUL:
         return False
-    is_result = word == "=" and before[:-2].rstrip().rpartition(" ")[2][-1:].isdigit()  # 6 * 7 = 42
+    operand = before[:-2].rstrip().rpartition(" ")[2] if word == "=" else ""
+    is_result = operand[-1:].isdigit() and not operand[:1].isalpha()  # 6 * 7 = 42
     if not is_result and (digit := _LAST_DIGIT.match(before)) is not None:
         gap = before[digit.end() :].rstrip("$").split()
         if (

@@ -59,6 +59,7 @@ def plain(text: str) -> str:
     if "_" in text:
         text = _UNDERLINED.sub(r"\2", text)
     if "$" in text:
+        text = _LOSS.sub(r"\1-\2", text.replace("!$", " factorial$"))
         text = _LOSS.sub(r"\1-\2", text)
         if text.count("$") > 1:
             text = _MATHS.sub(r" \1 ", text.replace("$$", " "))

@@ -55,7 +55,7 @@ QUANTITY: Final = re.compile(
       |\d{{4}}[年년]{SPACE}?\d{{1,2}}[月월](?:{SPACE}?\d{{1,2}}[日일])?)
     |(?P<clock>(?<![\d:.])\d{{1,2}}:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?![\d:])(?:{SPACE}?[ap]\.?{SPACE}?m\b\.?)?
       |(?<![\d:.,])\d{{1,2}}{SPACE}?[ap]\.?m\b\.?)
-    |(?P<ratio>(?<![\d:.,])\d{{1,15}}(?:\.\d{{1,9}})?(?:{SPACE}?:{SPACE}?\d{{1,15}}(?:\.\d{{1,9}})?){{1,4}}(?![\d:]))
+    |(?P<ratio>(?<![\w:.,])\d{{1,15}}(?:\.\d{{1,9}})?(?:{SPACE}?:{SPACE}?\d{{1,15}}(?:\.\d{{1,9}})?){{1,4}}(?![\d:]))
     |(?P<coded>(?<!\w)0(?:x[0-9a-f]{{1,64}}|b[01]{{1,256}}|o[0-7]{{1,100}})\b(?!\.\d))
     |(?P<quarter>(?<!\w)Q[1-4][ ,']{{0,2}}\d{{4}}\b)
     |(?P<feet>(?<![\w.,])\d{{1,3}})['′’]{SPACE}?(?P<inches>\d{{1,2}}(?:\.\d{{1,4}})?)(?:["″”]|'')
@@ -215,12 +215,14 @@ def read(text: str, match: re.Match[str]) -> Found | None:
         return Found(Quantity("number", (_number(12 * int(feet) + float(match["inches"])),), _INCH), start, end)
     if (
         _PAIR.fullmatch(match["magnitude"] or "")
-        and text[start - 1 : start] == "("
-        and text[end : end + 1] == ")"
         and start
+        and text[start - 1] in "(["
+        and text[end : end + 1] in (")", "]")
     ):
-        parts = tuple(Quantity("number", (int(part),)) for part in match["magnitude"].split(","))
-        return Found(several("tuple", parts, brackets="()"), start - 1, end + 1)
+        first, second = map(int, match["magnitude"].split(","))
+        pair = (-first if match["sign"] in ("-", "−") else first, second)
+        parts = tuple(Quantity("number", (part,)) for part in pair)
+        return Found(several("tuple", parts, brackets=text[start - 1] + text[end]), start - 1, end + 1)
     return _scaled(text, match)
 
 

@@ -39,7 +39,7 @@ _BETWEEN: Final = re.compile(rf"(?:\bbetween{SPACE})\Z", re.IGNORECASE)
 _FROM: Final = re.compile(rf"\b(?:from|by|went|rose|fell|up|down){SPACE}\Z", re.IGNORECASE)
 _AND: Final = re.compile(rf"(?:{SPACE}?|,{SPACE}|,?{SPACE}and{SPACE})(?=\d)", re.IGNORECASE)
 _MOMENT: Final = re.compile(rf"(?:T|,?{SPACE}(?:at{SPACE}|um{SPACE})?)(?=\d)")
-_ASSIGNMENT: Final = re.compile(r"\s?(?:[,;]|,?\s?(?:and|or))\s?\$?\s?[^\W\d_]{1,12}\s?(?:=|:)\s?\$?")
+_ASSIGNMENT: Final = re.compile(r"\s?(?:[,;]|,?\s?(?:and|or))\s?\$?\s?[^\W\d_]{1,12}[\d₀-₉]{0,2}\s?(?:=|:)\s?\$?")
 _MINUTE: Final = Unit("min", (("time", 1),), Fraction(60))
 _OPEN, _CLOSE = "([{⟨", ")]}⟩"
 #: A tuple or number before a tuple: (1, 2), (3, 4).
