@@ -32,9 +32,8 @@ def copy_bare(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
     """The least work possible: decode, and COPY the same columns in binary into a table without an index."""
     for batch in batches:
         with database.begin() as connection:
-            bulk_write.copy(
-                connection, BARE, BARE.columns.keys(), (_columns(wire.decode(Trial, value)) for value in batch)
-            )
+            rows = ([_as_binary(column) for column in _columns(wire.decode(Trial, value))] for value in batch)
+            bulk_write.copy(connection, BARE, BARE.columns.keys(), rows)
 
 
 def copy_bare_as_text(database: Engine, batches: Sequence[Sequence[bytes]]) -> None:
@@ -50,6 +49,10 @@ def copy_bare_as_text(database: Engine, batches: Sequence[Sequence[bytes]]) -> N
                 for value in batch:
                     columns = _columns(wire.decode(Trial, value))
                     to.write_row([_as_text(column) for column in columns])
+
+
+def _as_binary(column: object) -> object:
+    return encode.jsonb(msgspec.json.encode(column)) if isinstance(column, dict) else column
 
 
 def _as_text(column: object) -> object:

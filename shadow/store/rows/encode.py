@@ -51,7 +51,7 @@ class PairRow(NamedTuple):
     kind: str
     candidate: str
     answered_at: datetime
-    segment: dict[str, str]
+    segment: bytes
     inclusion_probability: float
     scorer: str
     agreement: float | None
@@ -75,7 +75,7 @@ class PairRow(NamedTuple):
     judge_due: bool | None
     frontier_confidence: float | None
     candidate_confidence: float | None
-    candidate_token_probabilities: dict[str, float] | None
+    candidate_token_probabilities: bytes | None
 
 
 class Payload(NamedTuple):
@@ -115,7 +115,8 @@ def unique_pairs(scored: Iterable[Scored]) -> dict[PairKey, Scored]:
         known = pairs.get(key)
         if known is None or _replaces(comparison, known[1]):
             pairs[key] = pair
-    return {key: pairs[key] for key in sorted(pairs)}
+    in_order = sorted(pairs)
+    return pairs if in_order == list(pairs) else {key: pairs[key] for key in in_order}  # mostly they come in order
 
 
 def _replaces(comparison: Comparison, known: Comparison) -> bool:
@@ -134,7 +135,6 @@ def pair_rows(pairs: Mapping[PairKey, Scored], encoded: dict[PairKey, EncodedPai
             facts = pair_facts(trial, comparison)
             row = pair_row(key, trial, comparison, facts)
             _check_numbers(row)
-            _check_segments(facts.in_order)
         except ValueError as error:
             refused[trial.exchange.id] = str(error)
         else:
@@ -175,7 +175,7 @@ def pair_row(key: PairKey, trial: Trial, comparison: Comparison, facts: PairFact
     return PairRow._make((
         *key,
         utc(trial.at),
-        facts.segments,
+        _segments(facts.in_order),
         trial.inclusion_probability,
         comparison.scorer,
         comparison.agreement,
@@ -199,7 +199,7 @@ def pair_row(key: PairKey, trial: Trial, comparison: Comparison, facts: PairFact
         True if judge_rate is not None else None,
         frontier.confidence,
         candidate.confidence,
-        None if candidate.token_probabilities is None else msgspec.to_builtins(candidate.token_probabilities),
+        None if candidate.token_probabilities is None else jsonb(_encoder.encode(candidate.token_probabilities)),
     ))  # fmt: skip
 
 
@@ -231,8 +231,13 @@ def _check_numbers(row: PairRow) -> None:
 
 
 @lru_cache(maxsize=4096)  # most pairs share their segments
-def _check_segments(segments: tuple[tuple[str, str], ...]) -> None:
-    _encode(segments)
+def _segments(segments: tuple[tuple[str, str], ...]) -> bytes:
+    return jsonb(_encode(dict(segments)))
+
+
+def jsonb(encoded: bytes) -> bytes:
+    """Encoded JSON as PostgreSQL receives a `jsonb` in its binary format: behind the number of that format."""
+    return b"\x01" + encoded
 
 
 def _encode(value: Any) -> bytes:

@@ -7,9 +7,7 @@ takes its rows from one JSON document (see `rows.json_rows`) and can update the 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import msgspec
 from psycopg.errors import UniqueViolation
-from psycopg.types.json import set_json_dumps
 from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import Boolean, Connection, DateTime, Double, SmallInteger, Table, Text, column, select, text
 from sqlalchemy import table as sa_table
@@ -17,13 +15,12 @@ from sqlalchemy.dialects.postgresql import JSON, JSONB, Insert, insert
 
 from shadow.store.rows import json_rows
 
-#: The PostgreSQL type in which a column's values are sent. `json` is sent as encoded text.
+#: The PostgreSQL type in which a column's values are sent. `json` and `jsonb` are sent as bytes: psycopg would
+#: encode every object by itself, and most rows share their segments.
 _BINARY: Final[dict[type[Any], str]] = {
-    Boolean: "bool", DateTime: "timestamptz", Double: "float8", JSON: "bytea", JSONB: "jsonb", SmallInteger: "int2",
+    Boolean: "bool", DateTime: "timestamptz", Double: "float8", JSON: "bytea", JSONB: "bytea", SmallInteger: "int2",
     Text: "text",
 }  # fmt: skip
-
-_encoder = msgspec.json.Encoder()
 
 
 def copy(
@@ -37,14 +34,13 @@ def copy(
     """COPY rows into the columns `names` of `table`, which must have none of them yet.
 
     Uses PostgreSQL's binary format, which takes both sides half the time of its text format: nothing
-    is escaped. Values of `json` columns are encoded JSON, those of `jsonb` columns objects. `into`
-    names another table with the same columns.
+    is escaped. Values of `json` columns are encoded JSON, and those of `jsonb` columns as `encode.jsonb`
+    makes them. `into` names another table with the same columns.
     """
     driver = connection.connection.driver_connection
     assert driver is not None
     columns = ", ".join(names)
     with driver.cursor() as cursor:
-        set_json_dumps(_encoder.encode, cursor)
         cursor.adapters.register_dumper(
             bytes, BytesBinaryDumper
         )  # the one in C, which psycopg does not choose by itself
