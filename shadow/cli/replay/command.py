@@ -47,9 +47,9 @@ def command(
     --judge, a model judges the pairs that have no verdict yet, in both orders. Bad lines are listed
     by number, and the others are processed. Exits 3 if there were bad lines, and 0 otherwise.
 
-    Examples:
-      shadow replay pairs.jsonl.gz --scorer numeric --json evidence.json
-      shadow replay production.jsonl --redact
+    Example: shadow replay pairs.jsonl.gz --scorer numeric --json evidence.json
+
+    Example: shadow replay production.jsonl --redact
     """
     from scoring.scorers import SCORERS
     from shadow.cli.replay.run import run
