@@ -103,6 +103,8 @@ def scored(
         frontier, candidate, scores = _score(SCORERS[name], trial, frontier, candidate, options)
         reason = _unscored_reason(frontier, candidate) or scores.unscored
     read_trial = _with_replies(trial, frontier, candidate)
+    if reason == REPLY_CUT:
+        read_trial = _without_failure_of_the_copy(read_trial)
     nets = net_by_source(read_trial, scores)
     source = next(iter(nets), None)  # sources are ordered, strongest first
     net = None if source is None else nets[source]
@@ -188,6 +190,15 @@ def _unasked_reason(trial: Trial, frontier: Reply, candidate: Reply) -> str | No
     if was_cut(exchange, "request"):
         return f"{INELIGIBLE}prompt_cut"
     return REPLY_CUT if was_cut(exchange, "reply") else None
+
+
+def _without_failure_of_the_copy(trial: Trial) -> Trial:
+    """`trial` without the failure of a served reply of which only our copy is not whole: the user got all of it."""
+    reply = trial.exchange.reply
+    if reply.failure != "truncated" or reply.finish_reason is not None:
+        return trial
+    reply = msgspec.structs.replace(reply, failure=None, failure_detail=None)
+    return msgspec.structs.replace(trial, exchange=msgspec.structs.replace(trial.exchange, reply=reply))
 
 
 def _unscored_reason(frontier: Reply, candidate: Reply) -> str | None:

@@ -90,6 +90,18 @@ def test_what_was_cut_is_not_compared(cut: tuple[Part, ...] | None, reason: str 
     assert compare(not_sampled, SUMS).unscored == "not_sampled"
 
 
+def test_a_reply_of_which_only_our_copy_is_not_whole_is_no_failure_of_the_model():
+    ours = failed("truncated", "longer than the bytes that are kept")
+    models = msgspec.structs.replace(ours, finish_reason="length")
+    found = []
+    for served in (ours, models):
+        trial = pair(served, say("hi"))
+        exchange = msgspec.structs.replace(trial.exchange, truncated=True, cut=("reply",))
+        found.append(scored(msgspec.structs.replace(trial, exchange=exchange), None))
+    assert [comparison.unscored for _, comparison in found] == ["reply_cut", "reply_cut"]
+    assert [trial.exchange.reply.failure for trial, _ in found] == [None, "truncated"]
+
+
 def test_the_strongest_source_of_regret_wins():
     replies = (say("42"), say("42"))
     assert compare(pair(*replies, reference="42", label="frontier", judge="candidate"), SUMS).regret_source == "human"
