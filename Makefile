@@ -9,7 +9,7 @@ LOCKED := $(PYTHON) -c 'import fcntl, os, subprocess, sys; os.makedirs(".shadow"
   lock = open(".shadow/setup.lock", "w"); fcntl.flock(lock, fcntl.LOCK_EX); sys.exit(subprocess.call(sys.argv[1:]))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench simulate audit-scorers reference kafka lock clean
+.PHONY: help setup demo test check format bench simulate audit-scorers audit-redaction reference kafka lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 18
@@ -53,6 +53,9 @@ simulate: setup ## Run the whole statistical proof (minutes)
 
 audit-scorers: setup ## Count false agreements of the scorers, write docs/scorers.md
 	@$(RUN) tests.audit
+
+audit-redaction: setup ## Measure recall and precision of redaction, write docs/redaction.md
+	@$(RUN) tests.audit.redaction
 
 reference: setup ## Generate docs/settings.md and docs/metrics.md
 	@$(RUN) tests.reference

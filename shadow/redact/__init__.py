@@ -4,15 +4,24 @@ Two aims conflict. Nothing private may pass, and nothing else may change: an ord
 becomes `[phone]` makes the comparison of two replies wrong. So a number is replaced only if its
 notation identifies it, together with its check digit if it has one.
 
+The rules search a folded copy of the text (`folding`); what they find is replaced in the text itself.
+
 Every rule runs in time linear in the text. A rule first searches for a short literal or a class
 of characters, which the regex engine does at the speed of a memory scan, and only then matches,
 over a bounded length or possessively (`++`: no backtracking). A megabyte of base64 or an
 adversary's text costs no more than a megabyte of prose.
 
 redactor         texts, JSON values and whole exchanges
-secrets          passwords, keys, authorization headers
-tokens           keys and tokens with a prefix that identifies the service
-contacts         e-mail addresses, phone and card numbers, IBANs
+secrets          private keys, authorization headers, logins, secret addresses
+assignments      secrets after their name: `password: x`, `--password x`, `the password is x`
+tokens           keys and tokens with a prefix that identifies the service, and secret keys of AWS
+emails           e-mail addresses, also spelled out
+numbers          card numbers, and the search for numbers that ibans and phones share
+ibans            IBANs
+phones           phone numbers, by notation or by a word before them
+base64_text      text inside base64
+structures       what the structure of JSON gives away: names beside values, headers, parts
+folding          other spellings of the same characters, folded for the search
 placeholders     what stands in place of what is private
 custom_patterns  the patterns under [redaction.patterns]
 keys             which keys of a dictionary mark their values as secret

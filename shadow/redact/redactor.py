@@ -1,8 +1,9 @@
 """Redaction of text, of JSON values and of whole exchanges."""
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -10,14 +11,31 @@ import msgspec
 
 from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply
-from shadow.redact import contacts, pseudonyms, secrets
-from shadow.redact.keys import sensitivity
+from shadow.redact import base64_text, pseudonyms, secrets, structures
+from shadow.redact.assignments import assignment_spans
+from shadow.redact.emails import email_spans
+from shadow.redact.folding import fold
+from shadow.redact.keys import kind_of, names_other_number, sensitivity
+from shadow.redact.numbers import number_spans
 from shadow.redact.placeholders import SECRET
+from shadow.redact.spans import Span, replace_spans, to_latin1
+from shadow.redact.tokens import token_spans
 from shadow.settings import RedactionSettings, Settings
 
 if TYPE_CHECKING:
     from shadow.redact.custom_patterns import CustomPatterns
 
+#: Each takes the folded text, and the same in Latin-1 and lower case, and returns the spans of what it found.
+_RULES: Final = (
+    secrets.key_blocks,
+    secrets.logins,
+    token_spans,
+    secrets.authorizations,
+    assignment_spans,
+    secrets.webhooks_and_azure,
+    email_spans,
+    number_spans,
+)
 #: A replacement can make another match possible; the rules are repeated until nothing changes.
 _MAX_PASSES: Final = 12
 
@@ -28,6 +46,16 @@ _CACHE_SIZE: Final = 4_096
 #: A data URL with base64, such as an image. It is not searched, because it contains no text. Short ones
 #: are searched, because that is cheap.
 _DATA_URL: Final = re.compile(r"(data:[\w.+/;=-]{0,99};base64,[A-Za-z0-9+/]{64,}+={0,2})", re.ASCII)
+
+#: How often base64 inside base64 is decoded.
+_MAX_DECODED: Final = 3
+
+#: One of these is in a JSON text, in lower case, in which the structure around it can make a value secret.
+_STRUCTURE_WORDS: Final = (
+    "pass", "pwd", "auth", "key", "secret", "token", "cookie", "cred", "header", "kennwort", "senha", "wachtwoord",
+    "salasana",
+    "adgangskode", "contrase", "heslo", "haslo", "losenord", "phone", "mobil",
+)  # fmt: skip
 
 #: W3C Trace Context: version, trace, parent, flags. Anything else is free text.
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -69,10 +97,11 @@ class Redactor:
             case dict():
                 return self._dict(value)
             case list() | tuple():
-                return [self.value(item) for item in value]
-            case int() if abs(value) >= 10**12:
-                clean = self.text(str(value))
-                return value if clean == str(value) else clean
+                return self._list(value)
+            case int() | float() if _is_long(value):
+                written = str(int(value))
+                clean = self.text(written)
+                return value if clean == written else clean
             case _:
                 return value
 
@@ -119,7 +148,7 @@ class Redactor:
 
     def _text(self, text: str) -> str:
         clean = self._scan(text)
-        if (clean != text or "\\" in text) and text.lstrip()[:1] in ("{", "["):
+        if text.lstrip()[:1] in ("{", "[") and (clean != text or "\\" in text or _may_have_structure(text)):
             return self._json(text, clean)
         return clean
 
@@ -141,45 +170,126 @@ class Redactor:
             return self._rules(text)
         parts = _DATA_URL.split(text)
         parts[::2] = [self._rules(part) for part in parts[::2]]
+        parts[1::2] = [self._data_url(part) for part in parts[1::2]]
         clean = "".join(parts)
         return text if clean == text else clean
 
-    def _rules(self, text: str) -> str:
-        """`text` after all rules. Raises RedactionError if the last pass still changed the text."""
+    def _data_url(self, url: str) -> str:
+        head, _, data = url.partition(",")
+        written = base64_text.decode(data.rstrip("="))
+        return url if written is None or self._rules(written, 1) == written else f"{head},{SECRET}"
+
+    def _rules(self, text: str, decoded: int = 0) -> str:
+        """`text` after all rules. Raises RedactionError if the last pass still changed the text.
+
+        `decoded`: how many times base64 was decoded to get to this text.
+        """
         for _ in range(_MAX_PASSES):
             before = text
-            for rule in (*secrets.RULES, *contacts.RULES):
-                text = rule(text)
-            if (
-                self._custom is not None
-            ):  # last: replacing a part of an e-mail address would hide the rest from its rule
+            folded = fold(text)
+            lower = to_latin1(folded.text).lower()
+            for rule in _RULES:
+                if spans := rule(folded.text, lower):
+                    text = replace_spans(text, folded.in_original(spans))
+                    folded = fold(text)
+                    lower = to_latin1(folded.text).lower()
+            if decoded < _MAX_DECODED and (spans := self._encoded(folded.text, decoded + 1)):
+                text = replace_spans(text, folded.in_original(spans))
+            if self._custom is not None:
+                # Last: replacing a part of an e-mail address would hide the rest from its rule.
                 text = self._custom.replace(text)
             if text == before:
                 return text
         raise RedactionError(f"a text still changed after {_MAX_PASSES} passes of redaction")
 
-    def _dict(self, items: Mapping[Any, Any]) -> dict[Any, Any]:
+    def _encoded(self, text: str, decoded: int) -> list[Span]:
+        """The spans of base64 with something private in it."""
+        return [
+            (start, end, SECRET)
+            for start, end, written in base64_text.texts_in(text)
+            if self._rules(written, decoded) != written
+        ]
+
+    def _dict(self, items: Mapping[Any, Any], *, secret: bool = False) -> dict[Any, Any]:
+        """`items`, redacted; of `secret` ones, every text."""
         clean: dict[Any, Any] = {}
+        named = structures.named_value(items)
+        headers = structures.secret_headers(items) if "headers" in items else frozenset()
         for key, item in items.items():
             unique = name = self.text(key) if isinstance(key, str) else key
             n = 1
             while unique in clean:  # redaction made two keys equal: number them
                 n += 1
                 unique = f"{name} {n}"
-            clean[unique] = self._under(key, item)
+            if named is not None and key == named[1]:
+                clean[unique] = self._under(named[0], item)
+            elif headers and key == "headers":
+                clean[unique] = self._dict(
+                    {of: self._secret(value) if of in headers else value for of, value in item.items()}
+                )
+            else:
+                clean[unique] = self._secret(item, numbers=False) if secret else self._under(key, item)
         return clean
 
+    def _list(self, items: Sequence[Any]) -> list[Any]:
+        clean = [self.value(item) for item in items]
+        if not self._enabled or len(items) < 2:
+            return clean
+        first = items[0]
+        if isinstance(first, list | tuple):
+            if structures.is_list_of_pairs(items):
+                return [[name, self._under(pair[0], pair[1])] for (name, _), pair in zip(clean, items, strict=True)]
+        elif len(items) == 2 and isinstance(first, str) and structures.is_secret_pair(items):
+            clean[1] = SECRET
+        elif isinstance(first, str) or (isinstance(first, dict) and "text" in first):
+            self._after_names(clean)
+        return clean
+
+    def _after_names(self, clean: list[Any]) -> None:
+        """Redact texts, or parts with a text, whose meaning the end of the text before them gives away."""
+        for place, (before, item) in enumerate(itertools.pairwise(clean), 1):
+            name = structures.text_of(before)
+            text = structures.text_of(item)
+            if name and text and (end := structures.ends_in_name(name)):
+                within = str(self._in_context(end, text))
+                clean[place] = within if isinstance(item, str) else {**item, "text": within}
+
     def _under(self, key: Any, item: Any) -> Any:
-        # Only texts and numbers: in a JSON schema, the value of `"password"` is a type, not a password.
-        if not self._enabled or not isinstance(item, str | int | float) or isinstance(item, bool):
+        if not self._enabled or item is None or isinstance(item, bool):
             return self.value(item)
+        if not isinstance(item, str | int | float):
+            # In a JSON schema, the value of `"password"` is a type, not a password.
+            is_secret = isinstance(key, str) and kind_of(key[:100]) in ("secret", "secret if text")
+            return self._secret(item) if is_secret else self.value(item)
         match sensitivity(key, item):
             case "secret":
                 return SECRET
             case "in context":
                 return self._in_context(f"{key}: ", self.value(item))
+            case _ if str(item).isdecimal() and names_other_number(key):
+                return item if self._custom is None else self._replaced(item, self._custom.replace(str(item)))
             case _:
                 return self.value(item)
+
+    def _secret(self, item: Any, *, numbers: bool = True) -> Any:
+        """`item` with every text in it replaced, and `numbers` too unless a dictionary names them."""
+        match item:
+            case str():
+                return SECRET
+            case bool() | None:
+                return item
+            case int() | float():
+                return SECRET if numbers else self.value(item)
+            case list() | tuple():
+                return [self._secret(inner, numbers=numbers) for inner in item]
+            case dict():
+                return self.value(item) if structures.is_schema(item) else self._dict(item, secret=True)
+            case _:
+                return self.value(item)
+
+    @staticmethod
+    def _replaced(item: str | float, clean: str) -> str | float:
+        return item if clean == str(item) else clean
 
     def _in_context(self, name: str, item: str | float) -> str | float:
         """`item`, searched together with its name: `4155552671` is a phone number only after `phone: `."""
@@ -200,6 +310,20 @@ def _custom(patterns: dict[str, str]) -> "CustomPatterns":
     from shadow.redact.custom_patterns import CustomPatterns  # noqa: PLC0415 - slow to import, and few users have patterns
 
     return CustomPatterns(patterns)
+
+
+def _is_long(number: float) -> bool:
+    """Whether a number of JSON may be that of a card."""
+    return abs(number) >= 10**12 and (isinstance(number, int) or (number < _LONGEST_FLOAT and number.is_integer()))
+
+
+#: A float from here on is none of 16 digits.
+_LONGEST_FLOAT: Final = 1e17
+
+
+def _may_have_structure(text: str) -> bool:
+    lower = text.lower()
+    return not text.isascii() or any(word in lower for word in _STRUCTURE_WORDS)
 
 
 def _is_json(text: str) -> bool:

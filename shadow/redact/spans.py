@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
+#: Start and end in a text, and the placeholder that replaces what is between.
+Span: TypeAlias = tuple[int, int, str]
 #: Given the text and a match, returns the end of the span to replace, or None to reject the match.
 Accept: TypeAlias = Callable[[str, re.Match[str]], int | None]
 
 _DIGITS: Final = re.compile(r"[0-9]*")
-_SEPARATORS: Final = b" ()./+-"
+_SEPARATORS: Final = b" ()./+-_\t"
 _CLASSES: Final = bytes(
     ord("0") if 48 <= c <= 57 else ord("A") if bytes((c,)).isalpha() else ord("-") if c in _SEPARATORS else ord(".")
     for c in range(256)
@@ -20,8 +22,6 @@ _ESCAPES: Final = (
     ("\\", {"\\n": "  ", "\\r": "  ", "\\t": "  "}),  # in JSON source
     ("%", {"%20": "   ", "%2B": "+  ", "%2b": "+  "}),  # in a URL
 )
-_SPACES: Final = "\u00a0\u202f\u2009\u3000\u2007\u2008\u200a\u2002\u2003\u2004\u2005\u2006\u205f\u200b\u2060\ufeff"
-_HYPHENS: Final = "\u2011\u2013\u2010\u2012\u2212\u00ad"
 
 
 def unescape_separators(text: str) -> str:
@@ -33,19 +33,17 @@ def unescape_separators(text: str) -> str:
     return text
 
 
-def normalize_separators(text: str) -> str:
-    """`text` with ASCII spaces and hyphens for all other separators of digits; the length stays the same."""
-    text = unescape_separators(text)
-    if not text.isascii():
-        for spaces, meant in ((_SPACES, " "), (_HYPHENS, "-")):
-            for space in spaces:
-                text = text.replace(space, meant)
-    return text
-
-
 def to_latin1(text: str) -> bytes:
     """`text` in Latin-1, one byte per character, `?` for others. Searching bytes is faster than searching text."""
     return text.encode("latin-1", "replace")
+
+
+_ASCII: Final = bytes(range(128))
+
+
+def non_ascii(text: str) -> str:
+    """The characters of `text` that are not ASCII, in their order; faster than any search of all of a text for them."""
+    return text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
 
 
 def character_classes(text: str) -> bytes:
@@ -97,7 +95,7 @@ def _value_start(match: re.Match[str]) -> int:
     return match.start("value") if "value" in match.re.groupindex else match.start()
 
 
-def replace_spans(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
+def replace_spans(text: str, spans: Iterable[Span]) -> str:
     """`text` with each span replaced by its placeholder. Of overlapping spans only the first is replaced."""
     out: list[str] = []
     done = 0
@@ -108,9 +106,9 @@ def replace_spans(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
     return "".join([*out, text[done:]]) if out else text
 
 
-def replace_matches(text: str, pattern: re.Pattern[str], placeholder: str, accept: Accept) -> str:
-    """Replace every match that `accept` accepts; see `accepted_spans`."""
-    return replace_spans(text, ((*span, placeholder) for span in accepted_spans(text, pattern, accept, 0, len(text))))
+def matches(text: str, pattern: re.Pattern[str], placeholder: str, accept: Accept) -> list[Span]:
+    """The spans of all matches that `accept` accepts; see `accepted_spans`."""
+    return [(*span, placeholder) for span in accepted_spans(text, pattern, accept, 0, len(text))]
 
 
 def follows_digit_and(text: str, start: int, signs: str) -> bool:

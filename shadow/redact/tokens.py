@@ -5,11 +5,13 @@ for long words first, as fixed bytes, and only these for prefixes. More prefixes
 nothing for texts without such words.
 """
 
+import itertools
 import re
 from typing import Final
 
+from shadow.redact.base64_text import is_text
 from shadow.redact.placeholders import SECRET
-from shadow.redact.spans import replace_spans, to_latin1, unescape_separators
+from shadow.redact.spans import Span, to_latin1, unescape_separators
 
 _WORDS: Final = bytes(c if bytes((c,)).isalnum() or c in b"_-+/" else ord(" ") for c in range(256)).translate(
     bytes(ord(" ") if c == ord(" ") else ord("w") for c in range(256))
@@ -60,6 +62,11 @@ _TOKEN: Final = re.compile(
     "|".join(f"(?:{start})(?:{rest})" for start, rest in (*_UNIQUE_PREFIXES.items(), *_SHARED_PREFIXES.items())),
     re.ASCII,
 )
+_AWS_SECRET_LENGTH: Final = 40
+_AWS_SECRET: Final = re.compile(r"[A-Za-z0-9/+]{40}", re.ASCII)
+_CHANGES: Final = 14
+#: Words, as in a path, have so many small letters in a row.
+_LONG_LOWER: Final = re.compile(r"[a-z]{9}")
 #: Prefixes that end in a dot, before the long word.
 _DOTTED_PREFIX: Final = re.compile(r"(?:SG|ya29|hv[sbr]|AQ|xoxe|dp\.(?:pt|st|ct|sa|scim|audit)|dt0[cs][0-9]{2})\.\Z")
 #: What random text has and a name such as `hf_transfer_is_enabled` lacks: a digit, or this many letters in a row.
@@ -67,11 +74,11 @@ _LETTERS_IN_A_ROW: Final = 24
 _RANDOM: Final = re.compile(rf"[0-9]|[A-Za-z]{{{_LETTERS_IN_A_ROW}}}")
 
 
-def replace_tokens(text: str) -> str:
-    """`text` with every such token replaced by `[secret]`."""
+def token_spans(text: str, _: bytes) -> list[Span]:
+    """The spans of all such tokens."""
     unescaped = unescape_separators(text)
     words = to_latin1(unescaped).translate(_WORDS)
-    spans: list[tuple[int, int, str]] = []
+    spans: list[Span] = []
     done = 0
     at = words.find(_LONG_WORD)
     while at >= 0:
@@ -80,6 +87,9 @@ def replace_tokens(text: str) -> str:
         if end - at < _LETTERS_IN_A_ROW and unescaped[at:end].isalpha() and unescaped[at - 1 : at] != ".":
             at = words.find(_LONG_WORD, end)
             continue  # only letters: nearly all long words of prose
+        if end - at == _AWS_SECRET_LENGTH and is_aws_secret(unescaped[at:end]):
+            spans.append((at, end, SECRET))
+            done = end
         position = max(done, _earliest_start(unescaped, at))
         while start := _PREFIX.search(unescaped, position, end):
             token = _TOKEN.match(unescaped, start.start())
@@ -88,7 +98,27 @@ def replace_tokens(text: str) -> str:
                 done = token.end()
                 spans.append((token.start(), done, SECRET))
         at = words.find(_LONG_WORD, max(end, done))
-    return replace_spans(text, spans)
+    return spans
+
+
+def is_aws_secret(word: str) -> bool:
+    """Whether 40 characters look like the random ones of an AWS secret key, which has no prefix.
+
+    A random key changes between lower case, upper case, digits and signs at most of its places; names in
+    camel case change at the beginnings of their words only, and hash sums have one case.
+    """
+    if not _AWS_SECRET.fullmatch(word) or word.lower() == word or word.upper() == word:
+        return False
+    digits = sum(c.isdigit() for c in word)
+    signs = word.count("/") + word.count("+")
+    kinds = [c.islower() + 2 * c.isupper() + 4 * c.isdigit() for c in word]
+    changes = sum(a != b for a, b in itertools.pairwise(kinds))
+    return (
+        changes >= _CHANGES
+        and (digits >= 3 or bool(digits and signs))
+        and not _LONG_LOWER.search(word)
+        and not is_text(word)
+    )
 
 
 def _earliest_start(text: str, at: int) -> int:

@@ -53,6 +53,7 @@ ELSEWHERE: Final = {
     "make bench": "it measures for many minutes",
     "make simulate": "it simulates for many minutes; a part of it is in tests/simulation",
     "make audit-scorers": "tests/unit/scoring/test_audit.py",
+    "make audit-redaction": "tests/unit/core/test_redaction_corpus.py",
     "make reference": "tests/unit/core/test_reference.py",
     "make kafka": "tests/integration/devstack/test_kafka.py",
     "make lock": "it needs the package index, and changes what the tests run with",
