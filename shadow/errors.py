@@ -18,7 +18,9 @@
     │   ├── RemoteProtocolError  the endpoint's answer is not whole      (shadow.gateway.http.connections)
     │   └── ReadTimeout          the endpoint sent nothing for too long  (shadow.gateway.http.connections)
     ├── Unreadable               a reply holds nothing to compare        (scoring.scorers.scorer)
+    │   └── AmbiguousJsonError   readers of JSON differ about the text   (scoring.scorers.json_text)
     ├── Uncomparable             two replies that a scorer cannot tell   (scoring.scorers.scorer)
+    ├── NotComputableError       a text is no expression with a value    (scoring.scorers.numbers.expressions)
     ├── TooManyReferencesError   a JSON schema refers in circles         (scoring.scorers.json_schema)
     ├── RedactionError           a text could not be searched for what is private; it goes nowhere
     ├── DevstackError            an embedded service could not be started

@@ -23,7 +23,7 @@ _MAX_TRIES: Final = 32
 _ADJACENT: Final = re.compile(r"[\s,;]*")
 
 
-class _Ambiguous(ValueError):  # noqa: N818 - describes the text
+class AmbiguousJsonError(Unreadable):
     """JSON that readers understand in different ways."""
 
 
@@ -57,16 +57,16 @@ def parse(text: str) -> Any:
     stripped = text.strip().removeprefix("\ufeff")
     try:
         return decode(stripped)
-    except _Ambiguous as error:
-        raise Unreadable(str(error)) from None
+    except AmbiguousJsonError:
+        raise
     except (ValueError, RecursionError):
         pass
     fenced = []
     for document in _fenced(stripped):
         try:
             fenced.append(decode(document))
-        except _Ambiguous as error:
-            raise Unreadable(str(error)) from None
+        except AmbiguousJsonError:
+            raise
         except (ValueError, RecursionError):
             continue
     return _last_of(fenced or _in_prose(text))
@@ -98,8 +98,8 @@ def _in_prose(text: str) -> list[Any]:
             document = text[start.start() : end]
             if "NaN" in document or "Infinity" in document or _LARGE.search(document) or _may_differ(document, value):
                 value = _STRICT.decode(document)
-        except _Ambiguous as error:
-            raise Unreadable(str(error)) from None
+        except AmbiguousJsonError:
+            raise
         except (ValueError, RecursionError):
             at = start.end()
             continue
@@ -127,7 +127,7 @@ def _is_citation(value: Any) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs) and any(found[name] != value for name, value in pairs):
-        raise _Ambiguous("a name stands twice in a JSON object")
+        raise AmbiguousJsonError("a name stands twice in a JSON object")
     return found
 
 

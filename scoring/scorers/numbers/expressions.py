@@ -8,6 +8,8 @@ from fractions import Fraction
 from math import isfinite, pi
 from typing import Final, TypeAlias
 
+from shadow.errors import ShadowError
+
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?(?![\d,.]\d)|\.\d+)|(?P<pi>π|pi\b)"
     r"|(?P<root>[√∛∜]|sqrt\b)|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)|(?P<sign>\*\*|[-+−–*×·⋅÷/⁄^()\[\]]))"
@@ -24,7 +26,7 @@ _MOST_BITS: Final = 1_024
 Value: TypeAlias = Fraction | float
 
 
-class _NotUnderstoodError(ValueError):
+class NotComputableError(ShadowError):
     """The text is no expression that can be computed."""
 
 
@@ -37,7 +39,7 @@ def value(text: str) -> int | float | None:
         found = reader.sum(0)
         if reader.peek() is not None:
             return None
-    except (_NotUnderstoodError, ZeroDivisionError, OverflowError):
+    except (NotComputableError, ZeroDivisionError, OverflowError):
         return None
     if isinstance(found, Fraction) and found.denominator == 1:
         return found.numerator
@@ -54,11 +56,11 @@ def _tokens(text: str) -> list[str | Fraction]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None or len(tokens) >= _MOST_TOKENS:
-            raise _NotUnderstoodError
+            raise NotComputableError
         at = found.end()
         if (number := found["number"]) is not None:
             if tokens and isinstance(tokens[-1], Fraction):
-                raise _NotUnderstoodError  # two numbers side by side
+                raise NotComputableError  # two numbers side by side
             tokens.append(Fraction(number.replace(",", "")))
         elif found["pi"]:
             tokens.append("π")
@@ -89,13 +91,13 @@ class _Reader:
 
     def take(self) -> str | Fraction:
         if self.at >= len(self.tokens):
-            raise _NotUnderstoodError
+            raise NotComputableError
         self.at += 1
         return self.tokens[self.at - 1]
 
     def sum(self, depth: int) -> Value:
         if depth > 12:
-            raise _NotUnderstoodError
+            raise NotComputableError
         total: Value = self.product(depth)
         while self.peek() in ("+", "-"):
             sign = self.take()
@@ -141,18 +143,18 @@ class _Reader:
         if token == _OPENED:
             inside = self.sum(depth + 1)
             if self.take() != ")":
-                raise _NotUnderstoodError
+                raise NotComputableError
             return inside
         if token in _DEGREES:
             if depth > 12:
-                raise _NotUnderstoodError
+                raise NotComputableError
             return _root(self.atom(depth + 1), _DEGREES[token])
-        raise _NotUnderstoodError
+        raise NotComputableError
 
 
 def _checked(value: Value) -> Value:
     if isinstance(value, Fraction) and max(value.numerator.bit_length(), value.denominator.bit_length()) > _MOST_BITS:
-        raise _NotUnderstoodError
+        raise NotComputableError
     return value
 
 
@@ -160,16 +162,16 @@ def _raised(base: Value, exponent: Value) -> Value:
     if isinstance(base, Fraction) and isinstance(exponent, Fraction) and exponent.denominator == 1:
         bits = max(base.numerator.bit_length(), base.denominator.bit_length())
         if abs(exponent) * bits > _MOST_BITS:
-            raise _NotUnderstoodError
+            raise NotComputableError
         return base**exponent.numerator
     if base < 0:
-        raise _NotUnderstoodError
+        raise NotComputableError
     return float(pow(float(base), float(exponent)))
 
 
 def _root(radicand: Value, degree: int) -> Value:
     if radicand < 0:
-        raise _NotUnderstoodError
+        raise NotComputableError
     root = float(radicand) ** (1 / degree)
     exact = Fraction(round(root)) if root < 2**40 else None
     return exact if exact is not None and exact**degree == radicand else root
