@@ -95,7 +95,7 @@ _NETRC_BEFORE: Final = re.compile(r"\b(?:login|user|account)\s{1,4}\S{1,128}\s{1
 _NETRC_VALUE: Final = re.compile(r"\s{1,4}(?P<value>\S{1,128})")
 _IS: Final = (
     r"(?:is now|is set to|(?:was|has been|is) (?:re)?(?:set|changed) to|ist jetzt|ahora es|is|was|are|be|to|ist|lautet"
-    r"|war|es|era|est|était|è|é|jest|är|er|on|este|это|有|是|为|は|는|은|هي|है|->|→)"
+    r"|war|es|era|est|était|è|é|jest|är|er|on|este|это|有|是|为|は|는|은|هي|है|->|→|['’]s)"
 )
 _FOR: Final = r"(?:(?: of| for| zu| für| de| para| pour| van)? [\w@./-]{1,40})?"
 _SPOKEN_VALUE: Final = re.compile(
@@ -122,6 +122,7 @@ _NO_VALUES: Final = frozenset({
     "sha1", "sha512", "bcrypt", "argon2", "argon2id", "md5", "utf-8", "plaintext", "getpass", "getenv", "input",
     "environ", "default", "example", "placeholder", "value", "todo", "tbd", "n/a", "na", "xxx", "function", "lambda",
     "self", "new", "await", "async", "return", "const", "let", "var", "final", "public", "private", "static",
+    "raise", "print", "throw", "assert",
 })  # fmt: skip
 _REFERENCE: Final = re.compile(
     r"\$[A-Z_][A-Z0-9_]*|%[A-Z_]+%|https?:.*|[*•·xX.#_-]{3,}"  # variables, addresses, masked
@@ -130,6 +131,7 @@ _REFERENCE: Final = re.compile(
     r"|[A-Za-z]*(?:_[A-Za-z]+)*_(?:password|passwd|pwd|secret|token|key)|[a-z]+(?:Password|Passwd|Pwd|Secret|Token|Key|Hash|Field|Input)"
     r"|(?:Optional|SecretStr|Annotated|List|Dict|Union)\[.*|\[[a-z]+\].*",
 )
+_VARIABLE: Final = re.compile(r"\$(?:[0-9]|\{[\w.:-]+\}|\([^)]*\)|[A-Z_]+)|%[A-Z_]+%|\{\{.*\}\}|<[\w -]+>")
 _TECHNICAL: Final = re.compile(
     r"(?:sha|md|base|utf|argon|pbkdf|aes|rsa|scrypt|bcrypt|hex|ascii|iso|oauth|2fa|mfa|[0-9]+(?:st|nd|rd|th|x|-bit|-char|-digit|%))"
     r"[\w-]*|[0-9]{1,2}(?:[-–][0-9]+)?|v?[0-9]+(?:\.[0-9]+)+|[0-9]{4}-[0-9]{2}-[0-9]{2}|https?:.*",
@@ -188,7 +190,7 @@ def _value_after(text: str, start: int, end: int, word: bytes) -> tuple[int, int
         if word in _ALSO_PROSE or (word == b"secret" and kind == "bare" and not text[start - 1 : start].isalnum()):
             accepted = is_random(value) or (word == b"secret" and _is_assignment_of_code(text, start, assigned))
         else:
-            accepted = kind != "bare" or not _is_no_value(value, text, assigned.end())
+            accepted = not (_is_no_value(value, text, assigned.end()) if kind == "bare" else _VARIABLE.fullmatch(value))
         return assigned.span(kind) if accepted else None
     if text[end : end + 1] in ("=", "%") and text[start - 1 : start] in ("?", "&", "_", ""):
         parameter = _PARAMETER_VALUE.match(text, end)

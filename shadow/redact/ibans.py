@@ -62,7 +62,7 @@ def _starts(classes: bytes, *, spaced: bool) -> list[int]:
 
 def _end(text: str, at: int) -> int | None:
     """The end of the IBAN that begins at `at`, or None if there is none."""
-    if at and text[at - 1].isalnum():
+    if at and text[at - 1].isalnum() and text[max(0, at - 4) : at].upper() != "IBAN":
         return None
     symbols, end, gap = "", at, 0
     length = 4

@@ -44,7 +44,7 @@ _ORDINARY_HEADERS: Final = frozenset({
 _OTHER_NUMBER: Final = re.compile(
     r"(?:amount|total|sum|balance|price|cost|count|size|bytes|length|offset|limit|time|timestamp|at|ts|ns|us|ms|seed"
     r"|created|updated|expires|duration|id|ids|order|invoice|tracking|ticket|serial|imei|isbn|ean|gtin|sku|upc|version|build"
-    r"|hash|checksum|population|betrag|summe|importe|montant)\Z",
+    r"|hash|checksum|population|cents|micros|wei|units|betrag|summe|importe|montant)\Z",
     re.IGNORECASE,
 )
 _LAST_WORD: Final = re.compile(r"[A-Z]?[a-z]+\Z|[A-Z]+\Z")

@@ -227,8 +227,10 @@ class Redactor:
                 clean[unique] = self._dict(
                     {of: self._secret(value) if of in headers else value for of, value in item.items()}
                 )
+            elif secret or (isinstance(item, str) and structures.beside_user(key, items) and self._enabled):
+                clean[unique] = self._secret(item, numbers=False)
             else:
-                clean[unique] = self._secret(item, numbers=False) if secret else self._under(key, item)
+                clean[unique] = self._under(key, item)
         return clean
 
     def _list(self, items: Sequence[Any]) -> list[Any]:
@@ -260,6 +262,8 @@ class Redactor:
         if not isinstance(item, str | int | float):
             # In a JSON schema, the value of `"password"` is a type, not a password.
             is_secret = isinstance(key, str) and kind_of(key[:100]) in ("secret", "secret if text")
+            # Of credentials, the names of their parts tell which are secret.
+            is_secret = is_secret and not (isinstance(item, dict) and key.lower().startswith("credential"))
             return self._secret(item) if is_secret else self.value(item)
         match sensitivity(key, item):
             case "secret":

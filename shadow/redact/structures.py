@@ -25,23 +25,13 @@ _NAME_KEYS: Final = (
     "k",
 )
 _VALUE_KEYS: Final = frozenset({"value", "values", "val", "Value", "headerValue", "v"})
+_SHORT_NAMES: Final = frozenset({"pass", "pw", "Pass", "PASS", "pin", "clave"})
+_USER_KEYS: Final = frozenset({"user", "username", "login", "User", "USER", "email", "usuario"})
 #: Keys by which a dictionary under `"password"` is a JSON schema, or the description of an input field.
-_SCHEMA_KEYS: Final = frozenset(
-    {
-        "type",
-        "$ref",
-        "anyOf",
-        "oneOf",
-        "allOf",
-        "properties",
-        "items",
-        "format",
-        "description",
-        "enum",
-        "minLength",
-        "required",
-    }
-)
+_SCHEMA_KEYS: Final = frozenset({
+    "type", "$ref", "anyOf", "oneOf", "allOf", "properties", "items", "format", "title", "description", "enum",
+    "minLength", "required",
+})  # fmt: skip
 _SCHEMA_TYPES: Final = frozenset(
     {"string", "object", "array", "integer", "number", "boolean", "null", "password", "text"}
 )
@@ -78,6 +68,11 @@ def named_value(items: Mapping[Any, Any]) -> tuple[str, str] | None:
             if name is not None and kind_of(name[:100]) is not None:
                 return name, key
     return None
+
+
+def beside_user(key: Any, items: Mapping[Any, Any]) -> bool:
+    """Whether `key` is `pass` and the like, which is a password only beside a user: `{"user": "bob", "pass": "x"}`."""
+    return key in _SHORT_NAMES and not _USER_KEYS.isdisjoint(items)
 
 
 def secret_headers(items: Mapping[Any, Any]) -> frozenset[str]:
