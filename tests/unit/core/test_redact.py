@@ -575,6 +575,43 @@ PIECES = (
 )
 
 
+PIECES += (
+    "\u200b",
+    "\uff14",
+    "\uff20",
+    "4 ",
+    "D E 8 9 ",
+    "DE89.",
+    "DE 89 3704 ",
+    "AA00",
+    "at)",
+    "b (at) ",
+    "a [dot] ",
+    "bob at ",
+    " dot ",
+    '"@',
+    "@[",
+    "password is ",
+    "password ",
+    "the password was changed to ",
+    "--password ",
+    "login a password ",
+    "curl -u a:",
+    "curl ",
+    "passwort\uff1a",
+    "\u5bc6\u7801\u662f",
+    "%3D",
+    "password%3D",
+    "Ym9iQGV4YW1wbGUuY29t",
+    "cGFzc3dvcmQ6",
+    "tel ",
+    "phone number is ",
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY ",
+    "<password>",
+    "\U0001d7d2",
+)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join))
 def test_four_times_the_text_takes_about_four_times_as_long(piece):
