@@ -21,6 +21,7 @@ ibans            IBANs
 phones           phone numbers, by notation or by a word before them
 base64_text      text inside base64
 structures       what the structure of JSON gives away: names beside values, headers, parts
+clean_texts      which texts were clean, so that they need not be searched again
 folding          other spellings of the same characters, folded for the search
 placeholders     what stands in place of what is private
 custom_patterns  the patterns under [redaction.patterns]

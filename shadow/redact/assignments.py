@@ -52,6 +52,9 @@ _PARAMETERS: Final = {
         b"signature=": r"(?<=x-amz-)signature|(?<=x-goog-)signature",
     }.items()
 }
+#: Without these characters a text is half as long, and rules out nearly all words in half of the time.
+_LEFT_OUT: Final = b" aeiou\n.,'\"()-0123456789"
+_CONSONANTS: Final = {word: word.translate(None, _LEFT_OUT) for word in (*_NAMES, *_LATIN_NAMES, *_PARAMETERS)}
 #: Words that prose also has before a colon. `token: word` is prose; `token: 4f6a…` is a secret.
 _ALSO_PROSE: Final = frozenset({b"token", b"cookie", b"clav", b"parol"})
 #: After these, `is` and the like may stand before the value.
@@ -151,7 +154,10 @@ def assignment_spans(text: str, lower: bytes) -> list[Span]:
         names = names | _PARAMETERS
     if not text.isascii():
         names = names | _LATIN_NAMES
+    consonants = lower.translate(None, _LEFT_OUT)
     for word, pattern in names.items():
+        if _CONSONANTS[word] not in consonants:
+            continue
         if not signs and word not in _SPOKEN:
             continue
         at = lower.find(word)

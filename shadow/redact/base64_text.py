@@ -9,13 +9,8 @@ from binascii import Error
 from collections.abc import Iterator
 from typing import Final
 
-from shadow.redact.spans import to_latin1
+from shadow.redact.spans import LONG_WORD, word_symbols
 
-_SYMBOLS: Final = bytes(
-    ord("w") if (bytes((c,)).isalnum() and c < 128) or c in b"_-+/" else ord(" ") for c in range(256)
-)
-#: The shortest word that is decoded: twelve bytes of text.
-_LONG_WORD: Final = b"w" * 16
 #: Characters that are decoded to see whether there is text: a multiple of four.
 _BEGINNING: Final = 32
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -24,9 +19,9 @@ _URL_ALPHABET: Final = str.maketrans("-_", "+/")
 
 
 def texts_in(text: str) -> Iterator[tuple[int, int, str]]:
-    """Start, end (padding included) and decoded text of each word of `text` that is base64 of text."""
-    symbols = to_latin1(text).translate(_SYMBOLS)
-    at = symbols.find(_LONG_WORD)
+    """Start, end (padding included) and decoded text of each long word of `text` that is base64 of text."""
+    symbols = word_symbols(text)
+    at = symbols.find(LONG_WORD)
     while at >= 0:
         end = symbols.find(b" ", at)
         end = len(symbols) if end < 0 else end
@@ -34,7 +29,7 @@ def texts_in(text: str) -> Iterator[tuple[int, int, str]]:
         if decoded is not None:
             padding = _PADDING.match(text, end)
             yield at, padding.end() if padding else end, decoded
-        at = symbols.find(_LONG_WORD, end)
+        at = symbols.find(LONG_WORD, end)
 
 
 def is_text(word: str) -> bool:

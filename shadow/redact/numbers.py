@@ -26,6 +26,9 @@ _NUMBER_RUN: Final = re.compile(rb"0[0-]{6,}")
 _DATE: Final = re.compile(
     r"(?:20|19)[0-9]{2}[./-][0-9]{2}[./-][0-9]{2}(?![0-9])|[0-9]{2}[./-][0-9]{2}[./-](?:20|19)[0-9]{2}(?![0-9])"
 )
+_SEPARATOR: Final = ord("-")
+#: All IBANs have so many digits without a letter between them.
+_TEN_DIGITS: Final = b"0" * 10
 _SEVEN_DIGITS: Final = b"0" * 7
 _CARD: Final = re.compile(
     r"[0-9]{4}(?:(?P<by>[./_])|[ \t-]{0,3})"
@@ -84,7 +87,7 @@ def number_spans(text: str, _: bytes) -> list[Span]:
     # separators between them, and testing for that takes a tenth of the time of the search.
     compact = classes.translate(None, b"-")
     long_number = _SEVEN_DIGITS in compact
-    spaced = long_number and LIKE_IBAN.search(compact) is not None
+    spaced = _TEN_DIGITS in compact and LIKE_IBAN.search(compact) is not None
     ibans = iban_spans(normalized, classes, spaced=spaced) if spaced or COMPACT_START in classes else []
     if not long_number:
         return ibans
@@ -99,10 +102,11 @@ def card_and_phone_spans(text: str, classes: bytes) -> list[Span]:
     spans: list[Span] = []
     end = 0
     for run in _NUMBER_RUN.finditer(classes):
-        digits = run[0].count(b"0")
+        symbols = run[0]
+        digits = symbols.count(b"0")
         if digits < 7:
             continue
-        if digits == 8 and _DATE.match(text, run.start()):
+        if digits == 8 and (symbols[4] == _SEPARATOR or symbols[2] == _SEPARATOR) and _DATE.match(text, run.start()):
             continue
         first, end = max(end, run.start() - _PREFIX_LENGTH), run.end()
         begin = max(0, first - _LOOK_BACK)

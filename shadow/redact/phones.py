@@ -36,6 +36,18 @@ _WORD_BEFORE: Final = re.compile(
     r"[\s.:：#=\"'\\]{0,6}\Z",
     re.IGNORECASE,
 )
+#: What nearly all texts before a number do not end in, so that the list of words need not be searched: a word for a
+#: phone, or one that may stand between it and the number.
+_ENDS: Final = (
+    "tel", "tlf", "tfno", "fax", "cel", "cell", "call", "ring", "dial", "handy", "gsm", "sms", "ruf", "cep", "puh",
+    "ligue", "phone", "fone", "mobil", "mobile", "movil", "celular", "cellulare", "whatsapp", "portable", "rufen sie",
+    "appelez", "appele", "moi", "nummer", "number", "numbers", "numery", "numero", "num", "no", "nr", "is", "ist",
+    "lautet", "are", "es", "est", "at", "on", "under", "unter", "me", "mich", "us", "uns", "al", "au", "a", "my",
+    "mein", "mi",
+)  # fmt: skip
+_INFLECTED: Final = ("telef", "mobil", "llam", "chiam", "puhelin", "handyn")
+_BETWEEN: Final = " .:#=_\"'\\-\t\n\r"
+_TAIL: Final = 30
 _ASCII_WORDS: Final = tuple(word for word in _WORDS if word.isascii())
 _DATE: Final = re.compile(r"(?:[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{4})(?![0-9])")
 #: Latitude or longitude with a sign, also both together as in ISO 6709.
@@ -45,6 +57,13 @@ _LOOK_BACK: Final = 48
 
 def is_announced(before: str) -> bool:
     """Whether a word such as `phone` may stand in `before`, the text before a number."""
+    tail = before[-_TAIL:].rstrip(_BETWEEN).lower()
+    if tail.isascii() and not tail.endswith(_ENDS):
+        for part in _INFLECTED:
+            if part in tail:
+                break
+        else:
+            return False
     before = before.lower()
     for word in _ASCII_WORDS if before.isascii() else _WORDS:  # noqa: SIM110 - in a loop it takes half the time
         if word in before:

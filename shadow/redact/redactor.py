@@ -13,12 +13,13 @@ from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply
 from shadow.redact import base64_text, pseudonyms, secrets, structures
 from shadow.redact.assignments import assignment_spans
+from shadow.redact.clean_texts import CleanTexts, digest_of
 from shadow.redact.emails import email_spans
 from shadow.redact.folding import fold
 from shadow.redact.keys import kind_of, names_other_number, sensitivity
 from shadow.redact.numbers import number_spans
 from shadow.redact.placeholders import SECRET
-from shadow.redact.spans import Span, replace_spans, to_latin1
+from shadow.redact.spans import Span, has_long_word, replace_spans, to_latin1
 from shadow.redact.tokens import token_spans
 from shadow.settings import RedactionSettings, Settings
 
@@ -36,6 +37,7 @@ _RULES: Final = (
     email_spans,
     number_spans,
 )
+_RULES_FOR_SHORT_WORDS: Final = tuple(rule for rule in _RULES if rule is not token_spans)
 #: A replacement can make another match possible; the rules are repeated until nothing changes.
 _MAX_PASSES: Final = 12
 
@@ -75,6 +77,7 @@ class Redactor:
         self._custom = _custom(settings.patterns) if settings.patterns else None
         self._known = frozenset(known)
         self._short = lru_cache(_CACHE_SIZE)(self._text)
+        self._clean_texts = CleanTexts()
         self._unit_key = pseudonyms.key()
 
     @classmethod
@@ -87,7 +90,15 @@ class Redactor:
         """`text`, redacted. JSON stays valid JSON."""
         if not self._enabled:
             return text
-        return self._short(text) if len(text) <= _SHORT else self._text(text)
+        if len(text) <= _SHORT:
+            return self._short(text)
+        digest = digest_of(text)
+        if self._clean_texts.holds(digest):
+            return text
+        clean = self._text(text)
+        if clean == text:
+            self._clean_texts.add(digest)
+        return clean
 
     def value(self, value: Any) -> Any:
         """A JSON value with every text in it redacted, and with the values of secret keys replaced."""
@@ -188,12 +199,13 @@ class Redactor:
             before = text
             folded = fold(text)
             lower = to_latin1(folded.text).lower()
-            for rule in _RULES:
+            long_words = has_long_word(lower)
+            for rule in _RULES if long_words else _RULES_FOR_SHORT_WORDS:
                 if spans := rule(folded.text, lower):
                     text = replace_spans(text, folded.in_original(spans))
                     folded = fold(text)
                     lower = to_latin1(folded.text).lower()
-            if decoded < _MAX_DECODED and (spans := self._encoded(folded.text, decoded + 1)):
+            if long_words and decoded < _MAX_DECODED and (spans := self._encoded(folded.text, decoded + 1)):
                 text = replace_spans(text, folded.in_original(spans))
             if self._custom is not None:
                 # Last: replacing a part of an e-mail address would hide the rest from its rule.
@@ -214,6 +226,7 @@ class Redactor:
         """`items`, redacted; of `secret` ones, every text."""
         clean: dict[Any, Any] = {}
         named = structures.named_value(items)
+        beside_user = structures.names_beside_user(items)
         headers = structures.secret_headers(items) if "headers" in items else frozenset()
         for key, item in items.items():
             unique = name = self.text(key) if isinstance(key, str) else key
@@ -227,7 +240,7 @@ class Redactor:
                 clean[unique] = self._dict(
                     {of: self._secret(value) if of in headers else value for of, value in item.items()}
                 )
-            elif secret or (isinstance(item, str) and structures.beside_user(key, items) and self._enabled):
+            elif secret or (key in beside_user and isinstance(item, str) and self._enabled):
                 clean[unique] = self._secret(item, numbers=False)
             else:
                 clean[unique] = self._under(key, item)
@@ -270,7 +283,7 @@ class Redactor:
                 return SECRET
             case "in context":
                 return self._in_context(f"{key}: ", self.value(item))
-            case _ if str(item).isdecimal() and names_other_number(key):
+            case None if str(item).isdecimal() and names_other_number(key):
                 return item if self._custom is None else self._replaced(item, self._custom.replace(str(item)))
             case _:
                 return self.value(item)

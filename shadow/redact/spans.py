@@ -46,6 +46,21 @@ def non_ascii(text: str) -> str:
     return text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
 
 
+#: The shortest word that is searched for tokens, or decoded as base64 (to twelve bytes of text).
+LONG_WORD: Final = b"w" * 16
+_WORD: Final = bytes(ord("w") if bytes((c,)).isalnum() or c in b"_-+/" else ord(" ") for c in range(256))
+
+
+def word_symbols(text: str) -> bytes:
+    """For each character of `text`, `w` if words of tokens and base64 may have it, and a space if not."""
+    return to_latin1(text).translate(_WORD)
+
+
+def has_long_word(lower: bytes) -> bool:
+    """Whether there is a word, in a text in Latin-1, in which a token or base64 may be. Few texts have any."""
+    return LONG_WORD in lower.translate(_WORD)
+
+
 def character_classes(text: str) -> bytes:
     """The class of each character, one byte each: `A` letter, `0` digit, `-` separator in numbers, `.` other.
 

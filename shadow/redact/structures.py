@@ -70,9 +70,11 @@ def named_value(items: Mapping[Any, Any]) -> tuple[str, str] | None:
     return None
 
 
-def beside_user(key: Any, items: Mapping[Any, Any]) -> bool:
-    """Whether `key` is `pass` and the like, which is a password only beside a user: `{"user": "bob", "pass": "x"}`."""
-    return key in _SHORT_NAMES and not _USER_KEYS.isdisjoint(items)
+def names_beside_user(items: Mapping[Any, Any]) -> frozenset[str]:
+    """Keys such as `pass`, which is a password only beside a user: `{"user": "bob", "pass": "x"}`."""
+    if _SHORT_NAMES.isdisjoint(items) or _USER_KEYS.isdisjoint(items):
+        return frozenset()
+    return _SHORT_NAMES.intersection(items)
 
 
 def secret_headers(items: Mapping[Any, Any]) -> frozenset[str]:

@@ -11,13 +11,7 @@ from typing import Final
 
 from shadow.redact.base64_text import is_text
 from shadow.redact.placeholders import SECRET
-from shadow.redact.spans import Span, to_latin1, unescape_separators
-
-_WORDS: Final = bytes(c if bytes((c,)).isalnum() or c in b"_-+/" else ord(" ") for c in range(256)).translate(
-    bytes(ord(" ") if c == ord(" ") else ord("w") for c in range(256))
-)
-#: The shortest word that is searched for prefixes.
-_LONG_WORD: Final = b"w" * 16
+from shadow.redact.spans import LONG_WORD, Span, unescape_separators, word_symbols
 
 #: Prefixes, and what follows each. These prefixes occur only in tokens, so another word may be joined in
 #: front by `_` or `-`, as in `prod-ghp_…`.
@@ -77,15 +71,15 @@ _RANDOM: Final = re.compile(rf"[0-9]|[A-Za-z]{{{_LETTERS_IN_A_ROW}}}")
 def token_spans(text: str, _: bytes) -> list[Span]:
     """The spans of all such tokens."""
     unescaped = unescape_separators(text)
-    words = to_latin1(unescaped).translate(_WORDS)
+    words = word_symbols(unescaped)
     spans: list[Span] = []
     done = 0
-    at = words.find(_LONG_WORD)
+    at = words.find(LONG_WORD)
     while at >= 0:
         end = words.find(b" ", at)
         end = len(words) if end < 0 else end
         if end - at < _LETTERS_IN_A_ROW and unescaped[at:end].isalpha() and unescaped[at - 1 : at] != ".":
-            at = words.find(_LONG_WORD, end)
+            at = words.find(LONG_WORD, end)
             continue  # only letters: nearly all long words of prose
         if end - at == _AWS_SECRET_LENGTH and is_aws_secret(unescaped[at:end]):
             spans.append((at, end, SECRET))
@@ -97,7 +91,7 @@ def token_spans(text: str, _: bytes) -> list[Span]:
             if token and _RANDOM.search(unescaped, start.end(), token.end()):
                 done = token.end()
                 spans.append((token.start(), done, SECRET))
-        at = words.find(_LONG_WORD, max(end, done))
+        at = words.find(LONG_WORD, max(end, done))
     return spans
 
 

@@ -16,6 +16,7 @@ from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply, ToolCall
 from shadow.redact import Redactor, numbers, placeholders
 from shadow.redact import custom_patterns as patterns
+from shadow.redact.clean_texts import CleanTexts, digest_of
 from shadow.redact.pseudonyms import KEY_VARIABLE
 from shadow.redact.spans import character_classes, unescape_separators
 from shadow.settings import ModelSettings, RedactionSettings, Settings, TaskSettings
@@ -572,10 +573,6 @@ PIECES = (
     "hooks.slack.com/services/",
     "{",
     "1",
-)
-
-
-PIECES += (
     "\u200b",
     "\uff14",
     "\uff20",
@@ -626,8 +623,9 @@ def seconds(text):
 
 
 def _timed(text):
+    redactor = Redactor()  # it remembers no text
     start = thread_time()
-    redact.text(text)
+    redactor.text(text)
     return thread_time() - start
 
 
@@ -643,3 +641,28 @@ def test_text_around_a_data_url_is_redacted():
 def test_a_data_url_is_passed_over():
     image = "data:image/png;base64," + base64.b64encode(bytes(range(256)) * 4000).decode()
     assert redact.text(image) is image
+
+
+def test_what_was_clean_is_remembered_and_what_was_not_is_redacted_again():
+    redactor = Redactor()
+    clean = "the instructions of a task, which are the same in all requests of it " * 2
+    private = f"{clean} bob@example.com"
+    assert [redactor.text(text) for text in (clean, private, clean, private)] == [
+        clean,
+        f"{clean} [email]",
+        clean,
+        f"{clean} [email]",
+    ]
+
+
+def test_only_so_many_clean_texts_are_remembered_and_those_that_come_again_longest():
+    texts = CleanTexts()
+    known = digest_of("again and again")
+    texts.add(known)
+    for number in range(40_000):
+        texts.add(digest_of(f"text {number}"))
+        if number % 1_000 == 0:
+            assert texts.holds(known)
+    assert not texts.holds(digest_of("text 0"))
+    assert texts.holds(digest_of("text 39999"))
+    assert len(texts._recent) + len(texts._older) <= 8_192
