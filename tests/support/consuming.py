@@ -183,7 +183,7 @@ async def committed(broker: str, group: str, topic: str) -> int:
 
 async def members(broker: str, group: str) -> int:
     """How many consumers are in `group`, including dead ones whose session has not timed out."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker, proxy_url=DIRECT)
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
     await admin.start()
     try:
         (response,) = await admin.describe_consumer_groups([group])
