@@ -123,9 +123,7 @@ def read(reply: Reply, _request: Request, _options: Options) -> Quantity:
     if (marked := _marked(text)) is not None:
         return marked
     final = text.rstrip().rpartition("\n")[2]
-    if (simple := _SIMPLE_END.search(final, max(0, len(final) - _SIMPLE_END_LENGTH))) and final.endswith(
-        "answer is", 0, simple.start() + 2
-    ):
+    if (simple := _simple_end(final)) and final.endswith("answer is", 0, simple.start() + 2):
         return _simple(simple)
     folded = text.casefold()
     if _is_named(folded) and (named := _named(text)) is not None:
@@ -145,7 +143,7 @@ def numbers(text: str) -> Iterator[int | float]:
 def _last_in(text: str) -> Quantity:
     """The last quantity. From the last line up: long working is then never searched at all."""
     for line in reversed(text.splitlines()):
-        simple = _SIMPLE_END.search(line, max(0, len(line) - _SIMPLE_END_LENGTH))
+        simple = _simple_end(line)
         if simple and not (_SEVERAL.search(line) or ((simple["by"] or simple["equals"]) and "," in line)):
             if len(text) < _SHORT and _ASSIGNMENT_LINES.match(text):
                 raise Unreadable("several variables in the answer")
@@ -173,6 +171,13 @@ def _marked(text: str) -> Quantity | None:
         if (found := only(_answer(plain(mark)))) is not None:
             return found
     return None
+
+
+def _simple_end(line: str) -> re.Match[str] | None:
+    end = line.rstrip()
+    if not (end[-2:-1] if end[-1:] in (".", "!") else end[-1:]).isdecimal():
+        return None  # so most lines are not searched
+    return _SIMPLE_END.search(line, max(0, len(line) - _SIMPLE_END_LENGTH))
 
 
 def _is_named(folded: str) -> bool:

@@ -2,6 +2,7 @@
 
 quantity      what is compared, and when two are the same
 notation      how one quantity is written
+plain_numbers numbers beside which nothing belongs to them, read faster
 dates         dates and times of day, with the months of several languages
 number_words  numbers in words
 expressions   the value of 3π/4 or 1 + √2

@@ -8,8 +8,9 @@ import re
 from typing import Final
 
 from scoring.scorers.numbers import expressions
-from scoring.scorers.numbers.notation import READ_BESIDE, Found, word_before
+from scoring.scorers.numbers.notation import Found
 from scoring.scorers.numbers.number_words import has_number
+from scoring.scorers.numbers.plain_numbers import READ_BESIDE, word_before
 from scoring.scorers.numbers.quantity import Bound, Quantity
 from scoring.scorers.scorer import Unreadable
 
@@ -32,6 +33,11 @@ _CHANGED_BEHIND: Final = re.compile(
     r"|\s?\(?(?:in\s)?(?:base|binary|octal|hex|hexadecimal)\b|\s(?:squared"
     r"|cubed|factorial|below\szero|under\szero|noon|midnight|o['’]clock|to the)\b"
     r"|\s[b-hj-zB-HJ-Z](?![\w'’.])|\s?[<>≤≥≠]|\s?[!=]=|\s?,\s?(?:[-+−]?∞|[A-Za-z][,)\]}]))"
+)
+#: What none of these expressions, nor those for bounds, look for: the end, or an ordinary word.
+_HARMLESS_BEHIND: Final = re.compile(
+    r"[.?]?\s*\Z| (?!(?:sqrt|base|binary|octal|hex|hexadecimal|squared|cubed|factorial|below|under|noon|midnight"
+    r"|and)\b)[a-z]{3}"
 )
 _CENTURY: Final = re.compile(r"(?:st|nd|rd|th)\s(?:century|millennium)\s(?:BC|B\.C|AD|CE)")
 _ORDINAL: Final = re.compile(r"(?:st|nd|rd|th|er|ª|º)\b")
@@ -144,6 +150,9 @@ def in_context(text: str, found: list[Found]) -> Found:
     word = word_before(text, final.start)
     if word is not None and word not in _MEANINGFUL:
         before = ""  # the usual case: no expression looks further than this word
+    if not before and kind == "number" and _HARMLESS_BEHIND.match(behind):
+        _check_gap(text, found)
+        return final
     if kind == "number" and (_OPERATOR_BEFORE.search(before) or _OPERATOR_BEHIND.match(behind)):
         return _expression(text, final)
     if (
@@ -164,17 +173,22 @@ def in_context(text: str, found: list[Found]) -> Found:
         raise Unreadable("a time with a day that is not read")
     if kind in ("number", "range") and _CODE_BEFORE.search(before):
         raise Unreadable("the number is part of a name")
-    if len(found) > 1:
-        gap = text[found[-2].end : final.start]
-        if len(gap) <= 40 and _LINK.fullmatch(gap):
-            raise Unreadable("several numbers in the answer")
-        if len(found) > 3 and _LISTING.fullmatch(gap) and _LISTING.fullmatch(text[found[-4].end : found[-3].start]):
-            raise Unreadable("several numbers in the answer")
-        if _MONTH.fullmatch(gap) and final.quantity.values[0] in _YEARS:
-            raise Unreadable("a date that is not read")
+    _check_gap(text, found)
     if kind == "number" and (bound := _bound(before, behind)):
         return Found(final.quantity._replace(bound=bound[0]), final.start, final.end + bound[1])
     return final
+
+
+def _check_gap(text: str, found: list[Found]) -> None:
+    """Raises Unreadable where what stands between the last two quantities joins them."""
+    if len(found) > 1:
+        gap = text[found[-2].end : found[-1].start]
+        if len(gap) <= _FAR and _LINK.fullmatch(gap):
+            raise Unreadable("several numbers in the answer")
+        if len(found) > 3 and _LISTING.fullmatch(gap) and _LISTING.fullmatch(text[found[-4].end : found[-3].start]):
+            raise Unreadable("several numbers in the answer")
+        if _MONTH.fullmatch(gap) and found[-1].quantity.values[0] in _YEARS:
+            raise Unreadable("a date that is not read")
 
 
 def _expression(text: str, final: Found) -> Found:

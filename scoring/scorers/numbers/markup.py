@@ -41,6 +41,8 @@ _BOLD: Final = re.compile(r"(?<![\w)])\*{2,3}|\*{2,3}(?![\w(+−-])|`+|~~[^~\n]{
 _ITALIC: Final = re.compile(r"(?<![\w*)])\*(?=\S)([^*\n]{1,300}?)(?<=\S)\*(?![\w*(])")
 _UNDERLINED: Final = re.compile(r"(?<!\w)(_{1,3})(?=[^\s_])([^\n]{1,300}?)(?<=[^\s_])\1(?!\w)")
 _MATHS: Final = re.compile(r"\$(?=\S)([^$\n]{1,300}?)(?<=\S)\$(?![\d$])|\\[()\[\]]")
+#: A dollar sign that may close mathematics: no number stands behind it.
+_CLOSING: Final = re.compile(r"\$(?![\d$])")
 _LOSS: Final = re.compile(r"([$€£])\s?\((\d[\d,.]{0,20})\)(?!\$)")
 
 
@@ -54,15 +56,20 @@ def plain(text: str) -> str:
         text = _TAGS.sub(" ", _FOOTNOTE.sub("", _RAISED.sub(r"^\1", text)))
     if "]" in text or "】" in text or "://" in text:
         text = _CITATION.sub("", _LINK.sub(_unlinked, text))
-    if "*" in text or "`" in text or "~" in text:
-        text = _ITALIC.sub(r"\1", _BOLD.sub("", text))
+    if "**" in text or "`" in text or "~~" in text:
+        text = _BOLD.sub("", text)
+    if "*" in text and text.count("*") > text.count("* "):  # a product has a space behind every one
+        text = _ITALIC.sub(r"\1", text)
     if "_" in text:
         text = _UNDERLINED.sub(r"\2", text)
     if "$" in text:
-        text = _LOSS.sub(r"\1-\2", text.replace("!$", " factorial$"))
-        text = _LOSS.sub(r"\1-\2", text)
+        text = text.replace("!$", " factorial$")
+        if _LOSS.search(text):
+            text = _LOSS.sub(r"\1-\2", _LOSS.sub(r"\1-\2", text))
         if text.count("$") > 1:
-            text = _MATHS.sub(r" \1 ", text.replace("$$", " "))
+            text = text.replace("$$", " ")
+            if "\\" in text or _CLOSING.search(text):
+                text = _MATHS.sub(r" \1 ", text)
     if "\\" in text:
         text = _MATHS.sub(" ", text) if "\\(" in text or "\\[" in text else text
     return latex.plain(text)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from scoring.scorers.numbers import dates
 from scoring.scorers.numbers.dates import MONTH
 from scoring.scorers.numbers.quantity import Kind, Quantity, several
-from scoring.scorers.numbers.units import SIMPLE_UNITS, UNIT_WORDS, Unit, currency, product, rate_at, unit_at
+from scoring.scorers.numbers.units import Unit, currency, product, rate_at, unit_at
 from scoring.scorers.scorer import Unreadable
 
 #: Longest number that is read, in digits: a float's range, and no work that a long text could make.
@@ -99,7 +99,7 @@ _WORDS_OF: Final[Mapping[int | Fraction, str]] = {
     10**15: "quadrillion quadrillions",
     10**18: "quintillion quintillions",
 }  # fmt: skip
-_SCALES: Final[Mapping[str, Fraction]] = {
+SCALES: Final[Mapping[str, Fraction]] = {
     word: Fraction(factor) for factor, words in _WORDS_OF.items() for word in words.split()
 }
 _SCALE: Final = re.compile(
@@ -141,60 +141,6 @@ class Found(NamedTuple):
     end: int
 
 
-#: A number between two words, or at the end: read without the general search.
-_PLAIN: Final = re.compile(
-    r"(?P<whole>[1-9]\d{0,2}(?:,\d{3}){1,3}|[1-9]\d{0,14}|0)(?P<decimals>\.\d{1,6})?"
-    r"(?: (?P<word>[a-z]{3,20}|(?:to(?= [b-su-z][a-z])|on|of|so"
-    r"|as))(?=(?P<rest> [a-z]{3}|[.!?]?\s*\Z)|[ .!?])|(?=\.?\s*\Z))"
-)
-_PLAIN_LENGTH: Final = 24
-#: Words beside a number that the general search reads with it.
-READ_BESIDE: Final = frozenset(
-    {*UNIT_WORDS, *_SCALES, *dates.MONTH_NAMES, "minus", "negative", "and", "out", "per", "por", "pour", "each",
-     "every", "square", "cubic", "basis", "between", "quadrat", "kubik", "half"}
-)  # fmt: skip
-#: Units that are read without the general search, and words behind them that it has to see, cut to three letters.
-_UNIT_OF: Final = {word: unit for word, unit in SIMPLE_UNITS.items() if word not in _SCALES}
-_BEHIND_UNIT: Final = frozenset({" per", " eac", " eve", " and", " squ", " cub", " cel", " fah", " cen"})
-_DOLLARS: Final = currency("$")
-
-
-def word_before(text: str, at: int) -> str | None:
-    """The word in small ASCII letters, or the equals sign, that stands with a space before that place."""
-    if text[at - 1 : at] != " ":
-        return None
-    word = text[max(0, at - _PLAIN_LENGTH) : at - 1].rpartition(" ")[2]
-    return word if word == "=" or (len(word) > 1 and word.isascii() and word.isalpha() and word.islower()) else None
-
-
-def plain(text: str, at: int) -> Found | None:
-    """The whole number at that place if no neighbour can belong to it; None where the general search has to decide."""
-    number = _PLAIN.match(text, at)
-    if number is None:
-        return None
-    is_money = text[at - 1 : at] == "$"
-    before = word_before(text, at - is_money)
-    if before is None or before in READ_BESIDE:
-        return None
-    unit, word, end = _DOLLARS if is_money else None, number["word"], number.end()
-    if word is not None:
-        end = number.start("word") - 1
-        if word in READ_BESIDE:
-            unit = (
-                None
-                if is_money or number["rest"] is None or text[number.end() : number.end() + 4] in _BEHIND_UNIT
-                else _UNIT_OF.get(word)
-            )
-            if unit is None:
-                return None
-            end = number.end()
-    whole = int(number["whole"].replace(",", ""))
-    value = (
-        whole if number["decimals"] is None else _number(float(number["whole"].replace(",", "") + number["decimals"]))
-    )
-    return Found(Quantity("number", (value,), unit), at - is_money, end)
-
-
 def read(text: str, match: re.Match[str]) -> Found | None:
     start, end = match.span()
     if (date := match["date"]) is not None:
@@ -204,7 +150,7 @@ def read(text: str, match: re.Match[str]) -> Found | None:
             return Found(dates.clock(clock)._replace(unit=zone[0]), start, zone[1])
         return Found(dates.clock(clock), start, end)
     if (ratio := match["ratio"]) is not None:
-        return Found(Quantity("ratio", tuple(_number(float(part)) for part in ratio.split(":"))), start, end)
+        return Found(Quantity("ratio", tuple(whole_or_float(float(part)) for part in ratio.split(":"))), start, end)
     if (coded := match["coded"]) is not None:
         return Found(Quantity("number", (int(coded, 0),)), start, end)
     if (version := match["version"]) is not None:
@@ -212,7 +158,7 @@ def read(text: str, match: re.Match[str]) -> Found | None:
     if (quarter := match["quarter"]) is not None:
         return Found(Quantity("date", (int(quarter[-4:]), int(quarter[1]))), start, end)
     if (feet := match["feet"]) is not None:
-        return Found(Quantity("number", (_number(12 * int(feet) + float(match["inches"])),), _INCH), start, end)
+        return Found(Quantity("number", (whole_or_float(12 * int(feet) + float(match["inches"])),), _INCH), start, end)
     if (
         _PAIR.fullmatch(match["magnitude"] or "")
         and start
@@ -276,7 +222,7 @@ def _magnified(text: str, value: Fraction | int, end: int, *, is_money: bool) ->
     """`value` with the words of magnitude behind it, several of them multiplied, and where they end."""
     while scale := _SCALE.match(text, end):
         word, adjacent = scale["word"], not scale["gap"]
-        factor = _SCALES.get(word.casefold())
+        factor = SCALES.get(word.casefold())
         letter = len(word) <= 1 or word.casefold() == "mm"
         if not factor or (letter and not ((adjacent and (word in _LETTERS or word == "k")) or is_money)):
             break
@@ -363,7 +309,7 @@ def plain_number(value: Fraction | int) -> int | float | None:
     return number if isfinite(number) else None
 
 
-def _number(value: float) -> int | float:
+def whole_or_float(value: float) -> int | float:
     return int(value) if value.is_integer() else value
 
 

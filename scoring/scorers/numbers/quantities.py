@@ -10,17 +10,17 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
-from scoring.scorers.numbers import expressions
+from scoring.scorers.numbers import expressions, plain_numbers
 from scoring.scorers.numbers.context import alone, in_context
-from scoring.scorers.numbers.dates import MONTH, MONTH_NAMES
-from scoring.scorers.numbers.notation import CURRENCY, QUANTITY, SPACE, VULGAR, Found, plain, plain_number, read
+from scoring.scorers.numbers.dates import MONTH
+from scoring.scorers.numbers.notation import CURRENCY, QUANTITY, SPACE, VULGAR, Found, plain_number, read
 from scoring.scorers.numbers.number_words import has_number
 from scoring.scorers.numbers.quantity import Quantity, same, several
 from scoring.scorers.numbers.units import Unit
 from scoring.scorers.scorer import Unreadable
 
 #: A quantity begins at its first digit, or at what stands before that and belongs to it.
-_DIGIT: Final = re.compile(rf"[\d{''.join(VULGAR)}√∛∜π]|(?<!\d)\.\d")
+_DIGIT: Final = re.compile(rf"[\d{''.join(VULGAR)}√∛∜π]")
 _LAST_DIGITS: Final = re.compile(r".*(?<![\d,])\d", re.DOTALL)
 _DIGITS: Final = re.compile(r"\d+|.")
 _PREFIX: Final = re.compile(
@@ -29,9 +29,8 @@ _PREFIX: Final = re.compile(
     re.IGNORECASE,
 )
 _MAX_PREFIX: Final = 16
-_SPACES: Final = frozenset(" \u00a0\u2009\u202f")
-_NO_PREFIX: Final = frozenset("abcdefghijklmnoprstuwxyz,;:!?()[]{}\"'*_/=\n")
-_PREFIX_WORDS: Final = MONTH_NAMES | {"minus", "negative", "rs"}
+_SIGNED_MONEY: Final = frozenset({"+ $", "- $"})
+_NO_PREFIX: Final = frozenset(("", *"abcdefghijklmnoprstuwxyz,;:!?()[]{}\"'*_/=\n"))
 _COMPOUND_LENGTH: Final = 40
 _JOINED: Final = re.compile(rf"{SPACE}?(?P<by>[-–—]|to|and|out of|±|\+/-){SPACE}?")
 _JOINS: Final = frozenset("-–—±+tTaAoO")
@@ -68,35 +67,46 @@ def quantities(text: str) -> Iterator[Found]:
     """Every quantity of `text`, from left to right. Raises Unreadable at one that is only partly understood."""
     at = 0
     while digit := _DIGIT.search(text, at):
-        start = digit.start()
-        if (simple := plain(text, start)) is not None:
+        first = start = _with_point(text, at, digit)
+        if (simple := plain_numbers.apart(text, start, at)) is not None:
             yield simple
             at = simple.end
             continue
-        if _may_have_prefix(text, start) and (prefix := _PREFIX.search(text, max(at, start - _MAX_PREFIX), start)):
-            start = prefix.start()
-        match = QUANTITY.match(text, start) or (QUANTITY.match(text, digit.start()) if start < digit.start() else None)
+        start = _with_prefix(text, at, start)
+        match = QUANTITY.match(text, start) or (QUANTITY.match(text, first) if start < first else None)
         found = read(text, match) if match else None
         if found is None:
-            at = max(match.end() if match else 0, _DIGITS.match(text, digit.start()).end())  # type: ignore[union-attr] # a digit is there
+            at = max(match.end() if match else 0, _DIGITS.match(text, first).end())  # type: ignore[union-attr] # a digit is there
             continue
         found = _compound(text, _together(text, found))
         yield found
         at = found.end
 
 
-def _may_have_prefix(text: str, start: int) -> bool:
-    """Whether what stands before a digit may belong to the number: a quick check before the search."""
-    if text[start - 1 : start] not in _SPACES:
-        return start > 0 and text[start - 1] not in _NO_PREFIX
-    word = text[max(0, start - _MAX_PREFIX) : start - 1].rpartition(" ")[2]
-    return not (word.isalpha() and word.islower()) or word in _PREFIX_WORDS
+def _with_point(text: str, since: int, digit: re.Match[str]) -> int:
+    """Where the number with that first digit begins: at a decimal point before it that no digit stands before."""
+    at = digit.start()
+    has_point = at > since and text[at - 1] == "." and digit[0].isdecimal() and not text[at - 2 : at - 1].isdecimal()
+    return at - has_point
+
+
+def _with_prefix(text: str, since: int, at: int) -> int:
+    """Where the quantity with its first digit `at` that place may begin: with a sign, a currency, a month."""
+    before = text[at - 1 : at]
+    if before in _NO_PREFIX or plain_numbers.begins(text, at, is_money=False):
+        return at
+    if before == "$" and since < at and plain_numbers.begins(text, at - 1, is_money=True):
+        return at - 1
+    if text[at - 3 : at] in _SIGNED_MONEY and since <= at - 3:
+        return at - 3
+    prefix = _PREFIX.search(text, max(since, at - _MAX_PREFIX), at)
+    return prefix.start() if prefix else at
 
 
 def plain_last(line: str) -> Quantity | None:
     """The last quantity of a line without markup, where it is a plain number between words; else None."""
     digits = _LAST_DIGITS.match(line)
-    found = plain(line, digits.end() - 1) if digits else None
+    found = plain_numbers.between_words(line, digits.end() - 1) if digits else None
     return found.quantity if found is not None and alone(line, found.start, found.end) else None
 
 
@@ -160,6 +170,8 @@ def _listed(gaps: list[str], found: list[Found]) -> Quantity:
 
 def _before_remark(text: str, found: list[Found]) -> list[Found]:
     """The quantities without those of a remark at the end: "42 (Smith, 2020)", "5, not 6"."""
+    if len(found) < 2 or not _may_have_remark(text):
+        return found
     for at in range(len(found) - 2, max(-1, len(found) - 2 - _MOST_IN_REMARK), -1):
         end = found[at].end
         if remark := _REMARK.match(text, end):
@@ -174,6 +186,20 @@ def _before_remark(text: str, found: list[Found]) -> list[Found]:
                 return found[: at + 1]
             raise Unreadable("a number with another in parentheses")
     return found
+
+
+def _may_have_remark(text: str) -> bool:
+    """A quick check before the search."""
+    folded = text.lower()
+    return (
+        "(" in folded
+        or "no" in folded
+        or "instead" in folded
+        or "rather" in folded
+        or "statt" in folded
+        or "nicht" in folded
+        or not folded.isascii()
+    )
 
 
 def _rest(text: str, found: list[Found]) -> str:
