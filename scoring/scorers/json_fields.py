@@ -19,7 +19,7 @@ the largest relative difference of two equal numbers (without it, what rounding 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from hashlib import blake2b
 from math import isclose
@@ -121,49 +121,50 @@ def fields(document: Any, options: Options) -> Fields:
     """The leaves of a document by path. An empty object or list is a leaf; null is not."""
     chosen, ignored = tuple(options.get("fields", ())), tuple(options.get("ignore", ()))
     found: Fields = {}
-    for path, leaf in _leaves(document, "$", bool(options.get("ignore_order")), 0):
-        if chosen or ignored:
-            general = _INDEX.sub("[*]", path)
-            if (chosen and not _under(path, general, chosen)) or _under(path, general, ignored):
-                continue
-        found[path] = leaf
+    leaves: list[tuple[str, Any]] = []
+    _collect(document, "$", bool(options.get("ignore_order")), 0, leaves)
+    if not chosen and not ignored:
+        return dict(leaves)
+    for path, leaf in leaves:
+        general = _INDEX.sub("[*]", path)
+        if (not chosen or _under(path, general, chosen)) and not _under(path, general, ignored):
+            found[path] = leaf
     return found
 
 
-def _leaves(value: Any, path: str, unordered: bool, depth: int) -> Iterator[tuple[str, Any]]:
+def _collect(value: Any, path: str, unordered: bool, depth: int, leaves: list[tuple[str, Any]]) -> None:
+    """Adds the leaves of `value` with their paths: to a list, because nested generators take twice the time."""
     if depth > _MAX_DEPTH:
         raise Unreadable(f"nested deeper than {_MAX_DEPTH}")
-    match value:
-        case dict():
-            path, is_empty = _shortened(path), True
-            for name, item in value.items():
-                if item is not None:
-                    is_empty = False
-                    yield from _leaves(item, path + _step(name), unordered, depth + 1)
-            if is_empty:
-                yield path, {}
-        case list() if value:
-            path = _shortened(path)
-            if unordered:
-                yield from _unordered(value, path, depth)
-                return
-            for i, item in enumerate(value):
-                yield from _leaves(item, f"{path}[{i}]", unordered, depth + 1)
-        case None if depth == 0:
+    if isinstance(value, dict):
+        path, is_empty = _shortened(path), True
+        for name, item in value.items():
+            if item is not None:
+                is_empty = False
+                _collect(item, path + _step(name), unordered, depth + 1, leaves)
+        if is_empty:
+            leaves.append((path, {}))
+    elif isinstance(value, list) and value:
+        path = _shortened(path)
+        if unordered:
+            _collect_unordered(value, path, depth, leaves)
             return
-        case _:
-            yield path, value
+        for i, item in enumerate(value):
+            _collect(item, f"{path}[{i}]", unordered, depth + 1, leaves)
+    elif value is not None or depth:
+        leaves.append((path, value))
 
 
-def _unordered(items: list[Any], path: str, depth: int) -> Iterator[tuple[str, Any]]:
+def _collect_unordered(items: list[Any], path: str, depth: int, leaves: list[tuple[str, Any]]) -> None:
     """List items under names made from their content, so that equal items match at any position."""
     seen: Counter[str] = Counter()
     for item in items:
-        leaves = tuple(_leaves(item, "", unordered=True, depth=depth + 1))
+        inside: list[tuple[str, Any]] = []
+        _collect(item, "", unordered=True, depth=depth + 1, leaves=inside)
         # Shortened, because the name of a nested list holds the quoted names of its items.
-        name = _shortened(_json(sorted((p, _canonical(v)) for p, v in leaves)))
+        name = _shortened(_json(sorted((p, _canonical(v)) for p, v in inside)))
         seen[name] += 1
-        yield f"{path}[{name}#{seen[name]}]", True
+        leaves.append((f"{path}[{name}#{seen[name]}]", True))
 
 
 def _step(name: str) -> str:

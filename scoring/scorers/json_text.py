@@ -17,6 +17,8 @@ _START: Final = re.compile(r"\{\s{0,200}[\"}]|\[")
 _LONG: Final = re.compile(r"[0-9](?:\.?[0-9]){15}")
 #: Exponents that may be beyond a float.
 _LARGE: Final = re.compile(r"[0-9][eE]\+?[0-9]{3}")
+#: First characters of JSON, and the white space that may stand before it.
+_MAY_BEGIN: Final = frozenset('{["-0123456789tfn \t\r\n')
 #: Number of places in prose that are tried, so that the time stays proportional to the text.
 _MAX_TRIES: Final = 32
 #: Between documents that are lines of one answer.
@@ -55,14 +57,15 @@ def parse(text: str) -> Any:
     answer only if it has the same names as those before it, which it corrects.
     """
     stripped = text.strip().removeprefix("\ufeff")
-    try:
-        return decode(stripped)
-    except AmbiguousJsonError:
-        raise
-    except (ValueError, RecursionError):
-        pass
+    if stripped[:1] in _MAY_BEGIN:
+        try:
+            return decode(stripped)
+        except AmbiguousJsonError:
+            raise
+        except (ValueError, RecursionError):
+            pass
     fenced = []
-    for document in _fenced(stripped):
+    for document in _fenced(stripped) if "```" in stripped or "~~~" in stripped else ():
         try:
             fenced.append(decode(document))
         except AmbiguousJsonError:
