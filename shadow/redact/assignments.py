@@ -17,7 +17,7 @@ _NAMES: Final = {
     for word, pattern in {
         b"pass": r"passwor[dt](?:s|e|et)?|passwd|passphrase|passcode|passord(?:et)?"
         r"|(?<=mot de )passe|(?<=mots de )passe|(?<=motde)passe|(?<=palavra-)passe|(?<=mot_de_)passe"
-        r"|(?<=[a-z0-9][_-])pass(?![a-z])|(?<=[?&])pass(?==)",
+        r"|(?<=[a-z0-9][_-])pass(?![a-z])|(?<=[?&])pass(?==)|(?<=--)pass(?![a-z])|(?<![\w-])pass(?=\s?[:=])",
         b"pwd": r"pwd",
         b"secret": r"secret(?:[_-]?key)?",
         b"key": "|".join(rf"(?<={kind})key|(?<={kind}[ _-])key" for kind in _KEY_KINDS),
@@ -33,6 +33,10 @@ _NAMES: Final = {
         b"clav": r"clave",
         b"parol": r"parol(?:a d'ordine|ă|a|e)",
         b"hesl": r"heslo",
+        b"hasl": r"haslo",
+        b"mdp": r"(?<![a-z])mdp",
+        b"pw:": r"(?<![a-z])pw",
+        b"pw=": r"(?<![a-z])pw",
     }.items()
 }
 #: Names with letters that are not in Latin-1.
@@ -57,6 +61,8 @@ _LEFT_OUT: Final = b" aeiou\n.,'\"()-0123456789"
 _CONSONANTS: Final = {word: word.translate(None, _LEFT_OUT) for word in (*_NAMES, *_LATIN_NAMES, *_PARAMETERS)}
 #: Words that prose also has before a colon. `token: word` is prose; `token: 4f6a…` is a secret.
 _ALSO_PROSE: Final = frozenset({b"token", b"cookie", b"clav", b"parol"})
+#: Words for other things too: after these, only what looks like a password is one.
+_SHORT_NAMES: Final = frozenset({"pass", "pw", "mdp"})
 #: After these, `is` and the like may stand before the value.
 _SPOKEN: Final = frozenset(
     {
@@ -78,11 +84,15 @@ _SPOKEN: Final = frozenset(
 )
 _QUOTE: Final = "\"'`“”„«»‘’"
 _SCHEME: Final = r"(?:(?:basic|bearer|token|digest)[ ]{1,4})?"
+#: A longer word is no word of a sentence, and replaced whole without further tests: these would take time for each
+#: name inside of it.
+_LONGEST: Final = 512
+_REST_OF_WORD: Final = re.compile(r"""[^\s"'\\,;&<>{}()]*+""")
 _ASSIGNED: Final = re.compile(
     r"""["'`\\*]{0,4}\s{0,4}(?::=|=>|[:=]|%3D|%3A)(?:\*\*|__)?\s{0,4}"""
     rf"""(?:(?:\[\s{{0,4}})?\\{{0,3}}["']{_SCHEME}(?P<quoted>[^"'\n]{{0,255}}[^"'\\\s])(?=\\{{0,3}}["'])"""
     rf"""|[“„«`]\s?(?P<typographic>[^{_QUOTE}\n]{{0,255}}[^{_QUOTE}\s])(?=\s?[{_QUOTE}])"""
-    rf"""|["'\\*]{{0,4}}{_SCHEME}(?P<bare>[^\s"'\\,;&<>{{}}()]{{4,}}+))"""
+    rf"""|["'\\*]{{0,4}}{_SCHEME}(?P<bare>[^\s"'\\,;&<>{{}}()]{{4,{_LONGEST}}}+))"""
     # {"name": "password", "value": "x"}} in JSON that is not complete, or in HTML
     rf"""|["'\\]{{1,4}}\s{{0,4}},?\s{{0,4}}["'\\]{{0,4}}value["'\\]{{0,4}}\s{{0,4}}[:=]\s{{0,4}}\\{{0,3}}["'](?P<beside>[^"'\n]{{0,255}}[^"'\\\s])(?=\\{{0,3}}["'])"""
     r"""|>(?P<element>[^<>\s]{1,255})(?=</)""",
@@ -106,6 +116,11 @@ _SPOKEN_VALUE: Final = re.compile(
     rf"""(?:[{_QUOTE}](?P<quoted>[^{_QUOTE}\n]{{3,128}})(?=[{_QUOTE}])|(?P<bare>[^\s{_QUOTE},;<>{{}}()]{{4,128}}))""",
     re.IGNORECASE,
 )
+#: `password for the database: x`
+_VALUE_FOR: Final = re.compile(
+    r"\s(?:for|to|of|für|zum|zur|del|de|da|do|du|pour|per|van|voor)\s[^\n:=.]{1,30}[:=]\s{1,2}"
+    rf"[{_QUOTE}]?(?P<quoted>(?!))?(?P<bare>[^\s{_QUOTE},;<>{{}}()]{{4,128}})"
+)
 _BESIDE_VALUE: Final = re.compile(rf"\s{{1,2}}[{_QUOTE}]?(?P<bare>[^\s{_QUOTE},;<>{{}}()]{{6,128}})")
 
 #: What stands in code or a schema where a password would stand, in lower case.
@@ -125,10 +140,12 @@ _NO_VALUES: Final = frozenset({
     "sha1", "sha512", "bcrypt", "argon2", "argon2id", "md5", "utf-8", "plaintext", "getpass", "getenv", "input",
     "environ", "default", "example", "placeholder", "value", "todo", "tbd", "n/a", "na", "xxx", "function", "lambda",
     "self", "new", "await", "async", "return", "const", "let", "var", "final", "public", "private", "static",
-    "raise", "print", "throw", "assert",
+    "requis", "requise", "verplicht", "обязательно", "обязателен", "неверный", "wymagane", "obligatorisk",
+    "povinné", "zorunlu",
+    "pakollinen", "kötelező", "påkrævet", "raise", "print", "throw", "assert",
 })  # fmt: skip
 _REFERENCE: Final = re.compile(
-    r"\$[A-Z_][A-Z0-9_]*|%[A-Z_]+%|https?:.*|[*•·xX.#_-]{3,}"  # variables, addresses, masked
+    r"\$[A-Z_][A-Z0-9_]*|%[A-Z_]+%|(?i:your[_-][\w-]+)|https?:.*|[*•·xX.#_-]{3,}"  # variables, addresses, masked
     r"|(?:self|this|os|process|config|settings|env|args|request|req|user|data|params|options|form|body|ctx|event|secrets|vault"
     r"|credentials|account|props|state|values?|field|fields|z|models|types|sa|db|schema|yup|validators?)\.[\w.\[\]]*"
     r"|[A-Za-z]*(?:_[A-Za-z]+)*_(?:password|passwd|pwd|secret|token|key)|[a-z]+(?:Password|Passwd|Pwd|Secret|Token|Key|Hash|Field|Input)"
@@ -193,11 +210,20 @@ def _value_after(text: str, start: int, end: int, word: bytes) -> tuple[int, int
     if assigned:
         kind = assigned.lastgroup or ""
         value = assigned[kind]
+        if kind == "bare" and len(value) == _LONGEST:
+            rest = _REST_OF_WORD.match(text, assigned.end())
+            return assigned.start("bare"), rest.end() if rest else assigned.end()
         if word in _ALSO_PROSE or (word == b"secret" and kind == "bare" and not text[start - 1 : start].isalnum()):
             accepted = is_random(value) or (word == b"secret" and _is_assignment_of_code(text, start, assigned))
+        elif text[start:end].lower() in _SHORT_NAMES:
+            accepted = not value.isdigit() and _is_chosen(value, text, assigned.end())
         else:
             accepted = not (_is_no_value(value, text, assigned.end()) if kind == "bare" else _VARIABLE.fullmatch(value))
-        return assigned.span(kind) if accepted else None
+        if not accepted:
+            return None
+        start, end = assigned.span(kind)
+        # A full stop ends the sentence, and is no part of the value.
+        return start, end - (kind == "bare" and value.endswith(".") and text[end : end + 1] in ("", " ", "\n"))
     if text[end : end + 1] in ("=", "%") and text[start - 1 : start] in ("?", "&", "_", ""):
         parameter = _PARAMETER_VALUE.match(text, end)
         if parameter and word not in _ALSO_PROSE:
@@ -223,7 +249,9 @@ def _is_assignment_of_code(text: str, start: int, assigned: re.Match[str]) -> bo
 
 def _is_no_value(value: str, text: str, end: int) -> bool:
     """Whether an unquoted word is code, a type, a placeholder of documentation, or the next word of a sentence."""
-    bare = value.rstrip(".!?:|").lower()
+    if value.endswith(":"):  # the name of the next field
+        return True
+    bare = value.rstrip(".!?|").lower()
     if bare in _NO_VALUES or _REFERENCE.fullmatch(value.rstrip("|")):
         return True
     return text[end : end + 1] in ("(", "<") and (value.isidentifier() or "." in value)
@@ -250,6 +278,8 @@ def _spoken(text: str, end: int, word: bytes) -> tuple[int, int] | None:
             if found["quoted"].lower() not in _NO_VALUES and _is_one_word(found["quoted"])
             else None
         )
+    if not found:
+        found = _VALUE_FOR.match(text, end)
     if not found and word == b"pass":
         found = _BESIDE_VALUE.match(text, end)
         if found and not (any(c.isdigit() for c in found["bare"]) and any(c.isalpha() for c in found["bare"])):

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from shadow.redact.placeholders import IBAN
-from shadow.redact.spans import Span
+from shadow.redact.spans import Span, continues_word
 
 #: Length of an IBAN by country code.
 _LENGTHS: Final = {
@@ -62,7 +62,7 @@ def _starts(classes: bytes, *, spaced: bool) -> list[int]:
 
 def _end(text: str, at: int) -> int | None:
     """The end of the IBAN that begins at `at`, or None if there is none."""
-    if at and text[at - 1].isalnum() and text[max(0, at - 4) : at].upper() != "IBAN":
+    if at and continues_word(text[at - 1]) and text[max(0, at - 4) : at].upper() != "IBAN":
         return None
     symbols, end, gap = "", at, 0
     length = 4
@@ -81,6 +81,6 @@ def _end(text: str, at: int) -> int | None:
                 return None
             length = known
         end += 1
-    if text[end : end + 1].isalnum() or not symbols[2:4].isdigit():
+    if continues_word(text[end : end + 1]) or not symbols[2:4].isdigit():
         return None
     return end if int("".join(str(int(c, 36)) for c in symbols[4:] + symbols[:4])) % 97 == 1 else None

@@ -21,18 +21,20 @@ _WORDS: Final = (
     "tel", "tél", "tlf", "phone", "mobil", "móvil", "movil", "handy", "fax", "cell", "celular", "whatsapp", "sms",
     "gsm",
     "call", "ring ", "dial", "reach me", "text me", "rufnummer", "ruf ", "rufen", "portable", "appele", "llam", "llám",
-    "chiam", "ligue", "puhelin", "zadzwoń", "cep", "тел", "моб", "звон", "电话", "電話", "手机", "手機", "携帯", "전화",
+    "ph:", "ph.", "chiam",
+    "ligue", "puhelin", "zadzwoń", "cep", "тел", "моб", "звон", "电话", "電話", "手机", "手機", "携帯", "전화",
     "휴대", "هاتف", "جوال", "تليفون", "फ़ोन", "फोन", "मोबाइल", "โทร", "טלפון", "τηλ", "κινητό",
 )  # fmt: skip
 _WORD_BEFORE: Final = re.compile(
-    r"(?:(?<!\w)(?:tel|tél|tlf|tfno|fax|cell|cel|call|ring|dial|handy(?:nummer)?|gsm|sms|ruf|cep|puh|ligue|моб|тел)"
+    r"(?:(?<!\w)(?:tel|tél|tlf|tfno|fax|cell|cel|call|ring|dial|handy(?:nummer)?|ph(?=[.:])|gsm|sms|ruf|cep|puh"
+    r"|ligue|моб|тел)"
     r"|tele(?:phone|fone|fon\w{0,6}|foon\w{0,6})|tel[eé]fono|téléphone|puhelin\w{0,6}|phone|mobile?|mobil\w{1,12}"
     r"|m[oó]vil|celular|cellulare|cellphone|handyn\w{1,5}|whatsapp|rufnummer|portable|rufen sie"
     r"|appelez?(?:[ -]moi)?|ll[aá]m\w{1,7}"
     r"|chiam\w{1,6}|zadzwoń|(?:reach|text) (?:me|us)|телефон\w{0,3}|мобильн\w{1,4}|(?:по)?звон\w{1,6}"
     r"|电话|電話|手机|手機|携帯|전화|휴대폰|휴대전화|هاتف|الهاتف|جوال|تليفون|फ़ोन|फोन|मोबाइल|โทร(?:ศัพท์)?|טלפון|τηλ(?:έφωνο)?|κινητό)"
-    r"(?:[\s.:：#=_\"'-]{0,3}(?:numbers?|nummer|numer[oy]?|número|numéro|num|núm|no|nr|nº|n°|is|ist|lautet|are|es|est|è|é|at"
-    r"|on|under|unter|me|mich|us|uns|al|au|a|my|mein|mi|номер|нашему|по|رقم|नंबर|है)(?!\w)|号码?|番号|번호|는|은|は|是|为){0,4}"
+    r"(?:[\s.:：#=_\"'-]{0,3}(?:\(\w{1,12}\)|(?:numbers?|nummer|numer[oy]?|número|numéro|num|núm|no|nr|nº|n°|is|ist|lautet|are|es"
+    r"|est|è|é|at|on|under|unter|me|mich|us|uns|al|au|a|my|mein|mi|номер|нашему|по|رقم|नंबर|है)(?!\w)|号码?|番号|번호|는|은|は|是|为)){0,4}"
     r"[\s.:：#=\"'\\]{0,6}\Z",
     re.IGNORECASE,
 )
@@ -40,7 +42,8 @@ _WORD_BEFORE: Final = re.compile(
 #: phone, or one that may stand between it and the number.
 _ENDS: Final = (
     "tel", "tlf", "tfno", "fax", "cel", "cell", "call", "ring", "dial", "handy", "gsm", "sms", "ruf", "cep", "puh",
-    "ligue", "phone", "fone", "mobil", "mobile", "movil", "celular", "cellulare", "whatsapp", "portable", "rufen sie",
+    "ligue", ")", "ph", "phone", "fone", "mobil", "mobile", "movil", "celular", "cellulare", "whatsapp", "portable",
+    "rufen sie",
     "appelez", "appele", "moi", "nummer", "number", "numbers", "numery", "numero", "num", "no", "nr", "is", "ist",
     "lautet", "are", "es", "est", "at", "on", "under", "unter", "me", "mich", "us", "uns", "al", "au", "a", "my",
     "mein", "mi",

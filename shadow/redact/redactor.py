@@ -266,7 +266,8 @@ class Redactor:
             name = structures.text_of(before)
             text = structures.text_of(item)
             if name and text and (end := structures.ends_in_name(name)):
-                within = str(self._in_context(end, text))
+                alone = structures.is_named_secret(end) and len(text.split()) == 1
+                within = SECRET if alone else str(self._in_context(end, text))
                 clean[place] = within if isinstance(item, str) else {**item, "text": within}
 
     def _under(self, key: Any, item: Any) -> Any:
@@ -274,6 +275,10 @@ class Redactor:
             return self.value(item)
         if not isinstance(item, str | int | float):
             # In a JSON schema, the value of `"password"` is a type, not a password.
+            if isinstance(item, list | tuple) and isinstance(key, str) and kind_of(key[:100]) == "in context":
+                return [
+                    self._under(key, inner) if isinstance(inner, str | int) else self.value(inner) for inner in item
+                ]
             is_secret = isinstance(key, str) and kind_of(key[:100]) in ("secret", "secret if text")
             # Of credentials, the names of their parts tell which are secret.
             is_secret = is_secret and not (isinstance(item, dict) and key.lower().startswith("credential"))

@@ -11,7 +11,9 @@ _BEARER: Final = re.compile(r"\bbearer(?:[ \t]|%20|\+){1,4}(?P<value>[\w.~+/=-]{
 _BASIC: Final = re.compile(
     r"\bbasic[ \t]{1,4}(?P<value>[A-Z0-9+/]{6,1000}+={0,2})(?![\w+/=])", re.IGNORECASE | re.ASCII
 )
-_URL_LOGIN: Final = re.compile(r"""(?::|%3A)//[^\s/:@\[]{0,64}:(?P<value>[^\s/"'<>]{1,128})@""", re.IGNORECASE)
+_URL_LOGIN: Final = re.compile(
+    r"""(?:(?::|%3A)//|%3A%2F%2F)[^\s/:@\[]{0,64}:(?P<value>[^\s/"'<>]{1,128})@""", re.IGNORECASE
+)
 #: A token in place of a user: `https://0123456789abcdef@sentry.example/1`.
 _URL_TOKEN: Final = re.compile(r"""://(?P<value>[A-Za-z0-9_-]{16,128})@""")
 #: `curl -u name:password`; with other programs, `-u` also takes a user and a group.
@@ -65,7 +67,7 @@ def _has_digit(text: str) -> bool:
 def logins(text: str, lower: bytes) -> list[Span]:
     """Passwords in addresses, and those after an option such as `curl -u`."""
     spans: list[Span] = []
-    if "@" in text and ("//" in text):
+    if "@" in text and ("//" in text or "%2f%2f" in text.lower()):
         spans += matches(text, _URL_LOGIN, SECRET, lambda _, match: match.end("value"))
         spans += matches(
             text, _URL_TOKEN, SECRET, lambda _, match: match.end("value") if _is_token(match["value"]) else None

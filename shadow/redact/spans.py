@@ -134,6 +134,11 @@ def follows_digit_and(text: str, start: int, signs: str) -> bool:
 def is_delimited(text: str, start: int, end: int) -> bool:
     """Whether the span is a whole word: no letter, digit or part of a longer number touches it."""
     before, after = text[start - 1 : start] if start else "", text[end : end + 1]
-    if before and (before.isalnum() or before in "_+-#$€£" or follows_digit_and(text, start, ".,/")):
+    if before and (continues_word(before) or before in "_+-#$€£" or follows_digit_and(text, start, ".,/")):
         return False
-    return not (after.isalnum() or after == "_")
+    return not (continues_word(after) or after == "_")
+
+
+def continues_word(c: str) -> bool:
+    """Whether `c`, a letter or a digit, is of the word beside it. Some scripts have no spaces between words."""
+    return c.isalnum() and c < "\u2e80"

@@ -11,19 +11,9 @@ from shadow.redact.keys import is_secret_header, kind_of
 
 #: `{"name": "password", "value": "x"}`: keys of names, and of values.
 _NAME_KEYS: Final = (
-    "name",
-    "key",
-    "header",
-    "field",
-    "Name",
-    "Key",
-    "headerName",
-    "param",
-    "parameter",
-    "variable",
-    "id",
-    "k",
-)
+    "name", "key", "header", "field", "Name", "Key", "headerName", "param", "parameter", "variable", "id", "k",
+    "label", "type",
+)  # fmt: skip
 _VALUE_KEYS: Final = frozenset({"value", "values", "val", "Value", "headerValue", "v"})
 _SHORT_NAMES: Final = frozenset({"pass", "pw", "Pass", "PASS", "pin", "clave"})
 _USER_KEYS: Final = frozenset({"user", "username", "login", "User", "USER", "email", "usuario"})
@@ -47,6 +37,7 @@ _NAME_ENDS: Final = (
     ":", "=", "\uff1a", " is", " ist", " es", " est", "password", "passwort", "contraseña", "mot de passe",
     "--password", "key", "token",
 )  # fmt: skip
+_SIGN_AT_END: Final = re.compile(r"\s{0,3}(?:[:=\uff1a]|\b(?:is|ist|es|est|lautet))\s{0,3}\Z")
 _MAX_NAME: Final = 80
 
 
@@ -98,7 +89,7 @@ def is_secret_pair(pair: Sequence[Any]) -> bool:
         return False
     if name.lower() in _HEADER_NAMES:
         return kind_of(value[:100]) is None or not _FIELD_NAME.fullmatch(value)
-    return kind_of(name) in ("secret", "secret if text") and not _FIELD_NAME.fullmatch(value)
+    return kind_of(name) in ("secret", "secret if text") and " " not in value and not _FIELD_NAME.fullmatch(value)
 
 
 def is_list_of_pairs(items: Sequence[Any]) -> bool:
@@ -113,6 +104,15 @@ def ends_in_name(text: str) -> str | None:
     """The end of a text that ends like `my password:`, with a space after it; None for other texts."""
     end = text[-_MAX_NAME:].rstrip()
     return f"{end} " if end.lower().endswith(_NAME_ENDS) else None
+
+
+def is_named_secret(end: str) -> bool:
+    """Whether the end of a text, from `ends_in_name`, is the name of a secret and a sign or verb after it."""
+    name = _SIGN_AT_END.sub("", end)
+    if name == end:
+        return False
+    words = name.split()[-3:]
+    return any(kind_of("".join(words[first:])) in ("secret", "secret if text") for first in range(len(words)))
 
 
 def text_of(item: Any) -> str | None:
