@@ -42,6 +42,8 @@ _NAMED: Final = re.compile(
     rf"\b(?:{'|'.join(_NAMES)})[*_`\"' ]{{0,4}}(?::|=|->|→|\bis\b)(?P<label>[^\n]{{1,400}})", re.IGNORECASE
 )
 _NAMED_AGAIN: Final = 8
+#: From this number of characters on, a look for the names first is worth its time.
+_LONG: Final = 80
 _NAMED_BY: Final = (":", "=", "->", "→", " is ")
 _TAG: Final = re.compile(rf"<({'|'.join(_KEYS)}|output|result|final)>([^<>]{{1,300}})</\1>", re.IGNORECASE)
 _MARKUP: Final = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,20}(?:\s[^<>]{0,60})?/?>|<\|[^<>|]{1,40}\|>")
@@ -172,7 +174,7 @@ def _last_named(text: str) -> str | None:
 
 def _first_name(text: str) -> int:
     """Where the search for a naming begins: much faster than the expression. In ASCII, a small letter has the place."""
-    if not text.isascii():
+    if len(text) < _LONG or not text.isascii():
         return 0
     folded = text.lower()
     return min((at for name in _NAMES if (at := folded.find(name)) >= 0), default=len(text))

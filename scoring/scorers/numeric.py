@@ -123,7 +123,11 @@ def read(reply: Reply, _request: Request, _options: Options) -> Quantity:
     if (marked := _marked(text)) is not None:
         return marked
     final = text.rstrip().rpartition("\n")[2]
-    if (simple := _simple_end(final)) and final.endswith("answer is", 0, simple.start() + 2):
+    if (
+        "answer is" in final
+        and (simple := _SIMPLE_END.search(final, max(0, len(final) - _SIMPLE_END_LENGTH)))
+        and final.endswith("answer is", 0, simple.start() + 2)
+    ):
         return _simple(simple)
     folded = text.casefold()
     if _is_named(folded) and (named := _named(text)) is not None:

@@ -1,6 +1,8 @@
 """Dates and times of day, with the names of months in several languages."""
 
 import re
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Final
 
 from scoring.scorers.numbers.quantity import Quantity
@@ -26,7 +28,16 @@ _NUMBER_OF: Final = {name: number for number, names in enumerate(_NAMES, 1) for 
 MONTH_NAMES: Final = frozenset(_NUMBER_OF)
 #: Words with another meaning: months only with a capital letter, or where a year follows.
 _OTHER_WORDS: Final = frozenset({"may", "mars", "mar", "march", "mei", "marca", "maja", "mai"})
-_PLAIN: Final = "|".join(sorted(_NUMBER_OF.keys() - _OTHER_WORDS, key=len, reverse=True))
+
+
+def _by_first_letter(words: Iterable[str]) -> str:
+    """An expression for one of `words`; those with another first letter than the text are ruled out at once."""
+    ordered = sorted(words, key=lambda word: (word[0], -len(word), word))
+    groups = groupby(ordered, key=lambda word: word[0])
+    return "|".join(f"{first}(?:{'|'.join(word[1:] for word in group)})" for first, group in groups)
+
+
+_PLAIN: Final = _by_first_letter(_NUMBER_OF.keys() - _OTHER_WORDS)
 _DOUBTFUL: Final = "|".join(sorted(_OTHER_WORDS, key=len, reverse=True))
 MONTH: Final = (
     rf"(?:(?:{_PLAIN})\b\.?"
