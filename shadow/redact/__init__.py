@@ -12,14 +12,7 @@ over a bounded length or possessively (`++`: no backtracking). A megabyte of bas
 adversary's text costs no more than a megabyte of prose.
 
 redactor         texts, JSON values and whole exchanges
-secrets          private keys, authorization headers, logins, secret addresses
-assignments      secrets after their name: `password: x`, `--password x`, `the password is x`
-tokens           keys and tokens with a prefix that identifies the service, and secret keys of AWS
-emails           e-mail addresses, also spelled out
-numbers          card numbers, and the search for numbers that ibans and phones share
-ibans            IBANs
-phones           phone numbers, by notation or by a word before them
-base64_text      text inside base64
+rules            what is searched for, a file for each kind
 structures       what the structure of JSON gives away: names beside values, headers, parts
 clean_texts      which texts were clean, so that they need not be searched again
 folding          other spellings of the same characters, folded for the search

@@ -11,16 +11,17 @@ import msgspec
 
 from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply
-from shadow.redact import base64_text, pseudonyms, secrets, structures
-from shadow.redact.assignments import assignment_spans
+from shadow.redact import pseudonyms, structures
 from shadow.redact.clean_texts import CleanTexts, digest_of
-from shadow.redact.emails import email_spans
 from shadow.redact.folding import fold
 from shadow.redact.keys import kind_of, names_other_number, sensitivity
-from shadow.redact.numbers import number_spans
 from shadow.redact.placeholders import SECRET
+from shadow.redact.rules import base64_text, secrets
+from shadow.redact.rules.assignments import assignment_spans
+from shadow.redact.rules.emails import email_spans
+from shadow.redact.rules.numbers import number_spans
+from shadow.redact.rules.tokens import token_spans
 from shadow.redact.spans import Span, has_long_word, replace_spans, to_latin1
-from shadow.redact.tokens import token_spans
 from shadow.settings import RedactionSettings, Settings
 
 if TYPE_CHECKING:

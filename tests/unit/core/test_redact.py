@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from shadow import wire
 from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply, ToolCall
-from shadow.redact import Redactor, numbers, placeholders
+from shadow.redact import Redactor, placeholders
 from shadow.redact import custom_patterns as patterns
 from shadow.redact.clean_texts import CleanTexts, digest_of
 from shadow.redact.pseudonyms import KEY_VARIABLE
+from shadow.redact.rules import numbers
 from shadow.redact.spans import character_classes, unescape_separators
 from shadow.settings import ModelSettings, RedactionSettings, Settings, TaskSettings
 

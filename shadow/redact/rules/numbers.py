@@ -7,10 +7,10 @@ valid check digit. A phone number has a notation that nothing else has, or follo
 import re
 from typing import Final
 
-from shadow.redact.ibans import COMPACT_START, LIKE_IBAN, iban_spans
 from shadow.redact.keys import names_other_number
-from shadow.redact.phones import ANNOUNCED_NUMBER, PHONE_NUMBER, announced_phone_end, is_announced, phone_end
 from shadow.redact.placeholders import CARD, PHONE
+from shadow.redact.rules.ibans import COMPACT_START, LIKE_IBAN, iban_spans
+from shadow.redact.rules.phones import ANNOUNCED_NUMBER, PHONE_NUMBER, announced_phone_end, is_announced, phone_end
 from shadow.redact.spans import (
     Span,
     accepted_spans,

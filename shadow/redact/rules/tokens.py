@@ -9,8 +9,8 @@ import itertools
 import re
 from typing import Final
 
-from shadow.redact.base64_text import is_text
 from shadow.redact.placeholders import SECRET
+from shadow.redact.rules.base64_text import is_text
 from shadow.redact.spans import LONG_WORD, Span, unescape_separators, word_symbols
 
 #: Prefixes, and what follows each. These prefixes occur only in tokens, so another word may be joined in
