@@ -35,6 +35,9 @@ PREFIX_WORDS: Final = MONTH_NAMES | {"minus", "negative", "rs"}
 #: Units that are read without the general search, and words behind them that it has to see, cut to three letters.
 _UNIT_OF: Final = {word: unit for word, unit in SIMPLE_UNITS.items() if word not in SCALES}
 _BEHIND_UNIT: Final = frozenset({" per", " eac", " eve", " and", " squ", " cub", " cel", " fah", " cen"})
+_NOTHING: Final = re.compile("(?!)")
+#: Behind a unit: what is no part of it, nor a smaller unit or the other end of a range.
+_ENDS_UNIT: Final = re.compile(r" [=(]| \+(?!/)| (?:in|of|on|by|is|as|so|if|he|we|it|at|or) |, (?!and\b)[a-z]")
 _DOLLARS: Final = currency("$")
 #: Last characters of what stands before a number, with a space between, and is no part of it; signs, of money alone.
 _APART: Final = frozenset("=*/×÷,;:)(0123456789")
@@ -58,7 +61,9 @@ def between_words(text: str, at: int) -> Found | None:
         return None
     is_money = text[at - 1 : at] == "$"
     before = word_before(text, at - is_money)
-    return None if before is None or before in READ_BESIDE else _found(text, number, is_money=is_money)
+    return (
+        None if before is None or before in READ_BESIDE else _found(text, number, is_money=is_money, ends_unit=_NOTHING)
+    )
 
 
 def apart(text: str, at: int, since: int) -> Found | None:
@@ -93,20 +98,24 @@ def begins(text: str, at: int, *, is_money: bool) -> bool:
     return is_word and word.lower() not in PREFIX_WORDS
 
 
-def _found(text: str, number: re.Match[str], *, is_money: bool) -> Found | None:
+def _found(
+    text: str, number: re.Match[str], *, is_money: bool, ends_unit: re.Pattern[str] = _ENDS_UNIT
+) -> Found | None:
     at = number.start()
     unit, word, end = _DOLLARS if is_money else None, number["word"], number.end()
     if word is not None:
-        end = number.start("word") - 1
-        if word in READ_BESIDE:
+        if word not in READ_BESIDE:
+            end = number.start("word") - 1
+        else:
             unit = (
                 None
-                if is_money or number["rest"] is None or text[number.end() : number.end() + 4] in _BEHIND_UNIT
+                if is_money
+                or (number["rest"] is None and not ends_unit.match(text, end))
+                or text[end : end + 4] in _BEHIND_UNIT
                 else _UNIT_OF.get(word)
             )
             if unit is None:
                 return None
-            end = number.end()
     whole = int(number["whole"].replace(",", ""))
     value = (
         whole
