@@ -19,7 +19,8 @@ BEFORE = (
 BEHIND = (
     "", ".", "?", "!", "apples", "hours", "miles.", "miles per hour", "hours and 5 minutes", "and a half", "a day",
     "miles in total", "hours at 5", "hours to 6", "hours or 6", "hours = 6", "hours + 6", "hours +/- 1", "hours (6)",
-    "hours, so", "hours, 6", "hours, and 5 minutes", "hours, 5 minutes", "pounds of", "feet is", "million", "dozen", "pm", "BC", "squared", "is two", "and more", "or less", "noon", "x", "May 2020", "euros",
+    "hours, so", "hours, 6", "hours, and 5 minutes", "hours, 5 minutes", "pounds of", "feet is",
+    "million", "dozen", "pm", "BC", "squared", "is two", "and more", "or less", "noon", "x", "May 2020", "euros",
     "= 6", "+ 6", "- 6 = 1", "- 1990s", "* 6", "* 10^3", "** 2", "/ 6", "/ hour", "/6", "^ 2", "(x)", "(6)", ")",
     ", so", ", 6", ", and 6", "%", ": 6", "+/- 1", "$", "½", "π",
 )  # fmt: skip
