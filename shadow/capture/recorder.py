@@ -6,7 +6,7 @@ dominate its cost: between two calls to a model the processor's caches have lost
 each function, object or global name that is read costs about a microsecond.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Final
 
@@ -44,6 +44,24 @@ class InFlight(msgspec.Struct, eq=False, gc=False):
     recorded: bool = False
 
 
+class ClientCredentials(Collection[str]):
+    """The API key of a client, read where it is needed and not while the application waits, and its `others`."""
+
+    def __init__(self, client: Any, others: Sequence[str]) -> None:
+        self._client = client
+        self._others = others
+
+    def __iter__(self) -> Iterator[str]:
+        yield getattr(self._client, "api_key", None) or ""
+        yield from self._others
+
+    def __len__(self) -> int:
+        return 1 + len(self._others)
+
+    def __contains__(self, value: object) -> bool:
+        return value in tuple(self)
+
+
 class Recorder:
     """Records the requests of one mirrored client. `default_headers` are those that the client adds to each.
 
@@ -55,9 +73,8 @@ class Recorder:
     def __init__(self, publisher: PublisherPort, tagger: Tagger, client: Any, default_headers: Any = None) -> None:
         self._publisher = publisher
         self._tagger = tagger
-        self._client = client
         self._default_headers = _our_headers(default_headers)
-        self._default_credentials = credentials_of(_texts_of(default_headers))
+        self._credentials = ClientCredentials(client, credentials_of(_texts_of(default_headers)))
         self.on_response = self._response_hook()
 
     def on_error(self, in_flight: InFlight, options: Any, error: BaseException) -> None:
@@ -88,7 +105,7 @@ class Recorder:
         constant = None if self._default_headers else self._tagger.constant
         now, length, call_of, contexts = perf_counter, len, CapturedCall, call_context.contexts_used
         no_headers, limit, disconnected = NO_HEADERS, LIMIT_BYTES, CLIENT_DISCONNECTED
-        client, default_credentials = self._client, self._default_credentials
+        known_credentials = self._credentials
 
         def on_response(in_flight: InFlight, arguments: Mapping[str, Any]) -> None:
             in_flight.recorded = True
@@ -98,14 +115,14 @@ class Recorder:
                 options, response = arguments["options"], arguments["response"]
                 tags: Tags | None = constant
                 headers = no_headers
-                credentials = (getattr(client, "api_key", ""), *default_credentials)
+                credentials: Collection[str] = known_credentials
                 fields = options.__dict__  # past pydantic's `__getattr__`, which slows every attribute
                 if tags is None or api != "chat" or fields["headers"] or fields["method"] != "post" or contexts:
                     tags, headers = self._tags(api, options)
                     if api is None or tags is None:
                         return
                     if fields["headers"]:
-                        credentials += credentials_of(_texts_of(fields["headers"]))
+                        credentials = (*known_credentials, *credentials_of(_texts_of(fields["headers"])))
                 try:
                     request = response.request.content
                 except (AttributeError, RuntimeError):  # not kept: it was sent as a stream
@@ -142,11 +159,13 @@ class Recorder:
         except (AttributeError, RuntimeError):  # it was never sent
             request = _encoded_body(options)
         now = perf_counter()
-        return CapturedCall(tags, api, request, headers, in_flight.started, now, len(request), self._credentials(error))
+        return CapturedCall(
+            tags, api, request, headers, in_flight.started, now, len(request), self._credentials_of(error)
+        )
 
-    def _credentials(self, error: BaseException) -> tuple[str, ...]:
+    def _credentials_of(self, error: BaseException) -> tuple[str, ...]:
         """Those of the request that ended in `error`: the endpoint may repeat any of them in its answer."""
-        known = (getattr(self._client, "api_key", ""), *self._default_credentials)
+        known = tuple(self._credentials)
         try:
             request = error.request  # type: ignore[attr-defined] # as in _call_without_response()
             return known + credentials_of(request.headers.items(), request.url.query.decode("latin-1"))

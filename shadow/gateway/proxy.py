@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Final
 
 from shadow.gateway import compressed_request
@@ -20,7 +21,7 @@ from shadow.gateway.http.asgi import (
 )
 from shadow.gateway.http.deadlines import Deadlines
 from shadow.gateway.metrics import CLIENT_CLOSED_REQUEST, Metrics
-from shadow.gateway.routing import BAD_JSON, Router, Target
+from shadow.gateway.routing import BAD_JSON, Router
 from shadow.policy import sampling
 from shadow.recording import BodyBuffer, CapturedCall, PublisherPort, Tags
 from shadow.recording.captured_call import CLIENT_DISCONNECTED
@@ -95,7 +96,8 @@ class Proxy:
         if chosen:
             copy = BodyBuffer(self._limits.mirror_body_bytes, self._publisher)
             forwarded = headers.readable(forwarded)
-        forwarded = headers.authorized(forwarded, route.target.model.api_key(), meant=route.target.public)
+        key = route.target.model.api_key()
+        forwarded = headers.authorized(forwarded, key, meant=route.target.public)
         outgoing = OutgoingRequest(
             target=route.target, method=b"POST", path=_path(scope), headers=forwarded, body=route.body
         )
@@ -123,7 +125,7 @@ class Proxy:
                     api=api,
                     request=body,
                     request_headers=own_headers,
-                    credentials=_credentials(scope, route.target),
+                    credentials=_credentials(scope, key),
                     started=started,
                     ended=ended,
                     size=len(body) + copy.size,
@@ -226,12 +228,20 @@ def _no_exchange(result: ForwardResult) -> str | None:
     return None
 
 
-def _credentials(scope: Scope, target: Target) -> tuple[str, ...]:
+def _credentials(scope: Scope, key: str | None) -> tuple[str, ...]:
     """Those of the client's request, and the key that the gateway sent in their place."""
-    fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-    found = credentials_of(fields, scope["query_string"].decode("latin-1"))
-    key = target.model.api_key()
-    return found if key is None else (*found, key.strip())
+    found: tuple[str, ...] = () if key is None else (key.strip(),)
+    for name, value in scope["headers"]:
+        if name not in headers.WITHOUT_CREDENTIALS:
+            found += _credentials_in(name, value)
+    if query := scope["query_string"]:
+        found += credentials_of((), query.decode("latin-1"))
+    return found
+
+
+@lru_cache(256)  # clients send the same with every request
+def _credentials_in(name: bytes, value: bytes) -> tuple[str, ...]:
+    return credentials_of([(name.decode("latin-1"), value.decode("latin-1"))])
 
 
 def _path(scope: Scope) -> bytes:

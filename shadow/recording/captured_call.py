@@ -6,7 +6,7 @@ reads them, on the publisher's thread or in the gateway's mirror process.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter, time
 from typing import Any, Final
@@ -70,7 +70,7 @@ class CapturedCall(msgspec.Struct, eq=False, array_like=True, gc=False):
     started: float
     ended: float
     size: int
-    credentials: tuple[str, ...] = ()
+    credentials: Collection[str] = ()
     status: int | None = None
     pieces: Sequence[Piece] = ()
     response_headers: Mapping[str, str] = {}

@@ -25,14 +25,14 @@ _HARMLESS: Final = frozenset({"idempotency-key", "sec-websocket-key", "max-token
 
 
 def credentials_of(headers: Iterable[tuple[str, str]], query: str = "") -> tuple[str, ...]:
-    """The credentials in a request's headers and in the query of its URL, longest first."""
-    found: set[str] = set()
+    """The credentials in a request's headers and in the query of its URL."""
+    found: dict[str, None] = {}
     for name, value in headers:
         if _holds_credentials(name):
-            found.update(_values(name.lower(), value))
+            found.update(dict.fromkeys(_values(name.lower(), value)))
     if "=" in query:
-        found.update(value for name, value in parse_qsl(query) if _holds_credentials(name))
-    return tuple(sorted((value for value in found if len(value) >= _MIN_LENGTH), key=len, reverse=True))
+        found.update((value, None) for name, value in parse_qsl(query) if _holds_credentials(name))
+    return tuple([value for value in found if len(value) >= _MIN_LENGTH])
 
 
 def without_credentials(exchange: Exchange, credentials: Collection[str], *, raw: bytes) -> Exchange:
@@ -40,7 +40,8 @@ def without_credentials(exchange: Exchange, credentials: Collection[str], *, raw
 
     Values that are too short to be secret are left alone, and so is what is no text.
     """
-    credentials = [value for value in credentials if isinstance(value, str) and len(value) >= _MIN_LENGTH]
+    usable = [value for value in credentials if isinstance(value, str) and len(value) >= _MIN_LENGTH]
+    credentials = sorted(usable, key=len, reverse=True)  # one may be a part of another
     if any(value in text for text in _texts(exchange.reply) for value in credentials):
         clean = _replaced(msgspec.to_builtins(exchange.reply), credentials)
         exchange = msgspec.structs.replace(exchange, reply=msgspec.convert(clean, Reply))

@@ -55,13 +55,14 @@ async def read_body(receive: Receive, budget: BodyBudget, *, limit: int) -> byte
     is refused, up to twice the limit is read and discarded first: most clients read the answer only
     after they have sent everything, and would see a broken connection instead of the reason.
     """
+    part, more = await _part(receive)
+    if not more and len(part) <= limit and budget.take(len(part)):
+        return part  # as nearly all
     parts: list[bytes] = []
     refusal: TransportError | None = None
     size = 0
-    more = True
     try:
-        while more and size <= 2 * limit:
-            part, more = await _part(receive)
+        while True:
             size += len(part)
             if size > limit:
                 refusal = BodyTooLargeError()
@@ -71,6 +72,9 @@ async def read_body(receive: Receive, budget: BodyBudget, *, limit: int) -> byte
                 parts.append(part)
             else:
                 _discard(parts, budget)
+            if not more or size > 2 * limit:
+                break
+            part, more = await _part(receive)
     except BaseException:
         _discard(parts, budget)
         raise

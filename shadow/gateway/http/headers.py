@@ -23,16 +23,19 @@ _NONE: Final[frozenset[bytes]] = frozenset()
 
 #: What a client sends on beside the gateway's own key, or to an endpoint that its credentials are not meant
 #: for. An allow-list, because the headers in which clients put credentials cannot all be listed.
-_WITHOUT_CREDENTIALS: Final = frozenset(
+WITHOUT_CREDENTIALS: Final = frozenset(
     {
         *(b"accept", b"accept-encoding", b"accept-language", b"content-type", b"content-encoding", b"content-language"),
         *(b"user-agent", b"http-referer", b"x-title", b"x-request-id", b"x-client-request-id", b"idempotency-key"),
         *(b"traceparent", b"tracestate", b"openai-beta", b"anthropic-version", b"anthropic-beta", b"range"),
+        # What the official clients say about themselves.
+        *(b"x-stainless-lang", b"x-stainless-package-version", b"x-stainless-os", b"x-stainless-arch"),
+        *(b"x-stainless-runtime", b"x-stainless-runtime-version", b"x-stainless-async", b"x-stainless-retry-count"),
+        *(b"x-stainless-read-timeout", b"x-stainless-timeout", b"x-stainless-helper-method"),
+        b"x-stainless-raw-response",
         *(b"if-match", b"if-none-match", b"if-modified-since", b"cache-control", b"priority", b"x-should-retry"),
     }
 )
-#: What the official clients say about themselves.
-_CLIENT_INFO: Final = b"x-stainless-"
 
 #: For the gateway, never forwarded: they may name customers and experiments.
 _PRIVATE: Final = b"x-shadow-"
@@ -74,7 +77,7 @@ def authorized(forwarded: Headers, key: str | None, *, meant: bool) -> Headers:
     """
     if key is None and meant:
         return forwarded
-    kept = [header for header in forwarded if header[0] in _WITHOUT_CREDENTIALS or header[0].startswith(_CLIENT_INFO)]
+    kept = [header for header in forwarded if header[0] in WITHOUT_CREDENTIALS]
     return kept if key is None else [*kept, (b"authorization", b"Bearer " + key.strip().encode())]
 
 

@@ -25,6 +25,7 @@ _ABOUT_UPGRADES: Final = frozenset({b"connection", b"upgrade", b"http2-settings"
 _ERROR_HEAD: Final = (
     b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
 )
+_EXAMINED: Final = frozenset({b"host", b"upgrade", b"expect"})
 _REASONS: Final = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -62,7 +63,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(**options)
         self._limits = limits
         self._in_head = True  # also between requests
-        self._head_bytes = 0  # of this head's fields so far, or of this body's trailers
+        self._piece = 0  # size of what is being parsed
         self._unparsed_bytes = 0  # received since the parser last completed something
         self._body_bytes = 0
         self._body_bytes_at_start = 0  # of the period that `receive` measures
@@ -89,7 +90,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         self._unset_keepalive_if_required()
-        self._unparsed_bytes += len(data)
+        self._piece = len(data)
+        self._unparsed_bytes += self._piece
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -100,8 +102,8 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         if self._unparsed_bytes > self._limits.header_bytes and not self._deaf:
             self._refuse(*self._too_large())
-        elif self._is_incomplete():
-            if not self._waiting:
+        elif not self._in_head or self.cycle is None or self.cycle.response_complete:
+            if not self._waiting:  # the client has to send more before anything is answered
                 self._wait()
         elif self._waiting:
             self._stop_waiting()
@@ -128,33 +130,33 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
         self._body_bytes = 0
         self._host = None
         self._hosts = 0
         self._upgrade = b""
 
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        self.url += url
-
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
         if not self._in_head:
-            return  # a trailer: its sender has had its say, and no proxy in between may have checked it
+            return  # a trailer: no proxy in between may have checked it
         name = name.lower()
+        if name in _EXAMINED:
+            self._examine(name, value)
+        self.headers.append((name, value))
+
+    def _examine(self, name: bytes, value: bytes) -> None:
         if name == b"host":
             self._host = value
             self._hosts += 1
         elif name == b"upgrade":
             self._upgrade = value.strip().lower()
-        elif name == b"expect" and value.lower() == b"100-continue":
+        elif value.lower() == b"100-continue":
             self.expect_100_continue = True
-        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        # A head that came in several pieces is limited by `_unparsed_bytes`.
+        if self._piece > self._limits.header_bytes and self._head_size() > self._limits.header_bytes:
+            self._stop(*self._too_large())
         self._unparsed_bytes = 0
-        self._head_bytes = 0  # trailers have a limit of their own
         if self._hosts > 1:
             self._stop(400, "invalid_request", "A request may have one Host header.")
         if self._host is not None and not self._limits.hosts.allow(self._host):
@@ -192,14 +194,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     # limits
 
-    def _is_incomplete(self) -> bool:
-        """Whether the client has to send more before anything is answered."""
-        return not self._in_head or self.cycle is None or self.cycle.response_complete
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self._limits.header_bytes:
-            self._stop(*self._too_large())
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _too_large(self) -> tuple[int, str, str]:
         limit = self._limits.header_bytes
