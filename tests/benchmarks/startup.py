@@ -32,9 +32,9 @@ def measure():
         check = against_libraries("check", "--file-only", "--config", EXAMPLE)
         slowest, name = max((against_libraries(name, "--help"), name) for name in COMMANDS)
     return [
-        ("`shadow replay --dry-run` on one line", f"{replay:.1f} ×", "≤ 4 ×"),
-        ("`shadow check --file-only`", f"{check:.1f} ×", "≤ 2 ×"),
-        (f"the slowest `--help`: `shadow {name} --help`", f"{slowest:.1f} ×", "≤ 2 ×"),
+        ("a dry run of `replay` on one line", f"{replay:.1f} ×", "≤ 4 ×"),
+        ("`check` of the file only", f"{check:.1f} ×", "≤ 2 ×"),
+        (f"the slowest help, of `{name}`", f"{slowest:.1f} ×", "≤ 2 ×"),
     ]
 
 
