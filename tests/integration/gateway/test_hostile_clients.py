@@ -157,12 +157,8 @@ async def test_trailers_and_chunk_extensions_have_the_limit_of_headers(gateway, 
 async def test_pipelined_requests_beyond_a_few_end_the_connection_after_their_answers(gateway):
     running = gateway()
     async with connected(running) as (reader, writer):
-        sending = asyncio.ensure_future(send_all(writer, iter([GET * 1_000] * 50)))
-        answers = b""
-        with suppress(ConnectionError):
-            while part := await asyncio.wait_for(reader.read(1_000), 10):
-                answers += part
-        sending.cancel()
+        writer.write(GET * 500)  # few enough that the gateway reads all: closing before would reset the connection
+        answers = await asyncio.wait_for(reader.read(), 10)
     assert 1 <= answers.count(b"HTTP/1.1 200 OK") < 20
     assert answers.count(b"connection: close") == 1
     assert await works(running)
