@@ -21,7 +21,7 @@ from shadow.gateway.http.asgi import (
 )
 from shadow.gateway.http.deadlines import Deadlines
 from shadow.gateway.metrics import CLIENT_CLOSED_REQUEST, Metrics
-from shadow.gateway.routing import BAD_JSON, Router
+from shadow.gateway.routing import BAD_JSON, Route, Router
 from shadow.policy import sampling
 from shadow.recording import BodyBuffer, CapturedCall, PublisherPort, Tags
 from shadow.recording.captured_call import CLIENT_DISCONNECTED
@@ -71,75 +71,70 @@ class Proxy:
         body = await self._whole_body(receive, send)
         if body is None:
             return
+        held = len(body)
         try:
-            await self._mirror(api, scope, body, receive, send)
-        finally:
-            self._bodies.give_back(len(body))
-
-    async def _mirror(self, api: Api, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        forwarded, own_headers = headers.read(scope["headers"])
-        route = self._router.route(api, body, own_headers)
-        if route.unmirrored == BAD_JSON and compressed_request.encodings_of(forwarded):
-            limit = self._limits.max_body_bytes
-            try:
-                body, route, forwarded = await compressed_request.route(
-                    self._router, api, route, forwarded, own_headers, limit=limit
-                )
-            except BodyTooLargeError:
-                await self._refuse_too_large(send, "decompresses to more than")
-                return
-        at, started = time.time(), time.perf_counter()
-        identity = f"{_random_bits(128):032x}"
-        rate = self._rates[route.task] if route.task and not route.unmirrored else 0.0
-        chosen = sampling.chosen(route.unit or identity, rate=rate, salt="mirror")
-        copy = None
-        if chosen:
-            copy = BodyBuffer(self._limits.mirror_body_bytes, self._publisher)
-            forwarded = headers.readable(forwarded)
-        key = route.target.model.api_key()
-        forwarded = headers.authorized(forwarded, key, meant=route.target.public)
-        outgoing = OutgoingRequest(
-            target=route.target, method=b"POST", path=_path(scope), headers=forwarded, body=route.body
-        )
-        listener = DisconnectListener(receive, self._listen_delay)
-        listener.start()
-        self._metrics.in_flight += 1
-        try:
-            result = await self._forwarder.forward(outgoing, send, listener, copy)
-        finally:
-            self._metrics.in_flight -= 1
-            if copy is not None:
-                copy.release()
-        ended = time.perf_counter()
-        self._metrics.served(task=route.task, arm=route.arm, status=result.status, seconds=ended - started)
-        if reason := route.unmirrored or _no_exchange(result):
-            self._metrics.unmirrored(reason)
-        elif route.task and copy is None:
-            self._publisher.count_sampled_out(route.task)
-        elif route.task and copy is not None and copy.refused:
-            self._publisher.refuse(route.task, "byte_budget")
-        elif route.task and copy is not None:
-            self._publisher.offer(
-                CapturedCall(
-                    tags=Tags(task=route.task, unit=route.unit, segment={}, rate=rate, id=identity),
-                    api=api,
-                    request=body,
-                    request_headers=own_headers,
-                    credentials=_credentials(scope, key),
-                    started=started,
-                    ended=ended,
-                    size=len(body) + copy.size,
-                    status=result.answered,
-                    pieces=copy.pieces,
-                    response_headers=result.headers,
-                    limit=copy.limit,
-                    cut=copy.cut,
-                    error=result.error,
-                    endpoint=route.target.name,
-                    served_by=route.arm,
-                    at=at,
-                )
+            forwarded, own_headers = headers.read(scope["headers"])
+            route = self._router.route(api, body, own_headers)
+            if route.unmirrored == BAD_JSON and compressed_request.encodings_of(forwarded):
+                decoded = await self._decoded(api, route, forwarded, own_headers, send)
+                if decoded is None:
+                    return
+                body, route, forwarded = decoded
+                held += len(body)
+            at, started = time.time(), time.perf_counter()
+            identity = f"{_random_bits(128):032x}"
+            rate = self._rates[route.task] if route.task and not route.unmirrored else 0.0
+            chosen = sampling.chosen(route.unit or identity, rate=rate, salt="mirror")
+            copy = None
+            if chosen:
+                copy = BodyBuffer(self._limits.mirror_body_bytes, self._publisher)
+                forwarded = headers.readable(forwarded)
+            key = route.target.model.api_key()
+            forwarded = headers.authorized(forwarded, key, meant=route.target.public)
+            outgoing = OutgoingRequest(
+                target=route.target, method=b"POST", path=_path(scope), headers=forwarded, body=route.body
             )
+            listener = DisconnectListener(receive, self._listen_delay)
+            listener.start()
+            self._metrics.in_flight += 1
+            try:
+                result = await self._forwarder.forward(outgoing, send, listener, copy)
+            finally:
+                self._metrics.in_flight -= 1
+                if copy is not None:
+                    copy.release()
+            ended = time.perf_counter()
+            self._metrics.served(task=route.task, arm=route.arm, status=result.status, seconds=ended - started)
+            if reason := route.unmirrored or _no_exchange(result):
+                self._metrics.unmirrored(reason)
+            elif route.task and copy is None:
+                self._publisher.count_sampled_out(route.task)
+            elif route.task and copy is not None and copy.refused:
+                self._publisher.refuse(route.task, "byte_budget")
+            elif route.task and copy is not None:
+                self._publisher.offer(
+                    CapturedCall(
+                        tags=Tags(task=route.task, unit=route.unit, segment={}, rate=rate, id=identity),
+                        api=api,
+                        request=body,
+                        request_headers=own_headers,
+                        credentials=_credentials(scope, key),
+                        started=started,
+                        ended=ended,
+                        size=len(body) + copy.size,
+                        status=result.answered,
+                        pieces=copy.pieces,
+                        response_headers=result.headers,
+                        limit=copy.limit,
+                        cut=copy.cut,
+                        error=result.error,
+                        endpoint=route.target.name,
+                        served_by=route.arm,
+                        at=at,
+                    )
+                )
+        finally:
+            self._bodies.give_back(held)
 
     async def pass_through(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward a request that is not mirrored, streaming both bodies."""
@@ -170,6 +165,21 @@ class Proxy:
         seconds = time.perf_counter() - started
         self._metrics.served(task=None, arm="frontier", status=result.status, seconds=seconds)
 
+    async def _decoded(
+        self, api: Api, unread: Route, forwarded: headers.Headers, own_headers: dict[str, str], send: Send
+    ) -> tuple[bytes, Route, headers.Headers] | None:
+        """A compressed request's body, which counts as decoded too, its route and its headers. None: it was refused."""
+        limit = self._limits.max_body_bytes
+        try:
+            decoded = await compressed_request.route(self._router, api, unread, forwarded, own_headers, limit=limit)
+        except BodyTooLargeError:
+            await self._refuse_too_large(send, "decompresses to more than")
+            return None
+        if not self._bodies.take(len(decoded[0])):
+            await self._refuse_too_many(send)
+            return None
+        return decoded
+
     async def _whole_body(self, receive: Receive, send: Send) -> bytes | None:
         """The request's body. None: the client disconnected, or the body was refused as too large."""
         try:
@@ -177,12 +187,7 @@ class Proxy:
         except BodyTooLargeError:
             await self._refuse_too_large(send, "is larger than")
         except BodyBudgetError:
-            message = (
-                "The request bodies of all clients together are larger than "
-                f"{self._limits.max_bodies_bytes} bytes (max_bodies_bytes under [gateway]); try again."
-            )
-            await asgi.refuse(send, 503, "too_many_bodies", message, close=True)
-            self._unfinished(503)
+            await self._refuse_too_many(send)
         except ClientDisconnected:
             self._unfinished(CLIENT_CLOSED_REQUEST)
         return None
@@ -191,6 +196,14 @@ class Proxy:
         message = f"The request's body {problem} {self._limits.max_body_bytes} bytes (max_body_bytes under [gateway])."
         await asgi.refuse(send, 413, "request_too_large", message, close=True)
         self._unfinished(413)
+
+    async def _refuse_too_many(self, send: Send) -> None:
+        message = (
+            "The request bodies of all clients together are larger than "
+            f"{self._limits.max_bodies_bytes} bytes (max_bodies_bytes under [gateway]); try again."
+        )
+        await asgi.refuse(send, 503, "too_many_bodies", message, close=True)
+        self._unfinished(503)
 
     def _unfinished(self, status: int) -> None:
         """Count a request that is not forwarded."""

@@ -56,7 +56,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """Serves one connection.
 
     A request that is refused gets an error in the OpenAI format and ends the connection, because the
-    rest of it cannot be told from the next request.
+    rest of it cannot be distinguished from the next request.
     """
 
     def __init__(self, limits: Limits, **options: Any) -> None:
@@ -72,7 +72,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._hosts = 0
         self._upgrade = b""
         self._refusal: tuple[int, str, str] | None = None
-        self._deaf = False  # nothing more of this connection is read
+        self._input_ended = False  # nothing more of this connection is read
 
     # what the event loop calls
 
@@ -87,7 +87,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self._input_ended:
             return
         self._unset_keepalive_if_required()
         self._piece = len(data)
@@ -100,7 +100,7 @@ class LimitedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(*(self._refusal or (400, "invalid_request", "This is not a valid HTTP request.")))
             return
-        if self._unparsed_bytes > self._limits.header_bytes and not self._deaf:
+        if self._unparsed_bytes > self._limits.header_bytes and not self._input_ended:
             self._refuse(*self._too_large())
         elif not self._in_head or self.cycle is None or self.cycle.response_complete:
             if not self._waiting:  # the client has to send more before anything is answered
@@ -110,7 +110,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_timeout(self) -> None:
         """The client has not sent the rest of its request, or has had the time to read why it was refused."""
-        if self._deaf:
+        if self._input_ended:
             self.transport.close()
             return
         self._waiting = False
@@ -167,27 +167,26 @@ class LimitedProtocol(HttpToolsProtocol):
             message = "The gateway does not forward WebSockets (the Realtime API); connect to the endpoint itself."
             self._stop(501, "websocket_unsupported", message)
         if self.parser.get_method() == b"CONNECT":
-            self._stop(
-                501, "method_unsupported", "The gateway is not a forward proxy; set it as the client's base_url."
-            )
+            message = "The gateway is not a forward proxy; set its address as the client's base_url."
+            self._stop(501, "method_unsupported", message)
         if self.parser.should_upgrade():
             return  # it is parsed once more
         if len(self.pipeline) >= _MAX_PIPELINED:
             # The requests that wait are still served; the connection ends after the last.
             self.pipeline[0][0].keep_alive = False
-            self._deaf = True
+            self._input_ended = True
             return
         super().on_headers_complete()
         self._in_head = False
 
     def on_body(self, body: bytes) -> None:
-        if not self._deaf:
+        if not self._input_ended:
             self._unparsed_bytes = 0
             self._body_bytes += len(body)
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._deaf and not self._in_head:
+        if not self._input_ended and not self._in_head:
             self._in_head = True
             self._unparsed_bytes = 0
             super().on_message_complete()
@@ -232,7 +231,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer the request being received with an error, and end the connection."""
-        self._deaf = True
+        self._input_ended = True
         self._stop_waiting()
         cycle = self.cycle
         serving = cycle is not None and not cycle.response_complete

@@ -1,6 +1,7 @@
 """What one client sends, or does not send, costs the gateway bounded memory, and no other client notices."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -240,3 +241,27 @@ async def test_bodies_of_all_clients_together_have_a_limit(gateway):
     async with connected(running) as (reader, writer):
         writer.write(declared + b" " * 250_000)
         assert b" 200 " in await asyncio.wait_for(reader.readline(), 5)
+
+
+async def test_what_compressed_bodies_unpack_to_counts_too():
+    body = json.dumps({"model": "intent-model", "messages": [], "x": "y" * 250_000}).encode()
+    packed = gzip.compress(body)
+    assert len(packed) < 1_000
+
+    async def slow(_receive, send) -> None:
+        await asyncio.sleep(1)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    with ExitStack() as stack:
+        running = gateways.run(stack, slow, gateway={"max_bodies_bytes": 300_000})
+        request = HEAD + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed) + packed
+        async with connected(running) as (served, first), connected(running) as (refused, second):
+            first.write(request)
+            await asyncio.to_thread(running.endpoint.asked.wait, 5)
+            second.write(request)
+            assert parsed(await asyncio.wait_for(refused.read(), 5)) == (503, "too_many_bodies")
+            assert b" 200 " in await asyncio.wait_for(served.readline(), 5)
+        async with connected(running) as (reader, writer):
+            writer.write(request)
+            assert b" 200 " in await asyncio.wait_for(reader.readline(), 5), "what was held is given back"
