@@ -12,6 +12,7 @@ over a bounded length or possessively (`++`: no backtracking). A megabyte of bas
 adversary's text costs no more than a megabyte of prose.
 
 redactor         texts, JSON values and whole exchanges
+text_rules       all rules, on one text
 rules            what is searched for, a file for each kind
 structures       what the structure of JSON gives away: names beside values, headers, parts
 clean_texts      which texts were clean, so that they need not be searched again

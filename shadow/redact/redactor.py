@@ -5,53 +5,21 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
-from shadow.errors import RedactionError
 from shadow.records import CaptureCounts, Exchange, Reply
 from shadow.redact import pseudonyms, structures
 from shadow.redact.clean_texts import CleanTexts, digest_of
-from shadow.redact.folding import fold
 from shadow.redact.keys import kind_of, names_other_number, sensitivity
 from shadow.redact.placeholders import SECRET
-from shadow.redact.rules import base64_text, secrets
-from shadow.redact.rules.assignments import assignment_spans
-from shadow.redact.rules.emails import email_spans
-from shadow.redact.rules.numbers import number_spans
-from shadow.redact.rules.tokens import token_spans
-from shadow.redact.spans import Span, has_long_word, replace_spans, to_latin1
+from shadow.redact.text_rules import TextRules
 from shadow.settings import RedactionSettings, Settings
-
-if TYPE_CHECKING:
-    from shadow.redact.custom_patterns import CustomPatterns
-
-#: Each takes the folded text, and the same in Latin-1 and lower case, and returns the spans of what it found.
-_RULES: Final = (
-    secrets.key_blocks,
-    secrets.logins,
-    token_spans,
-    secrets.authorizations,
-    assignment_spans,
-    secrets.webhooks_and_azure,
-    email_spans,
-    number_spans,
-)
-_RULES_FOR_SHORT_WORDS: Final = tuple(rule for rule in _RULES if rule is not token_spans)
-#: A replacement can make another match possible; the rules are repeated until nothing changes.
-_MAX_PASSES: Final = 12
 
 #: Short texts (names, roles, values of segments) recur; the results of this many are cached.
 _SHORT: Final = 48
 _CACHE_SIZE: Final = 4_096
-
-#: A data URL with base64, such as an image. It is not searched, because it contains no text. Short ones
-#: are searched, because that is cheap.
-_DATA_URL: Final = re.compile(r"(data:[\w.+/;=-]{0,99};base64,[A-Za-z0-9+/]{64,}+={0,2})", re.ASCII)
-
-#: How often base64 inside base64 is decoded.
-_MAX_DECODED: Final = 3
 
 #: One of these is in a JSON text, in lower case, in which the structure around it can make a value secret.
 _STRUCTURE_WORDS: Final = (
@@ -59,6 +27,9 @@ _STRUCTURE_WORDS: Final = (
     "salasana",
     "adgangskode", "contrase", "heslo", "haslo", "losenord", "phone", "mobil",
 )  # fmt: skip
+
+#: A float from here on is none of 16 digits.
+_LONGEST_FLOAT: Final = 1e17
 
 #: W3C Trace Context: version, trace, parent, flags. Anything else is free text.
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -75,7 +46,7 @@ class Redactor:
         """`known`: names of tasks and models in the settings, which are not private."""
         settings = settings or RedactionSettings()
         self._enabled = settings.enabled
-        self._custom = _custom(settings.patterns) if settings.patterns else None
+        self._rules = TextRules(settings.patterns)
         self._known = frozenset(known)
         self._short = lru_cache(_CACHE_SIZE)(self._text)
         self._clean_texts = CleanTexts()
@@ -159,7 +130,7 @@ class Redactor:
         return msgspec.structs.replace(counts, counts={task: dict(outcomes) for task, outcomes in tasks.items()})
 
     def _text(self, text: str) -> str:
-        clean = self._scan(text)
+        clean = self._rules.replace(text)
         if text.lstrip()[:1] in ("{", "[") and (clean != text or "\\" in text or _may_have_structure(text)):
             return self._json(text, clean)
         return clean
@@ -174,54 +145,8 @@ class Redactor:
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return scanned
         # Some rules need the whole text, for example a name and the value after it.
-        whole = self._scan(result)
+        whole = self._rules.replace(result)
         return whole if _is_json(whole) else result
-
-    def _scan(self, text: str) -> str:
-        if ";base64," not in text:
-            return self._rules(text)
-        parts = _DATA_URL.split(text)
-        parts[::2] = [self._rules(part) for part in parts[::2]]
-        parts[1::2] = [self._data_url(part) for part in parts[1::2]]
-        clean = "".join(parts)
-        return text if clean == text else clean
-
-    def _data_url(self, url: str) -> str:
-        head, _, data = url.partition(",")
-        written = base64_text.decode(data.rstrip("="))
-        return url if written is None or self._rules(written, 1) == written else f"{head},{SECRET}"
-
-    def _rules(self, text: str, decoded: int = 0) -> str:
-        """`text` after all rules. Raises RedactionError if the last pass still changed the text.
-
-        `decoded`: how many times base64 was decoded to get to this text.
-        """
-        for _ in range(_MAX_PASSES):
-            before = text
-            folded = fold(text)
-            lower = to_latin1(folded.text).lower()
-            long_words = has_long_word(lower)
-            for rule in _RULES if long_words else _RULES_FOR_SHORT_WORDS:
-                if spans := rule(folded.text, lower):
-                    text = replace_spans(text, folded.in_original(spans))
-                    folded = fold(text)
-                    lower = to_latin1(folded.text).lower()
-            if long_words and decoded < _MAX_DECODED and (spans := self._encoded(folded.text, decoded + 1)):
-                text = replace_spans(text, folded.in_original(spans))
-            if self._custom is not None:
-                # Last: replacing a part of an e-mail address would hide the rest from its rule.
-                text = self._custom.replace(text)
-            if text == before:
-                return text
-        raise RedactionError(f"a text still changed after {_MAX_PASSES} passes of redaction")
-
-    def _encoded(self, text: str, decoded: int) -> list[Span]:
-        """The spans of base64 with something private in it."""
-        return [
-            (start, end, SECRET)
-            for start, end, written in base64_text.texts_in(text)
-            if self._rules(written, decoded) != written
-        ]
 
     def _dict(self, items: Mapping[Any, Any], *, secret: bool = False) -> dict[Any, Any]:
         """`items`, redacted; of `secret` ones, every text."""
@@ -290,7 +215,7 @@ class Redactor:
             case "in context":
                 return self._in_context(f"{key}: ", self.value(item))
             case None if str(item).isdecimal() and names_other_number(key):
-                return item if self._custom is None else self._replaced(item, self._custom.replace(str(item)))
+                return self._replaced(item, self._rules.replace_custom(str(item)))
             case _:
                 return self.value(item)
 
@@ -317,7 +242,7 @@ class Redactor:
     def _in_context(self, name: str, item: str | float) -> str | float:
         """`item`, searched together with its name: `4155552671` is a phone number only after `phone: `."""
         text = f"{name}{item}"
-        clean = self._scan(text)
+        clean = self._rules.replace(text)
         return clean.removeprefix(name) if clean != text and clean.startswith(name) else item
 
     def _name(self, name: str) -> str:
@@ -329,19 +254,9 @@ class Redactor:
         return pseudonyms.pseudonym(unit, self._unit_key)
 
 
-def _custom(patterns: dict[str, str]) -> "CustomPatterns":
-    from shadow.redact.custom_patterns import CustomPatterns  # noqa: PLC0415 - slow to import, and few users have patterns
-
-    return CustomPatterns(patterns)
-
-
 def _is_long(number: float) -> bool:
     """Whether a number of JSON may be that of a card."""
     return abs(number) >= 10**12 and (isinstance(number, int) or (number < _LONGEST_FLOAT and number.is_integer()))
-
-
-#: A float from here on is none of 16 digits.
-_LONGEST_FLOAT: Final = 1e17
 
 
 def _may_have_structure(text: str) -> bool:
