@@ -135,20 +135,7 @@ def units(chance: random.Random) -> Iterator[Case]:
 
 def dates(chance: random.Random) -> Iterator[Case]:
     year, month, day = chance.randrange(1980, 2030), chance.randrange(1, 13), chance.randrange(13, 29)
-    name = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ][month - 1]
+    name = notation_cases.ENGLISH_MONTHS[month - 1]
     forms = [
         f"{year}-{month:02}-{day:02}",
         f"{name} {day}, {year}",

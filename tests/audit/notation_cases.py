@@ -8,6 +8,11 @@ from typing import Final
 from scoring.scorers.numbers.dates import MONTH_NAMES
 from tests.audit.case import Case, say
 
+ENGLISH_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+
 SENTENCES: Final = (
     "{}", "The answer is {}.", "So the total is {}.", "**Answer: {}**", "#### {}", "Therefore, it is {}.", "- {}",
     "Final answer: {}", "The result is\n\n{}", "Result = {}", "The correct value, after checking, equals {}.",
@@ -90,20 +95,7 @@ _MONTHS: Final = (
     ),
     (
         "{} {d}, {y}",
-        (
-            "January",
-            "February",
-            "March",
-            "April",
-            "May",
-            "June",
-            "July",
-            "August",
-            "September",
-            "October",
-            "November",
-            "December",
-        ),
+        ENGLISH_MONTHS,
     ),
 )
 _DIGITS: Final = ("٠١٢٣٤٥٦٧٨٩", "०१२३४५६७८९", "０１２３４５６７８９", "০১২৩৪৫৬৭৮৯")

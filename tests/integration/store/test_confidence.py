@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
-
 from shadow.aggregates import confidence_bins, counting
 from shadow.aggregates.tally import ALL, Cell, Tally, tally_at
 from shadow.records import Reply, TokenProbabilities
@@ -22,13 +20,6 @@ SURE = Reply(
     confidence=0.96,
     token_probabilities=TokenProbabilities(n=4, q0=0.9, q10=0.9, q25=0.95, q50=0.99, least_margin=0.8),
 )
-
-
-@pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
 
 
 def read(database, **question):

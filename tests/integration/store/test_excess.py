@@ -23,13 +23,6 @@ SHADOW = scored(1, agreement=0.25)
 CEILING = scored(1, kind="ceiling", candidate="gpt-x", probability=0.5)
 
 
-@pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
-
-
 def counted(exchanges: Sequence[Sequence[Scored]]) -> dict[Cell, Tally]:
     combinations: dict[Combination, Tally] = {}
     for pairs in exchanges:

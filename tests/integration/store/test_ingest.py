@@ -25,13 +25,6 @@ QUESTION: dict[str, Any] = {"task": "ticket-intent", "candidate": "small-7b"}
 PAIRS = various(150)
 
 
-@pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
-
-
 def test_rollups_equal_the_tallies_counted_in_memory(database):
     assert store(database, PAIRS) == len(PAIRS)
     expected: dict[Cell, Tally] = {}

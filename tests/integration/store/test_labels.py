@@ -31,13 +31,6 @@ PREFERENCES = stored_labels.PREFERENCES
 COUNTED = ("rollups", "rollup_counts", "rollup_histograms", "rollup_confidence", "crossings", "catalogue")
 
 
-@pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
-
-
 def stored(database, **question):
     with engine.browsing(database) as connection:
         return stored_pairs.find(connection, **question)

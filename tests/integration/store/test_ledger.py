@@ -13,13 +13,6 @@ from shadow.store.write import ingest
 from tests.support.store_samples import START, arrival, exchange, letter, scored, store, various
 
 
-@pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
-
-
 def read(database, **question):
     with engine.snapshot(database) as connection:
         return ledger.read(connection, **question)

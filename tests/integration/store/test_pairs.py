@@ -14,13 +14,6 @@ from tests.support.store_samples import START, exchange, scored, store, various
 
 
 @pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
 def find(database):
     def ask(**question):
         with engine.browsing(database) as connection:

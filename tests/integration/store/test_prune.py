@@ -22,13 +22,6 @@ MINUTES = 24 * 60
 
 
 @pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
 def filled(database):
     """A pair a day for three weeks, one of long ago, and a letter of every week."""
     ancient = scored(exchange=exchange(1_000_000, at=START - timedelta(days=800)))

@@ -35,13 +35,6 @@ COUNTED = {
 }
 
 
-@pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
-
-
 def unanswered(pair: Scored, side: Role = "candidate") -> Scored:
     """The same pair as a placeholder: from a file without the reply of `side`."""
     trial, comparison = pair

@@ -32,13 +32,6 @@ def at(moment, number=0):
 
 
 @pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
 def pruned(database):
     """A database that once counted three exchanges of long ago, and one of today."""
     store(database, [*(at(LONG_AGO, number) for number in range(3)), at(TODAY, 9)])

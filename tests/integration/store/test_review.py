@@ -18,13 +18,6 @@ EVERYTHING = dict.fromkeys(STRATA, 1.0)
 WINDOW = {"task": "ticket-intent", "candidate": "small-7b", "threshold": 0.9, "since": START}
 
 
-@pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
-
-
 def awaiting(database, reviewer="ana", **question):
     asked: dict[str, Any] = WINDOW | {
         "limit": 1_000,

@@ -18,13 +18,6 @@ MEASURES: tuple[Measure, ...] = ("agreement", "human", "reference", "judge")
 
 
 @pytest.fixture
-def database(postgres_url: str) -> Iterator[Engine]:
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
 def connection(database: Engine) -> Iterator[Connection]:
     store(database, PAIRS)
     with engine.snapshot(database) as opened:

@@ -3,8 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from shadow.settings import RetentionSettings
 from shadow.store.feedback import verdicts
 from shadow.store.feedback.verdicts import CachedVerdict, Spending
@@ -13,13 +11,6 @@ from shadow.store.write import prune
 from tests.support.store_samples import START, exchange, scored, store
 
 TASK = "ticket-intent"
-
-
-@pytest.fixture
-def database(postgres_url):
-    opened = engine.connect(postgres_url)
-    yield opened
-    opened.dispose()
 
 
 def verdict(digest, **changes):
