@@ -43,7 +43,7 @@ NoConfidence: TypeAlias = Literal[
     "not_reported",  # the answer has none: some servers leave them out of answers with tool calls
     "refused",  # the endpoint does not accept a request for them
     "invalid",  # a token without a log-probability, or with one that is none
-    "not_aligned",  # the tokens of the answer cannot be told from those of reasoning and markup
+    "not_aligned",  # the tokens of the answer cannot be distinguished from those of reasoning and markup
 ]
 
 #: Failures that do not count against the model: it was not asked, or could not have served the request.

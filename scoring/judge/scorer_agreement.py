@@ -4,8 +4,8 @@ People label which reply is better. Where they call a pair a tie, the replies sh
 replies should not. That is not quite the same question: two equally good replies may say different things, and then a
 scorer that says "disagree" is right and counts here as wrong. So *false agreement* is the figure to look at first.
 
-Every stored pair with a label is compared anew by every scorer, so a scorer is measured before it is used. Labels have
-the weight 1 / the probability of having been labelled, as in `scoring.evidence.judge_trust`.
+Every stored pair with a label is compared once more by every scorer, so a scorer is measured before it is used.
+Labels have the weight 1 / the probability of having been labelled, as in `scoring.evidence.judge_trust`.
 """
 
 from collections import Counter

@@ -69,9 +69,11 @@ def require(tasks: Mapping[str, TaskSettings], *, override: str | None = None) -
     if override is not None and not used:
         used = [("--scorer", override, {})]
     for key, name, options in used:
-        if override is not None:
-            options = {option: value for option, value in options.items() if option in SCORERS[name].options}  # noqa: PLW2901
-        if not _option_problems(name, options) and (problems := SCORERS[name].problems(options)):
+        if override is None:
+            known = options
+        else:  # the task's options are those of its own scorer
+            known = {option: value for option, value in options.items() if option in SCORERS[name].options}
+        if not _option_problems(name, known) and (problems := SCORERS[name].problems(known)):
             raise ConfigError("\n".join(f"{key}: {problem}" for problem in problems))
 
 

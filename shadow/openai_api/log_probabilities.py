@@ -192,7 +192,7 @@ def _argument_spans(reply: Reply, text: bytes) -> list[tuple[int, int]]:
 
 
 def _arguments(arguments: str, text: bytes, end: int) -> tuple[int, int] | None:
-    """The last place of a call's arguments before `end`; the server may have written them anew as JSON."""
+    """The last place of a call's arguments before `end`; the server may have rewritten them as JSON."""
     written = arguments.strip().encode("utf-8", "surrogatepass")
     if (start := text.rfind(written, 0, end)) >= 0:
         return start, start + len(written)

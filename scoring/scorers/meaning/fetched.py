@@ -1,7 +1,7 @@
 """Embeddings of an endpoint: which texts a pair needs, and where the scorer finds their vectors.
 
-A scorer asks nobody. The service or command that scores pairs first fetches the vectors of the texts that `needed`
-names, and hands them to `scoring.compare` as a mapping.
+A scorer makes no requests. The service or command that scores pairs first fetches the vectors of the texts that
+`needed` names, and hands them to `scoring.compare` as a mapping.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

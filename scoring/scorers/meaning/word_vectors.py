@@ -50,8 +50,8 @@ class WordVectors:
 
     def __init__(self, folder: Path) -> None:
         import numpy as np  # noqa: PLC0415 - loaded only where texts are compared by meaning
-        from safetensors.numpy import load_file  # noqa: PLC0415
-        from tokenizers import Tokenizer  # noqa: PLC0415
+        from safetensors.numpy import load_file  # noqa: PLC0415 - of the optional extra
+        from tokenizers import Tokenizer  # noqa: PLC0415 - of the optional extra
 
         self._tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
         self._rows: NDArray[np.float16] = load_file(folder / _WEIGHTS)["embedding.weight"]
@@ -85,7 +85,7 @@ class WordVectors:
         return found
 
     def _mean(self, ids: list[int]) -> "tuple[Vector, float]":
-        import numpy as np  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415 - of the optional extra
 
         total = self._rows[ids].sum(axis=0, dtype=np.float32)
         length = float(np.linalg.norm(total))

@@ -70,7 +70,7 @@ def select_pairs() -> Select[Any]:
 def pair_of(row: Row[Any], *, as_counted: bool = False) -> StoredPair:
     """The pair in a row of `select_pairs`.
 
-    Older rows hold reasoning and answer in one text: they are told apart, unless the pair is wanted `as_counted`.
+    Older rows hold reasoning and answer in one text: they are separated, unless the pair is wanted `as_counted`.
     """
     payload_kept = row.exchange_text is not None
     asked: Role = "frontier" if row.kind == "reverse" else "candidate"
