@@ -40,19 +40,32 @@ def without_credentials(exchange: Exchange, credentials: Collection[str], *, raw
 
     Values that are too short to be secret are left alone, and so is what is no text.
     """
-    usable = [value for value in credentials if isinstance(value, str) and len(value) >= _MIN_LENGTH]
-    credentials = sorted(usable, key=len, reverse=True)  # one may be a part of another
-    if any(value in text for text in _texts(exchange.reply) for value in credentials):
-        clean = _replaced(msgspec.to_builtins(exchange.reply), credentials)
-        exchange = msgspec.structs.replace(exchange, reply=msgspec.convert(clean, Reply))
-    if any(value.encode("utf-8", "surrogatepass") in raw for value in credentials):
+    secret = _longest_first(credentials)
+    reply = reply_without_credentials(exchange.reply, secret)
+    if reply is not exchange.reply:
+        exchange = msgspec.structs.replace(exchange, reply=reply)
+    if any(value.encode("utf-8", "surrogatepass") in raw for value in secret):
         exchange = msgspec.structs.replace(
             exchange,
-            request=_replaced(exchange.request, credentials),
-            segment=_replaced(exchange.segment, credentials),
-            unit=_replaced(exchange.unit, credentials),
+            request=_replaced(exchange.request, secret),
+            segment=_replaced(exchange.segment, secret),
+            unit=_replaced(exchange.unit, secret),
         )
     return exchange
+
+
+def reply_without_credentials(reply: Reply, credentials: Collection[str]) -> Reply:
+    """`reply` with placeholders for `credentials`; the same where it holds none."""
+    secret = _longest_first(credentials)
+    if not any(value in text for text in _texts(reply) for value in secret):
+        return reply
+    return msgspec.convert(_replaced(msgspec.to_builtins(reply), secret), Reply)
+
+
+def _longest_first(credentials: Collection[str]) -> list[str]:
+    """Those long enough to be secret. One may be a part of another."""
+    usable = [value for value in credentials if isinstance(value, str) and len(value) >= _MIN_LENGTH]
+    return sorted(usable, key=len, reverse=True)
 
 
 @lru_cache(1_024)

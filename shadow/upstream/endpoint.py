@@ -18,12 +18,13 @@ from shadow.openai_api import error_bodies, replies
 from shadow.policy import eligibility
 from shadow.policy.endpoint_errors import unmet_need
 from shadow.policy.relation import WrittenFor
+from shadow.recording.credentials import reply_without_credentials
 from shadow.records import Api, Failure, Ineligibility, NoConfidence, Reply
 from shadow.settings import ModelSettings
 from shadow.upstream import answers, retry
 from shadow.upstream import request as requests
 from shadow.upstream.delivery import WHOLE, AcceptedDelivery, Delivery, Key
-from shadow.upstream.environment_proxy import proxy_for, without_credentials
+from shadow.upstream.environment_proxy import proxy_for, without_userinfo
 
 #: Bytes of an error's body that are read for its message.
 _MAX_ERROR_BYTES: Final = 64 * 2**10
@@ -280,6 +281,8 @@ class Endpoint:
         reply = msgspec.structs.replace(reply, status=200, cost_usd=cost)
         if reply.failure_detail:
             reply = msgspec.structs.replace(reply, failure_detail=self._without_keys(reply.failure_detail))
+        if self._key:
+            reply = reply_without_credentials(reply, (self._key,))
         if reply.failure in _REPORTED:
             pause_s = retry.pause_s(429, response.headers)
             return Answer(reply, retryable=True, pause_s=pause_s, explanation=reply.failure_detail or "")
@@ -308,7 +311,7 @@ class Endpoint:
         """`detail` without API keys, which endpoints like to repeat."""
         if self._key:
             detail = detail.replace(self._key, "[key]")
-        return _SECRET.sub("[key]", without_credentials(detail))
+        return _SECRET.sub("[key]", without_userinfo(detail))
 
 
 def _unmet_need(question: Question, answer: Answer) -> Ineligibility | None:

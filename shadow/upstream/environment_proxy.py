@@ -15,7 +15,7 @@ def proxy_for(url: str) -> str | None:
     """The proxy for requests to `url`: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, unless NO_PROXY names its host.
 
     This machine's own addresses are always asked directly, because a proxy elsewhere cannot reach them.
-    A SOCKS proxy is left out, because aiohttp knows none. The address may hold a password: see `without_credentials`.
+    A SOCKS proxy is left out, because aiohttp knows none. The address may hold a password: see `without_userinfo`.
     """
     parts = urlsplit(url)
     if _is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
@@ -28,7 +28,7 @@ def proxy_for(url: str) -> str | None:
     return address if address.lower().startswith(("http://", "https://")) else None
 
 
-def without_credentials(error: str) -> str:
+def without_userinfo(error: str) -> str:
     """The text of an error without the users and passwords of the addresses in it, as aiohttp prints them."""
     return _CREDENTIALS.sub("", error)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import aiohttp
 
 from shadow.settings import ModelSettings
-from shadow.upstream.environment_proxy import proxy_for, without_credentials
+from shadow.upstream.environment_proxy import proxy_for, without_userinfo
 
 #: Production would notice an endpoint that takes longer than this.
 PROBE_TIMEOUT_S = 5.0
@@ -47,7 +47,7 @@ async def probe(name: str, model: ModelSettings) -> str | None:
     except ssl.SSLError as error:
         return f"models.{name}.base_url: {model.base_url} does not speak TLS ({error}); if it serves plain HTTP, write http://"
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        problem = without_credentials(str(error)) or type(error).__name__
+        problem = without_userinfo(str(error)) or type(error).__name__
         return f"models.{name}.base_url: {model.base_url} cannot be reached ({problem}); {_CHECK_UP}"
 
 

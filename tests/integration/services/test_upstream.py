@@ -170,6 +170,13 @@ async def test_the_key_goes_into_the_authorization_header_and_nowhere_else(asked
     assert b"canary" not in app.requests[0].body
 
 
+async def test_a_key_that_a_model_repeats_in_its_answer_is_in_no_reply(asked, monkeypatch):
+    monkeypatch.setenv("SMALL_KEY", "canary-key-123")
+    app = ScriptedEndpoint([scripted.chat("you sent canary-key-123")])
+    async with asked(app, api_key_env="SMALL_KEY") as endpoint:
+        assert (await endpoint.ask(ASK)).content == "you sent [secret]"
+
+
 async def test_no_key_no_authorization_header(asked):
     app = ScriptedEndpoint([scripted.chat("hi")])
     async with asked(app) as endpoint:
